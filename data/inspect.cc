@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -226,9 +228,27 @@ int64_t DecodeAll(const Dataset& dataset) {
   return damaged;
 }
 
+// Whether a file of this path would be one of the folder's files.
+bool LiesIn(const std::string& folder, const std::string& file) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path from = fs::weakly_canonical(folder, error);
+  const fs::path path = fs::weakly_canonical(fs::absolute(file, error), error);
+  const fs::path relative = path.lexically_relative(from);
+  return !relative.empty() && *relative.begin() != "..";
+}
+
 absl::Status WriteContactSheet(const Dataset& dataset) {
   const int64_t count = std::min<int64_t>(FLAGS_contact_sheet_images, dataset.size());
   if (FLAGS_contact_sheet.empty() || count == 0) return absl::OkStatus();
+  const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
+  if (named && LiesIn(named->first, FLAGS_contact_sheet)) {
+    absl::PrintF(
+        "\nno contact sheet: %s would become one of the images of %s; give "
+        "--contact_sheet=FILE with a place outside of it\n",
+        Printable(FLAGS_contact_sheet), Printable(named->first));
+    return absl::OkStatus();
+  }
   std::vector<Sample> samples;
   for (int64_t i = 0; i < count; ++i) {
     absl::StatusOr<Sample> sample = dataset.Load(i * dataset.size() / count);

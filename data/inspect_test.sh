@@ -36,6 +36,9 @@ grep -q "^wrote 5 images" out.txt || fail "number of images as COCO"
 "$inspect" flat_coco --contact_sheet= --strict > out.txt 2> err.txt || fail "the folder as COCO"
 grep -q "flat_coco: coco, " out.txt || fail "the format of the folder as COCO"
 grep -qxF "$objects" out.txt || fail "objects as COCO"
+(cd flat && "$inspect" . --strict) > out.txt 2> err.txt || fail "a folder from inside"
+grep -q "^no contact sheet: contact_sheet.jpg would become one of the images of \." out.txt || fail "a sheet among the images"
+[ ! -e flat/contact_sheet.jpg ] || fail "a sheet was written among the images"
 for i in 0 1 2 3; do cp flat/shapes-3-00000$i.* parts/train; done
 for i in 3 4; do cp flat/shapes-3-00000$i.* parts/test; done
 "$inspect" parts --split=test --contact_sheet= > out.txt 2> err.txt || fail "a folder with parts"

@@ -14,7 +14,7 @@
 #include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/coco/coco_diagnosis.h"
+#include "rcnn/data/core/json_diagnosis.h"
 #include "simdjson.h"
 
 namespace rcnn::data {

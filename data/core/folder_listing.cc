@@ -23,9 +23,18 @@ constexpr size_t kMaxDepth = 64;
 
 bool IsHidden(absl::string_view name) { return name[0] == '.' || name == "__MACOSX"; }
 
+// The directory of a run, whose lists and contact sheets are not part of the dataset around it.
+bool IsRun(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / "plan_basis.textproto", error) ||
+         fs::exists(folder / "experiment.textproto", error);
+}
+
 absl::Status CannotRead(const fs::path& path, const std::error_code& error) {
+  const bool denied = error == std::errc::permission_denied;
   return absl::Status(absl::ErrnoToStatusCode(error.value()),
-                      absl::StrCat(path.string(), ": cannot read: ", error.message()));
+                      absl::StrCat(path.string(), ": cannot read: ", error.message(),
+                                   denied ? "; allow it with chmod -R u+rX, or move it away" : ""));
 }
 
 class Lister {
@@ -80,7 +89,9 @@ class Lister {
     if (entry.is_symlink(error) && !options_.follow_links) {
       RCNN_RETURN_IF_ERROR(CheckStaysInside(entry.path()));
     }
-    if (entry.is_directory(error)) return Visit(relative);
+    if (entry.is_directory(error)) {
+      return IsRun(entry.path()) ? absl::OkStatus() : Visit(relative);
+    }
     if (entry.is_regular_file(error)) files.push_back(std::move(relative));
     return absl::OkStatus();
   }

@@ -27,7 +27,8 @@ struct ListingOptions {
 
 // Paths relative to `folder`, with '/', sorted. kNotFound for a path that does not exist or
 // is not a folder, kPermissionDenied for a folder that cannot be read, kFailedPrecondition
-// for one that contains itself or has more than 64 nested folders; each names the path.
+// for one that contains itself or has more than 64 nested folders; each names the path. Hidden
+// files are left out, and so are run directories inside, with their lists and contact sheets.
 absl::StatusOr<std::vector<std::string>> ListFiles(const std::string& folder,
                                                    const ListingOptions& options = {});
 

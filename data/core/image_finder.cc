@@ -43,6 +43,7 @@ ImageFinder::ImageFinder(std::string folder, std::vector<std::string> images)
   for (size_t i = 0; i < images_.size(); ++i) {
     by_file_[FilePart(images_[i])].push_back(static_cast<int64_t>(i));
     by_stem_[WithoutImageExtension(FilePart(images_[i]))].push_back(static_cast<int64_t>(i));
+    folder_names_.emplace(FilePart(ParentPart(images_[i])));
   }
 }
 
@@ -60,6 +61,11 @@ absl::StatusOr<std::string> ImageFinder::Best(const std::vector<int64_t>& candid
     } else if (shared == most) {
       second = candidate;
     }
+  }
+  // Not the folder of another machine, but one that is here and lacks the image.
+  const absl::string_view parent = FilePart(ParentPart(name));
+  if (most == 0 && !parent.empty() && folder_names_.count(parent) > 0) {
+    return absl::NotFoundError(absl::StrCat("the folder ", parent, " has no image ", name));
   }
   if (second < 0) return images_[best];
   return absl::InvalidArgumentError(

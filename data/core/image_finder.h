@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -35,6 +36,7 @@ class ImageFinder {
 
   // The image, relative to the folder: the one of this name; else the one whose path
   // shares the longest end with it; else the one of the same name but for its extension.
+  // "train/a.jpg" is not "val/a.jpg" if there are images in a folder train.
   // kNotFound if there is none, kInvalidArgument, naming them, for two that fit equally;
   // kPermissionDenied if there is none and the name leads out of the folder.
   absl::StatusOr<std::string> Find(absl::string_view name) const;
@@ -51,6 +53,8 @@ class ImageFinder {
   std::vector<std::string> images_;
   absl::flat_hash_map<std::string, std::vector<int64_t>> by_file_;
   absl::flat_hash_map<std::string, std::vector<int64_t>> by_stem_;
+  // Of the folders with images, the last parts of their paths.
+  absl::flat_hash_set<std::string> folder_names_;
 };
 
 // The defect of an image that ImageFinder::Find did not find: kUnsafeFileName for

@@ -33,6 +33,15 @@ TEST(ImageFinder, TakesAnotherExtensionOfTheSameName) {
   EXPECT_THAT(Finder().Find("b.jpeg"), IsOkAndHolds("train/b.JPG"));
 }
 
+TEST(ImageFinder, DoesNotTakeTheImageOfAnotherFolder) {
+  const ImageFinder finder("images", {"a.jpg", "train/b.jpg", "val/1.jpg"});
+  EXPECT_THAT(finder.Find("train/1.jpg"),
+              StatusIs(absl::StatusCode::kNotFound, "the folder train has no image train/1.jpg"));
+  EXPECT_THAT(finder.Find("/data/train/1.png"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(finder.Find("upload/1.jpg"), IsOkAndHolds("val/1.jpg"));
+  EXPECT_THAT(finder.Find("1.jpg"), IsOkAndHolds("val/1.jpg"));
+}
+
 TEST(ImageFinder, RefusesWhatFitsTwoImages) {
   EXPECT_THAT(Finder().Find("c.png"),
               StatusIs(absl::StatusCode::kInvalidArgument,

@@ -53,15 +53,27 @@ absl::StatusOr<ImageList> ImageList::Read(const std::string& path) {
   return list;
 }
 
-bool ImageList::Contains(absl::string_view image) const {
+void ImageList::PreferExact(absl::string_view image) {
   const auto found = by_file_.find(FilePart(image));
-  return found != by_file_.end() &&
-         std::any_of(found->second.begin(), found->second.end(),
-                     [&](int64_t i) { return ShareEnd(names_[i], image); });
+  if (found == by_file_.end()) return;
+  const bool listed = std::any_of(found->second.begin(), found->second.end(),
+                                  [&](int64_t i) { return names_[i] == image; });
+  if (listed) exact_.emplace(image);
 }
 
-absl::StatusOr<AnnotationTable> SelectImages(const ImageList& list, const std::string& list_file,
+bool ImageList::Contains(absl::string_view image) const {
+  if (exact_.count(image) > 0) return true;
+  const auto found = by_file_.find(FilePart(image));
+  return found != by_file_.end() &&
+         std::any_of(found->second.begin(), found->second.end(), [&](int64_t i) {
+           return exact_.count(names_[i]) == 0 && ShareEnd(names_[i], image);
+         });
+}
+
+absl::StatusOr<AnnotationTable> SelectImages(ImageList list, const std::string& list_file,
                                              AnnotationTable table, bool renumber) {
+  for (const ImageInfo& image : table.images) list.PreferExact(image.name);
+  for (const Defect& defect : table.defects.defects()) list.PreferExact(defect.image);
   AnnotationTable selected;
   std::string found;
   for (int64_t i = 0; i < table.num_images(); ++i) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/data/core/annotation_table.h"
@@ -30,6 +31,10 @@ class ImageList {
   // and of ToUtf8 (text_encoding.h).
   static absl::StatusOr<ImageList> Read(const std::string& path);
 
+  // Tells the list an image of the dataset. A name of the list that equals it means no other image
+  // from then on: "a.jpg" does not mean "night/a.jpg" where there is an "a.jpg".
+  void PreferExact(absl::string_view image);
+
   // Whether the list has this image, given by its name in the dataset.
   bool Contains(absl::string_view image) const;
 
@@ -39,13 +44,16 @@ class ImageList {
   std::vector<std::string> names_;
   // From the file's name, without folders, to places in names_.
   absl::flat_hash_map<std::string, std::vector<int64_t>> by_file_;
+  // Names that equal an image's.
+  absl::flat_hash_set<std::string> exact_;
 };
 
-// Keeps only the images of the list, and the defects that concern them. A listed image that the
+// Keeps only the images of the list, and the defects that concern them. A name that equals an
+// image's means only this one (ImageList::PreferExact). A listed image that the
 // table lacks becomes a defect, unless one of those already reports it. kInvalidArgument if no
 // image is left; `list_file` names the list in messages. `renumber`: ids of images and objects
 // become 1, 2, ..., so that they do not depend on the images that are left out.
-absl::StatusOr<AnnotationTable> SelectImages(const ImageList& list, const std::string& list_file,
+absl::StatusOr<AnnotationTable> SelectImages(ImageList list, const std::string& list_file,
                                              AnnotationTable table, bool renumber);
 
 }  // namespace rcnn::data

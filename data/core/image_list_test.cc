@@ -1,6 +1,8 @@
 #include "rcnn/data/core/image_list.h"
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,6 +34,19 @@ TEST(ImageList, TakesTheNameAndAnyEndOfAPath) {
   EXPECT_FALSE(list.Contains("val/a.jpg"));
   EXPECT_FALSE(list.Contains("in/a.jpg"));
   EXPECT_FALSE(list.Contains("ab.jpg"));
+}
+
+TEST(ImageList, ANameThatAnImageHasMeansOnlyThisOne) {
+  ImageList list = ImageList::Parse("a.jpg\nnight/b.jpg\nc.jpg");
+  EXPECT_TRUE(list.Contains("night/a.jpg"));
+  for (const char* image : {"a.jpg", "night/a.jpg", "b.jpg", "night/b.jpg", "night/c.jpg"}) {
+    list.PreferExact(image);
+  }
+  EXPECT_TRUE(list.Contains("a.jpg"));
+  EXPECT_FALSE(list.Contains("night/a.jpg"));
+  EXPECT_FALSE(list.Contains("b.jpg"));
+  EXPECT_TRUE(list.Contains("night/b.jpg"));
+  EXPECT_TRUE(list.Contains("night/c.jpg"));
 }
 
 TEST(ImageList, AnEmptyFileIsAnError) {
@@ -77,6 +92,27 @@ TEST(SelectImages, KeepsTheListedOnesAndReportsTheMissing) {
   EXPECT_EQ(table->objects_of(1)[0].id, 3);
   EXPECT_THAT(table->defects.ToString(9), AllOf(HasSubstr("list.txt"), HasSubstr("4.jpg")));
   EXPECT_EQ(table->defects.total(), 1);
+}
+
+// Frames of a camera by day, and by night in a folder inside. The defect has the name of an image
+// that cannot be read.
+TEST(SelectImages, TellsImagesInsideOfAFolderApart) {
+  const auto select = [](const std::string& names) {
+    AnnotationTable all = ThreeImages();
+    all.images[1].name = "night/1.jpg";
+    all.images[2].name = "night/2.jpg";
+    all.defects.Add(
+        {"2.txt", -1, DefectKind::kUnreadableImage, "", DefectAction::kImageDropped, "2.jpg"});
+    const auto table = SelectImages(ImageList::Parse(names), "list.txt", std::move(all), false);
+    std::vector<std::string> images;
+    if (!table.ok()) return images;
+    for (const ImageInfo& image : table->images) images.push_back(image.name);
+    return images;
+  };
+  EXPECT_THAT(select("1.jpg"), ElementsAre("1.jpg"));
+  EXPECT_THAT(select("night/1.jpg"), ElementsAre("night/1.jpg"));
+  EXPECT_THAT(select("1.jpg\n2.jpg"), ElementsAre("1.jpg"));
+  EXPECT_THAT(select("data/night/2.jpg"), ElementsAre("night/2.jpg"));
 }
 
 // Of the images of the list: another list has the others.

@@ -2,7 +2,7 @@
 //
 // Example:
 //   pugi::xml_document document;
-//   RCNN_RETURN_IF_ERROR(ParseXml(bytes, pugi::encoding_auto, document), path);
+//   RCNN_RETURN_IF_ERROR(ParseXml(bytes, document), path);
 
 #ifndef RCNN_DATA_CORE_XML_DOCUMENT_H_
 #define RCNN_DATA_CORE_XML_DOCUMENT_H_
@@ -13,11 +13,11 @@
 
 namespace rcnn::data {
 
-// Replaces `document` with the contents of `bytes`. With encoding_auto, pugixml tells UTF-8,
-// UTF-16, UTF-32 and Latin-1 apart. kInvalidArgument, with the byte, for text that is not XML,
-// and for a document type with its own declarations, whose entities would not be read.
-absl::Status ParseXml(absl::string_view bytes, pugi::xml_encoding encoding,
-                      pugi::xml_document& document);
+// Replaces `document` with the contents of `bytes`, as UTF-8. They may be UTF-16 or UTF-32, which
+// reveal themselves, or have the encoding that the XML declares ("GBK"). kInvalidArgument, with
+// the byte, for text that is not XML or not in the declared encoding; for a document type with its
+// own declarations, whose entities would not be read; and for a Git LFS pointer.
+absl::Status ParseXml(absl::string_view bytes, pugi::xml_document& document);
 
 }  // namespace rcnn::data
 

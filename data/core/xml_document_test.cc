@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -17,21 +18,52 @@ constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
 TEST(ParseXmlTest, ReadsElements) {
   pugi::xml_document document;
-  ASSERT_THAT(ParseXml("<a><b>7</b></a>", pugi::encoding_auto, document), IsOk());
+  ASSERT_THAT(ParseXml("<a><b>7</b></a>", document), IsOk());
   EXPECT_EQ(std::string(document.child("a").child_value("b")), "7");
 }
 
 TEST(ParseXmlTest, ErrorsNameTheByte) {
   pugi::xml_document document;
-  EXPECT_THAT(ParseXml("<a></b>", pugi::encoding_auto, document),
+  EXPECT_THAT(ParseXml("<a></b>", document),
               StatusIs(kInvalid, StartsWith("not valid XML at byte ")));
 }
 
 TEST(ParseXmlTest, RejectsDeclarationsOfEntities) {
   pugi::xml_document document;
-  EXPECT_THAT(ParseXml("<!DOCTYPE a><a/>", pugi::encoding_auto, document), IsOk());
-  EXPECT_THAT(ParseXml("<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", pugi::encoding_auto, document),
+  EXPECT_THAT(ParseXml("<!DOCTYPE a><a/>", document), IsOk());
+  EXPECT_THAT(ParseXml("<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", document),
               StatusIs(kInvalid, HasSubstr("with its own declarations")));
+}
+
+TEST(ParseXmlTest, DecodesTheEncodingThatTheTextDeclares) {
+  const std::string cat = "\xe7\x8c\xab";  // U+732B
+  const auto text = [](const std::string& encoding, const std::string& content) {
+    pugi::xml_document document;
+    EXPECT_THAT(ParseXml(absl::StrCat("<?xml version=\"1.0\" encoding='", encoding, "'?><a>",
+                                      content, "</a>"),
+                         document),
+                IsOk());
+    return std::string(document.child_value("a"));
+  };
+  EXPECT_EQ(text("GBK", "\xc3\xa8"), cat);
+  EXPECT_EQ(text("utf-8", cat), cat);
+  EXPECT_EQ(text("ISO-8859-1", "gr\xfcn"), "gr\xc3\xbcn");
+  EXPECT_EQ(text("UTF-16", cat), cat);  // left behind by an editor that saves as UTF-8
+  std::string wide = "\xff\xfe";
+  for (const char c : std::string("<a>7</a>")) wide += std::string{c, '\0'};
+  pugi::xml_document document;
+  ASSERT_THAT(ParseXml(wide, document), IsOk());
+  EXPECT_EQ(std::string(document.child_value("a")), "7");
+}
+
+TEST(ParseXmlTest, SaysWhatIsNotText) {
+  pugi::xml_document document;
+  EXPECT_THAT(ParseXml("<?xml version='1.0' encoding='klingon'?><a/>", document),
+              StatusIs(kInvalid, HasSubstr("unknown encoding \"KLINGON\"")));
+  EXPECT_THAT(ParseXml("<?xml version='1.0' encoding='GBK'?><a>\xff</a>", document),
+              StatusIs(kInvalid, HasSubstr("is not valid GBK")));
+  EXPECT_THAT(ParseXml("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", document),
+              StatusIs(kInvalid, HasSubstr("git lfs pull")));
 }
 
 }  // namespace

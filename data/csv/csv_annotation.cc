@@ -46,8 +46,8 @@ bool IsNumber(const std::string& text) {
   return absl::SimpleAtod(text, &value) && std::isfinite(value);
 }
 
-// What columns the first row names; nullopt if it lacks one that is needed.
-std::optional<Order> NamedColumns(const CsvFields& row) {
+// What columns the row names; kNone for others.
+Order FindColumns(const CsvFields& row) {
   Order order;
   order.fill(kNone);
   for (int column = 0; column < kColumns; ++column) {
@@ -57,10 +57,30 @@ std::optional<Order> NamedColumns(const CsvFields& row) {
       }
     }
   }
+  return order;
+}
+
+// The same of the first row; nullopt if it lacks one that is needed.
+std::optional<Order> NamedColumns(const CsvFields& row) {
+  const Order order = FindColumns(row);
   for (const int needed : {kFile, kClass, kXmin, kYmin, kXmax, kYmax}) {
     if (order[needed] == kNone) return std::nullopt;
   }
   return order;
+}
+
+absl::StatusOr<std::vector<CsvFields>> ReadFirstRow(absl::string_view beginning) {
+  return ReadRows(beginning.substr(0, beginning.find_first_of("\r\n")));
+}
+
+// A column that seems to tell parts apart; "" if there is none.
+std::string FindPartColumn(const CsvFields& row) {
+  for (const std::string& name : row) {
+    for (const absl::string_view part : {"split", "subset", "set", "partition", "usage"}) {
+      if (absl::EqualsIgnoreCase(name, part)) return name;
+    }
+  }
+  return "";
 }
 
 std::optional<Order> UnnamedColumns(const CsvFields& row) {
@@ -123,6 +143,7 @@ absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes) {
         absl::StrCat("unknown columns: the first line is \"", absl::StrJoin(rows[0], ","),
                      "\"; it should name filename, class, xmin, ymin, xmax, ymax"));
   }
+  if (named) annotation.part_column = FindPartColumn(rows[0]);
   for (size_t i = named ? 1 : 0; i < rows.size(); ++i) {
     if (rows[i].size() == 1 && rows[i][0].empty()) continue;
     annotation.rows.push_back(ReadRow(rows[i], static_cast<int64_t>(i) + 1, *order));
@@ -131,10 +152,21 @@ absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes) {
 }
 
 bool LooksLikeBoxesCsv(absl::string_view beginning) {
-  const absl::StatusOr<std::vector<CsvFields>> rows =
-      ReadRows(beginning.substr(0, beginning.find('\n')));
+  const absl::StatusOr<std::vector<CsvFields>> rows = ReadFirstRow(beginning);
   return rows.ok() && !rows->empty() &&
          (NamedColumns(rows->front()) || UnnamedColumns(rows->front()));
+}
+
+std::string FindMissingCorners(absl::string_view beginning) {
+  const absl::StatusOr<std::vector<CsvFields>> rows = ReadFirstRow(beginning);
+  if (!rows.ok() || rows->empty()) return "";
+  const Order order = FindColumns(rows->front());
+  if (order[kFile] == kNone || order[kClass] == kNone) return "";
+  std::vector<absl::string_view> missing;
+  for (int corner = kXmin; corner <= kYmax; ++corner) {
+    if (order[corner] == kNone) missing.push_back(NamesOfColumn(corner).front());
+  }
+  return absl::StrJoin(missing, ", ");
 }
 
 }  // namespace rcnn::data

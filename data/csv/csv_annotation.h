@@ -48,6 +48,8 @@ struct CsvRow {
 
 struct CsvAnnotation {
   std::vector<CsvRow> rows;
+  // The name of a column that seems to tell parts apart, such as "split", which is not read.
+  std::string part_column;
 };
 
 // kInvalidArgument for quotes that are not closed, and for columns that are none of the
@@ -56,6 +58,10 @@ absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes);
 
 // Whether the first line of a file names the columns, or is a box of 8 or 6 columns as above.
 bool LooksLikeBoxesCsv(absl::string_view beginning);
+
+// Where the first line names columns for the image and the class, but not all corners: the corners
+// that it lacks, "xmax, ymax". "" otherwise.
+std::string FindMissingCorners(absl::string_view beginning);
 
 }  // namespace rcnn::data
 

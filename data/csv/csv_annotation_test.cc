@@ -73,6 +73,21 @@ TEST(ParseCsv, RefusesOtherFiles) {
               StatusIs(code, HasSubstr("not valid CSV at row 2")));
 }
 
+TEST(ParseCsv, NamesAColumnOfParts) {
+  const auto annotation = ParseCsv("Split,filename,class,xmin,ymin,xmax,ymax\n");
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_EQ(annotation->part_column, "Split");
+  EXPECT_EQ(ParseCsv("filename,class,xmin,ymin,xmax,ymax\n")->part_column, "");
+}
+
+TEST(FindMissingCorners, NamesThem) {
+  EXPECT_EQ(FindMissingCorners("filename,class,x,y,width,height\n"), "xmin, ymin, xmax, ymax");
+  EXPECT_EQ(FindMissingCorners("image,label,x1,y1,w,h\n"), "xmax, ymax");
+  EXPECT_EQ(FindMissingCorners("filename,class,xmin,ymin,xmax,ymax\n"), "");
+  EXPECT_EQ(FindMissingCorners("epoch,loss\n"), "");
+  EXPECT_EQ(FindMissingCorners(""), "");
+}
+
 TEST(LooksLikeBoxesCsv, GoesByTheFirstLine) {
   EXPECT_TRUE(LooksLikeBoxesCsv("filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,6"));
   EXPECT_TRUE(LooksLikeBoxesCsv("a.jpg,64,48,cat,1,2,3,4\nb"));

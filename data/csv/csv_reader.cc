@@ -59,6 +59,12 @@ absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
   RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ParseCsv(text), paths.annotations);
   RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
   RecordTable records(config, {});
+  if (!annotation.part_column.empty()) {
+    records.defects().AddNotice(absl::StrCat(
+        paths.annotations, ": the column ", annotation.part_column,
+        " is not read; put the rows of each part into a file of its own: train.csv, val.csv, "
+        "test.csv"));
+  }
   const std::string source(FilePart(paths.annotations));
   for (const auto& [file_name, rows] : GroupRows(annotation)) {
     const absl::StatusOr<std::string> name = finder.Find(file_name);

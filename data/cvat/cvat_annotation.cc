@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -53,15 +55,20 @@ double Number(const pugi::xml_node& node, const char* name, CvatShape& shape) {
   return value;
 }
 
+// The angle of a shape in radians; 0 if it is not turned.
+double Angle(const pugi::xml_node& node, CvatShape& shape) {
+  return node.attribute("rotation") ? Number(node, "rotation", shape) * kPi / 180 : 0;
+}
+
 // Its corners, turned about its centre.
 void AddBox(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
   const double left = Number(node, "xtl", shape), top = Number(node, "ytl", shape);
   const double right = Number(node, "xbr", shape), bottom = Number(node, "ybr", shape);
-  if (!node.attribute("rotation") || node.attribute("rotation").as_double() == 0) {
+  const double angle = Angle(node, shape);
+  if (angle == 0) {
     bounds = {left, top, right, bottom};
     return;
   }
-  const double angle = Number(node, "rotation", shape) * kPi / 180;
   const double x = (left + right) / 2, y = (top + bottom) / 2;
   for (const double dx : {left - x, right - x}) {
     for (const double dy : {top - y, bottom - y}) {
@@ -75,7 +82,7 @@ void AddBox(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
 void AddEllipse(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
   const double x = Number(node, "cx", shape), y = Number(node, "cy", shape);
   const double rx = Number(node, "rx", shape), ry = Number(node, "ry", shape);
-  const double angle = node.attribute("rotation").as_double() * kPi / 180;
+  const double angle = Angle(node, shape);
   const double half_width = std::hypot(rx * std::cos(angle), ry * std::sin(angle));
   const double half_height = std::hypot(rx * std::sin(angle), ry * std::cos(angle));
   bounds = {x - half_width, y - half_height, x + half_width, y + half_height};
@@ -101,19 +108,30 @@ void AddPoints(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
   }
 }
 
-// False for an element that is not a shape.
+bool IsDifficult(const pugi::xml_node& shape) {
+  const pugi::xml_node mark = shape.find_child_by_attribute("attribute", "name", "difficult");
+  const absl::string_view value = absl::StripAsciiWhitespace(mark.child_value());
+  return value == "1" || absl::EqualsIgnoreCase(value, "true");
+}
+
+bool IsShape(absl::string_view kind) {
+  constexpr absl::string_view kKinds[] = {"box",  "polygon", "polyline", "points",
+                                          "mask", "ellipse", "cuboid",   "skeleton"};
+  return std::find(std::begin(kKinds), std::end(kKinds), kind) != std::end(kKinds);
+}
+
+// False for an element that is not a shape, such as <tag>.
 bool ReadShape(const pugi::xml_node& node, CvatShape& shape) {
   const absl::string_view kind = node.name();
   const bool flat = kind == "polyline" || kind == "points";
-  if (!flat && kind != "box" && kind != "polygon" && kind != "ellipse" && kind != "mask" &&
-      kind != "cuboid") {
-    return false;
-  }
+  if (!IsShape(kind)) return false;
   shape.label = Attribute(node, "label");
   shape.text = absl::StrCat(kind, " \"", shape.label, "\"");
   if (shape.label.empty()) SetProblem(shape, DefectKind::kMissingField, "label");
-  if (kind == "cuboid") {
-    SetProblem(shape, DefectKind::kMissingField, "cuboids are not supported; export them as boxes");
+  shape.difficult = IsDifficult(node);
+  if (kind == "cuboid" || kind == "skeleton") {
+    SetProblem(shape, DefectKind::kMissingField,
+               absl::StrCat(kind, "s are not supported; export them as boxes"));
     return true;
   }
   Bounds bounds;
@@ -159,10 +177,10 @@ std::vector<std::string> ReadLabels(const pugi::xml_node& meta) {
 
 absl::StatusOr<CvatAnnotation> ParseCvat(absl::string_view bytes) {
   pugi::xml_document document;
-  RCNN_RETURN_IF_ERROR(ParseXml(bytes, pugi::encoding_auto, document));
+  RCNN_RETURN_IF_ERROR(ParseXml(bytes, document));
   const pugi::xml_node root = document.child("annotations");
   if (!root) return absl::InvalidArgumentError("no <annotations> element");
-  if (root.child("track") && !root.child("image")) {
+  if (root.child("track")) {
     return absl::InvalidArgumentError(
         "CVAT's format for videos (<track>); export it as \"CVAT for images 1.1\"");
   }

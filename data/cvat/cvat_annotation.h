@@ -27,10 +27,12 @@ struct CvatShape {
   std::string label;
   // x, y, width, height of its bounds.
   std::array<double, 4> xywh = {0, 0, 0, 0};
+  // Has the attribute "difficult", as CVAT keeps VOC's mark.
+  bool difficult = false;
   // What messages show: 'box "cat" (10, 20, 30, 40)'.
   std::string text;
-  // kMissingField, also for cuboids, which are not read; kBadNumber; kZeroSize for points and
-  // lines, which have no area.
+  // kMissingField, also for cuboids and skeletons, which are not read; kBadNumber; kZeroSize for
+  // points and lines, which have no area.
   std::optional<DefectKind> problem = std::nullopt;
 };
 
@@ -51,7 +53,8 @@ struct CvatAnnotation {
 };
 
 // kInvalidArgument for what is not XML, has no <annotations> as its root, declares
-// entities of its own, or is CVAT's format for videos (<track>).
+// entities of its own, or is CVAT's format for videos (<track>). Encodings: as in ParseXml
+// (data/core/xml_document.h).
 absl::StatusOr<CvatAnnotation> ParseCvat(absl::string_view bytes);
 
 }  // namespace rcnn::data

@@ -1,8 +1,11 @@
 #include "rcnn/data/cvat/cvat_annotation.h"
 
 #include <cmath>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -66,10 +69,14 @@ TEST(ParseCvat, SaysWhatIsWrongWithAShape) {
       <box xtl="1" ytl="2" xbr="3" ybr="4"/>
       <polygon label="cat" points="1,2;3"/>
       <points label="cat" points="1,2"/>
-      <polyline label="cat" points="1,2;3,4"/></image></annotations>)");
+      <polyline label="cat" points="1,2;3,4"/>
+      <box label="cat" xtl="1" ytl="2" xbr="3" ybr="4" rotation="left"/>
+      <ellipse label="cat" cx="9" cy="9" rx="5" ry="3" rotation="nan"/>
+      <skeleton label="cat"><points label="nose" points="1,2"/></skeleton>
+      <cuboid label="cat" xtl1="1"/></image></annotations>)");
   ASSERT_THAT(annotation, IsOk());
   const auto& shapes = annotation->images.at(0).shapes;
-  ASSERT_THAT(shapes, SizeIs(6));
+  ASSERT_THAT(shapes, SizeIs(10));
   EXPECT_EQ(shapes[0].problem, DefectKind::kMissingField);
   EXPECT_THAT(shapes[0].text, HasSubstr("ybr"));
   EXPECT_EQ(shapes[1].problem, DefectKind::kBadNumber);
@@ -77,6 +84,36 @@ TEST(ParseCvat, SaysWhatIsWrongWithAShape) {
   EXPECT_EQ(shapes[3].problem, DefectKind::kBadNumber);
   EXPECT_EQ(shapes[4].problem, DefectKind::kZeroSize);
   EXPECT_EQ(shapes[5].problem, DefectKind::kZeroSize);
+  EXPECT_EQ(shapes[6].problem, DefectKind::kBadNumber);
+  EXPECT_THAT(shapes[6].text, HasSubstr("rotation = \"left\""));
+  EXPECT_EQ(shapes[7].problem, DefectKind::kBadNumber);
+  EXPECT_EQ(shapes[8].problem, DefectKind::kMissingField);
+  EXPECT_THAT(shapes[8].text, HasSubstr("skeletons are not supported"));
+  EXPECT_EQ(shapes[9].problem, DefectKind::kMissingField);
+  EXPECT_THAT(shapes[9].text, HasSubstr("cuboids are not supported"));
+}
+
+TEST(ParseCvat, ReadsTheAttributeDifficult) {
+  std::string shapes;
+  for (const char* value : {"true", "True", "1", "false", "0", ""}) {
+    absl::StrAppend(&shapes,
+                    "<box label='cat' xtl='1' ytl='2' xbr='3' ybr='4'><attribute name='x'>1",
+                    "</attribute><attribute name='difficult'>", value, "</attribute></box>");
+  }
+  const auto annotation = ParseCvat(
+      absl::StrCat("<annotations><image name='a.jpg'>", shapes, "</image></annotations>"));
+  ASSERT_THAT(annotation, IsOk());
+  std::vector<bool> marks;
+  for (const CvatShape& shape : annotation->images.at(0).shapes) marks.push_back(shape.difficult);
+  EXPECT_THAT(marks, ElementsAre(true, true, true, false, false, false));
+}
+
+TEST(ParseCvat, ReadsTheEncodingThatTheXmlDeclares) {
+  const auto annotation = ParseCvat(
+      "<?xml version=\"1.0\" encoding=\"GBK\"?><annotations><image name=\"a.jpg\">"
+      "<box label=\"\xc3\xa8\" xtl=\"1\" ytl=\"2\" xbr=\"3\" ybr=\"4\"/></image></annotations>");
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_EQ(annotation->images.at(0).shapes.at(0).label, "\xe7\x8c\xab");
 }
 
 TEST(ParseCvat, RefusesWhatIsNotCvatForImages) {
@@ -85,6 +122,10 @@ TEST(ParseCvat, RefusesWhatIsNotCvatForImages) {
   EXPECT_THAT(ParseCvat("<annotation/>"), StatusIs(code, HasSubstr("<annotations>")));
   EXPECT_THAT(ParseCvat("<annotations><track id=\"0\"/></annotations>"),
               StatusIs(code, HasSubstr("videos")));
+  EXPECT_THAT(ParseCvat("<annotations><image name=\"a.jpg\"/><track id=\"0\"/></annotations>"),
+              StatusIs(code, HasSubstr("videos")));
+  EXPECT_THAT(ParseCvat("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+              StatusIs(code, HasSubstr("Git LFS")));
   EXPECT_THAT(ParseCvat("<!DOCTYPE a [<!ENTITY b \"c\">]><annotations/>"),
               StatusIs(code, HasSubstr("declarations")));
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/data/core/json_diagnosis.h"
 #include "simdjson.h"
 
 namespace rcnn::data {
@@ -58,6 +59,9 @@ LabelMeShape ReadShape(const dom::element& element) {
   shape.type = Text(element, "shape_type");
   if (shape.type.empty()) shape.type = "polygon";
   shape.text = absl::StrCat(shape.type, " \"", shape.label, "\"");
+  bool difficult = false;
+  shape.difficult =
+      element["difficult"].get_bool().get(difficult) == simdjson::SUCCESS && difficult;
   dom::array array;
   const bool has_points = element["points"].get_array().get(array) == simdjson::SUCCESS;
   if (shape.label.empty() || !has_points || array.size() == 0) {
@@ -85,17 +89,21 @@ LabelMeShape ReadShape(const dom::element& element) {
   return shape;
 }
 
+absl::Status NotJson(absl::string_view bytes, simdjson::error_code error) {
+  if (const auto comma = DescribeTrailingComma(bytes)) return absl::InvalidArgumentError(*comma);
+  return absl::InvalidArgumentError(
+      absl::StrCat("not valid JSON: ", simdjson::error_message(error)));
+}
+
 }  // namespace
 
 absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes) {
   bytes = WithoutByteOrderMark(bytes);
+  if (const auto other = DescribeOtherFormat(bytes)) return absl::InvalidArgumentError(*other);
   dom::parser parser;
   dom::element root;
   const simdjson::error_code error = parser.parse(bytes.data(), bytes.size()).get(root);
-  if (error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not valid JSON: ", simdjson::error_message(error)));
-  }
+  if (error) return NotJson(bytes, error);
   dom::array shapes;
   if (root["shapes"].get_array().get(shapes) != simdjson::SUCCESS) {
     return absl::InvalidArgumentError("not a LabelMe file: it has no \"shapes\"");

@@ -30,6 +30,8 @@ struct LabelMeShape {
   // Bounds of the points; of a circle, whose points are its centre and one of its rim,
   // those of the circle.
   std::array<double, 4> xywh = {0, 0, 0, 0};
+  // As X-AnyLabeling marks shapes.
+  bool difficult = false;
   // What messages show: 'rectangle "cat" (10, 20, 30, 40)'.
   std::string text;
   // kMissingField without label or points, kBadNumber, and kZeroSize for points and
@@ -46,7 +48,8 @@ struct LabelMeAnnotation {
   std::vector<LabelMeShape> shapes;
 };
 
-// kInvalidArgument for what is not JSON, or has no "shapes".
+// kInvalidArgument for what is not JSON, or has no "shapes"; a trailing comma, UTF-16 and a Git LFS
+// pointer are named as such.
 absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes);
 
 }  // namespace rcnn::data

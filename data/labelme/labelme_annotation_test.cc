@@ -1,5 +1,8 @@
 #include "rcnn/data/labelme/labelme_annotation.h"
 
+#include <cstddef>
+#include <string>
+
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -37,6 +40,18 @@ TEST(ParseLabelMe, TakesShapesAsBoxes) {
   for (const LabelMeShape& shape : annotation->shapes) EXPECT_FALSE(shape.problem) << shape.text;
 }
 
+TEST(ParseLabelMe, ReadsTheMarkOfDifficultShapes) {
+  const auto annotation = ParseLabelMe(R"({"shapes": [
+      {"label": "a", "points": [[1, 2], [5, 9]], "difficult": true},
+      {"label": "a", "points": [[1, 2], [5, 9]], "difficult": false},
+      {"label": "a", "points": [[1, 2], [5, 9]], "difficult": null},
+      {"label": "a", "points": [[1, 2], [5, 9]]}]})");
+  ASSERT_THAT(annotation, IsOk());
+  ASSERT_THAT(annotation->shapes, SizeIs(4));
+  EXPECT_TRUE(annotation->shapes[0].difficult);
+  for (size_t i = 1; i < 4; ++i) EXPECT_FALSE(annotation->shapes[i].difficult) << i;
+}
+
 TEST(ParseLabelMe, SkipsAByteOrderMark) {
   const auto annotation =
       ParseLabelMe("\xef\xbb\xbf{\"shapes\": [{\"label\": \"a\", \"points\": [[1, 2], [5, 9]]}]}");
@@ -69,6 +84,12 @@ TEST(ParseLabelMe, RefusesWhatIsNotLabelMe) {
   EXPECT_THAT(ParseLabelMe("{\"shapes\": ["), StatusIs(code, HasSubstr("not valid JSON")));
   EXPECT_THAT(ParseLabelMe("{}"), StatusIs(code, HasSubstr("shapes")));
   EXPECT_THAT(ParseLabelMe("[1]"), StatusIs(code, HasSubstr("shapes")));
+  EXPECT_THAT(ParseLabelMe("{\"shapes\": [],}"), StatusIs(code, HasSubstr("remove the comma")));
+  EXPECT_THAT(ParseLabelMe("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+              StatusIs(code, HasSubstr("git lfs pull")));
+  std::string wide = "\xff\xfe";
+  for (const char c : std::string("{\"shapes\": []}")) wide += std::string{c, '\0'};
+  EXPECT_THAT(ParseLabelMe(wide), StatusIs(code, HasSubstr("UTF-16")));
 }
 
 }  // namespace

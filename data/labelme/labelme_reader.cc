@@ -31,6 +31,7 @@ ObjectRecord MakeRecord(const LabelMeShape& shape) {
   ObjectRecord record;
   record.class_name = shape.label;
   record.xywh = shape.xywh;
+  record.difficult = shape.difficult;
   record.value = shape.text;
   record.problem = shape.problem;
   return record;

@@ -1,23 +1,27 @@
 #include "rcnn/data/sources/file_kind.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 #include "pugixml.hpp"
 #include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/git_lfs_pointer.h"
-#include "rcnn/data/coco/coco_diagnosis.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/json_diagnosis.h"
 #include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/csv/csv_annotation.h"
 
@@ -32,12 +36,19 @@ constexpr int kLines = 5;
 // with more than this before them is not read further.
 constexpr int64_t kMaxValues = 20'000'000;
 
-std::string ReadBeginning(const std::string& path) {
-  std::string bytes(kBeginning, '\0');
+// False, with errno, for a file that cannot be opened.
+bool ReadBeginning(const std::string& path, std::string& bytes) {
+  bytes.assign(kBeginning, '\0');
   std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) return false;
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  return bytes;
+  return true;
+}
+
+std::string Unsupported(absl::string_view format, absl::string_view advice = "") {
+  return absl::StrCat("looks like ", format, ", which is not supported", advice.empty() ? "" : "; ",
+                      advice);
 }
 
 // Listens to a JSON parser and ends it as soon as the format is known.
@@ -88,7 +99,8 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   FileKind Result() {
     Known();
     if (kind_.kind != AnnotationKind::kCoco) kind_.images.clear();
-    if (kind_.kind == AnnotationKind::kNone) kind_.looks_like = LooksLike();
+    const std::string other = kind_.kind == AnnotationKind::kNone ? LooksLike() : "";
+    if (!other.empty()) kind_.obstacle = Unsupported(other);
     return std::move(kind_);
   }
 
@@ -155,17 +167,19 @@ FileKind XmlKind(absl::string_view beginning) {
   FileKind kind;
   const pugi::xml_node object = root.child("object");
   if (name == "annotation" && object.child("polygon") && !object.child("bndbox")) {
-    kind.looks_like = "LabelMe of MIT (XML); LabelMe's JSON is read";
+    kind.obstacle = Unsupported("LabelMe of MIT (XML)", "LabelMe's JSON is");
   } else if (name == "annotation" &&
              (root.child("object") || root.child("size") || root.child("filename"))) {
     kind.kind = AnnotationKind::kVoc;
   } else if (name == "annotations") {
     const bool video = root.child("track") && !root.child("image");
-    if (video) kind.looks_like = "CVAT for video (XML); export it as \"CVAT for images 1.1\"";
+    if (video) {
+      kind.obstacle = Unsupported("CVAT for video (XML)", "export it as \"CVAT for images 1.1\"");
+    }
     const bool cvat = root.child("image") || root.child("meta") || root.child("version");
     if (!video && cvat) kind.kind = AnnotationKind::kCvat;
   } else if (name == "dataset" && root.child("images")) {
-    kind.looks_like = "dlib (XML)";
+    kind.obstacle = Unsupported("dlib (XML)");
   }
   return kind;
 }
@@ -175,29 +189,44 @@ bool IsNumber(absl::string_view text) {
   return absl::SimpleAtod(text, &value);
 }
 
+// Also "3.0", as some programs write numbers of classes.
+bool IsWhole(absl::string_view text) {
+  double value = 0;
+  return absl::SimpleAtod(text, &value) && value == std::floor(value);
+}
+
+bool IsDotaHeader(absl::string_view line) {
+  return absl::StartsWith(line, "imagesource:") || absl::StartsWith(line, "gsd:");
+}
+
 FileKind TextKind(absl::string_view beginning) {
   FileKind kind;
-  int lines = 0, boxes = 0, images = 0, dota = 0, kitti = 0;
-  for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(beginning), '\n')) {
+  int lines = 0, boxes = 0, named = 0, images = 0, dota = 0, kitti = 0;
+  for (absl::string_view line :
+       absl::StrSplit(WithoutByteOrderMark(beginning), absl::ByAnyChar("\r\n"))) {
     line = absl::StripAsciiWhitespace(line);
-    if (line.empty()) continue;
+    if (line.empty() || IsDotaHeader(line)) continue;
     if (lines == kLines) break;
     ++lines;
     const std::vector<absl::string_view> words =
         absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
     const auto numbers = std::count_if(words.begin(), words.end(), IsNumber);
     const auto size = static_cast<std::ptrdiff_t>(words.size());
-    int64_t class_number = 0;
     images += HasImageExtension(line) ? 1 : 0;
-    boxes += size >= 5 && numbers == size && absl::SimpleAtoi(words[0], &class_number) ? 1 : 0;
+    boxes += size >= 5 && numbers == size && IsWhole(words[0]) ? 1 : 0;
+    named += size == 5 && numbers == 4 && !IsNumber(words[0]) ? 1 : 0;
     dota += size == 10 && numbers == 9 && !IsNumber(words[8]) ? 1 : 0;
     kitti += size >= 15 && !IsNumber(words[0]) && numbers == size - 1 ? 1 : 0;
   }
   if (lines == 0) return kind;
   if (images == lines) kind.kind = AnnotationKind::kImageList;
   if (boxes == lines) kind.kind = AnnotationKind::kYolo;
-  if (dota == lines) kind.looks_like = "DOTA (oriented boxes, text)";
-  if (kitti == lines) kind.looks_like = "KITTI (text)";
+  if (named == lines) {
+    kind.obstacle =
+        Unsupported("YOLO with names of classes (text)", "YOLO has their numbers, from 0");
+  }
+  if (dota == lines) kind.obstacle = Unsupported("DOTA (oriented boxes, text)");
+  if (kitti == lines) kind.obstacle = Unsupported("KITTI (text)");
   return kind;
 }
 
@@ -207,11 +236,13 @@ FileKind CsvKind(absl::string_view beginning) {
     kind.kind = AnnotationKind::kCsv;
     return kind;
   }
-  const absl::string_view line = beginning.substr(0, beginning.find('\n'));
+  const absl::string_view line = beginning.substr(0, beginning.find_first_of("\r\n"));
   if (absl::StrContains(line, "region_shape_attributes")) {
-    kind.looks_like = "VGG Image Annotator (CSV)";
+    kind.obstacle = Unsupported("VGG Image Annotator (CSV)");
   } else if (absl::StrContains(line, "ImageID") && absl::StrContains(line, "XMin")) {
-    kind.looks_like = "Open Images (CSV)";
+    kind.obstacle = Unsupported("Open Images (CSV)");
+  } else if (const std::string missing = FindMissingCorners(beginning); !missing.empty()) {
+    kind.obstacle = absl::StrCat("has no columns ", missing);
   }
   return kind;
 }
@@ -222,16 +253,22 @@ std::string Decoded(const std::string& beginning) { return ToUtf8(beginning).val
 }  // namespace
 
 FileKind ReadFileKind(const std::string& path) {
-  const std::string beginning = ReadBeginning(path);
+  std::string beginning;
+  const bool opened = ReadBeginning(path, beginning);
+  const std::error_code error(opened ? 0 : errno, std::generic_category());
   const bool json = absl::EndsWithIgnoreCase(path, ".json");
   FileKind kind;
+  if (!opened) {
+    kind.obstacle = absl::StrCat("cannot be read: ", error.message());
+    return kind;
+  }
   if (IsGitLfsPointer(beginning)) {
-    kind.looks_like = "a Git LFS pointer (fetch the file with `git lfs pull`)";
+    kind.obstacle = absl::StrCat("is ", kGitLfsPointer);
     return kind;
   }
   // XML and lists may be UTF-16.
   if (json && IsWideText(beginning)) {
-    kind.looks_like = "JSON in UTF-16 or UTF-32 (save it as UTF-8)";
+    kind.obstacle = "is JSON in UTF-16 or UTF-32; save it as UTF-8";
     return kind;
   }
   if (json) return JsonKind(path);

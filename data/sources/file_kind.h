@@ -1,7 +1,7 @@
 // Recognises the format of an annotation file by its content.
 //
 // Recognition of a folder reads a few files of each subfolder. Unsupported formats are
-// recognised too, so that an error can name them.
+// recognised too, so that a message can name them.
 //
 // Example:
 //   ReadFileKind("cells/a.json").kind == AnnotationKind::kLabelMe;
@@ -15,7 +15,7 @@
 namespace rcnn::data {
 
 enum class AnnotationKind {
-  kNone,  // none of the formats below; `looks_like` may name another
+  kNone,  // none of the formats below; `obstacle` may say why
   kVoc,
   kCoco,
   kYolo,
@@ -27,14 +27,16 @@ enum class AnnotationKind {
 
 struct FileKind {
   AnnotationKind kind = AnnotationKind::kNone;
-  // An unsupported format: "VGG Image Annotator (JSON)". "" if it is not recognised.
-  std::string looks_like;
+  // Why a file is not read: "looks like KITTI (text), which is not supported". "" if it is, or is
+  // not recognised.
+  std::string obstacle;
   // COCO: the first of its file names.
   std::vector<std::string> images;
 };
 
 // Files with the extension .xml, .json, .txt or .csv, in upper or lower case, are recognised by
-// their content. All others, and unreadable files, are kNone.
+// their content. All others, and unreadable files, are kNone. One that cannot be opened, a Git LFS
+// pointer, JSON in UTF-16 and the formats of other programs have an obstacle.
 FileKind ReadFileKind(const std::string& path);
 
 }  // namespace rcnn::data

@@ -25,6 +25,11 @@ TEST(ReadFileKind, GoesByContent) {
             AnnotationKind::kCvat);
   EXPECT_EQ(KindFor("a.txt", "0 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kYolo);
   EXPECT_EQ(KindFor("a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2\r\n").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.txt", "0 0.5 0.5 0.1 0.1\r1 0.5 0.5 0.1 0.1\r").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.csv", "filename,class,xmin,ymin,xmax,ymax\ra.jpg,\"a\rb\",1,2,3,4").kind,
+            AnnotationKind::kCsv);
+  EXPECT_EQ(KindFor("a.txt", "2.0 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.txt", "2.5 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kNone);
   EXPECT_EQ(KindFor("a.txt", "data/a.jpg\ndata/b c.PNG\n").kind, AnnotationKind::kImageList);
   EXPECT_EQ(KindFor("a.csv", "filename,class,xmin,ymin,xmax,ymax\n").kind, AnnotationKind::kCsv);
   EXPECT_EQ(KindFor("a.json", R"({"version": "5", "shapes": [{"label": "a", "points": []}]})").kind,
@@ -47,28 +52,38 @@ TEST(ReadFileKind, KnowsCocoWhateverTheOrder) {
 }
 
 TEST(ReadFileKind, KnowsFormatsThatAreNotRead) {
-  EXPECT_THAT(KindFor("a.json", R"({"a.jpg9": {"filename": "a.jpg", "regions": []}})").looks_like,
+  EXPECT_THAT(KindFor("a.json", R"({"a.jpg9": {"filename": "a.jpg", "regions": []}})").obstacle,
               HasSubstr("VGG"));
-  EXPECT_THAT(KindFor("a.json", R"([{"image_id": 1, "score": 0.5}])").looks_like,
+  EXPECT_THAT(KindFor("a.json", R"([{"image_id": 1, "score": 0.5}])").obstacle,
               HasSubstr("results"));
-  EXPECT_THAT(KindFor("a.json", R"({"infos": {}, "categories": {}, "items": []})").looks_like,
+  EXPECT_THAT(KindFor("a.json", R"({"infos": {}, "categories": {}, "items": []})").obstacle,
               HasSubstr("Datumaro"));
-  EXPECT_THAT(KindFor("a.xml", "<annotation><object><polygon/></object></annotation>").looks_like,
+  EXPECT_THAT(KindFor("a.xml", "<annotation><object><polygon/></object></annotation>").obstacle,
               HasSubstr("MIT"));
-  EXPECT_THAT(KindFor("a.xml", "<annotations><track id='0'/></annotations>").looks_like,
+  EXPECT_THAT(KindFor("a.xml", "<annotations><track id='0'/></annotations>").obstacle,
               HasSubstr("CVAT for video"));
-  EXPECT_THAT(KindFor("a.csv", "ImageID,Source,LabelName,XMin,XMax\n").looks_like,
+  EXPECT_THAT(KindFor("a.txt", "cat 0.5 0.5 0.1 0.1\n").obstacle, HasSubstr("YOLO with names"));
+  EXPECT_THAT(
+      KindFor("a.txt", "imagesource:GoogleEarth\ngsd:0.1\n1 2 3 4 5 6 7 8 ship 0\n").obstacle,
+      HasSubstr("DOTA"));
+  EXPECT_THAT(KindFor("a.csv", "ImageID,Source,LabelName,XMin,XMax\n").obstacle,
               HasSubstr("Open Images"));
+}
+
+TEST(ReadFileKind, SaysWhichColumnsATableLacks) {
+  const FileKind kind = KindFor("a.csv", "filename,class,x,y,width,height\na.jpg,cat,1,2,3,4\n");
+  EXPECT_EQ(kind.kind, AnnotationKind::kNone);
+  EXPECT_EQ(kind.obstacle, "has no columns xmin, ymin, xmax, ymax");
 }
 
 TEST(ReadFileKind, RecognisesLfsPointersAndWideText) {
   constexpr char kPointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
   for (const char* name : {"a.json", "a.xml", "a.txt", "a.csv"}) {
-    EXPECT_THAT(KindFor(name, kPointer).looks_like, HasSubstr("git lfs pull")) << name;
+    EXPECT_THAT(KindFor(name, kPointer).obstacle, HasSubstr("git lfs pull")) << name;
   }
   const std::string wide("\xff\xfe{\0\"\0", 6);
-  EXPECT_THAT(KindFor("a.json", wide).looks_like, HasSubstr("UTF-16"));
-  EXPECT_THAT(KindFor("a.json", wide.substr(2)).looks_like, HasSubstr("UTF-16"));
+  EXPECT_THAT(KindFor("a.json", wide).obstacle, HasSubstr("UTF-16"));
+  EXPECT_THAT(KindFor("a.json", wide.substr(2)).obstacle, HasSubstr("UTF-16"));
 }
 
 // Lists and tables, which spreadsheets and editors save so.
@@ -89,10 +104,12 @@ TEST(ReadFileKind, OtherFilesAreNone) {
     for (const char* content : {"", "x", "{", "[1, 2]", "<a>", "{\"a\": {\"b\": 1}}", "\xff\xfe"}) {
       const FileKind kind = KindFor(name, content);
       EXPECT_EQ(kind.kind, AnnotationKind::kNone) << name << content;
-      EXPECT_EQ(kind.looks_like, "") << name << content;
+      EXPECT_EQ(kind.obstacle, "") << name << content;
     }
   }
-  EXPECT_EQ(ReadFileKind("nowhere/a.json").kind, AnnotationKind::kNone);
+  const FileKind missing = ReadFileKind("nowhere/a.json");
+  EXPECT_EQ(missing.kind, AnnotationKind::kNone);
+  EXPECT_EQ(missing.obstacle, "cannot be read: No such file or directory");
 }
 
 }  // namespace

@@ -8,10 +8,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_names.h"
 
 namespace rcnn::data {
@@ -27,11 +27,21 @@ bool IsAnnotationName(absl::string_view file) {
   return false;
 }
 
-// Text files beside label files that are not label files.
-bool IsNamesFile(absl::string_view file) {
-  const std::string name = absl::AsciiStrToLower(FilePart(file));
-  return name == "classes.txt" || name == "labels.txt" || absl::StartsWith(name, "readme") ||
-         absl::StartsWith(name, "license");
+// Whether a file of this kind annotates one image.
+bool IsOneEach(AnnotationKind kind) {
+  return kind == AnnotationKind::kVoc || kind == AnnotationKind::kYolo ||
+         kind == AnnotationKind::kLabelMe;
+}
+
+// Whether the other files of a folder need not be read: they annotate an image each.
+bool IsSettled(const std::map<AnnotationKind, std::vector<std::string>>& kinds) {
+  bool settled = false;
+  for (const auto& [kind, files] : kinds) {
+    if (kind == AnnotationKind::kImageList) continue;
+    if (!IsOneEach(kind)) return false;
+    settled = true;
+  }
+  return settled;
 }
 
 std::string Extension(absl::string_view file) {
@@ -51,7 +61,19 @@ int64_t PathSimilarity(absl::string_view a, absl::string_view b) {
   return 2 * shared - static_cast<int64_t>(second.size());
 }
 
+// Counts a hit for the folder and each around it: an absolute name is below all of them.
+void AddFoldersAround(absl::string_view folder, std::map<std::string, int64_t>& hits) {
+  ++hits[""];
+  for (; !folder.empty(); folder = ParentPart(folder)) ++hits[std::string(folder)];
+}
+
 }  // namespace
+
+bool IsNamesFile(absl::string_view file) {
+  const std::string name = absl::AsciiStrToLower(FilePart(file));
+  return name == "classes.txt" || name == "labels.txt" || absl::StartsWith(name, "readme") ||
+         absl::StartsWith(name, "license");
+}
 
 std::string PartName(absl::string_view path) {
   std::string part;
@@ -94,26 +116,41 @@ absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
   return contents;
 }
 
-// Every kind in the sample gets an entry (AnnotationFolder::files).
-void FolderContents::Classify(const std::string& folder, const std::vector<std::string>& files) {
-  std::map<AnnotationKind, std::vector<std::string>> kinds;
+void FolderContents::Look(const std::string& file, Kinds& kinds) {
+  FileKind kind = ReadFileKind(absl::StrCat(folder_, "/", file));
+  if (!kind.obstacle.empty()) obstacles_.emplace(kind.obstacle, file);
+  if (kind.kind == AnnotationKind::kCoco) coco_images_[file] = std::move(kind.images);
+  if (kind.kind != AnnotationKind::kNone) kinds[kind.kind].push_back(file);
+}
+
+// Looks at a sample, and at files without an image of their name, such as lists and annotations of
+// all images. Then at all others, where one annotates several images; or at as many as it takes to
+// find the first that is recognised, because the label files of images without objects are empty.
+FolderContents::Kinds FolderContents::LookAt(const std::vector<std::string>& files) {
+  Kinds kinds;
+  std::vector<std::string> rest;
   const size_t step = std::max<size_t>(1, files.size() / kSample);
   for (size_t i = 0; i < files.size(); ++i) {
-    // Files that annotate all images at once are always read.
-    const bool special = absl::StartsWith(FilePart(files[i]), "_") ||
-                         absl::StartsWith(FilePart(files[i]), "instances");
-    if ((i % step != 0 && !special) || IsNamesFile(files[i])) continue;
-    FileKind kind = ReadFileKind(absl::StrCat(folder_, "/", files[i]));
-    if (!kind.looks_like.empty()) looks_like_.emplace(kind.looks_like, files[i]);
-    if (kind.kind == AnnotationKind::kNone) continue;
-    if (kind.kind == AnnotationKind::kCoco) coco_images_[files[i]] = std::move(kind.images);
-    kinds[kind.kind].push_back(files[i]);
+    if (IsNamesFile(files[i])) continue;
+    if (i % step == 0 || FindFolders(files[i]) == nullptr) {
+      Look(files[i], kinds);
+    } else {
+      rest.push_back(files[i]);
+    }
   }
-  for (auto& [kind, found] : kinds) {
-    const bool one_each = kind == AnnotationKind::kVoc || kind == AnnotationKind::kYolo ||
-                          kind == AnnotationKind::kLabelMe;
+  for (const std::string& file : rest) {
+    if (IsSettled(kinds)) break;
+    Look(file, kinds);
+  }
+  for (auto& [kind, found] : kinds) std::sort(found.begin(), found.end());
+  return kinds;
+}
+
+// Every kind that is found gets an entry (AnnotationFolder::files).
+void FolderContents::Classify(const std::string& folder, const std::vector<std::string>& files) {
+  for (auto& [kind, found] : LookAt(files)) {
     std::vector<std::string> all = std::move(found);
-    if (one_each) {
+    if (IsOneEach(kind)) {
       all.clear();
       for (const std::string& file : files) {
         const bool other = coco_images_.count(file) > 0 || IsNamesFile(file);
@@ -172,14 +209,18 @@ std::optional<std::string> FolderContents::FolderWith(const std::vector<std::str
                                                       absl::string_view near) const {
   std::map<std::string, int64_t> hits;
   for (const std::string& name : names) {
-    std::string path = absl::StrReplaceAll(name, {{"\\", "/"}});
-    absl::string_view plain = absl::StripPrefix(path, "./");
+    const absl::StatusOr<std::string> path = NameInFolder(folder_, name);
+    if (!path.ok()) continue;
+    const bool absolute = absl::StartsWith(name, "/");
+    const absl::string_view plain = absl::StripPrefix(*path, "./");
     const auto found = folders_by_stem_.find(WithoutImageExtension(FilePart(plain)));
     if (found == folders_by_stem_.end()) continue;
     for (const int32_t index : found->second) {
       const std::string& folder = image_folders_[static_cast<size_t>(index)];
       const absl::string_view inner = ParentPart(plain);
-      if (inner.empty() || folder == inner) {
+      if (absolute) {
+        if (folder == inner) AddFoldersAround(inner, hits);
+      } else if (inner.empty() || folder == inner) {
         ++hits[inner.empty() ? folder : ""];
       } else if (absl::EndsWith(folder, absl::StrCat("/", inner))) {
         ++hits[folder.substr(0, folder.size() - inner.size() - 1)];

@@ -27,9 +27,9 @@ struct AnnotationFolder {
   // Relative to FolderContents::folder(); "" for that folder itself.
   std::string folder;
   AnnotationKind kind = AnnotationKind::kNone;
-  // Their paths. Only a sample of many files is read. kVoc, kYolo and kLabelMe, which have a
-  // file per image, list all files of the folder with that extension; other kinds list the
-  // files of the sample that are of this kind.
+  // Their paths. Of kVoc, kYolo and kLabelMe, which have a file per image, only a sample is
+  // read, and all files of the folder with that extension are listed; other kinds list the
+  // files that are of this kind.
   std::vector<std::string> files;
 };
 
@@ -44,8 +44,8 @@ class FolderContents {
   const std::vector<std::string>& images() const { return images_; }
   // Of the kind, sorted by folder.
   std::vector<AnnotationFolder> annotations(AnnotationKind kind) const;
-  // Formats that are not read, each with a file that looks like it.
-  const std::map<std::string, std::string>& looks_like() const { return looks_like_; }
+  // Why files are not read (FileKind::obstacle), each with the first file that it concerns.
+  const std::map<std::string, std::string>& obstacles() const { return obstacles_; }
 
   // The folder with images for the most of these files (names are compared without
   // extensions); of several, the one with the most similar path. nullopt if none has any.
@@ -54,8 +54,8 @@ class FolderContents {
   // Those of the files for which no folder has an image.
   std::vector<std::string> WithoutImages(const AnnotationFolder& annotations) const;
 
-  // The FOLDER such that FOLDER/name is an image for the most of `names`; of several, the
-  // one whose path is most similar to `near`. nullopt if there is none.
+  // The FOLDER such that FOLDER/name is an image for the most of `names`, which may be absolute; of
+  // several, the one whose path is most similar to `near`. nullopt if there is none.
   std::optional<std::string> FolderWith(const std::vector<std::string>& names,
                                         absl::string_view near) const;
 
@@ -68,6 +68,12 @@ class FolderContents {
   }
 
  private:
+  // Files by their kind.
+  using Kinds = std::map<AnnotationKind, std::vector<std::string>>;
+
+  // Reads the file and keeps what it says.
+  void Look(const std::string& file, Kinds& kinds);
+  Kinds LookAt(const std::vector<std::string>& files);
   void Classify(const std::string& folder, const std::vector<std::string>& files);
   // The folders with an image for the annotation file; null if there are none.
   const std::vector<int32_t>* FindFolders(absl::string_view file) const;
@@ -76,7 +82,7 @@ class FolderContents {
   std::vector<std::string> files_;
   std::vector<std::string> images_;
   std::vector<AnnotationFolder> annotations_;
-  std::map<std::string, std::string> looks_like_;
+  std::map<std::string, std::string> obstacles_;
   std::map<std::string, std::vector<std::string>> coco_images_;
   // From a name without folder and extension to the folders with such an image.
   absl::flat_hash_map<std::string, std::vector<int32_t>> folders_by_stem_;
@@ -86,6 +92,10 @@ class FolderContents {
 // "train", "val" or "test", if a folder or the file of this path is called so: "train2017",
 // "valid", "images_test", "instances_val.json". The last one counts. "" if none is.
 std::string PartName(absl::string_view path);
+
+// Whether a text file is not one of labels, though it lies beside them: names of classes, a readme,
+// a licence.
+bool IsNamesFile(absl::string_view file);
 
 }  // namespace rcnn::data
 

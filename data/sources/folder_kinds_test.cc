@@ -156,6 +156,16 @@ TEST_F(FolderKindsTest, CocoNamesOfOtherMachines) {
            absl::StrCat(CocoObject("1", "[1, 1, 3, 3]"), ", ",
                         CocoObject("2", "[2, 1, 3, 3]", "\"id\": 2, \"area\": 9"))));
   EXPECT_THAT(Objects(), ElementsAre("b.png cat 2 1 5 4", "left/a.png cat 1 1 4 4"));
+  // Also where all names are absolute.
+  Put("a.json", Coco(CocoImage("2", fs::canonical(folder_).string() + "/images/b.png"),
+                     CocoObject("2", "[2, 1, 3, 3]")));
+  EXPECT_THAT(Objects(), ElementsAre("images/b.png cat 2 1 5 4"));
+  for (const char* name : {"../images/b.png", "/upload/b.png"}) {
+    Put("a.json", Coco(CocoImage("2", name), CocoObject("2", "[2, 1, 3, 3]")));
+    EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  HasSubstr(absl::StrCat("a.json names ", name,
+                                                         ", a path that leaves the folder"))));
+  }
 }
 
 TEST_F(FolderKindsTest, CocoTwoRecordsOfOneFile) {
@@ -302,6 +312,19 @@ TEST_F(FolderKindsTest, VocNamesOfImages) {
   EXPECT_EQ(images.defects().ToString(9), "");
 }
 
+// The names of the annotation files say nothing; "images" is found by those inside.
+TEST_F(FolderKindsTest, ImagesThatOnlyTheTextOfAnnotationsNames) {
+  PutImage("images/dog.png");
+  PutImage("images/cat.png");
+  Put("labels/1.xml", Voc("C:\\photos\\cat.png", VocObject(VocBox(2, 2, 9, 9))));
+  EXPECT_THAT(Objects(), ElementsAre("1 cat 1 1 9 9"));
+  fs::remove(folder_ + "/labels/1.xml");
+  Put("labels/1.json",
+      R"({"imagePath": "..\\photos\\cat.png", "imageWidth": 40, "imageHeight": 30, "shapes": [{)"
+      R"("label": "cat", "points": [[1, 2], [3, 4]], "shape_type": "rectangle"}]})");
+  EXPECT_THAT(Objects(), ElementsAre("cat.png cat 1 2 3 4"));
+}
+
 TEST_F(FolderKindsTest, VocTextInTheEncodingThatItDeclares) {
   const std::string objects = VocBox(2, 2, 9, 9);
   const auto xml = [&](const std::string& encoding, const std::string& name) {
@@ -382,6 +405,23 @@ TEST_F(FolderKindsTest, TextInUtf16) {
   EXPECT_THAT(Objects(), ElementsAre("a.png cat 10 12 30 18"));
 }
 
+TEST_F(FolderKindsTest, ClassNamesThatAreNotUtf8AreTold) {
+  PutImage("a.png");
+  Put("a.txt", "0 0.5 0.5 0.5 0.2\n");
+  Put("classes.txt", "\xc3\xa8\n");  // GBK
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, ElementsAre(AllOf(HasSubstr("not UTF-8"), HasSubstr("iconv"))));
+}
+
+// A table has one part; the name of its file says which.
+TEST_F(FolderKindsTest, CsvColumnsOfPartsAreTold) {
+  PutImage("a.png");
+  Put("boxes.csv", "Split,filename,class,xmin,ymin,xmax,ymax\ntest,a.png,cat,1,2,3,4\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 3 4"));
+  EXPECT_THAT(told_, AllOf(HasSubstr("the column Split is not read"), HasSubstr("test.csv")));
+}
+
 TEST_F(FolderKindsTest, YoloListsThatNameNoImageAreTold) {
   for (const char* image : {"images/a.png", "images/b.png"}) PutImage(image);
   for (const char* label : {"labels/a.txt", "labels/b.txt"}) Put(label, "0 0.5 0.5 0.5 0.2\n");
@@ -420,6 +460,21 @@ TEST_F(FolderKindsTest, YoloListsDoNotMixImagesOfOneName) {
   EXPECT_EQ(folder->FindPart("val")->images->size(), 1);
 }
 
+// "images/night/1.png" of a list is the end of the path of one image only, but ends with the name
+// that the other has in its folder.
+TEST_F(FolderKindsTest, YoloListsTellNestedFoldersApart) {
+  for (const char* name : {"1", "night/1", "night/2"}) {
+    PutImage(absl::StrCat("images/", name, ".png"));
+    Put(absl::StrCat("labels/", name, ".txt"), "0 0.5 0.5 0.5 0.2\n");
+  }
+  Put("classes.txt", "cat\n");
+  Put("train.txt", "images/night/2.png\n");
+  Put("val.txt", "images/night/1.png\n");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("images/night/1.png"), HasSubstr("images/1.png"),
+                                      HasSubstr("same name"))));
+}
+
 TEST_F(FolderKindsTest, AnnotationsOfImagesThatAreMissingAreTold) {
   PutImage("train/a.png");
   Put("classes.txt", "cat\n");
@@ -448,6 +503,101 @@ TEST_F(FolderKindsTest, TwoAnnotationsOfOneImageAreAnErrorThatNamesBoth) {
                                       HasSubstr("/annotations and"), HasSubstr("/old"))));
   fs::remove_all(folder_ + "/old");
   EXPECT_THAT(Objects(), ElementsAre("a cat 1 1 9 9"));
+}
+
+// Only a few of many files are read to recognise them. These must be among those.
+TEST_F(FolderKindsTest, FewObjectsOnManyImagesAreFound) {
+  for (int i = 0; i < 40; ++i) {
+    PutImage(absl::StrCat(i, ".png"));
+    Put(absl::StrCat(i, ".txt"), i == 17 ? "0 0.5 0.5 0.5 0.2\n" : "");
+  }
+  Put("classes.txt", "cat\n");
+  EXPECT_THAT(Objects(), ElementsAre("17.png cat 10 12 30 18"));
+}
+
+TEST_F(FolderKindsTest, ListsBesideManyLabelFilesAreFound) {
+  std::string train;
+  for (int i = 0; i < 40; ++i) {
+    PutImage(absl::StrCat("z", i, ".png"));
+    Put(absl::StrCat("z", i, ".txt"), "0 0.5 0.5 0.5 0.2\n");
+    if (i != 17) absl::StrAppend(&train, "z", i, ".png\n");
+  }
+  Put("classes.txt", "cat\n");
+  Put("train.txt", train);
+  Put("test.txt", "z17.png\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  ASSERT_EQ(folder->parts.size(), 2u);
+  EXPECT_EQ(folder->FindPart("train")->images->size(), 39);
+  EXPECT_EQ(folder->FindPart("test")->images->image(0).name, "z17.png");
+}
+
+// Here a file annotates one image, and is called like it.
+TEST_F(FolderKindsTest, EveryOneOfManyTablesIsRead) {
+  for (int i = 0; i < 40; ++i) {
+    PutImage(absl::StrCat("z", i, ".png"));
+    Put(absl::StrCat("z", i, ".csv"),
+        absl::StrCat("filename,class,xmin,ymin,xmax,ymax\nz", i, ".png,cat,1,2,3,4\n"));
+  }
+  EXPECT_EQ(Objects().size(), 40u);
+  for (int i = 0; i < 40; ++i) {
+    fs::remove(absl::StrCat(folder_, "/z", i, ".csv"));
+    Put(absl::StrCat("z", i, ".xml"),
+        absl::StrCat("<annotations><image name='z", i, ".png' width='40' height='30'><box ",
+                     "label='cat' xtl='1' ytl='2' xbr='3' ybr='4'/></image></annotations>"));
+  }
+  EXPECT_EQ(Objects().size(), 40u);
+}
+
+TEST_F(FolderKindsTest, YoloKeypointsThatLookLikePolygonsAreTold) {
+  for (int i = 0; i < 8; ++i) {
+    PutImage(absl::StrCat(i, ".png"));
+    Put(absl::StrCat(i, ".txt"), "0 0.5 0.5 0.5 0.2 0.4 0.5 0.6 0.55\n");
+  }
+  Put("data.yaml", "names: [cat]\n");
+  EXPECT_EQ(Objects().size(), 8u);
+  EXPECT_THAT(told_, HasSubstr("each of the 8 polygons could also be a box followed by keypoints"));
+  Put("data.yaml", "names: [cat]\nkpt_shape: [2, 2]\n");
+  EXPECT_THAT(Objects(), Contains("7.png cat 10 12 30 18"));
+  EXPECT_THAT(told_, ::testing::Not(HasSubstr("could also be")));
+}
+
+TEST_F(FolderKindsTest, YoloFilesOfNamesThatDifferOrAreWrongAreTold) {
+  PutImage("a.png");
+  Put("a.txt", "1 0.5 0.5 0.5 0.2\n");
+  Put("Classes.TXT", "dog\ncat\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 10 12 30 18"));
+  Put("Data.YAML", "names: [cat, dog]\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png dog 10 12 30 18"));
+  auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices,
+              ElementsAre("Data.YAML and Classes.TXT name different classes; those "
+                          "of Data.YAML are used"));
+  fs::remove(folder_ + "/Data.YAML");
+  Put("pets.yml", "nc: 3\nnames: [cat, dog]\n");
+  folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, ElementsAre("pets.yml is not read: nc is 3, but there are 2 names"));
+  fs::remove(folder_ + "/Classes.TXT");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("class names"), HasSubstr("nc is 3"))));
+}
+
+// As CVAT and X-AnyLabeling keep VOC's mark.
+TEST_F(FolderKindsTest, MarksOfDifficultObjects) {
+  PutImage("a.png");
+  Put("a.json",
+      R"({"imagePath": "a.png", "imageWidth": 40, "imageHeight": 30, "shapes": [{"label": "cat", )"
+      R"("points": [[3, 4], [1, 2]], "shape_type": "rectangle", "difficult": true}]})");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 3 4 difficult"));
+  Clear();
+  PutImage("a.png");
+  Put("a.xml",
+      "<?xml version='1.0' encoding='GBK'?><annotations><image name='a.png' width='40' "
+      "height='30'><box label='\xc3\xa8' xtl='1' ytl='2' xbr='3' ybr='4'><attribute "
+      "name='difficult'>true</attribute></box></image></annotations>");
+  EXPECT_THAT(Objects(), ElementsAre("a.png \xe7\x8c\xab 1 2 3 4 difficult"));
 }
 
 // One image turned by a quarter, whose annotated size shows the view, decides it for all images.

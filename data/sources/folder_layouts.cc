@@ -1,6 +1,8 @@
 #include "rcnn/data/sources/folder_layouts.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,11 +20,14 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
+#include "rcnn/data/labelme/labelme_annotation.h"
 #include "rcnn/data/shards/shard_index.h"
 #include "rcnn/data/sources/file_kind.h"
+#include "rcnn/data/voc/voc_annotation.h"
 #include "rcnn/data/yolo/yolo_names.h"
 
 namespace rcnn::data {
@@ -31,6 +36,8 @@ namespace {
 using Places = absl::StatusOr<std::vector<PartPlace>>;
 
 constexpr int64_t kMaxXmlBytes = int64_t{2} << 30;
+// Files that are read to see which images they name.
+constexpr size_t kNamesRead = 16;
 
 // A folder of annotations and the folder of their images.
 struct Pair {
@@ -86,6 +93,36 @@ void NoticeLabelsWithoutImages(const FolderContents& contents, const AnnotationF
       " no image of the same name and a format that is read, the first ", labels.front()));
 }
 
+// The image that a file of VOC or LabelMe names inside, without its folders; "" if it names none.
+std::string ReadImageName(const std::string& path, AnnotationKind kind) {
+  const absl::StatusOr<std::string> bytes = ReadFile(path, {.max_bytes = kMaxXmlBytes});
+  if (!bytes.ok()) return "";
+  std::string name;
+  if (kind == AnnotationKind::kVoc) {
+    if (const auto annotation = ParseVocAnnotation(*bytes); annotation.ok()) {
+      name = annotation->file_name;
+    }
+  } else if (kind == AnnotationKind::kLabelMe) {
+    if (const auto annotation = ParseLabelMe(*bytes); annotation.ok()) {
+      name = annotation->image_path;
+    }
+  }
+  return std::string(FilePart(absl::StrReplaceAll(name, {{"\\", "/"}})));
+}
+
+// The folder of the images that some of the files name inside.
+std::optional<std::string> FindNamedImages(const FolderContents& contents,
+                                           const AnnotationFolder& folder) {
+  std::vector<std::string> names;
+  const size_t step = std::max<size_t>(1, folder.files.size() / kNamesRead);
+  for (size_t i = 0; i < folder.files.size(); i += step) {
+    std::string name =
+        ReadImageName(absl::StrCat(contents.folder(), "/", folder.files[i]), folder.kind);
+    if (!name.empty()) names.push_back(std::move(name));
+  }
+  return contents.FolderWith(names, folder.folder);
+}
+
 // Pairs of all folders of a kind, each once. An error if no file has images, and a notice for
 // each folder without.
 absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, AnnotationKind kind,
@@ -94,7 +131,8 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
   std::map<std::pair<std::string, std::string>, Pair> pairs;
   std::string lonely;
   for (const AnnotationFolder& folder : contents.annotations(kind)) {
-    const std::optional<std::string> images = contents.FindImages(folder);
+    std::optional<std::string> images = contents.FindImages(folder);
+    if (!images) images = FindNamedImages(contents, folder);
     if (!images) {
       lonely = folder.files.front();
       notices.push_back(
@@ -213,7 +251,10 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
     const std::vector<std::string>& names = contents.coco_images().at(file);
     const std::optional<std::string> images = contents.FolderWith(names, file);
     if (!images) {
-      without = absl::StrCat(file, " names ", names.empty() ? "no image" : names.front());
+      const std::string name = names.empty() ? "no image" : names.front();
+      const bool leaves = !NameInFolder(contents.folder(), name).ok();
+      without =
+          absl::StrCat(file, " names ", name, leaves ? ", a path that leaves the folder" : "");
       notices.push_back(absl::StrCat(
           without, ", and none of its images is in the folder, so it is ", "not read"));
       continue;
@@ -246,16 +287,21 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
 
 namespace {
 
+bool IsDataYaml(absl::string_view file) {
+  return absl::EqualsIgnoreCase(FilePart(file), "data.yaml");
+}
+
 // The yaml that describes the folder: data.yaml before others, the outer before the inner.
 absl::StatusOr<std::optional<std::pair<std::string, YoloYaml>>> FindYaml(
-    const FolderContents& contents) {
+    const FolderContents& contents, Notices& notices) {
   std::vector<std::string> files;
   for (const std::string& file : contents.files()) {
-    if (absl::EndsWith(file, ".yaml") || absl::EndsWith(file, ".yml")) files.push_back(file);
+    if (absl::EndsWithIgnoreCase(file, ".yaml") || absl::EndsWithIgnoreCase(file, ".yml")) {
+      files.push_back(file);
+    }
   }
   const auto rank = [](const std::string& file) {
-    return std::tuple(std::count(file.begin(), file.end(), '/'), FilePart(file) != "data.yaml",
-                      file);
+    return std::tuple(std::count(file.begin(), file.end(), '/'), !IsDataYaml(file), file);
   };
   std::sort(files.begin(), files.end(),
             [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
@@ -264,33 +310,42 @@ absl::StatusOr<std::optional<std::pair<std::string, YoloYaml>>> FindYaml(
                           ReadFile(absl::StrCat(contents.folder(), "/", file)));
     absl::StatusOr<YoloYaml> yaml = ParseYoloYaml(text);
     if (yaml.ok()) return std::pair(file, *std::move(yaml));
-    if (FilePart(file) == "data.yaml") {
+    if (IsDataYaml(file)) {
       return Annotate(yaml.status(), absl::StrCat(contents.folder(), "/", file));
+    }
+    // Others may belong to another program.
+    if (absl::StrContains(text, "names")) {
+      notices.push_back(absl::StrCat(file, " is not read: ", yaml.status().message()));
     }
   }
   return std::optional<std::pair<std::string, YoloYaml>>();
 }
 
-// Names of the classes in plain lists; kInvalidArgument if two lists differ.
-absl::StatusOr<std::vector<std::string>> FindNameLists(const FolderContents& contents) {
+bool IsNameList(absl::string_view file) {
+  const std::string name = absl::AsciiStrToLower(FilePart(file));
+  return name == "classes.txt" || name == "_darknet.labels" || absl::EndsWith(name, ".names");
+}
+
+struct NameList {
+  std::string file;
   std::vector<std::string> names;
-  std::string source;
+};
+
+// Names of the classes in plain lists; kInvalidArgument if two lists differ.
+absl::StatusOr<NameList> FindNameLists(const FolderContents& contents) {
+  NameList list;
   for (const std::string& file : contents.files()) {
-    const absl::string_view name = FilePart(file);
-    if (name != "classes.txt" && name != "_darknet.labels" && !absl::EndsWith(name, ".names")) {
-      continue;
-    }
+    if (!IsNameList(file)) continue;
     RCNN_ASSIGN_OR_RETURN(std::vector<std::string> found,
                           ReadYoloNameList(absl::StrCat(contents.folder(), "/", file)));
     if (found.empty()) continue;
-    if (!names.empty() && found != names) {
-      return absl::InvalidArgumentError(absl::StrCat(contents.folder(), ": ", source, " and ", file,
-                                                     " name different classes; keep one"));
+    if (!list.names.empty() && found != list.names) {
+      return absl::InvalidArgumentError(absl::StrCat(contents.folder(), ": ", list.file, " and ",
+                                                     file, " name different classes; keep one"));
     }
-    names = std::move(found);
-    source = file;
+    list = {file, std::move(found)};
   }
-  return names;
+  return list;
 }
 
 // Finds a path of data.yaml in the folder. Tools write paths of their own machine, and
@@ -338,8 +393,12 @@ class YoloFinder {
     RCNN_ASSIGN_OR_RETURN(pairs_, FindPairs(contents_, AnnotationKind::kYolo, "YOLO",
                                             /*widen=*/true, notices_));
     if (pairs_.empty()) return std::vector<PartPlace>();
-    RCNN_ASSIGN_OR_RETURN(const auto yaml, FindYaml(contents_));
-    RCNN_RETURN_IF_ERROR(SetNames(yaml ? &yaml->second : nullptr));
+    RCNN_ASSIGN_OR_RETURN(const auto yaml, FindYaml(contents_, notices_));
+    if (yaml) {
+      TakeYaml(yaml->first, yaml->second);
+    } else {
+      RCNN_RETURN_IF_ERROR(TakeNameLists());
+    }
     std::vector<PartPlace> places;
     if (yaml) {
       RCNN_ASSIGN_OR_RETURN(places,
@@ -355,26 +414,32 @@ class YoloFinder {
   }
 
  private:
-  absl::Status SetNames(const YoloYaml* yaml) {
-    std::vector<std::string> names;
-    if (yaml != nullptr) {
-      names = yaml->names;
-      config_.mutable_yolo();
-      if (yaml->keypoints) {
-        config_.mutable_yolo()->set_keypoints(true);
-        notices_.push_back("keypoints of the YOLO labels are not read, only their boxes");
-      }
-    } else {
-      RCNN_ASSIGN_OR_RETURN(names, FindNameLists(contents_));
+  void SetNames(const std::vector<std::string>& names) {
+    config_.mutable_yolo()->mutable_name()->Assign(names.begin(), names.end());
+  }
+
+  void TakeYaml(const std::string& file, const YoloYaml& yaml) {
+    SetNames(yaml.names);
+    const absl::StatusOr<NameList> list = FindNameLists(contents_);
+    if (list.ok() && !list->names.empty() && list->names != yaml.names) {
+      notices_.push_back(absl::StrCat(file, " and ", list->file,
+                                      " name different classes; those of ", file, " are used"));
     }
-    if (names.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(contents_.folder(), ": YOLO labels in ", Where(pairs_.front()),
-                       " without class names; add data.yaml with names: [...], or classes.txt "
-                       "with one name a line, in the order of their numbers"));
+    if (yaml.keypoints) {
+      config_.mutable_yolo()->set_keypoints(true);
+      notices_.push_back("keypoints of the YOLO labels are not read, only their boxes");
     }
-    for (const std::string& name : names) config_.mutable_yolo()->add_name(name);
-    return absl::OkStatus();
+  }
+
+  absl::Status TakeNameLists() {
+    RCNN_ASSIGN_OR_RETURN(const NameList list, FindNameLists(contents_));
+    SetNames(list.names);
+    if (!list.names.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        contents_.folder(), ": YOLO labels in ", Where(pairs_.front()),
+        " without class names; add data.yaml with names: [...], or classes.txt with one name a "
+        "line, in the order of their numbers",
+        notices_.empty() ? "" : absl::StrCat("\n", absl::StrJoin(notices_, "\n"))));
   }
 
   PartPlace Place(const Pair& pair, const std::string& part) const {
@@ -487,10 +552,10 @@ class YoloFinder {
                               const std::vector<ListedImage>& listed) const {
     absl::flat_hash_map<absl::string_view, const ListedImage*> meant;
     for (const ListedImage& image : listed) {
-      if (image.by_path) meant.emplace(image.name, &image);
+      if (image.by_path) meant.emplace(FilePart(image.name), &image);
     }
     for (const ListedImage& image : listed) {
-      const auto found = meant.find(image.name);
+      const auto found = meant.find(FilePart(image.name));
       if (image.by_path || found == meant.end()) continue;
       return absl::InvalidArgumentError(absl::StrCat(
           contents_.folder(), ": ", file, " names ", found->second->path, ", and ", image.path,
@@ -606,7 +671,7 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
 Places FindShards(const FolderContents& contents, Notices& /*notices*/) {
   std::vector<PartPlace> places;
   for (const std::string& file : contents.files()) {
-    if (!absl::EndsWith(file, kShardIndexExtension)) continue;
+    if (!absl::EndsWithIgnoreCase(file, kShardIndexExtension)) continue;
     PartPlace place;
     place.part = PartName(file);
     place.where = file;

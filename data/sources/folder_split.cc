@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -132,6 +133,15 @@ std::string Lines(const std::vector<std::string>& names) {
   return names.empty() ? "" : absl::StrCat(absl::StrJoin(names, "\n"), "\n");
 }
 
+// Lists have one name per line, without spaces around it, and "\\" separates folders in them.
+absl::Status CheckListable(const std::string& folder, const std::string& name) {
+  const std::vector<std::string> read = ImageList::Parse(name).names();
+  if (read.size() == 1 && read[0] == name) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      folder, ": a list of the split cannot hold the image name \"", absl::Utf8SafeCEscape(name),
+      "\", because of a line break, a backslash, or spaces at its ends; rename the image"));
+}
+
 class Splitter {
  public:
   Splitter(const OpenedFolder& folder, const FolderSplitOptions& options)
@@ -239,6 +249,7 @@ class Splitter {
     for (size_t k = 0; k < images.size(); ++k) {
       side[places[k]] = static_cast<int>(plan.side[k]);
       if (images[k].side) continue;
+      RCNN_RETURN_IF_ERROR(CheckListable(folder_.folder, images[k].name));
       ++added;
       lists_[side[places[k]]][FindPlace(all_.places[places[k]].second)].push_back(images[k].name);
     }

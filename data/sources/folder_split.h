@@ -57,8 +57,9 @@ struct FolderSplit {
 };
 
 // kFailedPrecondition for a directory with the lists of another folder; kInvalidArgument
-// for a folder with parts, but none to train on, for fewer images than parts, and for an
-// image that two lists name; also the errors of HashImages, MakeDataset and base/file_io.h.
+// for a folder with parts, but none to train on, for fewer images than parts, for an image that
+// two lists name, and for a name that a list cannot hold, such as one with a line break; also
+// the errors of HashImages, MakeDataset and base/file_io.h.
 absl::StatusOr<FolderSplit> SplitFolder(const OpenedFolder& folder,
                                         const FolderSplitOptions& options);
 

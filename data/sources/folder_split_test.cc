@@ -25,6 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -100,6 +101,37 @@ class SplitFolderTest : public testing::Test {
   std::string root_;
   std::string folder_;
 };
+
+// "image3.png" of a list does not mean "night/image3.png" too.
+TEST_F(SplitFolderTest, ImagesOfOneNameInNestedFoldersAreOnOneSideEach) {
+  for (uint32_t i = 0; i < 20; ++i) {
+    Put(absl::StrCat("image", i), i);
+    Put(absl::StrCat("night/image", i), 100 + i);
+  }
+  for (int run = 0; run < 2; ++run) {
+    const auto split = Split();
+    ASSERT_THAT(split, IsOk());
+    EXPECT_THAT(split->leaks, IsEmpty());
+    EXPECT_THAT(Sides(*split), SizeIs(40));
+    EXPECT_EQ(split->FindPart("train")->images->size(), 30);
+    EXPECT_EQ(split->FindPart("val")->images->size(), 4);
+    EXPECT_EQ(split->FindPart("test")->images->size(), 6);
+  }
+}
+
+// A list has a name on each line.
+TEST_F(SplitFolderTest, NamesThatAListCannotHoldAreAnError) {
+  for (uint32_t i = 0; i < 12; ++i) Put(absl::StrCat("image", i), i);
+  for (const char* name : {"two\nlines", "back\\slash", " space", "carriage\rreturn"}) {
+    Put(name, 99);
+    EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  AllOf(HasSubstr("rename"), HasSubstr(folder_))))
+        << name;
+    fs::remove(absl::StrCat(folder_, "/", name, ".png"));
+    fs::remove(absl::StrCat(folder_, "/", name, ".txt"));
+  }
+  EXPECT_THAT(Split(), IsOk());
+}
 
 TEST_F(SplitFolderTest, CutsWhatIsMissingAndKeepsIt) {
   for (uint32_t i = 0; i < 40; ++i) Put(absl::StrCat("image", i), i, i % 8 == 0);

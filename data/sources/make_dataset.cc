@@ -62,8 +62,15 @@ SourcePaths MakePaths(const configs::DatasetConfig& config, const DatasetOptions
   return result;
 }
 
+// For readers that do not list the folder themselves.
+absl::Status CheckLinks(const std::string& folder, const DatasetOptions& options) {
+  if (options.follow_links || folder.empty()) return absl::OkStatus();
+  return ListFiles(folder, {.follow_links = false}).status();
+}
+
 DatasetOr MakeVoc(const configs::DatasetConfig& config, const DatasetOptions& options) {
   const SourcePaths paths = MakePaths(config, options, "Annotations", "JPEGImages");
+  RCNN_RETURN_IF_ERROR(CheckLinks(paths.folder, options));
   RCNN_ASSIGN_OR_RETURN(
       AnnotationTable table,
       ReadVoc(config, paths.folder, {.annotations = paths.annotations, .images = paths.images}));
@@ -106,6 +113,7 @@ DatasetOr MakeCoco(const configs::DatasetConfig& config, const DatasetOptions& o
   }
   const std::string images =
       paths.images().empty() ? "" : UnderRoot(options.data_root, paths.images());
+  RCNN_RETURN_IF_ERROR(CheckLinks(images, options));
   RCNN_ASSIGN_OR_RETURN(AnnotationTable table,
                         ReadCoco(config, UnderRoot(options.data_root, paths.annotations()), images,
                                  {.check_images = options.check_images}));

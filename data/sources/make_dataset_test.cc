@@ -76,6 +76,27 @@ TEST(MakeDataset, ShapesWrittenAsVocReadBackEqual) {
   EXPECT_EQ((*voc)->image(3).name, shapes->image(3).name);
 }
 
+// As in the formats whose readers list the folder.
+TEST(MakeDataset, RefusesLinksThatLeaveAVocOrCocoFolderOnRequest) {
+  const std::string folder = FreshFolder("links");
+  ASSERT_THAT(WriteVoc(*Shapes(), folder + "/voc", {.split = "train"}), IsOk());
+  ASSERT_THAT(WriteCoco(*Shapes(), folder + "/set.json", folder + "/coco"), IsOk());
+  for (const char* text :
+       {"voc { split: 'train' } paths { folder: 'links/voc' }",
+        "coco {} paths { annotations: 'links/set.json' images: 'links/coco' }"}) {
+    const auto config = ParseDatasetConfig(text, "test");
+    ASSERT_THAT(config, IsOk());
+    DatasetOptions options = {.data_root = testing::TempDir(), .follow_links = false};
+    const std::string images = folder + (config->has_voc() ? "/voc/JPEGImages" : "/coco");
+    EXPECT_THAT(MakeDataset(*config, options), IsOk());
+    std::filesystem::create_symlink(folder + "/set.json", images + "/link.png");
+    EXPECT_THAT(MakeDataset(*config, options),
+                StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("link.png")));
+    options.follow_links = true;
+    EXPECT_THAT(MakeDataset(*config, options), IsOk());
+  }
+}
+
 TEST(MakeDataset, ShapesWrittenAsCocoReadBackEqual) {
   const std::string folder = FreshFolder("coco");
   const std::unique_ptr<Dataset> shapes = Shapes();

@@ -16,6 +16,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/concat_dataset.h"
 #include "rcnn/data/core/sample.h"
+#include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/sources/folder_conventions.h"
 #include "rcnn/data/sources/make_dataset.h"
 
@@ -161,8 +162,19 @@ void NoticeUnannotated(int64_t images_in_folder, OpenedFolder& folder) {
   const int64_t rest = images_in_folder - static_cast<int64_t>(used.size()) - dropped;
   if (rest <= 0) return;
   folder.notices.push_back(absl::StrCat(rest, rest == 1 ? " image" : " images",
-                                        " in the folder without an annotation ",
+                                        " in the folder without an annotation, or in no list, ",
                                         rest == 1 ? "is" : "are", " not used"));
+}
+
+void NoticeEncoding(OpenedFolder& folder) {
+  const auto bad =
+      std::find_if(folder.classes.begin(), folder.classes.end(),
+                   [](const std::string& name) { return !DecodeText(name, "UTF-8").ok(); });
+  if (bad == folder.classes.end()) return;
+  folder.notices.push_back(absl::StrCat("the class name \"", *bad,
+                                        "\" is not UTF-8, so reports cannot show it; convert the "
+                                        "file that names it, for example with "
+                                        "iconv -f GBK -t UTF-8"));
 }
 
 }  // namespace
@@ -191,6 +203,7 @@ absl::StatusOr<OpenedFolder> OpenFolder(const std::string& folder, const FolderO
   RCNN_RETURN_IF_ERROR(ShareExifOrientation(dataset_options, opened));
   RCNN_RETURN_IF_ERROR(CheckAnnotatedOnce(opened));
   NoticeUnannotated(recognized.num_images, opened);
+  NoticeEncoding(opened);
   return opened;
 }
 

@@ -54,8 +54,21 @@ std::string CountExtensions(const std::vector<std::string>& files) {
   return absl::StrJoin(texts, ", ");
 }
 
+// Whether there are label files, and they are all empty.
+bool HasOnlyEmptyText(const FolderContents& contents) {
+  bool found = false;
+  for (const std::string& file : contents.files()) {
+    if (!absl::EndsWithIgnoreCase(file, ".txt") || IsNamesFile(file)) continue;
+    std::error_code error;
+    if (fs::file_size(absl::StrCat(contents.folder(), "/", file), error) > 0 || error) return false;
+    found = true;
+  }
+  return found;
+}
+
 // What a folder without annotations looks like, beyond its annotation files.
 std::string OtherLooks(const FolderContents& contents) {
+  if (HasOnlyEmptyText(contents)) return "YOLO with nothing but empty label files, without objects";
   for (const std::string& file : contents.files()) {
     if (absl::StrContains(file, ".tfrecord")) return "TFRecord files";
     if (absl::EndsWith(file, ".parquet")) return "Parquet files";
@@ -73,20 +86,28 @@ std::string OtherLooks(const FolderContents& contents) {
 absl::Status NothingFound(const FolderContents& contents) {
   const std::string& folder = contents.folder();
   if (contents.files().empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(folder, ": the folder is empty; ", kLookedFor));
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder,
+        ": the folder is empty; put images and their annotations into it, or name another\n",
+        kLookedFor));
   }
   std::string looks;
-  for (const auto& [format, file] : contents.looks_like()) {
-    absl::StrAppend(&looks, "\n  ", file, " looks like ", format, ", which is not supported");
+  for (const auto& [obstacle, file] : contents.obstacles()) {
+    absl::StrAppend(&looks, "\n  ", file, " ", obstacle);
   }
   if (looks.empty()) {
     const std::string other = OtherLooks(contents);
     if (!other.empty()) looks = absl::StrCat("\n  it looks like ", other);
   }
+  const bool no_images = contents.images().empty();
   return absl::InvalidArgumentError(absl::StrCat(
-      folder, contents.images().empty() ? ": no images" : ": no annotations that can be read",
-      " among ", contents.files().size(), " files (", CountExtensions(contents.files()), ")", looks,
-      "\n", kLookedFor));
+      folder, no_images ? ": no images" : ": no annotations that can be read", " among ",
+      contents.files().size(), contents.files().size() == 1 ? " file (" : " files (",
+      CountExtensions(contents.files()), "); ",
+      no_images
+          ? "put the images beside their annotations, or name the folder that has both"
+          : "export annotations in one of the formats below, or name the folder that has both",
+      looks, "\n", kLookedFor));
 }
 
 struct Reading {
@@ -131,6 +152,9 @@ absl::StatusOr<Reading> ChooseReading(const FolderContents& contents,
   // An error of one format beside annotations of another must be reported.
   RCNN_RETURN_IF_ERROR(first_error);
   if (readings.empty()) return NothingFound(contents);
+  for (const auto& [obstacle, file] : contents.obstacles()) {
+    readings.front().notices.push_back(absl::StrCat(file, " ", obstacle));
+  }
   return std::move(readings.front());
 }
 

@@ -114,6 +114,65 @@ class RecognizeFolderTest : public testing::Test {
   std::string folder_;
 };
 
+// The whole messages: what is wrong, what to do, and what was looked for.
+TEST_F(RecognizeFolderTest, SaysWhatToDoAboutAFolderThatCannotBeRead) {
+  constexpr char kLookedFor[] =
+      "\nwhat was looked for:\n"
+      "  voc      .xml files with <annotation>, beside the images or in a folder of their own\n"
+      "  coco     .json files with \"images\", \"annotations\" and \"categories\"\n"
+      "  yolo     .txt files named like the images, and data.yaml, classes.txt or obj.names\n"
+      "  labelme  .json files with \"shapes\", one for each image\n"
+      "  cvat     an .xml file with <annotations> and <image>\n"
+      "  csv      a .csv file of filename,width,height,class,xmin,ymin,xmax,ymax\n"
+      "  shards   an index NAME.shards.jsonl\n"
+      "images are .jpg, .png, .bmp, .webp, .gif or .tif files";
+  const auto expect = [&](const std::string& message) {
+    EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument, folder_ + message));
+  };
+  const std::string export_them =
+      "); export annotations in one of the formats below, or name the folder that has both";
+  expect(std::string(": the folder is empty; put images and their annotations into it, or name "
+                     "another") +
+         kLookedFor);
+  Put("a.txt", "0 0.5 0.5 0.5 0.5\n");
+  expect(std::string(": no images among 1 file (1 .txt); put the images beside their annotations, "
+                     "or name the folder that has both") +
+         kLookedFor);
+  fs::remove(folder_ + "/a.txt");
+  Put("a.jpg");
+  expect(": no annotations that can be read among 1 file (1 .jpg" + export_them + kLookedFor);
+  Put("a.txt", "");
+  Put("classes.txt", "cat\n");
+  expect(": no annotations that can be read among 3 files (1 .jpg, 2 .txt" + export_them +
+         "\n  it looks like YOLO with nothing but empty label files, without objects" + kLookedFor);
+  fs::remove(folder_ + "/classes.txt");
+  Put("a.txt", "Car 0.00 0 -1.58 587.0 173.3 614.1 200.1 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n");
+  expect(": no annotations that can be read among 2 files (1 .jpg, 1 .txt" + export_them +
+         "\n  a.txt looks like KITTI (text), which is not supported" + kLookedFor);
+  Put("a.txt", "0 0.5 0.5 0.5 0.5\n");
+  expect(
+      ": YOLO labels in the folder itself (1 file) without class names; add data.yaml with "
+      "names: [...], or classes.txt with one name a line, in the order of their numbers");
+  Put("classes.txt", "cat\n");
+  Put("a.xml", "<annotation><size/></annotation>");
+  expect(
+      ": can be read as voc (the folder itself (1 file)) and as yolo (the folder itself (1 "
+      "file)); choose one: --data_format=voc or --dataset=voc:" +
+      folder_ + "; --data_format=yolo or --dataset=yolo:" + folder_);
+}
+
+// One of two parts would otherwise be missing without a word.
+TEST_F(RecognizeFolderTest, TellsAnnotationsThatAreNotRead) {
+  Copy("coco_parts");
+  const std::string file = "annotations/instances_test2017.json";
+  fs::remove(folder_ + "/" + file);
+  Put(file, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, Contains(file + " is a Git LFS pointer, not the file itself: "
+                                               "fetch it with `git lfs pull`"));
+}
+
 TEST_F(RecognizeFolderTest, SaysWhatItLookedForInAnEmptyFolder) {
   EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
                                 AllOf(HasSubstr("the folder is empty"), HasSubstr("data.yaml"),

@@ -81,6 +81,7 @@ def main():
     shutil.rmtree(cache, ignore_errors=True)
     if not os.path.exists(folder):
         print("writing %d images ..." % args.images, flush=True)
+        shutil.rmtree(folder + ".unfinished", ignore_errors=True)
         make_folder(folder + ".unfinished", args.images)
         os.rename(folder + ".unfinished", folder)
     command = [args.inspect, folder, "--contact_sheet="]

@@ -9,11 +9,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "pugixml.hpp"
-#include "rcnn/base/git_lfs_pointer.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/core/xml_document.h"
 
 namespace rcnn::data {
@@ -81,49 +78,11 @@ void ReadSize(const pugi::xml_node& size, VocAnnotation& annotation) {
   annotation.size_text = absl::StrCat(width, " x ", height);
 }
 
-// The encoding that the XML declaration names, in upper case; "" if there is none, as in
-// text with 16 bits per character, which reveals itself.
-std::string DeclaredEncoding(absl::string_view bytes) {
-  if (!absl::StartsWith(bytes, "<?xml")) return "";
-  absl::string_view declaration = bytes.substr(0, bytes.find("?>"));
-  const size_t place = declaration.find("encoding");
-  if (place == absl::string_view::npos) return "";
-  declaration.remove_prefix(place + 8);
-  declaration = absl::StripLeadingAsciiWhitespace(declaration);
-  if (!absl::ConsumePrefix(&declaration, "=")) return "";
-  declaration = absl::StripLeadingAsciiWhitespace(declaration);
-  if (declaration.empty()) return "";
-  const char quote = declaration[0];
-  declaration.remove_prefix(1);
-  return absl::AsciiStrToUpper(declaration.substr(0, declaration.find(quote)));
-}
-
-// False, and nothing done, for an encoding that pugixml reads.
-absl::StatusOr<bool> ConvertToUtf8(absl::string_view bytes, std::string& converted) {
-  const std::string encoding = DeclaredEncoding(bytes);
-  for (const char* known : {"", "UTF-8", "UTF8", "US-ASCII", "ASCII", "ISO-8859-1", "LATIN1"}) {
-    if (encoding == known) return false;
-  }
-  // The text has single bytes, so this declaration is wrong; editors leave it when they convert.
-  if (absl::StartsWith(encoding, "UTF-16") || absl::StartsWith(encoding, "UTF-32")) {
-    converted = std::string(bytes);
-    return true;
-  }
-  RCNN_ASSIGN_OR_RETURN(converted, DecodeText(bytes, encoding),
-                        "the encoding that the XML declares");
-  return true;
-}
-
 }  // namespace
 
 absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes) {
-  if (IsGitLfsPointer(bytes)) return absl::InvalidArgumentError(kGitLfsPointer);
-  std::string converted;
-  RCNN_ASSIGN_OR_RETURN(const bool is_converted, ConvertToUtf8(bytes, converted));
-  if (is_converted) bytes = converted;
   pugi::xml_document document;
-  RCNN_RETURN_IF_ERROR(
-      ParseXml(bytes, is_converted ? pugi::encoding_utf8 : pugi::encoding_auto, document));
+  RCNN_RETURN_IF_ERROR(ParseXml(bytes, document));
   const pugi::xml_node root = document.child("annotation");
   if (!root) return absl::InvalidArgumentError("no <annotation> element");
   VocAnnotation annotation;

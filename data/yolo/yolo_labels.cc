@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/byte_order_mark.h"
 
@@ -30,6 +32,26 @@ std::array<double, 4> Bounds(const std::vector<double>& corners) {
     bottom = std::max(bottom, corners[i + 1]);
   }
   return {left, top, right - left, bottom - top};
+}
+
+// Whether the numbers of a polygon are also a box, x, y, width, height, and points inside of it
+// with `dimensions` numbers each: x, y and how visible it is. Points that are not labelled are at
+// 0, 0.
+bool FitsKeypoints(const std::vector<double>& numbers, size_t dimensions) {
+  if ((numbers.size() - 4) % dimensions != 0) return false;
+  const double x = numbers[0], y = numbers[1];
+  const double half_width = numbers[2] / 2, half_height = numbers[3] / 2;
+  constexpr double kDigits = 1e-3;  // as far as rounding goes
+  if (x < half_width - kDigits || x + half_width > 1 + kDigits) return false;
+  if (y < half_height - kDigits || y + half_height > 1 + kDigits) return false;
+  for (size_t i = 4; i < numbers.size(); i += dimensions) {
+    const double point_x = numbers[i], point_y = numbers[i + 1];
+    if (dimensions == 3 && numbers[i + 2] != std::floor(numbers[i + 2])) return false;
+    if (point_x == 0 && point_y == 0) continue;
+    if (std::abs(point_x - x) > half_width + kDigits) return false;
+    if (std::abs(point_y - y) > half_height + kDigits) return false;
+  }
+  return true;
 }
 
 YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
@@ -60,6 +82,7 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
     object.xywh = {x - width / 2, y - height / 2, width, height};
   } else if (numbers.size() >= 6 && numbers.size() % 2 == 0) {
     object.polygon = true;
+    object.fits_keypoints = FitsKeypoints(numbers, 2) || FitsKeypoints(numbers, 3);
     object.xywh = Bounds(numbers);
   } else {
     SetProblem(object, DefectKind::kMissingField,
@@ -75,7 +98,9 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
 std::vector<YoloObject> ParseYoloLabels(absl::string_view text, bool keypoints) {
   std::vector<YoloObject> objects;
   int64_t number = 0;
-  for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(text), '\n')) {
+  const std::string lines =
+      absl::StrReplaceAll(WithoutByteOrderMark(text), {{"\r\n", "\n"}, {"\r", "\n"}});
+  for (absl::string_view line : absl::StrSplit(lines, '\n')) {
     ++number;
     line = absl::StripAsciiWhitespace(line);
     if (!line.empty()) objects.push_back(ParseLine(line, number, keypoints));

@@ -30,6 +30,8 @@ struct YoloObject {
   // x, y, width, height of the box as fractions, x and y of its upper left corner.
   std::array<double, 4> xywh = {0, 0, 0, 0};
   bool polygon = false;
+  // The numbers of the polygon could also be a box and keypoints inside of it.
+  bool fits_keypoints = false;
   // The line with its number, cut if it is long: "line 3: 0 0.5 0.5 0.2 0.1".
   std::string text;
   // kMissingField for a wrong number of columns, kBadNumber for what is not a number.

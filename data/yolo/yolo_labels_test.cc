@@ -1,5 +1,6 @@
 #include "rcnn/data/yolo/yolo_labels.h"
 
+#include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -33,6 +34,17 @@ TEST(ParseYoloLabels, ReadsBoxesByTheirCentres) {
   EXPECT_FALSE(objects[0].problem || objects[1].problem);
 }
 
+TEST(ParseYoloLabels, LinesMayEndAsOnAnySystem) {
+  for (const char* text : {"0 .5 .5 .5 .5\n1 .5 .5 .5 .5\n\n2 .5 .5 .5 .5",
+                           "0 .5 .5 .5 .5\r\n1 .5 .5 .5 .5\r\n\r\n2 .5 .5 .5 .5\r\n",
+                           "0 .5 .5 .5 .5\r1 .5 .5 .5 .5\r\r2 .5 .5 .5 .5\r"}) {
+    const auto objects = ParseYoloLabels(text);
+    ASSERT_THAT(objects, SizeIs(3)) << text;
+    EXPECT_EQ(objects[2].class_number, 2);
+    EXPECT_THAT(objects[2].text, HasSubstr("line 4"));
+  }
+}
+
 TEST(ParseYoloLabels, TakesTheBoundsOfPolygons) {
   const auto objects = ParseYoloLabels("2 0.1 0.5 0.3 0.2 0.4 0.7\n1 0 0 1 0 1 1 0 1");
   ASSERT_THAT(objects, SizeIs(2));
@@ -46,6 +58,23 @@ TEST(ParseYoloLabels, SkipsKeypoints) {
   ASSERT_THAT(objects, SizeIs(1));
   EXPECT_FALSE(objects[0].polygon);
   EXPECT_THAT(objects[0].xywh, Near(0.4, 0.4, 0.2, 0.2));
+}
+
+TEST(ParseYoloLabels, KnowsPolygonsThatCouldBeKeypoints) {
+  const auto fits = [](const std::string& line) {
+    const auto objects = ParseYoloLabels(line);
+    EXPECT_THAT(objects, SizeIs(1));
+    EXPECT_TRUE(objects.at(0).polygon) << line;
+    return objects.at(0).fits_keypoints;
+  };
+  // A box of 0.3..0.7, then points in it; one is not labelled.
+  EXPECT_TRUE(fits("0 0.5 0.5 0.4 0.4 0.31 0.35 0.69 0.5 0 0"));
+  EXPECT_TRUE(fits("0 0.5 0.5 0.4 0.4 0.31 0.35 2 0.69 0.5 1"));
+  EXPECT_FALSE(fits("0 0.5 0.5 0.4 0.4 0.31 0.35 0.71 0.5"));
+  EXPECT_FALSE(fits("0 0.5 0.5 0.4 0.4 0.31 0.29 2 0.69 0.5 1"));
+  // Corners of a square.
+  EXPECT_FALSE(fits("0 0.3 0.3 0.7 0.3 0.7 0.7 0.3 0.7"));
+  EXPECT_FALSE(fits("0 0.8 0.8 0.9 0.8 0.9 0.9"));
 }
 
 TEST(ParseYoloLabels, SaysWhatIsWrongWithALine) {

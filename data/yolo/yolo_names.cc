@@ -121,10 +121,12 @@ absl::StatusOr<YoloYaml> Convert(const YAML::Node& root, Texts texts) {
   return yaml;
 }
 
+bool IsYaml(absl::string_view file) {
+  return absl::EndsWithIgnoreCase(file, ".yaml") || absl::EndsWithIgnoreCase(file, ".yml");
+}
+
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
-  if (!absl::EndsWith(path, ".yaml") && !absl::EndsWith(path, ".yml")) {
-    return ReadYoloNameList(path);
-  }
+  if (!IsYaml(path)) return ReadYoloNameList(path);
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxBytes}));
   RCNN_ASSIGN_OR_RETURN(YoloYaml yaml, ParseYoloYaml(text), path);
   return std::move(yaml.names);
@@ -166,14 +168,12 @@ absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder
   std::error_code error;
   std::filesystem::directory_iterator entry(folder.empty() ? "." : folder, error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    const std::string extension = entry->path().extension().string();
-    if (extension == ".yaml" || extension == ".yml" || extension == ".names") {
-      files.push_back(entry->path().filename().string());
-    }
+    std::string file = entry->path().filename().string();
+    if (IsYaml(file) || absl::EndsWithIgnoreCase(file, ".names")) files.push_back(std::move(file));
   }
   // YAML before plain lists, which may belong to another tool.
   std::sort(files.begin(), files.end(), [](const std::string& a, const std::string& b) {
-    return std::pair(absl::EndsWith(a, ".names"), a) < std::pair(absl::EndsWith(b, ".names"), b);
+    return std::pair(!IsYaml(a), a) < std::pair(!IsYaml(b), b);
   });
   files.insert(files.begin(), "data.yaml");
   for (const char* list : {"classes.txt", "obj.names", "_darknet.labels"}) files.emplace_back(list);

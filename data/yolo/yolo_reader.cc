@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/box_view.h"
+#include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_finder.h"
 #include "rcnn/data/core/image_names.h"
@@ -41,6 +42,30 @@ std::string UnlabelledNotice(int64_t unlabelled, int64_t images, const SourcePat
                       paths.annotations, " and count as images without objects");
 }
 
+// Polygons that could all be something else.
+class PolygonTally {
+ public:
+  void Add(const YoloObject& object) {
+    boxes_ += object.problem || object.polygon ? 0 : 1;
+    polygons_ += object.polygon ? 1 : 0;
+    fit_ += object.fits_keypoints ? 1 : 0;
+  }
+
+  void Report(DefectReport& report) const {
+    constexpr int64_t kFewest = 8;  // fewer may fit by chance
+    if (polygons_ < kFewest || fit_ < polygons_ || boxes_ > 0) return;
+    report.AddNotice(absl::StrCat(
+        "each of the ", polygons_,
+        " polygons could also be a box followed by keypoints; if they are, say so by kpt_shape in "
+        "data.yaml, or by keypoints: true in the dataset's config"));
+  }
+
+ private:
+  int64_t boxes_ = 0;
+  int64_t polygons_ = 0;
+  int64_t fit_ = 0;
+};
+
 }  // namespace
 
 absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
@@ -55,6 +80,7 @@ absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
   YoloLabelFiles files(paths.annotations, paths.listing);
   int64_t images = 0;
   int64_t unlabelled = 0;
+  PolygonTally polygons;
   for (const std::string& image : finder.images()) {
     if (list != nullptr && !list->Contains(image)) continue;
     ImageRecord record;
@@ -71,11 +97,13 @@ absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
     unlabelled += labels->name.empty() ? 1 : 0;
     if (!labels->name.empty()) record.source = labels->name;
     for (const YoloObject& object : ParseYoloLabels(labels->text, config.yolo().keypoints())) {
+      polygons.Add(object);
       record.objects.push_back(MakeRecord(object, names));
     }
     records.Add(std::move(record));
   }
   if (unlabelled > 0) records.defects().AddNotice(UnlabelledNotice(unlabelled, images, paths));
+  polygons.Report(records.defects());
   return std::move(records).Finish(paths.images);
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures how fast programs answer --help, --version and a wrong flag, and how many shared libraries they load.
 
-    bazel build //training:stage_scheduler //tools:all //eval:all //data:all //base:runtime_info
+    bazel build //training:stage_scheduler //examples/extending:stage_scheduler //tools:all //eval:all //data:all
+    bazel build //data/coco:coco_load //base:runtime_info
     tools/developer/check_start.py
 
 Prints a table of the programs that have been built: seconds, the median of --runs, and the number of libraries that ldd lists
@@ -16,9 +17,9 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAMS = ("training/stage_scheduler", "tools/detect", "tools/detect_dataset", "tools/convert_weights", "eval/evaluate",
-            "eval/evaluate_proposals", "eval/report", "data/inspect", "data/write_dataset", "data/write_selective_search",
-            "base/runtime_info")
+PROGRAMS = ("training/stage_scheduler", "tools/detect", "tools/detect_dataset", "tools/convert_weights", "tools/time_detector",
+            "eval/evaluate", "eval/evaluate_proposals", "eval/report", "data/inspect", "data/write_dataset",
+            "data/write_selective_search", "data/coco/coco_load", "base/runtime_info", "examples/extending/stage_scheduler")
 FEW_LIBRARIES = ("eval/evaluate", "data/inspect")
 # Arguments, and the exit status that answers them.
 QUESTIONS = (("--help", 0), ("--version", 0), ("--no_such_flag=1", 2))
@@ -49,20 +50,22 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--bin", default=os.path.join(HERE, "bazel-bin"))
     args = parser.parse_args()
-    good, found = True, False
+    good = True
+    missing = [name for name in PROGRAMS if not os.path.exists(os.path.join(args.bin, name))]
     print("| program | --help | --version | wrong flag | libraries |\n| --- | --- | --- | --- | --- |")
     for name in PROGRAMS:
-        path = os.path.join(args.bin, name)
-        if not os.path.exists(path):
+        if name in missing:
             continue
-        found = True
+        path = os.path.join(args.bin, name)
         times = [seconds(path, argument, status, args.runs) for argument, status in QUESTIONS]
         count = libraries(path)
         slow = max(times) > args.most_seconds
         many = name in FEW_LIBRARIES and count > args.most_libraries
         good = good and not slow and not many
         print("| `%s` | %.3f | %.3f | %.3f | %d |%s" % (name, *times, count, " TOO SLOW" * slow + " TOO MANY" * many), flush=True)
-    if not found:
+    if missing:
+        print("not built: " + ", ".join(missing))
+    if len(missing) == len(PROGRAMS):
         sys.exit("nothing has been built below " + args.bin)
     sys.exit(0 if good else 1)
 

@@ -176,7 +176,8 @@ write_page() {
 A new user's first hour on a minimal Debian 12 (debootstrap and git), starting from a clone of commit
 $(git -C "${root}/srv/rcnn" rev-parse --short=10 HEAD). Machine: $(grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'), $(nproc) cores, \
 $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo).
-To repeat it, run \`tools/developer/first_hour.sh\`.
+To repeat it, run \`tools/developer/first_hour.sh\`. Its packages are those of that commit;
+[tools/setup/packages.txt](../tools/setup/packages.txt) has today's.
 
 | step | time | target |
 | --- | --- | --- |

@@ -1,4 +1,4 @@
-#include "rcnn/data/coco/coco_diagnosis.h"
+#include "rcnn/data/core/json_diagnosis.h"
 
 #include <optional>
 #include <string>
@@ -18,7 +18,7 @@ std::string Wide(const std::string& text, bool big_endian) {
   return wide;
 }
 
-TEST(CocoDiagnosis, NamesWideText) {
+TEST(JsonDiagnosis, NamesWideText) {
   for (const bool big_endian : {false, true}) {
     const std::string wide = Wide("{\"images\": []}", big_endian);
     EXPECT_THAT(DescribeOtherFormat(wide), Optional(HasSubstr("UTF-16")));
@@ -29,19 +29,19 @@ TEST(CocoDiagnosis, NamesWideText) {
   EXPECT_EQ(DescribeOtherFormat(""), std::nullopt);
 }
 
-TEST(CocoDiagnosis, NamesAGitLfsPointer) {
+TEST(JsonDiagnosis, NamesAGitLfsPointer) {
   EXPECT_THAT(DescribeOtherFormat("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n"
                                   "size 12345\n"),
               Optional(HasSubstr("git lfs pull")));
 }
 
-TEST(CocoDiagnosis, FindsTheFirstTrailingComma) {
+TEST(JsonDiagnosis, FindsTheFirstTrailingComma) {
   EXPECT_THAT(DescribeTrailingComma("{\"a\": [1, 2],\n \"b\": [3,\n ], }"),
               Optional(HasSubstr("before ']' in line 3 (byte 22)")));
   EXPECT_THAT(DescribeTrailingComma("{\"a\": 1,}"), Optional(HasSubstr("before '}' in line 1")));
 }
 
-TEST(CocoDiagnosis, CommasInTextAreNone) {
+TEST(JsonDiagnosis, CommasInTextAreNone) {
   EXPECT_EQ(DescribeTrailingComma(R"({"a": "x,]", "b\",}": "\\", "c": [1]})"), std::nullopt);
   EXPECT_EQ(DescribeTrailingComma(""), std::nullopt);
   EXPECT_EQ(DescribeTrailingComma("\"open"), std::nullopt);

@@ -1,11 +1,11 @@
-// Explains why a file that should be COCO's JSON cannot be read, where the JSON reader's own
+// Explains why a file that should be JSON cannot be read, where the JSON reader's own
 // message would not help.
 //
 // Example:
 //   if (auto why = DescribeOtherFormat(bytes)) return absl::InvalidArgumentError(*why);
 
-#ifndef RCNN_DATA_COCO_COCO_DIAGNOSIS_H_
-#define RCNN_DATA_COCO_COCO_DIAGNOSIS_H_
+#ifndef RCNN_DATA_CORE_JSON_DIAGNOSIS_H_
+#define RCNN_DATA_CORE_JSON_DIAGNOSIS_H_
 
 #include <optional>
 #include <string>
@@ -27,4 +27,4 @@ std::optional<std::string> DescribeTrailingComma(absl::string_view json);
 
 }  // namespace rcnn::data
 
-#endif  // RCNN_DATA_COCO_COCO_DIAGNOSIS_H_
+#endif  // RCNN_DATA_CORE_JSON_DIAGNOSIS_H_

@@ -1,4 +1,4 @@
-#include "rcnn/data/coco/coco_diagnosis.h"
+#include "rcnn/data/core/json_diagnosis.h"
 
 #include <algorithm>
 #include <cstddef>
