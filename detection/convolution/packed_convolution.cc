@@ -133,8 +133,9 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
                                                           in_channels_, stored);
       return;
     case ConvolutionMethod::kWinograd:
-      winograd_ = std::make_unique<WinogradConvolution>(weights, biases, out_channels_,
-                                                        in_channels_, options.relu, stored);
+      winograd_ = std::make_unique<WinogradConvolution>(
+          weights, biases, out_channels_, in_channels_, options.relu, stored,
+          FrugalWinogradWeights(out_channels_, in_channels_));
       return;
     case ConvolutionMethod::kLibtorch:
       libtorch_ = Prepack(packed, shift, options);
