@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "rcnn/base/instruction_level.h"
@@ -188,15 +190,57 @@ void PackedConvolution::Check(const at::Tensor& x) const {
               " with padding ", options_.padding, " is smaller than the kernel of ", kernel_);
 }
 
-at::Tensor PackedConvolution::Run(const at::Tensor& x) const {
-  Check(x);
-  const at::Tensor input = x.contiguous();
-  if (libtorch_.isNone()) {
-    return RunOwn(input, {}, options_.relu, at::empty(OutputShape(x), x.options()));
-  }
-  torch::jit::Stack stack = {input, libtorch_};
+at::Tensor PackedConvolution::RunLibtorch(const at::Tensor& x) const {
+  torch::jit::Stack stack = {x, libtorch_};
   Libtorch().run->callBoxed(&stack);
   return stack.front().toTensor().contiguous();
+}
+
+// Row i of the result depends on the rows from stride * i - padding on. LibTorch adds padding to a
+// band as to a map, so a band begins early enough for the rows that see this padding to be skipped.
+void PackedConvolution::RunBand(const MapRows& x, int64_t begin, int64_t end,
+                                const MapRows& y) const {
+  const int64_t stride = options_.stride, padding = options_.padding;
+  const int64_t skipped = std::min(begin, (padding + stride - 1) / stride);
+  const int64_t first = stride * (begin - skipped);
+  const int64_t last = std::min(x.height, stride * (end - 1) - padding + kernel_);
+  const at::Tensor band = x.rows.narrow(2, first - x.first, last - first).contiguous();
+  y.rows.narrow(2, begin - y.first, end - begin)
+      .copy_(RunLibtorch(band).narrow(2, skipped, end - begin));
+}
+
+at::Tensor PackedConvolution::RunInBands(const at::Tensor& x) const {
+  const std::vector<int64_t> shape = OutputShape(x);
+  const int64_t numbers = x.numel() + c10::multiply_integers(shape);
+  const int64_t bytes = 2 * numbers * static_cast<int64_t>(sizeof(float));
+  if (bytes <= options_.band_bytes) return RunLibtorch(x);
+  const at::Tensor y = at::empty(shape, x.options());
+  const int64_t height = shape[2], bands = NumPanels(bytes, options_.band_bytes);
+  const int64_t rows = NumPanels(height, bands);
+  for (int64_t begin = 0; begin < height; begin += rows) {
+    RunBand({x, 0, x.size(2)}, begin, std::min(begin + rows, height), {y, 0, height});
+  }
+  return y;
+}
+
+void PackedConvolution::RunRows(const MapRows& x, int64_t begin, int64_t end,
+                                const MapRows& y) const {
+  if (winograd_ == nullptr) {
+    RunBand(x, begin, end, y);
+    return;
+  }
+  winograd_->RunRows(
+      x.rows.data_ptr<float>(), x.height, x.rows.size(3),
+      {{x.first, x.rows.size(2)}, {y.first, y.rows.size(2)}, begin, end}, y.rows.data_ptr<float>());
+}
+
+at::Tensor PackedConvolution::Run(const at::Tensor& x, bool overwrite) const {
+  Check(x);
+  const at::Tensor input = x.contiguous();
+  if (!libtorch_.isNone()) return RunInBands(input);
+  const bool in_place = overwrite && pointwise_ != nullptr && in_channels_ == out_channels_;
+  return RunOwn(input, {}, options_.relu,
+                in_place ? input : at::empty(OutputShape(x), x.options()));
 }
 
 at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other,

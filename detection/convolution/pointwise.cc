@@ -39,6 +39,8 @@ AlignedFloats PointwiseConvolution::PackWeights(const float* weight, int64_t cou
   return packed;
 }
 
+// All channels of the block are packed before the first is written, and no other block reads them:
+// y may be x.
 void PointwiseConvolution::RunBlock(const Block& block, const float* x, const float* add, bool relu,
                                     float* columns, float* y) const {
   const int64_t area = block.area, panel = in_channels_ * kPanelColumns;
