@@ -11,6 +11,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/unfilled_weights.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
@@ -181,6 +183,13 @@ absl::Status PrepareModel(FasterRcnn& model) {
   return absl::OkStatus();
 }
 
+// FillModel fills every tensor or fails.
+absl::StatusOr<std::shared_ptr<FasterRcnn>> CreateModel(const configs::DetectorConfig& config) {
+  std::optional<UnfilledWeights> unfilled;
+  if (!FLAGS_weights.empty()) unfilled.emplace();
+  return FasterRcnn::Create(config.model(), config.class_name_size());
+}
+
 absl::StatusOr<Job> Prepare() {
   Job job;
   if (FLAGS_config.empty()) {
@@ -193,8 +202,7 @@ absl::StatusOr<Job> Prepare() {
   }
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(FLAGS_config));
   RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, FLAGS_config, &job.config));
-  RCNN_ASSIGN_OR_RETURN(job.model,
-                        FasterRcnn::Create(job.config.model(), job.config.class_name_size()));
+  RCNN_ASSIGN_OR_RETURN(job.model, CreateModel(job.config));
   if (FLAGS_weights.empty()) {
     ResetParameters(*job.model, at::detail::createCPUGenerator(1));
   } else {
