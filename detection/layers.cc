@@ -319,6 +319,22 @@ BatchMap Conv::ForwardAsTyped(const BatchMap& x) const {
   return y;
 }
 
+const PackedConvolution* Conv::Packed(const BatchMap& x) const {
+  if (packed_ == nullptr || HasSeparateNorm() || keeps_float32()) return nullptr;
+  CheckPrepared(x);
+  return packed_.get();
+}
+
+BatchMap Conv::ForwardConsuming(BatchMap x) const {
+  const PackedConvolution* packed = Packed(x);
+  if (packed == nullptr) return Forward(x);
+  for (at::Tensor& part : x.parts) {
+    const bool overwrite = part.use_count() == 1 && part.storage().use_count() == 1;
+    part = packed->Run(part, overwrite);
+  }
+  return x;
+}
+
 BatchMap Conv::ForwardAddRelu(const BatchMap& x, const BatchMap& other, bool overwrite) const {
   TORCH_CHECK(x.parts.size() == other.parts.size(), "maps of ", x.parts.size(), " and of ",
               other.parts.size(), " parts");

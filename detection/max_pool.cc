@@ -21,7 +21,7 @@ at::Tensor Pool(const at::Tensor& x, const MaxPoolOptions& options) {
                         {options.padding, options.padding}, {1, 1}, options.ceil_mode);
 }
 
-// best[j] = max(best[j], x[stride * j]), where the first of equal values and the last NaN win, as in
+// best[j] = max(best[j], x[j]), where the first of equal values and the last NaN win, as in
 // LibTorch.
 RCNN_TARGET_CLONES void TakeMax(const float* __restrict x, int64_t count, float* __restrict best) {
   for (int64_t j = 0; j < count; ++j) {
@@ -79,21 +79,11 @@ void PoolRow(const float* x, int64_t i, const PlaneShape& shape, const MaxPoolOp
     for (int64_t q = -options.padding; q < options.kernel - options.padding; ++q) {
       // The windows whose cell q is in the map.
       const int64_t begin = q < 0 ? (stride - 1 - q) / stride : 0;
-      const int64_t end =
-          std::min(shape.pooled_width, (shape.width - q + stride - 1) / stride);
+      const int64_t end = std::min(shape.pooled_width, (shape.width - q + stride - 1) / stride);
       if (begin >= end) continue;
       TakeMax(x + row * shape.width + begin * stride + q, stride, end - begin, y + begin);
     }
   }
-}
-
-int64_t PooledSize(int64_t size, const MaxPoolOptions& options) {
-  const int64_t last = size + 2 * options.padding - options.kernel;
-  if (last < 0) return 0;
-  const int64_t windows = last / options.stride + 1;
-  const bool partial = options.ceil_mode && last % options.stride != 0 &&
-                       windows * options.stride < size + options.padding;
-  return windows + (partial ? 1 : 0);
 }
 
 bool IsPlain(const at::Tensor& x) {
@@ -167,6 +157,15 @@ class Function : public torch::autograd::Function<Function> {
 
 }  // namespace
 
+int64_t PooledSize(int64_t size, const MaxPoolOptions& options) {
+  const int64_t stride = options.stride, last = size + 2 * options.padding - options.kernel;
+  if (last < 0) return options.ceil_mode && size > 0 && last > -stride ? 1 : 0;
+  const int64_t windows = last / stride + 1;
+  const bool partial =
+      options.ceil_mode && last % stride != 0 && windows * stride < size + options.padding;
+  return windows + (partial ? 1 : 0);
+}
+
 void MaxPoolInto(const at::Tensor& x, const MaxPoolOptions& options, const at::Tensor& y) {
   TORCH_CHECK(IsPlain(x) && IsPlain(y) && HasRowsWithoutGaps(x) && HasRowsWithoutGaps(y) &&
                   x.size(0) == y.size(0) && x.size(1) == y.size(1) &&
@@ -191,9 +190,9 @@ void MaxPoolInto(const at::Tensor& x, const MaxPoolOptions& options, const at::T
 at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options) {
   if (!at::GradMode::is_enabled() || !x.requires_grad()) {
     if (!CanPool(x, options)) return Pool(x, options);
-    const at::Tensor y = at::empty({x.size(0), x.size(1), PooledSize(x.size(2), options),
-                                    PooledSize(x.size(3), options)},
-                                   x.options());
+    const at::Tensor y = at::empty(
+        {x.size(0), x.size(1), PooledSize(x.size(2), options), PooledSize(x.size(3), options)},
+        x.options());
     MaxPoolInto(x.detach(), options, y);
     return y;
   }

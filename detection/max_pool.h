@@ -2,8 +2,8 @@
 //
 // LibTorch stores the position of every maximum in eight bytes, twice the memory of the
 // output, in inference too. In training the input is kept anyway for the ReLU before the pool, so
-// here the gradient finds the positions again. Values and gradients equal at::max_pool2d bit for bit: the
-// first of equal values in a window gets the gradient.
+// here the gradient finds the positions again. Values and gradients equal at::max_pool2d bit for
+// bit: the first of equal values in a window gets the gradient.
 //
 // Example:
 //   x = MaxPool(x, {.kernel = 3, .stride = 2, .padding = 1});
@@ -28,6 +28,9 @@ struct MaxPoolOptions {
   // but ends outside.
   bool ceil_mode = false;
 };
+
+// H' or W' of a map of `size` cells; 0 if no window fits.
+int64_t PooledSize(int64_t size, const MaxPoolOptions& options);
 
 // x [N, C, H, W] -> [N, C, H', W']. Differentiable; once, where x is float32 on the CPU.
 // Throws c10::Error as at::max_pool2d does.

@@ -229,9 +229,9 @@ void PackedConvolution::RunRows(const MapRows& x, int64_t begin, int64_t end,
     RunBand(x, begin, end, y);
     return;
   }
-  winograd_->RunRows(
-      x.rows.data_ptr<float>(), x.height, x.rows.size(3),
-      {{x.first, x.rows.size(2)}, {y.first, y.rows.size(2)}, begin, end}, y.rows.data_ptr<float>());
+  winograd_->RunRows(x.rows.data_ptr<float>(), x.height, x.rows.size(3),
+                     {{x.first, x.rows.size(2)}, {y.first, y.rows.size(2)}, begin, end},
+                     y.rows.data_ptr<float>());
 }
 
 at::Tensor PackedConvolution::Run(const at::Tensor& x, bool overwrite) const {

@@ -82,8 +82,8 @@ void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t 
     float* plane = maps + Plane(segment.image * channels + channel, grid.output_rows, grid);
     for (int64_t i = 0; i < rows; ++i) {
       const int64_t stored = begin + i - grid.output_rows.first;
-      std::memcpy(plane + stored * grid.width + x,
-                  outputs + i * stride + kTileOut * segment.offset, width * sizeof(float));
+      std::memcpy(plane + stored * grid.width + x, outputs + i * stride + kTileOut * segment.offset,
+                  width * sizeof(float));
     }
   }
 }

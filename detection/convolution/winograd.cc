@@ -13,7 +13,7 @@
 // the time.
 //
 // Layout and invariants:
-//   U  Weights, row panels of outputs for each point: computed once, or from the kernels in each Run
+//   U  Weights, row panels of outputs for each point: computed once, or in each Run
 //   V  Inputs, column panels of kPanelColumns tiles for each point
 //   M  Sums, of some row panels at a time
 //   A block is at most kMaxTiles tiles of any rows and images, cut into segments of a row. Columns
@@ -22,8 +22,8 @@
 //
 // Two orders of the work. By tiles: a thread owns a block from input to output. V and M of a block,
 // 36 * 32 floats = 4.5 KiB per channel each, stay in a core's share of the cache between the three
-// steps, and all of U, 144 C K bytes, is streamed once per block. By outputs, where U is larger than
-// the caches or there are few tiles to share its transform: V of a group of blocks is computed
+// steps, and all of U, 144 C K bytes, is streamed once per block. By outputs, where U is larger
+// than the caches or there are few tiles to share its transform: V of a group of blocks is computed
 // first; then a thread transforms the kernels of a few outputs, which stay in the cache, and
 // multiplies them with all of V. This reads a quarter of the bytes, from kernels of 36 C K.
 //
@@ -236,8 +236,8 @@ void WinogradConvolution::RunByTiles(const Job& job, const float* weights) const
     Sums sums(kSumPanels * kernel_.rows, block);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = job.begin + i * block, last = std::min(first + block, job.end);
-      const Inputs inputs = {job.grid.Segments(first, last),
-                             NumPanels(last - first, kPanelColumns), &transformed[0], stride};
+      const Inputs inputs = {job.grid.Segments(first, last), NumPanels(last - first, kPanelColumns),
+                             &transformed[0], stride};
       TransformInput(job, inputs, 0, in_channels_, tile_input);
       for (int64_t k = 0; k < panels; k += kSumPanels) {
         const Weights some = {weights + k * size, panels * size, k,

@@ -121,9 +121,8 @@ TEST_P(WinogradTest, RowsAreThoseOfTheWholeMap) {
   for (const WinogradWeights kept : {WinogradWeights::kTransformed, WinogradWeights::kKernels}) {
     const WinogradConvolution conv(weight.data_ptr<float>(), nullptr, c.out_channels, c.in_channels,
                                    true, {}, kept);
-    for (const auto& [begin, end] :
-         {std::pair(0, 8), std::pair(8, 20), std::pair(4, 40), std::pair(36, 41),
-          std::pair(0, 41)}) {
+    for (const auto& [begin, end] : {std::pair(0, 8), std::pair(8, 20), std::pair(4, 40),
+                                     std::pair(36, 41), std::pair(0, 41)}) {
       EXPECT_TRUE(
           ConvolveRows(conv, x, c.out_channels, begin, end).equal(whole.slice(2, begin, end)))
           << begin << " " << end;
