@@ -124,41 +124,30 @@ Convolutions FindConvolutions(const std::vector<std::shared_ptr<Conv>>& convs,
   return convolutions;
 }
 
-// Rows of a band of at most band_bytes of the largest map; 0 if the map needs none.
-int64_t RowsOfBand(const std::vector<std::shared_ptr<Conv>>& convs, const at::Tensor& x,
-                   int64_t band_bytes) {
-  const bool fits = x.dim() == 4 && x.size(0) == 1 && x.is_contiguous() && x.device().is_cpu() &&
-                    x.scalar_type() == at::kFloat &&
-                    x.size(1) == convs.front()->options().in_channels && x.size(3) > 1;
-  if (!fits) return 0;
-  int64_t channels = 0;
-  for (const auto& conv : convs) channels = std::max(channels, conv->options().out_channels);
-  const int64_t row = channels * x.size(3) * static_cast<int64_t>(sizeof(float));
-  if (row * x.size(2) <= 4 * band_bytes) return 0;
-  return std::max(kTileRows, band_bytes / row / kTileRows * kTileRows);
-}
-
-at::Tensor ConvolveAndPoolPart(const std::vector<std::shared_ptr<Conv>>& convs,
-                               const Convolutions& convolutions, const MaxPoolOptions& pool,
-                               at::Tensor x, int64_t band_bytes) {
-  const int64_t rows = convolutions.empty() ? 0 : RowsOfBand(convs, x, band_bytes);
-  if (rows > 0) return ComputeInBands(convs, convolutions, pool, x, rows);
-  for (const auto& conv : convs) x = conv->Forward(x);
-  return MaxPool(x, pool);
+bool HasBands(const std::vector<std::shared_ptr<Conv>>& convs, const at::Tensor& x, int64_t rows) {
+  return x.dim() == 4 && x.size(0) == 1 && x.is_contiguous() && x.device().is_cpu() &&
+         x.scalar_type() == at::kFloat && x.size(1) == convs.front()->options().in_channels &&
+         x.size(2) >= 4 * rows && x.size(3) > 1;
 }
 
 }  // namespace
 
 BatchMap ConvolveAndPool(const std::vector<std::shared_ptr<Conv>>& convs,
-                         const MaxPoolOptions& pool, BatchMap x, int64_t band_bytes) {
+                         const MaxPoolOptions& pool, BatchMap x, int64_t band_rows) {
   const Convolutions convolutions = FindConvolutions(convs, pool, x);
-  if (convolutions.empty()) {
-    // A norm in training looks at all parts.
+  const bool bands = !convolutions.empty() &&
+                     std::any_of(x.parts.begin(), x.parts.end(), [&](const at::Tensor& part) {
+                       return HasBands(convs, part, band_rows);
+                     });
+  if (!bands) {
+    // Together: a norm in training looks at all parts.
     for (const auto& conv : convs) x = conv->Forward(x);
     return MaxPool(x, pool);
   }
   for (at::Tensor& part : x.parts) {
-    part = ConvolveAndPoolPart(convs, convolutions, pool, std::move(part), band_bytes);
+    part = HasBands(convs, part, band_rows)
+               ? ComputeInBands(convs, convolutions, pool, part, band_rows)
+               : ConvolveAndPool(convs, pool, BatchMap(part), band_rows).parts.front();
   }
   return x;
 }

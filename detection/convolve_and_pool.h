@@ -23,13 +23,12 @@ namespace rcnn::detection {
 
 // MaxPool(convs.back()(... convs.front()(x))) with the shapes and errors of these.
 //
-// The largest map between them is computed in bands of about `band_bytes` where it takes more than
-// four times as many; if all convolutions are 3 x 3 of stride 1 and padding 1 and packed for it
+// In bands of `band_rows` rows, a multiple of four, where the map has at least four times as many;
+// if all convolutions are 3 x 3 of stride 1 and padding 1 and packed for it
 // (PackedConvolution::CanRunRows), the pool has windows of 2 x 2 side by side, and images are not
 // in one tensor.
 BatchMap ConvolveAndPool(const std::vector<std::shared_ptr<Conv>>& convs,
-                         const MaxPoolOptions& pool, BatchMap x,
-                         int64_t band_bytes = int64_t{12} << 20);
+                         const MaxPoolOptions& pool, BatchMap x, int64_t band_rows = 32);
 
 }  // namespace rcnn::detection
 

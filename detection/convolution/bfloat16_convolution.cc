@@ -120,6 +120,8 @@ void Bfloat16Convolution::MultiplyBlock(const Block& block, const float* add, bo
   }
 }
 
+// A block is packed before it is written, and with a kernel of one pixel no other block is read: y
+// may be x.
 void Bfloat16Convolution::Run(const float* x, const MapsShape& maps, const float* add, bool relu,
                               float* y) const {
   const SlidingWindow window = Window(maps);

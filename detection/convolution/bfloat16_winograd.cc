@@ -160,15 +160,15 @@ void Bfloat16Winograd::TransformOutput(const TileGrid& tiles,
   }
 }
 
-void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_t width,
-                           float* y) const {
-  const TileGrid tiles(batch, height, width);
-  if (tiles.total == 0) return;
-  const int64_t size = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxBlocks);
-  at::parallel_for(0, NumPanels(tiles.total, size), 1, [&](int64_t begin, int64_t end) {
+void Bfloat16Winograd::RunBlocks(const float* x, const TileGrid& tiles, int64_t first, int64_t last,
+                                 float* y) const {
+  if (first == last) return;
+  const int64_t size = TilesPerBlock(last - first, std::max(1, at::get_num_threads()), kMaxBlocks);
+  at::parallel_for(0, NumPanels(last - first, size), 1, [&](int64_t begin, int64_t end) {
     Scratch scratch(method_, NumPairs(in_channels_), kSumRows, size);
     for (int64_t i = begin; i < end; ++i) {
-      const auto segments = tiles.Segments(i * size, std::min((i + 1) * size, tiles.total));
+      const int64_t block = first + i * size;
+      const auto segments = tiles.Segments(block, std::min(block + size, last));
       TransformInput(x, tiles, segments, scratch);
       for (int64_t k = 0; k < out_channels_; k += kSumRows) {
         Multiply(k, scratch);
@@ -176,6 +176,21 @@ void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_
       }
     }
   });
+}
+
+void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_t width,
+                           float* y) const {
+  const TileGrid tiles(batch, height, width);
+  RunBlocks(x, tiles, 0, tiles.total, y);
+}
+
+void Bfloat16Winograd::RunRows(const float* x, int64_t height, int64_t width,
+                               const WinogradRows& rows, float* y) const {
+  TileGrid tiles(1, height, width);
+  tiles.input_rows = rows.input;
+  tiles.output_rows = rows.output;
+  RunBlocks(x, tiles, rows.begin / kTileOut * tiles.columns,
+            NumPanels(rows.end, kTileOut) * tiles.columns, y);
 }
 
 }  // namespace rcnn::detection

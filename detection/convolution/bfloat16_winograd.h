@@ -43,6 +43,10 @@ class Bfloat16Winograd {
   // gaps, and not the same. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
 
+  // Some rows of the result of Run for one image, as WinogradConvolution::RunRows.
+  void RunRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows,
+               float* y) const;
+
   // The packed weights.
   StoredPanels panels() const { return weight_.stored(); }
 
@@ -62,6 +66,8 @@ class Bfloat16Winograd {
   static Method GetMethod(WinogradTile tile);
 
   AlignedBfloat16s PackWeights(const float* weight, int64_t count) const;
+  // Blocks [begin, end) of the grid.
+  void RunBlocks(const float* x, const TileGrid& tiles, int64_t begin, int64_t end, float* y) const;
   void TransformInput(const float* x, const TileGrid& tiles,
                       const std::vector<TileSegment>& segments, Scratch& scratch) const;
   // Sums of the outputs from `first` on, as many as scratch has room for.

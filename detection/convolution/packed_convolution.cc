@@ -213,7 +213,7 @@ at::Tensor PackedConvolution::RunInBands(const at::Tensor& x) const {
   const std::vector<int64_t> shape = OutputShape(x);
   const int64_t numbers = x.numel() + c10::multiply_integers(shape);
   const int64_t bytes = 2 * numbers * static_cast<int64_t>(sizeof(float));
-  if (bytes <= options_.band_bytes) return RunLibtorch(x);
+  if (bytes <= 4 * options_.band_bytes) return RunLibtorch(x);
   const at::Tensor y = at::empty(shape, x.options());
   const int64_t height = shape[2], bands = NumPanels(bytes, options_.band_bytes);
   const int64_t rows = NumPanels(height, bands);
@@ -223,24 +223,33 @@ at::Tensor PackedConvolution::RunInBands(const at::Tensor& x) const {
   return y;
 }
 
+bool PackedConvolution::CanOverwrite() const {
+  const bool pointwise = kernel_ == 1 && options_.stride == 1 && options_.padding == 0;
+  return pointwise && libtorch_.isNone() && in_channels_ == out_channels_;
+}
+
+bool PackedConvolution::CanRunRows() const {
+  if (winograd_ == nullptr) return bfloat16_winograd_ != nullptr || !libtorch_.isNone();
+  return FrugalWinogradWeights(out_channels_, in_channels_) == WinogradWeights::kTransformed;
+}
+
 void PackedConvolution::RunRows(const MapRows& x, int64_t begin, int64_t end,
                                 const MapRows& y) const {
-  if (winograd_ == nullptr) {
-    RunBand(x, begin, end, y);
-    return;
-  }
-  winograd_->RunRows(x.rows.data_ptr<float>(), x.height, x.rows.size(3),
-                     {{x.first, x.rows.size(2)}, {y.first, y.rows.size(2)}, begin, end},
-                     y.rows.data_ptr<float>());
+  const WinogradRows rows = {{x.first, x.rows.size(2)}, {y.first, y.rows.size(2)}, begin, end};
+  const float* in = x.rows.data_ptr<float>();
+  float* out = y.rows.data_ptr<float>();
+  const int64_t width = x.rows.size(3);
+  if (winograd_ != nullptr) winograd_->RunRows(in, x.height, width, rows, out);
+  if (bfloat16_winograd_ != nullptr) bfloat16_winograd_->RunRows(in, x.height, width, rows, out);
+  if (!libtorch_.isNone()) RunBand(x, begin, end, y);
 }
 
 at::Tensor PackedConvolution::Run(const at::Tensor& x, bool overwrite) const {
   Check(x);
   const at::Tensor input = x.contiguous();
   if (!libtorch_.isNone()) return RunInBands(input);
-  const bool in_place = overwrite && pointwise_ != nullptr && in_channels_ == out_channels_;
   return RunOwn(input, {}, options_.relu,
-                in_place ? input : at::empty(OutputShape(x), x.options()));
+                overwrite && CanOverwrite() ? input : at::empty(OutputShape(x), x.options()));
 }
 
 at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other,

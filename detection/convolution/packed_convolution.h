@@ -51,8 +51,8 @@ struct PackedConvolutionOptions {
   bool relu = false;
   // kBfloat16 is a wish: see FastestMethod.
   Precision precision = Precision::kFloat32;
-  // LibTorch computes a map in bands of rows, so that each takes about so many bytes besides the
-  // map and the result. They have the same bits.
+  // LibTorch computes a large map in bands of rows, of which each takes about so many bytes besides
+  // the map and the result. They have the same bits.
   int64_t band_bytes = int64_t{32} << 20;
   // Overrides FastestMethod, for tests. The method must support the convolution.
   c10::optional<ConvolutionMethod> method = c10::nullopt;
@@ -100,8 +100,9 @@ class PackedConvolution {
   // x.
   at::Tensor RunAddRelu(const at::Tensor& x, const at::Tensor& other, bool overwrite = false) const;
 
-  // Whether RunRows can compute a part of a map: by Winograd's method, and by LibTorch.
-  bool CanRunRows() const { return winograd_ != nullptr || !libtorch_.isNone(); }
+  // Whether RunRows can compute a map part by part about as fast as at once: by LibTorch, and by
+  // Winograd's method unless every part would transform the kernels.
+  bool CanRunRows() const;
 
   // Rows begin to end - 1 of Run for one image, the same bits. CanRunRows() must hold; `begin` is a
   // multiple of four, and so is `end` unless it is y.height. x must have the rows that they depend
@@ -112,6 +113,9 @@ class PackedConvolution {
   void Check(const at::Tensor& x) const;
   // Without LibTorch, to `y`. `add` undefined: nothing; may be y.
   at::Tensor RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu, at::Tensor y) const;
+  // Whether the result may be written over the input: a product of blocks of cells, which are
+  // packed first.
+  bool CanOverwrite() const;
   // By LibTorch, a whole map.
   at::Tensor RunLibtorch(const at::Tensor& x) const;
   at::Tensor RunInBands(const at::Tensor& x) const;

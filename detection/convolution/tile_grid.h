@@ -43,6 +43,14 @@ struct TileGrid {
   StoredRows input_rows, output_rows;  // of the maps that are read and written
 };
 
+// A part of a map: the outputs of rows `begin` to `end` - 1, where `begin` is a multiple of four
+// and so is `end` unless it is the height.
+struct WinogradRows {
+  // The rows that are in memory; of the input at least begin - 1 to end, where the map has them.
+  StoredRows input, output;
+  int64_t begin, end;
+};
+
 // Rearranges the pixels of a channel's tiles for transforms of eight tiles at once.
 class TileCutter {
  public:

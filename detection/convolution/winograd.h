@@ -39,14 +39,6 @@ enum class WinogradWeights {
 // slowly than the transforms are computed.
 WinogradWeights FrugalWinogradWeights(int64_t out_channels, int64_t in_channels);
 
-// A part of a map: the outputs of rows `begin` to `end` - 1, where `begin` is a multiple of four
-// and so is `end` unless it is the height.
-struct WinogradRows {
-  // The rows that are in memory; of the input at least begin - 1 to end, where the map has them.
-  StoredRows input, output;
-  int64_t begin, end;
-};
-
 class WinogradConvolution {
  public:
   // weight [out_channels, in_channels, 3, 3]; bias [out_channels] or null.
