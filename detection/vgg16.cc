@@ -49,8 +49,8 @@ Vgg16::Vgg16(bool ceil_mode)
   }
 }
 
-std::vector<BatchMap> Vgg16::Compute(const BatchMap& images) const {
-  BatchMap x = images;
+std::vector<BatchMap> Vgg16::Compute(BatchMap images) const {
+  BatchMap x = std::move(images);
   for (size_t block = 0; block + 1 < blocks_.size(); ++block) {
     x = ConvolveAndPool(blocks_[block], {/*kernel=*/2, /*stride=*/2, /*padding=*/0, ceil_mode_},
                         std::move(x));

@@ -91,7 +91,7 @@ Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64
 AlignedBfloat16s Bfloat16Winograd::PackWeights(const float* weight, int64_t count) const {
   const int64_t panels = NumPanels(out_channels_, kLanes);
   const int64_t size = Bfloat16PanelSize(NumPairs(in_channels_));
-  AlignedBfloat16s packed = AllocateBfloat16s(count);
+  AlignedBfloat16s packed = AllocateLastingBfloat16s(count);
   const int64_t stride = NumPanels(kLanes * in_channels_, 2 * kLine) * 2 * kLine + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(method_.points * stride);

@@ -213,7 +213,7 @@ at::Tensor PackedConvolution::RunInBands(const at::Tensor& x) const {
   const std::vector<int64_t> shape = OutputShape(x);
   const int64_t numbers = x.numel() + c10::multiply_integers(shape);
   const int64_t bytes = 2 * numbers * static_cast<int64_t>(sizeof(float));
-  if (bytes <= 4 * options_.band_bytes) return RunLibtorch(x);
+  if (bytes <= 2 * options_.band_bytes) return RunLibtorch(x);
   const at::Tensor y = at::empty(shape, x.options());
   const int64_t height = shape[2], bands = NumPanels(bytes, options_.band_bytes);
   const int64_t rows = NumPanels(height, bands);

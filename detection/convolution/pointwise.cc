@@ -34,7 +34,7 @@ PointwiseConvolution::PointwiseConvolution(const float* weight, const float* bia
 }
 
 AlignedFloats PointwiseConvolution::PackWeights(const float* weight, int64_t count) const {
-  AlignedFloats packed = AllocateFloats(count);
+  AlignedFloats packed = AllocateLastingFloats(count);
   PackRows(weight, out_channels_, in_channels_, in_channels_, kernel_.rows, &packed[0]);
   return packed;
 }

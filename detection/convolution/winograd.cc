@@ -131,7 +131,7 @@ WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
 
 AlignedFloats WinogradConvolution::PackTransformed(const float* weight, int64_t count) const {
   const int64_t panel_rows = kernel_.rows, panels = NumRowPanels(), panel_size = RowPanelSize();
-  AlignedFloats packed = AllocateFloats(count);
+  AlignedFloats packed = AllocateLastingFloats(count);
   const int64_t stride = MultipleOf(2 * kLine, panel_size) + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
@@ -150,7 +150,7 @@ AlignedFloats WinogradConvolution::PackTransformed(const float* weight, int64_t 
 
 AlignedFloats WinogradConvolution::PackKernels(const float* weight, int64_t count) const {
   const int64_t panel_rows = kernel_.rows, row = 9 * in_channels_;
-  AlignedFloats packed = AllocateFloats(count);
+  AlignedFloats packed = AllocateLastingFloats(count);
   at::parallel_for(0, NumRowPanels(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       float* to = &packed[9 * panel * RowPanelSize()];

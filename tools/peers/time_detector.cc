@@ -72,9 +72,9 @@ absl::Status Infer(const Job& job, Parts& parts) {
   at::NoGradGuard no_grad;
   const FasterRcnn& model = *job.model;
   Clock whole(parts), clock(parts);
-  RCNN_ASSIGN_OR_RETURN(const InputBatch batch, Input(job));
+  RCNN_ASSIGN_OR_RETURN(InputBatch batch, Input(job));
   clock.Lap("transform");
-  const FeatureMaps maps = model.Features(batch.images);
+  const FeatureMaps maps = model.Features(BatchMap(std::move(batch.images))).parts.front();
   clock.Lap("backbone");
   const RpnOutput output = model.rpn()->Forward(maps.levels, maps.height, maps.width);
   const at::Tensor rois = model.rpn()->Propose(output, batch.sizes).rois;
