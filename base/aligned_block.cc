@@ -38,7 +38,7 @@ constexpr size_t kMinMappedBytes = size_t{1} << 20;
 // A huge page. A mapping begins at a multiple, so that all of it but the end can have huge pages.
 constexpr size_t kHugePage = size_t{2} << 20;
 
-size_t RoundedUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+size_t RoundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 uintptr_t Base(const char* block) {
   uintptr_t base;
@@ -57,7 +57,7 @@ char* MapPages(size_t size) {
   if (room == MAP_FAILED) return nullptr;
   char* begin = static_cast<char*>(room);
   const auto address = reinterpret_cast<uintptr_t>(begin);
-  const size_t before = RoundedUp(address, kHugePage) - address;
+  const size_t before = RoundUp(address, kHugePage) - address;
   if (before > 0) munmap(begin, before);
   if (before < kHugePage) munmap(begin + before + size, kHugePage - before);
 #ifdef MADV_HUGEPAGE
@@ -81,8 +81,7 @@ void* AllocateBlock(size_t bytes) {
 void* AllocateLastingBlock(size_t bytes) {
   if (bytes < kMinMappedBytes) return AllocateBlock(bytes);
   if (bytes > std::numeric_limits<size_t>::max() / 2) return nullptr;
-  const size_t size =
-      RoundedUp(bytes + kBlockAlignment, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  const size_t size = RoundUp(bytes + kBlockAlignment, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
   char* base = MapPages(size);
   if (base == nullptr) return nullptr;
   std::memcpy(base, &size, sizeof(size));

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "rcnn/detection/convolution/packed_convolution.h"
+#include "rcnn/detection/layer_calls.h"
 
 namespace rcnn::detection {
 namespace {
@@ -25,7 +26,7 @@ constexpr int64_t kTileRows = 4;
 
 using Convolutions = std::vector<const PackedConvolution*>;
 
-int64_t RoundedUp(int64_t rows) { return (rows + kTileRows - 1) / kTileRows * kTileRows; }
+int64_t RoundUp(int64_t rows) { return (rows + kTileRows - 1) / kTileRows * kTileRows; }
 
 // One convolution and the rows of its result that are in memory: from rows.first to end - 1.
 struct Stage {
@@ -76,7 +77,7 @@ class Bands {
     Stage& stage = stages_[i];
     if (i > 0) {
       Stage& before = stages_[i - 1];
-      const int64_t needed = std::min(RoundedUp(end + 1), x_.height);
+      const int64_t needed = std::min(RoundUp(end + 1), x_.height);
       if (before.end < needed) {
         KeepFrom(std::max<int64_t>(stage.end - 1, 0), before);
         ComputeTo(needed, i - 1);
@@ -90,6 +91,12 @@ class Bands {
   std::vector<Stage> stages_;
 };
 
+void RecordCalls(const std::vector<std::shared_ptr<Conv>>& convs, const at::Tensor& x) {
+  for (const auto& conv : convs) {
+    RecordLayerCall(*conv, {x.size(0), conv->options().in_channels, x.size(2), x.size(3)});
+  }
+}
+
 at::Tensor ComputeInBands(const std::vector<std::shared_ptr<Conv>>& convs,
                           const Convolutions& convolutions, const MaxPoolOptions& pool,
                           const at::Tensor& x, int64_t rows) {
@@ -97,6 +104,7 @@ at::Tensor ComputeInBands(const std::vector<std::shared_ptr<Conv>>& convs,
   at::Tensor y = at::empty({1, convs.back()->options().out_channels, PooledSize(height, pool),
                             PooledSize(x.size(3), pool)},
                            x.options());
+  RecordCalls(convs, x);
   Bands bands(convs, convolutions, x, rows);
   for (int64_t begin = 0; begin < height; begin += rows) {
     const at::Tensor band = bands.Next(std::min(begin + rows, height));

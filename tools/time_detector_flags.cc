@@ -12,6 +12,7 @@ DEFINE_string(size, "600x800", "Height and width of the noise image without --im
 DEFINE_int32(batch, 1, "Copies of the image in a batch.");
 DEFINE_bool(train, false, "A training step instead of inference.");
 DEFINE_string(precision, "float32", "Precision of inference, float32 or bfloat16.");
+DEFINE_bool(layers, false, "Inference, each layer alone, for tools/peers/roofline.py.");
 DEFINE_int32(repeats, 5, "Timed runs, after one warm-up run.");
 
 namespace rcnn {

@@ -13,6 +13,7 @@ DECLARE_string(size);
 DECLARE_int32(batch);
 DECLARE_bool(train);
 DECLARE_string(precision);
+DECLARE_bool(layers);
 DECLARE_int32(repeats);
 
 #endif  // RCNN_TOOLS_TIME_DETECTOR_FLAGS_H_

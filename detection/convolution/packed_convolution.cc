@@ -129,7 +129,8 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
     bfloat16_winograd_ = std::make_unique<Bfloat16Winograd>(
         weights, biases, out_channels_, in_channels_, options.relu, tile, stored);
   };
-  switch (*ChooseMethod(weight, options)) {
+  method_ = *ChooseMethod(weight, options);
+  switch (method_) {
     case ConvolutionMethod::kPointwise:
       pointwise_ = std::make_unique<PointwiseConvolution>(weights, biases, out_channels_,
                                                           in_channels_, stored);

@@ -86,6 +86,8 @@ class PackedConvolution {
   PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
                     const PackedConvolutionOptions& options, const StoredPanels& stored = {});
 
+  ConvolutionMethod method() const { return method_; }
+
   // The packed weights; none if LibTorch has packed them.
   StoredPanels panels() const;
 
@@ -125,6 +127,7 @@ class PackedConvolution {
 
   PackedConvolutionOptions options_;
   int64_t out_channels_, in_channels_, kernel_;
+  ConvolutionMethod method_ = ConvolutionMethod::kLibtorch;
   // Exactly one of these is set.
   std::unique_ptr<WinogradConvolution> winograd_;
   std::unique_ptr<PointwiseConvolution> pointwise_;

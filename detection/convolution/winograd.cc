@@ -59,13 +59,13 @@ constexpr int64_t kTaskChannels = 64;
 constexpr int64_t kSharingTiles = 512;
 constexpr int64_t kSharedBytes = int64_t{16} << 20;
 
-int64_t MultipleOf(int64_t unit, int64_t count) { return NumPanels(count, unit) * unit; }
+int64_t RoundUp(int64_t count, int64_t unit) { return NumPanels(count, unit) * unit; }
 
 // Tiles of a group: as many as kGroupBytes allow, and as many in each group.
 int64_t TilesPerGroup(int64_t total, int64_t in_channels) {
   const int64_t bytes = kTilePoints * in_channels * static_cast<int64_t>(sizeof(float));
   const int64_t most = std::max(kMaxTiles, kGroupBytes / bytes / kMaxTiles * kMaxTiles);
-  return MultipleOf(kMaxTiles, NumPanels(total, NumPanels(total, most)));
+  return RoundUp(NumPanels(total, NumPanels(total, most)), kMaxTiles);
 }
 
 }  // namespace
@@ -132,7 +132,7 @@ WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
 AlignedFloats WinogradConvolution::PackTransformed(const float* weight, int64_t count) const {
   const int64_t panel_rows = kernel_.rows, panels = NumRowPanels(), panel_size = RowPanelSize();
   AlignedFloats packed = AllocateLastingFloats(count);
-  const int64_t stride = MultipleOf(2 * kLine, panel_size) + kLine;
+  const int64_t stride = RoundUp(panel_size, 2 * kLine) + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
     for (int64_t panel = begin; panel < end; ++panel) {
@@ -288,7 +288,7 @@ void WinogradConvolution::RunGroup(const Job& job, int64_t block, float* transfo
 void WinogradConvolution::RunByOutputs(const Job& job) const {
   const int64_t group = TilesPerGroup(job.end - job.begin, in_channels_);
   const int64_t block =
-      std::min(kMaxTiles, MultipleOf(kPanelColumns, std::min(group, job.end - job.begin)));
+      std::min(kMaxTiles, RoundUp(std::min(group, job.end - job.begin), kPanelColumns));
   const AlignedFloats transformed =
       AllocateFloats(NumPanels(group, block) * kTilePoints * (in_channels_ * block + kLine));
   for (int64_t begin = job.begin; begin < job.end; begin += group) {

@@ -28,12 +28,14 @@
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
+#include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/unfilled_weights.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/tools/layer_times.h"
 #include "rcnn/tools/time_detector_flags.h"
 
 namespace rcnn::detection {
@@ -197,6 +199,9 @@ absl::StatusOr<Job> Prepare() {
         "--config is missing: a DetectorConfig, such as the detector.textproto that training "
         "leaves");
   }
+  if (FLAGS_layers && FLAGS_train) {
+    return absl::InvalidArgumentError("--layers is for inference, not for --train");
+  }
   if (FLAGS_batch < 1 || FLAGS_repeats < 1) {
     return absl::InvalidArgumentError("--batch and --repeats must be >= 1");
   }
@@ -215,8 +220,20 @@ absl::StatusOr<Job> Prepare() {
   return job;
 }
 
+absl::Status PrintLayers(const Job& job) {
+  const at::NoGradGuard no_grad;
+  RCNN_ASSIGN_OR_RETURN(InputBatch batch, Input(job));
+  const LayerCalls calls;
+  job.model->Detect(BatchMap(std::move(batch.images)), batch.sizes, batch.original_sizes);
+  std::cout << tools::LayerTimesJson(tools::TimeLayers(*job.model, calls.calls(), FLAGS_repeats),
+                                     tools::MeasureMachine(FLAGS_repeats))
+            << std::endl;
+  return absl::OkStatus();
+}
+
 absl::Status Run() {
   RCNN_ASSIGN_OR_RETURN(Job job, Prepare());
+  if (FLAGS_layers) return PrintLayers(job);
   Parts parts;
   for (int i = 0; i <= FLAGS_repeats; ++i) {
     RCNN_RETURN_IF_ERROR(FLAGS_train ? Train(job, parts) : Infer(job, parts));
