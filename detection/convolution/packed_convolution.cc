@@ -125,9 +125,11 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
   const at::Tensor shift = bias.defined() ? bias.detach().contiguous() : bias;
   const float* weights = packed.data_ptr<float>();
   const float* biases = shift.defined() ? shift.data_ptr<float>() : nullptr;
+  const WinogradWeights kept = FrugalWinogradWeights(out_channels_, in_channels_);
   const auto pack_winograd = [&](WinogradTile tile) {
     bfloat16_winograd_ = std::make_unique<Bfloat16Winograd>(
-        weights, biases, out_channels_, in_channels_, options.relu, tile, stored);
+        weights, biases, out_channels_, in_channels_, options.relu, tile, stored,
+        tile == WinogradTile::kFour ? kept : WinogradWeights::kTransformed);
   };
   method_ = *ChooseMethod(weight, options);
   switch (method_) {
@@ -136,9 +138,8 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
                                                           in_channels_, stored);
       return;
     case ConvolutionMethod::kWinograd:
-      winograd_ = std::make_unique<WinogradConvolution>(
-          weights, biases, out_channels_, in_channels_, options.relu, stored,
-          FrugalWinogradWeights(out_channels_, in_channels_));
+      winograd_ = std::make_unique<WinogradConvolution>(weights, biases, out_channels_,
+                                                        in_channels_, options.relu, stored, kept);
       return;
     case ConvolutionMethod::kLibtorch:
       libtorch_ = Prepack(packed, shift, options);
@@ -230,7 +231,8 @@ bool PackedConvolution::CanOverwrite() const {
 }
 
 bool PackedConvolution::CanRunRows() const {
-  if (winograd_ == nullptr) return bfloat16_winograd_ != nullptr || !libtorch_.isNone();
+  const bool winograd = winograd_ != nullptr || bfloat16_winograd_ != nullptr;
+  if (!winograd) return !libtorch_.isNone();
   return FrugalWinogradWeights(out_channels_, in_channels_) == WinogradWeights::kTransformed;
 }
 

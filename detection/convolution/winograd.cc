@@ -47,8 +47,6 @@ constexpr int64_t kSumPanels = 8;
 // A cache line. Points are one more line apart than they need: at a power of two they would map to
 // the same cache sets.
 constexpr int64_t kLine = 16;
-// From this many kernels on, transforms are not kept.
-constexpr int64_t kManyKernels = 256 * 256;
 // By outputs: bytes of the transformed inputs of a group of tiles, which all threads read.
 constexpr int64_t kGroupBytes = int64_t{16} << 20;
 // By outputs: rows whose kernels a thread transforms together.
@@ -69,11 +67,6 @@ int64_t TilesPerGroup(int64_t total, int64_t in_channels) {
 }
 
 }  // namespace
-
-WinogradWeights FrugalWinogradWeights(int64_t out_channels, int64_t in_channels) {
-  return out_channels * in_channels < kManyKernels ? WinogradWeights::kTransformed
-                                                   : WinogradWeights::kKernels;
-}
 
 // Row panels [first, end) of transformed kernels; panel p of point t is at
 // floats + t * stride + (p - first) * RowPanelSize().

@@ -24,20 +24,9 @@
 #include "rcnn/detection/convolution/tile_grid.h"
 #include "rcnn/detection/convolution/tile_input.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
+#include "rcnn/detection/convolution/winograd_weights.h"
 
 namespace rcnn::detection {
-
-// What is kept of the weights. Results have the same bits.
-enum class WinogradWeights {
-  // The transformed kernels: 36 numbers each.
-  kTransformed,
-  // The kernels: 9 numbers each, which are transformed in every Run.
-  kKernels,
-};
-
-// kKernels where there are so many that their transforms take much memory, which also is read more
-// slowly than the transforms are computed.
-WinogradWeights FrugalWinogradWeights(int64_t out_channels, int64_t in_channels);
 
 class WinogradConvolution {
  public:

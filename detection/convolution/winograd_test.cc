@@ -84,11 +84,6 @@ TEST_P(WinogradTest, KernelsGiveTheBitsOfTheirTransforms) {
   }
 }
 
-TEST(WinogradWeightsTest, ManyKernelsAreNotKeptTransformed) {
-  EXPECT_EQ(FrugalWinogradWeights(128, 256), WinogradWeights::kTransformed);
-  EXPECT_EQ(FrugalWinogradWeights(256, 256), WinogradWeights::kKernels);
-}
-
 // A quarter of the bytes.
 TEST_P(WinogradTest, KeptKernelsTakeNineNumbersEach) {
   const Case c = {1, 3, 48, 8, 8};
