@@ -6,7 +6,9 @@
 // grows by a fifth. Here a block is a malloc of 64 more bytes, and freeing it leaves
 // exactly the hole that the next one needs.
 //
-// For tensors and large scratch; use new for small objects.
+// For tensors and large scratch; use new for small objects. Weights, which stay while tensors come
+// and go, have blocks of another kind, so that neither they nor what was before them divides the
+// heap.
 //
 // Example:
 //   float* sums = static_cast<float*>(AllocateBlock(count * sizeof(float)));
@@ -26,7 +28,12 @@ inline constexpr size_t kBlockAlignment = 64;
 // memory is exhausted. 0 bytes give a valid block. Thread-safe.
 void* AllocateBlock(size_t bytes);
 
-// Frees a block from AllocateBlock, on any thread. Null is ignored.
+// The same for numbers that stay long: from a megabyte on in a mapping of its own, whose memory
+// goes back to the system when the block is freed. Its pages are zero and take memory when they are
+// first written. Slower than AllocateBlock.
+void* AllocateLastingBlock(size_t bytes);
+
+// Frees a block from either function, on any thread. Null is ignored.
 void FreeBlock(void* block);
 
 }  // namespace rcnn

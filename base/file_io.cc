@@ -244,6 +244,18 @@ MappedFile::~MappedFile() {
   if (address_ != nullptr) munmap(address_, static_cast<size_t>(size_));
 }
 
+void MappedFile::ReleasePages(absl::string_view read) const {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto file = reinterpret_cast<uintptr_t>(address_);
+  const auto begin = reinterpret_cast<uintptr_t>(read.data());
+  const auto size = static_cast<uintptr_t>(size_);
+  if (begin < file || begin - file > size || read.size() > size - (begin - file)) return;
+  const uintptr_t first = (begin + page - 1) / page * page;
+  const uintptr_t last = (begin + read.size()) / page * page;
+  // It costs memory alone if this fails.
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
 absl::Status CreateDirectories(const std::string& path) {
   std::vector<std::filesystem::path> missing;
   std::error_code error;

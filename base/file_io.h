@@ -102,6 +102,11 @@ class MappedFile {
     return absl::string_view(static_cast<const char*>(address_), static_cast<size_t>(size_));
   }
 
+  // Gives back the process's pages of these bytes, which have been read; whole pages alone. A later
+  // access reads them again, from the system's cache as a rule. Does nothing outside bytes().
+  // Thread-safe.
+  void ReleasePages(absl::string_view read) const;
+
  private:
   MappedFile(void* address, int64_t size) : address_(address), size_(size) {}
 

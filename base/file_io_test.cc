@@ -6,13 +6,17 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -199,6 +203,38 @@ TEST_F(FileIoTest, MapsTheContents) {
   // The mapping of a replaced file is unchanged.
   ASSERT_THAT(WriteFileAtomically(Path("f"), "other"), IsOk());
   EXPECT_EQ(moved.bytes(), "mapped");
+}
+
+// Of the pages of an address range, those in the process's memory.
+int64_t ResidentPages(absl::string_view bytes) {
+  std::ifstream maps("/proc/self/smaps");
+  const std::string start = absl::StrCat(absl::Hex(reinterpret_cast<uintptr_t>(bytes.data())));
+  bool found = false;
+  for (std::string line; std::getline(maps, line);) {
+    found = found || absl::StartsWith(line, start);
+    int64_t kilobytes = 0;
+    if (found && std::sscanf(line.c_str(), "Rss: %ld", &kilobytes) == 1) return kilobytes / 4;
+  }
+  return -1;
+}
+
+TEST_F(FileIoTest, ReleasedPagesAreReadAgain) {
+  const std::string contents(100 * 4096 + 1, 'x');
+  ASSERT_THAT(WriteFileAtomically(Path("f"), contents), IsOk());
+  const absl::StatusOr<MappedFile> file = MappedFile::Open(Path("f"));
+  ASSERT_THAT(file, IsOk());
+  EXPECT_EQ(file->bytes(), contents);
+  EXPECT_GE(ResidentPages(file->bytes()), 100);
+  // The pages at both ends stay.
+  file->ReleasePages(file->bytes().substr(1, 99 * 4096));
+  EXPECT_LE(ResidentPages(file->bytes()), 3);
+  EXPECT_EQ(file->bytes(), contents);
+  // Elsewhere nothing happens.
+  const std::string other(3 * 4096, 'y');
+  file->ReleasePages(other);
+  file->ReleasePages(absl::string_view(file->bytes().data(), contents.size() + 4096));
+  EXPECT_EQ(other, std::string(3 * 4096, 'y'));
+  EXPECT_GE(ResidentPages(file->bytes()), 100);
 }
 
 TEST_F(FileIoTest, CreatesDirectoriesWithTheirParents) {

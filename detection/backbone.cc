@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "rcnn/detection/module_parts.h"
 
 namespace rcnn::detection {
@@ -12,11 +14,12 @@ std::vector<at::Tensor> Backbone::Forward(const at::Tensor& images) const {
   return maps;
 }
 
-std::vector<BatchMap> Backbone::Forward(const BatchMap& images) const {
-  return Compute(ForEachPart(images, [&](const at::Tensor& part) {
+std::vector<BatchMap> Backbone::Forward(BatchMap images) const {
+  for (at::Tensor& part : images.parts) {
     CheckImages(part);
-    return part.device().is_cpu() ? part.contiguous() : part;
-  }));
+    if (part.device().is_cpu()) part = part.contiguous();
+  }
+  return Compute(std::move(images));
 }
 
 void Backbone::CheckImages(const at::Tensor& images) const {

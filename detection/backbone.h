@@ -44,8 +44,9 @@ class Backbone : public torch::nn::Module {
   // No graph is kept for frozen stages. Throws c10::Error on other shapes and on
   // images below min_side_px().
   std::vector<at::Tensor> Forward(const at::Tensor& images) const;
-  // The same for a batch whose images may differ in size: one map of the batch per level.
-  std::vector<BatchMap> Forward(const BatchMap& images) const;
+  // The same for a batch whose images may differ in size: one map of the batch per level. Images
+  // that are moved in may be freed after the first layer.
+  std::vector<BatchMap> Forward(BatchMap images) const;
 
   const std::vector<FeatureLevel>& levels() const { return levels_; }
 
@@ -65,7 +66,9 @@ class Backbone : public torch::nn::Module {
            int64_t min_side_px = 1)
       : levels_(std::move(levels)), stages_(std::move(stages)), min_side_px_(min_side_px) {}
 
-  virtual std::vector<BatchMap> Compute(const BatchMap& images) const = 0;
+  // Forward of images that have been checked. They are moved in, so that a backbone can free them
+  // after its first layer (Conv::ForwardConsuming).
+  virtual std::vector<BatchMap> Compute(BatchMap images) const = 0;
 
  private:
   void CheckImages(const at::Tensor& images) const;

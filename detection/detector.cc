@@ -83,13 +83,15 @@ class Detector::Engine {
   }
 
   // Throws c10::Error and std::bad_alloc.
-  std::vector<Detections> Run(const InputBatch& batch) const {
-    const at::Tensor images = batch.images.to(device());
+  std::vector<Detections> Run(InputBatch batch) const {
+    BatchMap images = CutImages(batch.images.to(device()), batch.padded_sizes);
+    // Freed after the first layer.
+    batch.images = at::Tensor();
     std::optional<AutocastScope> autocast;
     if (!device().is_cpu() && options_.precision == Precision::kBfloat16) {
       autocast.emplace(device().type(), at::kBFloat16);
     }
-    return model_->Detect(CutImages(images, batch.padded_sizes), batch.sizes, batch.original_sizes);
+    return model_->Detect(std::move(images), batch.sizes, batch.original_sizes);
   }
 
  private:
@@ -148,15 +150,16 @@ absl::StatusOr<int64_t> Detector::EstimateBytes(int64_t height, int64_t width) c
 
 absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
     const std::vector<at::Tensor>& images) const {
-  RCNN_ASSIGN_OR_RETURN(const InputBatch batch,
+  RCNN_ASSIGN_OR_RETURN(InputBatch batch,
                         MakeInputBatch(images, config_.input(), config_.model().normalization()));
   for (const ops::ImageSize& size : batch.padded_sizes) {
     RCNN_RETURN_IF_ERROR(CheckIsLargeEnough(size, engine_->min_side_px()));
   }
+  const std::vector<int64_t> shape = batch.images.sizes().vec();
   absl::StatusOr<std::vector<Detections>> found = CatchExceptions(
-      [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(batch); });
+      [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(std::move(batch)); });
   if (found.ok() || engine_->device().is_cpu()) return found;
-  return WithBatch(found.status(), engine_->device(), batch.images.sizes(),
+  return WithBatch(found.status(), engine_->device(), shape,
                    "use fewer images at once, bfloat16, or a smaller input.shortest_side_px "
                    "and longest_side_px in detector.textproto");
 }

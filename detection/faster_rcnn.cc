@@ -33,13 +33,21 @@ std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
   return boxes;
 }
 
+// The sizes of the parts, without maps.
+BatchFeatures WithoutMaps(const BatchMap& images) {
+  BatchFeatures sizes;
+  for (const at::Tensor& part : images.parts) {
+    // The backbone rejects other shapes.
+    const bool is_image = part.dim() == 4;
+    sizes.parts.push_back({{}, is_image ? part.size(2) : 0, is_image ? part.size(3) : 0});
+  }
+  return sizes;
+}
+
 // The maps of all levels for each part, from those of all parts for each level.
-BatchFeatures PartByPart(const BatchMap& images, const std::vector<BatchMap>& levels) {
-  BatchFeatures maps;
-  for (size_t p = 0; p < images.parts.size(); ++p) {
-    FeatureMaps part = {{}, images.parts[p].size(2), images.parts[p].size(3)};
-    for (const BatchMap& level : levels) part.levels.push_back(level.parts[p]);
-    maps.parts.push_back(std::move(part));
+BatchFeatures PartByPart(BatchFeatures maps, const std::vector<BatchMap>& levels) {
+  for (size_t p = 0; p < maps.parts.size(); ++p) {
+    for (const BatchMap& level : levels) maps.parts[p].levels.push_back(level.parts[p]);
   }
   return maps;
 }
@@ -161,16 +169,17 @@ FeatureMaps FasterRcnn::Features(const at::Tensor& images) const {
   return Features(BatchMap(images)).parts.front();
 }
 
-BatchFeatures FasterRcnn::Features(const BatchMap& images) const {
+BatchFeatures FasterRcnn::Features(BatchMap images) const {
+  BatchFeatures maps = WithoutMaps(images);
   std::vector<BatchMap> levels;
   {
     const at::AutoGradMode mode(at::GradMode::is_enabled() && !IsFrozen(*backbone_));
-    levels = backbone_->Forward(images);
+    levels = backbone_->Forward(std::move(images));
   }
-  if (fpn_ == nullptr) return PartByPart(images, levels);
+  if (fpn_ == nullptr) return PartByPart(std::move(maps), levels);
   const at::AutoGradMode mode(at::GradMode::is_enabled() &&
                               !(IsFrozen(*backbone_) && IsFrozen(*fpn_)));
-  return PartByPart(images, fpn_->Forward(std::move(levels)));
+  return PartByPart(std::move(maps), fpn_->Forward(std::move(levels)));
 }
 
 Losses FasterRcnn::ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
@@ -256,11 +265,11 @@ ops::Proposals FasterRcnn::Propose(const BatchFeatures& maps, const InputSizes& 
 }
 
 std::vector<Detections> FasterRcnn::Detect(
-    const BatchMap& images, const InputSizes& sizes,
+    BatchMap images, const InputSizes& sizes,
     const std::vector<ops::ImageSize>& original_sizes) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   at::NoGradGuard no_grad;
-  const BatchFeatures maps = Features(images);
+  const BatchFeatures maps = Features(std::move(images));
   return Detect(maps, Propose(maps, sizes, OwnLimits(*rpn_)).rois, sizes, original_sizes);
 }
 

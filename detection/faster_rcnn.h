@@ -65,7 +65,8 @@ class FasterRcnn : public torch::nn::Module {
   // The maps for RPN and head of normalised images [B, 3, H, W] float32. A backbone and
   // pyramid without trained parameters record no graph.
   FeatureMaps Features(const at::Tensor& images) const;
-  BatchFeatures Features(const BatchMap& images) const;
+  // Images that are moved in may be freed after the first layer; in Detect as well.
+  BatchFeatures Features(BatchMap images) const;
 
   // The losses of RPN, head and branches on the RPN's own proposals. Random draws come from
   // `generator`, in a fixed order. On the CPU throws c10::Error on invalid ground truth and on
@@ -104,7 +105,7 @@ class FasterRcnn : public torch::nn::Module {
 
   // Detections of each image in pixels as stored: `original_sizes`. The model must
   // not be training(). Thread-safe.
-  std::vector<Detections> Detect(const BatchMap& images, const InputSizes& sizes,
+  std::vector<Detections> Detect(BatchMap images, const InputSizes& sizes,
                                  const std::vector<ops::ImageSize>& original_sizes) const;
   // The same on given RoIs [R, 5], in pixels of the input.
   std::vector<Detections> Detect(const BatchFeatures& maps, const at::Tensor& rois,

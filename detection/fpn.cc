@@ -72,8 +72,7 @@ std::vector<BatchMap> Fpn::Forward(std::vector<BatchMap> maps) const {
   std::vector<BatchMap> pyramid(maps.size());
   BatchMap top;
   for (size_t i = maps.size(); i-- > 0;) {
-    BatchMap merged = lateral_[i]->Forward(maps[i]);
-    maps[i] = BatchMap();
+    BatchMap merged = lateral_[i]->ForwardConsuming(std::move(maps[i]));
     for (size_t p = 0; p < top.parts.size(); ++p) AddEnlarged(top.parts[p], merged.parts[p]);
     top = std::move(merged);
     pyramid[i] = output_[i]->Forward(top);

@@ -30,6 +30,7 @@
 #include "rcnn/detection/convolution/bfloat16_linear.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/training_convolution.h"
+#include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/unfilled_weights.h"
 
 namespace rcnn::detection {
@@ -65,6 +66,10 @@ int64_t TensorVersion(const at::Tensor& tensor) {
 // Layers before this one compute in a short type under autocast.
 at::Tensor Widen(const at::Tensor& weight, const at::Tensor& x) {
   return x.element_size() < 4 ? x.to(weight.scalar_type()) : x;
+}
+
+void RecordCalls(const Conv& conv, const BatchMap& x) {
+  for (const at::Tensor& part : x.parts) RecordLayerCall(conv, part.sizes());
 }
 
 // The numbers of a tensor, which the result keeps alive; none if it is undefined.
@@ -322,6 +327,7 @@ bool Conv::HasSeparateNorm() const {
 }
 
 BatchMap Conv::Convolve(const BatchMap& x) const {
+  RecordCalls(*this, x);
   if (packed_ != nullptr) {
     return ForEachPart(x, [&](const at::Tensor& part) { return packed_->Run(part); });
   }
@@ -358,11 +364,29 @@ BatchMap Conv::ForwardAsTyped(const BatchMap& x) const {
   return y;
 }
 
+const PackedConvolution* Conv::Packed(const BatchMap& x) const {
+  if (packed_ == nullptr || HasSeparateNorm() || keeps_float32()) return nullptr;
+  CheckPrepared(x);
+  return packed_.get();
+}
+
+BatchMap Conv::ForwardConsuming(BatchMap x) const {
+  const PackedConvolution* packed = Packed(x);
+  if (packed == nullptr) return Forward(x);
+  RecordCalls(*this, x);
+  for (at::Tensor& part : x.parts) {
+    const bool overwrite = part.use_count() == 1 && part.storage().use_count() == 1;
+    part = packed->Run(part, overwrite);
+  }
+  return x;
+}
+
 BatchMap Conv::ForwardAddRelu(const BatchMap& x, const BatchMap& other, bool overwrite) const {
   TORCH_CHECK(x.parts.size() == other.parts.size(), "maps of ", x.parts.size(), " and of ",
               other.parts.size(), " parts");
   if (IsPrepared()) CheckPrepared(x);
   const bool is_packed = packed_ != nullptr && !HasSeparateNorm();
+  if (is_packed) RecordCalls(*this, x);
   BatchMap y = is_packed ? x : Forward(x);
   for (size_t p = 0; p < y.parts.size(); ++p) {
     y.parts[p] = is_packed ? packed_->RunAddRelu(x.parts[p], other.parts[p], overwrite)
@@ -431,6 +455,7 @@ at::Tensor Linear::Forward(const at::Tensor& x, Activation activation) const {
 }
 
 at::Tensor Linear::ForwardAsTyped(const at::Tensor& x, Activation activation) const {
+  RecordLayerCall(*this, x.sizes());
   if (packed_ != nullptr) return RunPacked(x, activation == Activation::kRelu);
   at::Tensor y = at::linear(x, weight_, bias_);
   return activation == Activation::kRelu ? y.relu_() : y;

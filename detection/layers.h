@@ -273,6 +273,14 @@ class Conv : public PreparedLayer {
   // which nobody may use any more.
   BatchMap ForwardAddRelu(const BatchMap& x, const BatchMap& other, bool overwrite = false) const;
 
+  // Forward(x) of maps that are moved in: a part of the result may lie in the memory of the part of
+  // x if nothing else refers to that, after PrepareForInference.
+  BatchMap ForwardConsuming(BatchMap x) const;
+
+  // What Forward(x) consists of, if it is a packed convolution alone; else null. Valid until the
+  // layer is prepared again or changed.
+  const PackedConvolution* Packed(const BatchMap& x) const;
+
   void Reset(at::Generator generator);
 
   const ConvOptions& options() const { return options_; }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -614,6 +615,27 @@ TEST(ResetParametersTest, KeepsNormsAndOtherGenerators) {
   EXPECT_TRUE(FindTensor(layer.module, "norm.weight").equal(norm));
   ResetParameters(same.module, Generator(2));
   EXPECT_FALSE(layer.conv->weight().equal(same.conv->weight()));
+}
+
+// A 1 x 1 convolution between equal numbers of channels may write over maps that nobody else has.
+TEST(ConvTest, ConsumesOnlyMapsThatAreMovedIn) {
+  const at::NoGradGuard no_grad;
+  Layer layer(Shape(20, 20, 1), MakeNormOptions(NormOptions::kBatchNorm));
+  layer.module.eval();
+  const at::Tensor kept = Image(20, at::kFloat), numbers = kept.clone();
+  const at::Tensor plain = layer.conv->Forward(kept);
+  EXPECT_TRUE(layer.conv->ForwardConsuming(kept).parts.front().equal(plain));
+  PrepareForInference(layer.module);
+  const at::Tensor expected = layer.conv->Forward(kept);
+  EXPECT_TRUE(layer.conv->ForwardConsuming(kept).parts.front().equal(expected));
+  const at::Tensor view = kept.view(-1);
+  at::Tensor moved = view.view(kept.sizes());
+  EXPECT_TRUE(
+      layer.conv->ForwardConsuming(BatchMap(std::move(moved))).parts.front().equal(expected));
+  EXPECT_TRUE(kept.equal(numbers)) << "shared with others";
+  at::Tensor alone = kept.clone();
+  EXPECT_TRUE(
+      layer.conv->ForwardConsuming(BatchMap(std::move(alone))).parts.front().equal(expected));
 }
 
 }  // namespace

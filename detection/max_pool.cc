@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "rcnn/base/target_clones.h"
 
 namespace rcnn::detection {
 namespace {
@@ -16,6 +19,30 @@ using torch::autograd::variable_list;
 at::Tensor Pool(const at::Tensor& x, const MaxPoolOptions& options) {
   return at::max_pool2d(x, {options.kernel, options.kernel}, {options.stride, options.stride},
                         {options.padding, options.padding}, {1, 1}, options.ceil_mode);
+}
+
+// best[j] = max(best[j], x[j]), where the first of equal values and the last NaN win, as in
+// LibTorch.
+RCNN_TARGET_CLONES void TakeMax(const float* __restrict x, int64_t count, float* __restrict best) {
+  for (int64_t j = 0; j < count; ++j) {
+    const bool larger = (x[j] > best[j]) | (x[j] != x[j]);
+    best[j] = larger ? x[j] : best[j];
+  }
+}
+
+RCNN_TARGET_CLONES void TakeMaxOfEverySecond(const float* __restrict x, int64_t count,
+                                             float* __restrict best) {
+  for (int64_t j = 0; j < count; ++j) {
+    const float value = x[2 * j];
+    const bool larger = (value > best[j]) | (value != value);
+    best[j] = larger ? value : best[j];
+  }
+}
+
+void TakeMax(const float* x, int64_t stride, int64_t count, float* best) {
+  if (stride == 1) return TakeMax(x, count, best);
+  if (stride == 2) return TakeMaxOfEverySecond(x, count, best);
+  for (int64_t j = 0; j < count; ++j) TakeMax(x + stride * j, 1, best + j);
 }
 
 // The cells of an input plane that a window covers.
@@ -41,6 +68,38 @@ int64_t IndexOfMax(const float* x, int64_t width, const Window& window) {
 struct PlaneShape {
   int64_t height, width, pooled_height, pooled_width;
 };
+
+// A window visits its cells row by row, as LibTorch does, so that of equal values the same wins.
+void PoolRow(const float* x, int64_t i, const PlaneShape& shape, const MaxPoolOptions& options,
+             float* y) {
+  const int64_t stride = options.stride, top = i * stride - options.padding;
+  std::fill_n(y, shape.pooled_width, -std::numeric_limits<float>::infinity());
+  const int64_t bottom = std::min(top + options.kernel, shape.height);
+  for (int64_t row = std::max<int64_t>(top, 0); row < bottom; ++row) {
+    for (int64_t q = -options.padding; q < options.kernel - options.padding; ++q) {
+      // The windows whose cell q is in the map.
+      const int64_t begin = q < 0 ? (stride - 1 - q) / stride : 0;
+      const int64_t end = std::min(shape.pooled_width, (shape.width - q + stride - 1) / stride);
+      if (begin >= end) continue;
+      TakeMax(x + row * shape.width + begin * stride + q, stride, end - begin, y + begin);
+    }
+  }
+}
+
+bool IsPlain(const at::Tensor& x) {
+  return x.dim() == 4 && x.device().is_cpu() && x.scalar_type() == at::kFloat;
+}
+
+bool HasRowsWithoutGaps(const at::Tensor& x) {
+  return x.stride(3) == 1 && x.stride(2) == x.size(3);
+}
+
+// Whether PoolInto can: others have an error, or are rare.
+bool CanPool(const at::Tensor& x, const MaxPoolOptions& options) {
+  return IsPlain(x) && x.is_contiguous() && options.kernel > 0 && options.stride > 0 &&
+         options.padding >= 0 && 2 * options.padding <= options.kernel && x.numel() > 0 &&
+         PooledSize(x.size(2), options) > 0 && PooledSize(x.size(3), options) > 0;
+}
 
 void AddGradient(const float* x, const float* dy, const PlaneShape& shape,
                  const MaxPoolOptions& options, float* dx) {
@@ -98,10 +157,46 @@ class Function : public torch::autograd::Function<Function> {
 
 }  // namespace
 
+int64_t PooledSize(int64_t size, const MaxPoolOptions& options) {
+  const int64_t stride = options.stride, last = size + 2 * options.padding - options.kernel;
+  if (last < 0) return options.ceil_mode && size > 0 && last > -stride ? 1 : 0;
+  const int64_t windows = last / stride + 1;
+  const bool partial =
+      options.ceil_mode && last % stride != 0 && windows * stride < size + options.padding;
+  return windows + (partial ? 1 : 0);
+}
+
+void MaxPoolInto(const at::Tensor& x, const MaxPoolOptions& options, const at::Tensor& y) {
+  TORCH_CHECK(IsPlain(x) && IsPlain(y) && HasRowsWithoutGaps(x) && HasRowsWithoutGaps(y) &&
+                  x.size(0) == y.size(0) && x.size(1) == y.size(1) &&
+                  y.size(2) == PooledSize(x.size(2), options) &&
+                  y.size(3) == PooledSize(x.size(3), options),
+              "max pool: ", x.toString(), " ", x.sizes(), " to ", y.toString(), " ", y.sizes());
+  const PlaneShape shape{x.size(2), x.size(3), y.size(2), y.size(3)};
+  const int64_t channels = x.size(1);
+  const float* from = x.data_ptr<float>();
+  float* to = y.data_ptr<float>();
+  at::parallel_for(0, x.size(0) * channels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      const float* plane = from + p / channels * x.stride(0) + p % channels * x.stride(1);
+      float* pooled = to + p / channels * y.stride(0) + p % channels * y.stride(1);
+      for (int64_t i = 0; i < shape.pooled_height; ++i) {
+        PoolRow(plane, i, shape, options, pooled + i * shape.pooled_width);
+      }
+    }
+  });
+}
+
 at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options) {
-  const bool ours = at::GradMode::is_enabled() && x.requires_grad() && x.dim() == 4 &&
-                    x.device().is_cpu() && x.scalar_type() == at::kFloat;
-  if (!ours) return Pool(x, options);
+  if (!at::GradMode::is_enabled() || !x.requires_grad()) {
+    if (!CanPool(x, options)) return Pool(x, options);
+    const at::Tensor y = at::empty(
+        {x.size(0), x.size(1), PooledSize(x.size(2), options), PooledSize(x.size(3), options)},
+        x.options());
+    MaxPoolInto(x.detach(), options, y);
+    return y;
+  }
+  if (!IsPlain(x)) return Pool(x, options);
   return Function::apply(x, options.kernel, options.stride, options.padding, options.ceil_mode);
 }
 

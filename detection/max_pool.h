@@ -1,9 +1,9 @@
-// Max pooling whose gradient needs only the input.
+// Max pooling that does not store the positions of maxima.
 //
 // LibTorch stores the position of every maximum in eight bytes, twice the memory of the
-// output. The input is kept anyway for the ReLU before the pool, so here the gradient
-// finds the positions again. Values and gradients equal at::max_pool2d bit for bit: the
-// first of equal values in a window gets the gradient.
+// output, in inference too. In training the input is kept anyway for the ReLU before the pool, so
+// here the gradient finds the positions again. Values and gradients equal at::max_pool2d bit for
+// bit: the first of equal values in a window gets the gradient.
 //
 // Example:
 //   x = MaxPool(x, {.kernel = 3, .stride = 2, .padding = 1});
@@ -29,10 +29,17 @@ struct MaxPoolOptions {
   bool ceil_mode = false;
 };
 
+// H' or W' of a map of `size` cells; 0 if no window fits.
+int64_t PooledSize(int64_t size, const MaxPoolOptions& options);
+
 // x [N, C, H, W] -> [N, C, H', W']. Differentiable; once, where x is float32 on the CPU.
 // Throws c10::Error as at::max_pool2d does.
 at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options);
 BatchMap MaxPool(const BatchMap& x, const MaxPoolOptions& options);
+
+// The same to y [N, C, H', W'], without gradients: float32 on the CPU, with gaps between channels
+// and images alone, as in some rows of a map. Throws c10::Error if y has another shape.
+void MaxPoolInto(const at::Tensor& x, const MaxPoolOptions& options, const at::Tensor& y);
 
 }  // namespace rcnn::detection
 

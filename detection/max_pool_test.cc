@@ -1,6 +1,7 @@
 #include "rcnn/detection/max_pool.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/accumulate.h>
 
 #include <limits>
 #include <utility>
@@ -51,6 +52,56 @@ TEST(MaxPoolTest, EqualsLibTorchBitForBit) {
       EXPECT_TRUE(at::equal(actual.second, expected.second)) << options.kernel << size.first;
     }
   }
+}
+
+at::Tensor Bits(const at::Tensor& x) { return x.contiguous().view(at::kInt); }
+
+// With zeros of both signs, which compare as equal, infinities and NaN.
+at::Tensor SpecialValues(at::IntArrayRef sizes, uint64_t seed) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor values = at::tensor({0.0f, -0.0f, 1.0f, -1.0f, 0.5f, inf, -inf, nan});
+  const auto count = static_cast<int64_t>(c10::multiply_integers(sizes));
+  return values
+      .index_select(0, at::randint(8, {count}, at::detail::createCPUGenerator(seed), at::kLong))
+      .view(sizes);
+}
+
+TEST(MaxPoolTest, WithoutGradientsEqualsLibTorchBitForBit) {
+  uint64_t seed = 100;
+  for (const MaxPoolOptions& options : std::vector<MaxPoolOptions>{{2, 2, 0, false},
+                                                                   {2, 2, 0, true},
+                                                                   {3, 2, 1, false},
+                                                                   {3, 2, 1, true},
+                                                                   {3, 1, 1, false},
+                                                                   {2, 3, 1, true},
+                                                                   {5, 3, 2, false}}) {
+    for (const auto& size :
+         std::vector<std::pair<int64_t, int64_t>>{{8, 8}, {7, 9}, {3, 4}, {33, 71}, {5, 200}}) {
+      const at::Tensor x = SpecialValues({2, 3, size.first, size.second}, ++seed);
+      const at::Tensor expected = LibTorchPool(x, options), y = MaxPool(x, options);
+      ASSERT_EQ(y.sizes(), expected.sizes()) << options.kernel << " " << size.first;
+      EXPECT_TRUE(Bits(y).equal(Bits(expected))) << options.kernel << " " << size.first;
+    }
+  }
+}
+
+// A window that covers less than the kernel, in a map that is smaller than it.
+TEST(MaxPoolTest, SmallMapsEqualLibTorch) {
+  const at::Tensor x = Values({1, 2, 1, 3}, 5);
+  EXPECT_TRUE(MaxPool(x, {2, 2, 0, true}).equal(LibTorchPool(x, {2, 2, 0, true})));
+  EXPECT_THROW(MaxPool(x, {2, 2, 0, false}), c10::Error);
+}
+
+TEST(MaxPoolTest, PoolsRowsOfAMapIntoRowsOfAnother) {
+  const at::Tensor x = Values({1, 3, 10, 7}, 6);
+  const at::Tensor y = at::zeros({1, 3, 5, 3});
+  MaxPoolInto(x.narrow(2, 2, 4), {}, y.narrow(2, 1, 2));
+  EXPECT_TRUE(y.narrow(2, 1, 2).equal(LibTorchPool(x, {}).narrow(2, 1, 2)));
+  EXPECT_EQ(y.select(2, 0).abs().sum().item<float>(), 0);
+  EXPECT_EQ(y.narrow(2, 3, 2).abs().sum().item<float>(), 0);
+  EXPECT_THROW(MaxPoolInto(x, {}, y.narrow(2, 1, 2)), c10::Error);
+  EXPECT_THROW(MaxPoolInto(x.narrow(3, 0, 6), {}, y), c10::Error);
 }
 
 TEST(MaxPoolTest, TheFirstOfEqualValuesGetsTheGradient) {

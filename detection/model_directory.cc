@@ -60,7 +60,10 @@ absl::Status CheckRows(const weights::StateDict& model, const weights::StateDict
 // 0.
 absl::Status CheckFinite(const weights::StateDict& weights) {
   for (const auto& [name, tensor] : weights) {
-    if (!tensor.is_floating_point() || weights::CountNotFinite(tensor) == 0) continue;
+    if (!tensor.is_floating_point()) continue;
+    const bool finite = weights::CountNotFinite(tensor) == 0;
+    weights.ReleasePages(tensor);
+    if (finite) continue;
     return absl::InvalidArgumentError(absl::StrCat(name, " has values that are not finite"));
   }
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <utility>
 
 #include "rcnn/detection/max_pool.h"
 
@@ -57,8 +58,8 @@ ResNet::ResNet(const ResNetOptions& options)
   }
 }
 
-std::vector<BatchMap> ResNet::Compute(const BatchMap& images) const {
-  BatchMap x = conv1_->Forward(images);
+std::vector<BatchMap> ResNet::Compute(BatchMap images) const {
+  BatchMap x = conv1_->ForwardConsuming(std::move(images));
   if (options_.stem_pool) x = MaxPool(x, {/*kernel=*/3, /*stride=*/2, /*padding=*/1});
   std::vector<BatchMap> maps;
   for (const auto& layer : layers_) maps.push_back(x = layer->Forward(x));

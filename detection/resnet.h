@@ -32,7 +32,7 @@ class ResNet : public Backbone {
   explicit ResNet(const ResNetOptions& options);
 
  protected:
-  std::vector<BatchMap> Compute(const BatchMap& images) const override;
+  std::vector<BatchMap> Compute(BatchMap images) const override;
 
  private:
   ResNetOptions options_;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <utility>
 
 namespace rcnn::detection {
 namespace {
@@ -43,8 +44,8 @@ TinyBackbone::TinyBackbone(int64_t channels, int64_t last_stride)
   }
 }
 
-std::vector<BatchMap> TinyBackbone::Compute(const BatchMap& images) const {
-  BatchMap x = images;
+std::vector<BatchMap> TinyBackbone::Compute(BatchMap images) const {
+  BatchMap x = std::move(images);
   for (size_t i = 0; i < convs_.size(); i += 2) {
     x = convs_[i]->Forward(x);
     x = convs_[i + 1]->Forward(x) + x;

@@ -24,7 +24,7 @@ class TinyBackbone : public Backbone {
   explicit TinyBackbone(int64_t channels, int64_t last_stride = 2);
 
  protected:
-  std::vector<BatchMap> Compute(const BatchMap& images) const override;
+  std::vector<BatchMap> Compute(BatchMap images) const override;
 
  private:
   std::vector<std::shared_ptr<Conv>> convs_;

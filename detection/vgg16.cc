@@ -3,8 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <utility>
 
-#include "rcnn/detection/max_pool.h"
+#include "rcnn/detection/convolve_and_pool.h"
 
 namespace rcnn::detection {
 namespace {
@@ -48,12 +49,13 @@ Vgg16::Vgg16(bool ceil_mode)
   }
 }
 
-std::vector<BatchMap> Vgg16::Compute(const BatchMap& images) const {
-  BatchMap x = images;
-  for (size_t block = 0; block < blocks_.size(); ++block) {
-    if (block > 0) x = MaxPool(x, {/*kernel=*/2, /*stride=*/2, /*padding=*/0, ceil_mode_});
-    for (const auto& conv : blocks_[block]) x = conv->Forward(x);
+std::vector<BatchMap> Vgg16::Compute(BatchMap images) const {
+  BatchMap x = std::move(images);
+  for (size_t block = 0; block + 1 < blocks_.size(); ++block) {
+    x = ConvolveAndPool(blocks_[block], {/*kernel=*/2, /*stride=*/2, /*padding=*/0, ceil_mode_},
+                        std::move(x));
   }
+  for (const auto& conv : blocks_.back()) x = conv->Forward(x);
   return {x};
 }
 

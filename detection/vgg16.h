@@ -21,7 +21,7 @@ class Vgg16 : public Backbone {
   explicit Vgg16(bool ceil_mode);
 
  protected:
-  std::vector<BatchMap> Compute(const BatchMap& images) const override;
+  std::vector<BatchMap> Compute(BatchMap images) const override;
 
  private:
   bool ceil_mode_;

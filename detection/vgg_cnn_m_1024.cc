@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "rcnn/detection/max_pool.h"
 
 namespace rcnn::detection {
@@ -36,8 +38,8 @@ VggCnnM1024::VggCnnM1024()
       conv4_(AddConv(*this, "conv4", {512, 512, 3, 1, 1, true, kRelu})),
       conv5_(AddConv(*this, "conv5", {512, 512, 3, 1, 1, true, kRelu})) {}
 
-std::vector<BatchMap> VggCnnM1024::Compute(const BatchMap& images) const {
-  BatchMap x = NormAndPool(conv1_->Forward(images));
+std::vector<BatchMap> VggCnnM1024::Compute(BatchMap images) const {
+  BatchMap x = NormAndPool(conv1_->ForwardConsuming(std::move(images)));
   x = NormAndPool(conv2_->Forward(x));
   return {conv5_->Forward(conv4_->Forward(conv3_->Forward(x)))};
 }

@@ -26,7 +26,7 @@ class VggCnnM1024 : public Backbone {
   VggCnnM1024();
 
  protected:
-  std::vector<BatchMap> Compute(const BatchMap& images) const override;
+  std::vector<BatchMap> Compute(BatchMap images) const override;
 
  private:
   std::shared_ptr<Conv> conv1_, conv2_, conv3_, conv4_, conv5_;

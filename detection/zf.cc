@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "rcnn/detection/max_pool.h"
 
 namespace rcnn::detection {
@@ -33,8 +35,8 @@ Zf::Zf()
       conv4_(AddConv(*this, "conv4", {384, 384, 3, 1, 1, true, kRelu})),
       conv5_(AddConv(*this, "conv5", {384, 256, 3, 1, 1, true, kRelu})) {}
 
-std::vector<BatchMap> Zf::Compute(const BatchMap& images) const {
-  BatchMap x = NormAndPool(conv1_->Forward(images));
+std::vector<BatchMap> Zf::Compute(BatchMap images) const {
+  BatchMap x = NormAndPool(conv1_->ForwardConsuming(std::move(images)));
   x = NormAndPool(conv2_->Forward(x));
   return {conv5_->Forward(conv4_->Forward(conv3_->Forward(x)))};
 }

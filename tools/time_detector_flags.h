@@ -14,6 +14,7 @@ DECLARE_int32(batch);
 DECLARE_bool(train);
 DECLARE_string(device);
 DECLARE_string(precision);
+DECLARE_bool(layers);
 DECLARE_int32(repeats);
 
 #endif  // RCNN_TOOLS_TIME_DETECTOR_FLAGS_H_

@@ -51,7 +51,7 @@ Bfloat16Convolution::Bfloat16Convolution(const float* weight, const float* bias,
 AlignedBfloat16s Bfloat16Convolution::PackWeights(const float* weight, int64_t count) const {
   const int64_t positions = shape_.kernel * shape_.kernel, channels = shape_.in_channels;
   std::vector<float> rows(kLanes * channels);
-  AlignedBfloat16s packed = AllocateBfloat16s(count);
+  AlignedBfloat16s packed = AllocateLastingBfloat16s(count);
   Bfloat16* panel = &packed[0];
   for (int64_t k = 0; k < shape_.out_channels; k += kLanes) {
     const int64_t num_rows = std::min(kLanes, shape_.out_channels - k);
@@ -120,6 +120,8 @@ void Bfloat16Convolution::MultiplyBlock(const Block& block, const float* add, bo
   }
 }
 
+// A block is packed before it is written, and with a kernel of one pixel no other block is read: y
+// may be x.
 void Bfloat16Convolution::Run(const float* x, const MapsShape& maps, const float* add, bool relu,
                               float* y) const {
   const SlidingWindow window = Window(maps);

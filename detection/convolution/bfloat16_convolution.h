@@ -43,8 +43,9 @@ class Bfloat16Convolution {
                       const StoredPanels& stored = {});
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, H', W'], both dense, and not
-  // the same memory. The padded map must hold the kernel. `add`, of y's shape, is added before the
-  // ReLU; may be null, or y itself. Thread-safe; uses LibTorch's threads.
+  // the same memory, except where kernel and stride are 1 and both have the same number of
+  // channels. The padded map must hold the kernel. `add`, of y's shape, is added before the ReLU;
+  // may be null, or y itself unless that is x. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, const MapsShape& maps, const float* add, bool relu, float* y) const;
 
   // The packed weights.

@@ -41,7 +41,7 @@ Bfloat16Linear::Bfloat16Linear(const float* weight, const float* bias, int64_t o
 
 AlignedBfloat16s Bfloat16Linear::PackWeights(const float* weight, int64_t count) const {
   const int64_t size = Bfloat16PanelSize(NumPairs(in_features_));
-  AlignedBfloat16s packed = AllocateBfloat16s(count);
+  AlignedBfloat16s packed = AllocateLastingBfloat16s(count);
   at::parallel_for(0, NumPanels(out_features_, kLanes), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       kernels_.pack_rows(weight + i * kLanes * in_features_, in_features_,

@@ -20,6 +20,8 @@ using AlignedBfloat16s = std::unique_ptr<Bfloat16[], FreeBfloat16s>;
 
 // `count` uninitialised numbers, aligned to 64 bytes. Throws std::bad_alloc.
 AlignedBfloat16s AllocateBfloat16s(int64_t count);
+// The same for packed weights (AllocateLastingBlock).
+AlignedBfloat16s AllocateLastingBfloat16s(int64_t count);
 
 }  // namespace rcnn::detection
 

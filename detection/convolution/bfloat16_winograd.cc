@@ -74,24 +74,64 @@ class Bfloat16Winograd::Scratch {
 
 Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64_t out_channels,
                                    int64_t in_channels, bool relu, WinogradTile tile,
-                                   const StoredPanels& stored)
+                                   const StoredPanels& stored, WinogradWeights kept)
     : kernels_(GetBfloat16Kernels(CurrentInstructionLevel())),
       method_(GetMethod(tile)),
       out_channels_(out_channels),
       in_channels_(in_channels),
       relu_(relu),
+      kept_(kept),
       bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
-  const int64_t count =
-      method_.points * NumPanels(out_channels, kLanes) * Bfloat16PanelSize(NumPairs(in_channels));
-  weight_ = stored.data != nullptr ? PackedPanels<Bfloat16>(stored, count)
-                                   : PackedPanels<Bfloat16>(PackWeights(weight, count), count);
+  const bool is_stored = stored.data != nullptr;
+  const int64_t size = NumRowPanels() * RowPanelSize();
+  if (kept == WinogradWeights::kTransformed) {
+    const int64_t count = method_.points * size;
+    weight_ = is_stored ? PackedPanels<Bfloat16>(stored, count)
+                        : PackedPanels<Bfloat16>(PackWeights(weight, count), count);
+  } else {
+    kept_kernels_ = is_stored ? PackedPanels<float>(stored, 9 * size)
+                              : PackedPanels<float>(PackKernels(weight, 9 * size), 9 * size);
+  }
+}
+
+AlignedFloats Bfloat16Winograd::PackKernels(const float* weight, int64_t count) const {
+  const int64_t pairs = NumPairs(in_channels_), row = 9 * in_channels_;
+  AlignedFloats packed = AllocateLastingFloats(count);
+  float* to = &packed[0];
+  for (int64_t first = 0; first < out_channels_; first += kLanes) {
+    for (int64_t i = 0; i < 9 * 2 * pairs; ++i) {
+      const int64_t e = i / (2 * pairs), c = i % pairs * 2 + i / pairs % 2;
+      for (int64_t k = first; k < first + kLanes; ++k) {
+        *to++ = k < out_channels_ && c < in_channels_ ? weight[k * row + 9 * c + e] : 0.0f;
+      }
+    }
+  }
+  return packed;
+}
+
+AlignedBfloat16s Bfloat16Winograd::TransformKept() const {
+  const int64_t panels = NumRowPanels(), size = RowPanelSize(), pairs = NumPairs(in_channels_);
+  AlignedBfloat16s weights = AllocateBfloat16s(method_.points * panels * size);
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+    const int64_t stride = size + kLine;
+    const AlignedFloats transformed = AllocateFloats(method_.points * stride);
+    for (int64_t i = begin; i < end; ++i) {
+      TransformKernelElements(&kept_kernels_[9 * i * size], size, size, &transformed[0], stride);
+      for (int64_t t = 0; t < method_.points; ++t) {
+        const float* even = &transformed[t * stride];
+        kernels_.pack_pairs(even, even + size / 2, pairs, &weights[(t * panels + i) * size],
+                            2 * kLanes);
+      }
+    }
+  });
+  return weights;
 }
 
 AlignedBfloat16s Bfloat16Winograd::PackWeights(const float* weight, int64_t count) const {
   const int64_t panels = NumPanels(out_channels_, kLanes);
   const int64_t size = Bfloat16PanelSize(NumPairs(in_channels_));
-  AlignedBfloat16s packed = AllocateBfloat16s(count);
+  AlignedBfloat16s packed = AllocateLastingBfloat16s(count);
   const int64_t stride = NumPanels(kLanes * in_channels_, 2 * kLine) * 2 * kLine + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(method_.points * stride);
@@ -128,12 +168,12 @@ void Bfloat16Winograd::TransformInput(const float* x, const TileGrid& tiles,
   }
 }
 
-void Bfloat16Winograd::Multiply(int64_t first, Scratch& scratch) const {
-  const int64_t pairs = NumPairs(in_channels_), panels = NumPanels(out_channels_, kLanes);
+void Bfloat16Winograd::Multiply(const Bfloat16* weights, int64_t first, Scratch& scratch) const {
+  const int64_t pairs = NumPairs(in_channels_), panels = NumRowPanels();
   const int64_t end = std::min(first + scratch.sum_rows, panels * kLanes);
   for (int64_t t = 0; t < method_.points; ++t) {
     for (int64_t k = first; k < end; k += kLanes) {
-      const Bfloat16* weight = &weight_[(t * panels + k / kLanes) * scratch.panel];
+      const Bfloat16* weight = weights + (t * panels + k / kLanes) * scratch.panel;
       for (int64_t unit = t; unit < method_.units(); unit += method_.points) {
         const Bfloat16* inputs = &scratch.inputs[unit * scratch.input_stride];
         float* sums = &scratch.sums[unit * scratch.sum_stride + (k - first) * scratch.blocks];
@@ -160,22 +200,40 @@ void Bfloat16Winograd::TransformOutput(const TileGrid& tiles,
   }
 }
 
-void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_t width,
-                           float* y) const {
-  const TileGrid tiles(batch, height, width);
-  if (tiles.total == 0) return;
-  const int64_t size = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxBlocks);
-  at::parallel_for(0, NumPanels(tiles.total, size), 1, [&](int64_t begin, int64_t end) {
+void Bfloat16Winograd::RunBlocks(const float* x, const TileGrid& tiles, int64_t first, int64_t last,
+                                 float* y) const {
+  if (first == last) return;
+  const bool transformed = kept_ == WinogradWeights::kTransformed;
+  const AlignedBfloat16s temporary = transformed ? nullptr : TransformKept();
+  const Bfloat16* weights = transformed ? &weight_[0] : temporary.get();
+  const int64_t size = TilesPerBlock(last - first, std::max(1, at::get_num_threads()), kMaxBlocks);
+  at::parallel_for(0, NumPanels(last - first, size), 1, [&](int64_t begin, int64_t end) {
     Scratch scratch(method_, NumPairs(in_channels_), kSumRows, size);
     for (int64_t i = begin; i < end; ++i) {
-      const auto segments = tiles.Segments(i * size, std::min((i + 1) * size, tiles.total));
+      const int64_t block = first + i * size;
+      const auto segments = tiles.Segments(block, std::min(block + size, last));
       TransformInput(x, tiles, segments, scratch);
       for (int64_t k = 0; k < out_channels_; k += kSumRows) {
-        Multiply(k, scratch);
+        Multiply(weights, k, scratch);
         TransformOutput(tiles, segments, k, scratch, y);
       }
     }
   });
+}
+
+void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_t width,
+                           float* y) const {
+  const TileGrid tiles(batch, height, width);
+  RunBlocks(x, tiles, 0, tiles.total, y);
+}
+
+void Bfloat16Winograd::RunRows(const float* x, int64_t height, int64_t width,
+                               const WinogradRows& rows, float* y) const {
+  TileGrid tiles(1, height, width);
+  tiles.input_rows = rows.input;
+  tiles.output_rows = rows.output;
+  RunBlocks(x, tiles, rows.begin / kTileOut * tiles.columns,
+            NumPanels(rows.end, kTileOut) * tiles.columns, y);
 }
 
 }  // namespace rcnn::detection

@@ -21,9 +21,11 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/bfloat16_panels.h"
+#include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/stored_panels.h"
 #include "rcnn/detection/convolution/tile_grid.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
+#include "rcnn/detection/convolution/winograd_weights.h"
 
 namespace rcnn::detection {
 
@@ -34,17 +36,24 @@ class Bfloat16Winograd {
  public:
   // weight [out_channels, in_channels, 3, 3]; bias [out_channels] or null. With `stored`, the
   // panels() of an equal convolution, `weight` is not read; throws std::invalid_argument if they
-  // have another size.
+  // have another size. `kept` must be kTransformed for tiles of kTwo.
   Bfloat16Winograd(const float* weight, const float* bias, int64_t out_channels,
                    int64_t in_channels, bool relu, WinogradTile tile,
-                   const StoredPanels& stored = {});
+                   const StoredPanels& stored = {},
+                   WinogradWeights kept = WinogradWeights::kTransformed);
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, height, width], both without
   // gaps, and not the same. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
 
+  // Some rows of the result of Run for one image, as WinogradConvolution::RunRows.
+  void RunRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows,
+               float* y) const;
+
   // The packed weights.
-  StoredPanels panels() const { return weight_.stored(); }
+  StoredPanels panels() const {
+    return kept_ == WinogradWeights::kTransformed ? weight_.stored() : kept_kernels_.stored();
+  }
 
  private:
   // What differs between the tiles. Transforms are of sixteen blocks of 4 x 4 outputs.
@@ -61,11 +70,19 @@ class Bfloat16Winograd {
 
   static Method GetMethod(WinogradTile tile);
 
+  int64_t NumRowPanels() const { return NumPanels(out_channels_, kBfloat16Lanes); }
+  int64_t RowPanelSize() const { return Bfloat16PanelSize(NumPairs(in_channels_)); }
+
   AlignedBfloat16s PackWeights(const float* weight, int64_t count) const;
+  AlignedFloats PackKernels(const float* weight, int64_t count) const;
+  // What PackWeights returns, from kept_kernels_.
+  AlignedBfloat16s TransformKept() const;
+  // Blocks [begin, end) of the grid.
+  void RunBlocks(const float* x, const TileGrid& tiles, int64_t begin, int64_t end, float* y) const;
   void TransformInput(const float* x, const TileGrid& tiles,
                       const std::vector<TileSegment>& segments, Scratch& scratch) const;
   // Sums of the outputs from `first` on, as many as scratch has room for.
-  void Multiply(int64_t first, Scratch& scratch) const;
+  void Multiply(const Bfloat16* weights, int64_t first, Scratch& scratch) const;
   // The same outputs.
   void TransformOutput(const TileGrid& tiles, const std::vector<TileSegment>& segments,
                        int64_t first, Scratch& scratch, float* y) const;
@@ -74,8 +91,12 @@ class Bfloat16Winograd {
   Method method_;
   int64_t out_channels_, in_channels_;
   bool relu_;
-  std::vector<float> bias_;        // [out_channels]
-  PackedPanels<Bfloat16> weight_;  // a matrix of row panels for each point
+  WinogradWeights kept_;
+  std::vector<float> bias_;  // [out_channels]
+  // kTransformed: a matrix of row panels for each point.
+  PackedPanels<Bfloat16> weight_;
+  // kKernels: the kernels of each row panel, [9, 2, pairs, 16]; the second is the odd channels.
+  PackedPanels<float> kept_kernels_;
 };
 
 }  // namespace rcnn::detection

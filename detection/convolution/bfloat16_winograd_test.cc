@@ -101,6 +101,25 @@ TEST_P(Bfloat16WinogradTest, IsExactWhereNothingIsRounded) {
   EXPECT_TRUE(Convolve(weight, none, x, false).to(at::kDouble).equal(Exact(weight, none, x)));
 }
 
+// Odd numbers of channels, and panels with missing rows.
+TEST_P(Bfloat16WinogradTest, KernelsGiveTheBitsOfTheirTransforms) {
+  if (tile() == WinogradTile::kTwo) GTEST_SKIP() << "keeps its transforms";
+  for (const Case& c : {Case{1, 16, 16, 9, 8}, Case{2, 5, 7, 9, 8}, Case{1, 33, 40, 20, 30}}) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    const at::Tensor weight = Weight(c), x = Input(c), bias = Draw({c.out_channels}, 3);
+    const Bfloat16Winograd conv(weight.data_ptr<float>(), bias.data_ptr<float>(), c.out_channels,
+                                c.in_channels, true, tile(), {}, WinogradWeights::kKernels);
+    at::Tensor y = at::full({c.batch, c.out_channels, c.height, c.width}, NAN);
+    conv.Run(x.data_ptr<float>(), c.batch, c.height, c.width, y.data_ptr<float>());
+    EXPECT_TRUE(y.equal(Convolve(weight, bias, x, true)));
+    const Bfloat16Winograd same(nullptr, bias.data_ptr<float>(), c.out_channels, c.in_channels,
+                                true, tile(), conv.panels(), WinogradWeights::kKernels);
+    at::Tensor again = at::full_like(y, NAN);
+    same.Run(x.data_ptr<float>(), c.batch, c.height, c.width, again.data_ptr<float>());
+    EXPECT_TRUE(again.equal(y));
+  }
+}
+
 TEST_P(Bfloat16WinogradTest, HasTheBitsOfEveryOtherLevel) {
   const Case c = {1, 20, 18, 30, 41};
   const at::Tensor weight = Weight(c), x = Input(c), none;

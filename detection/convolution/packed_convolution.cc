@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "rcnn/base/instruction_level.h"
@@ -123,18 +125,21 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
   const at::Tensor shift = bias.defined() ? bias.detach().contiguous() : bias;
   const float* weights = packed.data_ptr<float>();
   const float* biases = shift.defined() ? shift.data_ptr<float>() : nullptr;
+  const WinogradWeights kept = FrugalWinogradWeights(out_channels_, in_channels_);
   const auto pack_winograd = [&](WinogradTile tile) {
     bfloat16_winograd_ = std::make_unique<Bfloat16Winograd>(
-        weights, biases, out_channels_, in_channels_, options.relu, tile, stored);
+        weights, biases, out_channels_, in_channels_, options.relu, tile, stored,
+        tile == WinogradTile::kFour ? kept : WinogradWeights::kTransformed);
   };
-  switch (*ChooseMethod(weight, options)) {
+  method_ = *ChooseMethod(weight, options);
+  switch (method_) {
     case ConvolutionMethod::kPointwise:
       pointwise_ = std::make_unique<PointwiseConvolution>(weights, biases, out_channels_,
                                                           in_channels_, stored);
       return;
     case ConvolutionMethod::kWinograd:
       winograd_ = std::make_unique<WinogradConvolution>(weights, biases, out_channels_,
-                                                        in_channels_, options.relu, stored);
+                                                        in_channels_, options.relu, stored, kept);
       return;
     case ConvolutionMethod::kLibtorch:
       libtorch_ = Prepack(packed, shift, options);
@@ -187,15 +192,67 @@ void PackedConvolution::Check(const at::Tensor& x) const {
               " with padding ", options_.padding, " is smaller than the kernel of ", kernel_);
 }
 
-at::Tensor PackedConvolution::Run(const at::Tensor& x) const {
-  Check(x);
-  const at::Tensor input = x.contiguous();
-  if (libtorch_.isNone()) {
-    return RunOwn(input, {}, options_.relu, at::empty(OutputShape(x), x.options()));
-  }
-  torch::jit::Stack stack = {input, libtorch_};
+at::Tensor PackedConvolution::RunLibtorch(const at::Tensor& x) const {
+  torch::jit::Stack stack = {x, libtorch_};
   Libtorch().run->callBoxed(&stack);
   return stack.front().toTensor().contiguous();
+}
+
+// Row i of the result depends on the rows from stride * i - padding on. LibTorch adds padding to a
+// band as to a map, so a band begins early enough for the rows that see this padding to be skipped.
+void PackedConvolution::RunBand(const MapRows& x, int64_t begin, int64_t end,
+                                const MapRows& y) const {
+  const int64_t stride = options_.stride, padding = options_.padding;
+  const int64_t skipped = std::min(begin, (padding + stride - 1) / stride);
+  const int64_t first = stride * (begin - skipped);
+  const int64_t last = std::min(x.height, stride * (end - 1) - padding + kernel_);
+  const at::Tensor band = x.rows.narrow(2, first - x.first, last - first).contiguous();
+  y.rows.narrow(2, begin - y.first, end - begin)
+      .copy_(RunLibtorch(band).narrow(2, skipped, end - begin));
+}
+
+at::Tensor PackedConvolution::RunInBands(const at::Tensor& x) const {
+  const std::vector<int64_t> shape = OutputShape(x);
+  const int64_t numbers = x.numel() + c10::multiply_integers(shape);
+  const int64_t bytes = 2 * numbers * static_cast<int64_t>(sizeof(float));
+  if (bytes <= 2 * options_.band_bytes) return RunLibtorch(x);
+  const at::Tensor y = at::empty(shape, x.options());
+  const int64_t height = shape[2], bands = NumPanels(bytes, options_.band_bytes);
+  const int64_t rows = NumPanels(height, bands);
+  for (int64_t begin = 0; begin < height; begin += rows) {
+    RunBand({x, 0, x.size(2)}, begin, std::min(begin + rows, height), {y, 0, height});
+  }
+  return y;
+}
+
+bool PackedConvolution::CanOverwrite() const {
+  const bool pointwise = kernel_ == 1 && options_.stride == 1 && options_.padding == 0;
+  return pointwise && libtorch_.isNone() && in_channels_ == out_channels_;
+}
+
+bool PackedConvolution::CanRunRows() const {
+  const bool winograd = winograd_ != nullptr || bfloat16_winograd_ != nullptr;
+  if (!winograd) return !libtorch_.isNone();
+  return FrugalWinogradWeights(out_channels_, in_channels_) == WinogradWeights::kTransformed;
+}
+
+void PackedConvolution::RunRows(const MapRows& x, int64_t begin, int64_t end,
+                                const MapRows& y) const {
+  const WinogradRows rows = {{x.first, x.rows.size(2)}, {y.first, y.rows.size(2)}, begin, end};
+  const float* in = x.rows.data_ptr<float>();
+  float* out = y.rows.data_ptr<float>();
+  const int64_t width = x.rows.size(3);
+  if (winograd_ != nullptr) winograd_->RunRows(in, x.height, width, rows, out);
+  if (bfloat16_winograd_ != nullptr) bfloat16_winograd_->RunRows(in, x.height, width, rows, out);
+  if (!libtorch_.isNone()) RunBand(x, begin, end, y);
+}
+
+at::Tensor PackedConvolution::Run(const at::Tensor& x, bool overwrite) const {
+  Check(x);
+  const at::Tensor input = x.contiguous();
+  if (!libtorch_.isNone()) return RunInBands(input);
+  return RunOwn(input, {}, options_.relu,
+                overwrite && CanOverwrite() ? input : at::empty(OutputShape(x), x.options()));
 }
 
 at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other,

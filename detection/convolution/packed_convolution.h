@@ -51,6 +51,9 @@ struct PackedConvolutionOptions {
   bool relu = false;
   // kBfloat16 is a wish: see FastestMethod.
   Precision precision = Precision::kFloat32;
+  // LibTorch computes a large map in bands of rows, of which each takes about so many bytes besides
+  // the map and the result. They have the same bits.
+  int64_t band_bytes = int64_t{32} << 20;
   // Overrides FastestMethod, for tests. The method must support the convolution.
   c10::optional<ConvolutionMethod> method = c10::nullopt;
 };
@@ -60,6 +63,12 @@ struct PackedConvolutionOptions {
 // channels.
 ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
                                 InstructionLevel level);
+
+// Some rows of a map of `height` rows: rows [N, C, count, W] holds those from `first` on.
+struct MapRows {
+  at::Tensor rows;
+  int64_t first, height;
+};
 
 class PackedConvolution {
  public:
@@ -77,27 +86,48 @@ class PackedConvolution {
   PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
                     const PackedConvolutionOptions& options, const StoredPanels& stored = {});
 
+  ConvolutionMethod method() const { return method_; }
+
   // The packed weights; none if LibTorch has packed them.
   StoredPanels panels() const;
 
   // x [N, C, H, W] float32 -> [N, K, H', W'], contiguous. No gradient flows. Throws
   // c10::Error on a wrong number of channels, dtype or device, and, like at::conv2d, if
-  // the padded map is smaller than the kernel. Thread-safe.
-  at::Tensor Run(const at::Tensor& x) const;
+  // the padded map is smaller than the kernel. Thread-safe. With `overwrite` the result may lie in
+  // the memory of x, which nobody may use any more.
+  at::Tensor Run(const at::Tensor& x, bool overwrite = false) const;
 
   // max(0, Run(x) + other), for a residual shortcut. The options must not have a
   // ReLU. With `overwrite` the result may lie in the memory of `other`, which must not be that of
   // x.
   at::Tensor RunAddRelu(const at::Tensor& x, const at::Tensor& other, bool overwrite = false) const;
 
+  // Whether RunRows can compute a map part by part about as fast as at once: by LibTorch, and by
+  // Winograd's method unless every part would transform the kernels.
+  bool CanRunRows() const;
+
+  // Rows begin to end - 1 of Run for one image, the same bits. CanRunRows() must hold; `begin` is a
+  // multiple of four, and so is `end` unless it is y.height. x must have the rows that they depend
+  // on, y room for them; both are float32 on the CPU, without gaps.
+  void RunRows(const MapRows& x, int64_t begin, int64_t end, const MapRows& y) const;
+
  private:
   void Check(const at::Tensor& x) const;
   // Without LibTorch, to `y`. `add` undefined: nothing; may be y.
   at::Tensor RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu, at::Tensor y) const;
+  // Whether the result may be written over the input: a product of blocks of cells, which are
+  // packed first.
+  bool CanOverwrite() const;
+  // By LibTorch, a whole map.
+  at::Tensor RunLibtorch(const at::Tensor& x) const;
+  at::Tensor RunInBands(const at::Tensor& x) const;
+  // RunRows of a batch and without the rule for `begin` and `end`.
+  void RunBand(const MapRows& x, int64_t begin, int64_t end, const MapRows& y) const;
   std::vector<int64_t> OutputShape(const at::Tensor& x) const;
 
   PackedConvolutionOptions options_;
   int64_t out_channels_, in_channels_, kernel_;
+  ConvolutionMethod method_ = ConvolutionMethod::kLibtorch;
   // Exactly one of these is set.
   std::unique_ptr<WinogradConvolution> winograd_;
   std::unique_ptr<PointwiseConvolution> pointwise_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -118,6 +119,61 @@ TEST_P(PackedConvolutionTest, IsTheSameFromStoredPanels) {
       EXPECT_TRUE(same.Run(x).equal(packed.Run(x)));
       stored.bytes -= 64;
       EXPECT_THROW(PackedConvolution(weight, bias, options, stored), std::invalid_argument);
+    }
+  }
+}
+
+// Bands of a row, and of several.
+TEST_P(PackedConvolutionTest, BandsHaveTheBitsOfTheWholeMap) {
+  for (const Case& c : kCases) {
+    PackedConvolutionOptions options = Options(c, ConvolutionMethod::kLibtorch);
+    const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1), bias = Draw({c.out}, 2);
+    if (!PackedConvolution::CanPack(weight, options)) continue;
+    const at::Tensor x = Draw({2, c.in, 61, 45}, 3);
+    const at::Tensor whole = PackedConvolution(weight, bias, options).Run(x);
+    for (const int64_t bytes : {1, 10'000}) {
+      options.band_bytes = bytes;
+      EXPECT_TRUE(PackedConvolution(weight, bias, options).Run(x).equal(whole))
+          << c.name << " " << bytes;
+    }
+  }
+}
+
+// From a copy of the rows that they depend on, to the middle of other rows.
+TEST_P(PackedConvolutionTest, RowsHaveTheBitsOfTheWholeMap) {
+  const Case c = {"3x3", 20, 9, 3, 1, 1};
+  const at::Tensor weight = Draw({c.out, c.in, 3, 3}, 1), bias = Draw({c.out}, 2);
+  const at::Tensor x = Draw({1, c.in, 30, 45}, 3);
+  for (const auto method :
+       {ConvolutionMethod::kLibtorch, ConvolutionMethod::kWinograd,
+        ConvolutionMethod::kBfloat16WinogradTwo, ConvolutionMethod::kBfloat16WinogradFour}) {
+    if (!PackedConvolution::CanPack(weight, Options(c, method))) continue;
+    const PackedConvolution conv = Pack(c, weight, bias, true, method);
+    ASSERT_TRUE(conv.CanRunRows());
+    const at::Tensor whole = conv.Run(x);
+    for (const auto& [begin, end] : {std::pair(0, 8), std::pair(8, 20), std::pair(24, 30)}) {
+      const int64_t first = std::max(begin - 1, 0), last = std::min(end + 1, 30);
+      const at::Tensor y = at::zeros({1, c.out, end - begin + 3, 45});
+      conv.RunRows({x.slice(2, first, last).contiguous(), first, 30}, begin, end,
+                   {y, begin - 2, 30});
+      EXPECT_TRUE(y.narrow(2, 2, end - begin).equal(whole.slice(2, begin, end)))
+          << begin << " " << static_cast<int>(method);
+      EXPECT_EQ(y.narrow(2, 0, 2).abs().sum().item<float>(), 0);
+    }
+  }
+}
+
+TEST_P(PackedConvolutionTest, OverwritesOnlyWhatItMay) {
+  for (const Case& c : {Case{"square", 20, 20, 1, 1, 0}, Case{"not square", 20, 9, 1, 1, 0},
+                        Case{"3x3", 20, 20, 3, 1, 1}, Case{"padded", 20, 20, 1, 1, 1}}) {
+    const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1);
+    for (const ConvolutionMethod method : kMethods) {
+      if (!PackedConvolution::CanPack(weight, Options(c, method))) continue;
+      const PackedConvolution conv = Pack(c, weight, Draw({c.out}, 2), true, method);
+      at::Tensor x = Draw({2, c.in, 31, 45}, 3);
+      const at::Tensor kept = x.clone(), expected = conv.Run(x);
+      EXPECT_TRUE(x.equal(kept)) << c.name;
+      EXPECT_TRUE(conv.Run(x, /*overwrite=*/true).equal(expected)) << c.name;
     }
   }
 }

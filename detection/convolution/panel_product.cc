@@ -23,6 +23,15 @@ namespace {
 // long sums cause most of the rounding error.
 constexpr int64_t kChunk = 64;
 
+size_t Bytes(int64_t count) {
+  return static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(float);
+}
+
+AlignedFloats Floats(void* block) {
+  if (block == nullptr) throw std::bad_alloc();
+  return AlignedFloats(static_cast<float*>(block));
+}
+
 }  // namespace
 
 bool PanelProductAvailable() { return GetPanelKernel(CurrentInstructionLevel()) != nullptr; }
@@ -31,11 +40,10 @@ const PanelKernel& CurrentPanelKernel() { return *GetPanelKernel(CurrentInstruct
 
 void FreeFloats::operator()(float* floats) const { FreeBlock(floats); }
 
-AlignedFloats AllocateFloats(int64_t count) {
-  const size_t bytes = static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(float);
-  void* block = AllocateBlock(bytes);
-  if (block == nullptr) throw std::bad_alloc();
-  return AlignedFloats(static_cast<float*>(block));
+AlignedFloats AllocateFloats(int64_t count) { return Floats(AllocateBlock(Bytes(count))); }
+
+AlignedFloats AllocateLastingFloats(int64_t count) {
+  return Floats(AllocateLastingBlock(Bytes(count)));
 }
 
 void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, int64_t panel_rows,

@@ -35,6 +35,8 @@ using AlignedFloats = std::unique_ptr<float[], FreeFloats>;
 
 // `count` uninitialised floats, aligned to 64 bytes.
 AlignedFloats AllocateFloats(int64_t count);
+// The same for packed weights (AllocateLastingBlock).
+AlignedFloats AllocateLastingFloats(int64_t count);
 
 inline int64_t NumPanels(int64_t count, int64_t panel) { return (count + panel - 1) / panel; }
 

@@ -34,11 +34,13 @@ PointwiseConvolution::PointwiseConvolution(const float* weight, const float* bia
 }
 
 AlignedFloats PointwiseConvolution::PackWeights(const float* weight, int64_t count) const {
-  AlignedFloats packed = AllocateFloats(count);
+  AlignedFloats packed = AllocateLastingFloats(count);
   PackRows(weight, out_channels_, in_channels_, in_channels_, kernel_.rows, &packed[0]);
   return packed;
 }
 
+// All channels of the block are packed before the first is written, and no other block reads them:
+// y may be x.
 void PointwiseConvolution::RunBlock(const Block& block, const float* x, const float* add, bool relu,
                                     float* columns, float* y) const {
   const int64_t area = block.area, panel = in_channels_ * kPanelColumns;

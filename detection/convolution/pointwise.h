@@ -29,9 +29,10 @@ class PointwiseConvolution {
   PointwiseConvolution(const float* weight, const float* bias, int64_t out_channels,
                        int64_t in_channels, const StoredPanels& stored = {});
 
-  // x [batch, in_channels, area] -> y [batch, out_channels, area], both dense, and not
-  // the same memory. `add`, of y's shape, is added before the ReLU; may be null, or y
-  // itself. Thread-safe; uses LibTorch's threads.
+  // x [batch, in_channels, area] -> y [batch, out_channels, area], both dense. They may be
+  // the same memory if they have the same number of channels, else not. `add`, of y's shape, is
+  // added before the ReLU; may be null, or y itself unless that is x. Thread-safe; uses LibTorch's
+  // threads.
   void Run(const float* x, int64_t batch, int64_t area, const float* add, bool relu,
            float* y) const;
 

@@ -57,5 +57,16 @@ TEST_P(PointwiseTest, AddsInPlace) {
   EXPECT_TRUE(in_place.equal(aside));
 }
 
+TEST_P(PointwiseTest, WritesOverItsInput) {
+  for (const int64_t channels : {1, 6, 70}) {
+    const at::Tensor weight = Draw({channels, channels}, 1), x = Draw({2, channels, 333}, 2);
+    const PointwiseConvolution conv(weight.data_ptr<float>(), nullptr, channels, channels);
+    at::Tensor aside = at::empty_like(x), in_place = x.clone();
+    conv.Run(x.data_ptr<float>(), 2, 333, nullptr, true, aside.data_ptr<float>());
+    conv.Run(in_place.data_ptr<float>(), 2, 333, nullptr, true, in_place.data_ptr<float>());
+    EXPECT_TRUE(in_place.equal(aside)) << channels;
+  }
+}
+
 }  // namespace
 }  // namespace rcnn::detection

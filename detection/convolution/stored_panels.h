@@ -24,7 +24,7 @@
 namespace rcnn::detection {
 
 // The version of the panels of all classes in this folder.
-inline constexpr int kPanelFormat = 1;
+inline constexpr int kPanelFormat = 2;
 
 // Read-only bytes that `owner` keeps alive.
 struct StoredPanels {

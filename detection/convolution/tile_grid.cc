@@ -18,6 +18,11 @@ void CopyPadded(const float* row, int64_t width, int64_t x, int64_t count, float
   std::fill(out + end, out + count, 0.0f);
 }
 
+// Where the plane of a channel begins; `index` counts the channels of all images.
+int64_t Plane(int64_t index, const StoredRows& stored, const TileGrid& grid) {
+  return index * stored.count * grid.width;
+}
+
 }  // namespace
 
 TileGrid::TileGrid(int64_t batch, int64_t height, int64_t width)
@@ -25,7 +30,9 @@ TileGrid::TileGrid(int64_t batch, int64_t height, int64_t width)
       width(width),
       rows((height + kTileOut - 1) / kTileOut),
       columns((width + kTileOut - 1) / kTileOut),
-      total(batch * rows * columns) {}
+      total(batch * rows * columns),
+      input_rows{0, height},
+      output_rows{0, height} {}
 
 std::vector<TileSegment> TileGrid::Segments(int64_t begin, int64_t end) const {
   std::vector<TileSegment> segments;
@@ -49,11 +56,12 @@ TileCutter::TileCutter(int64_t max_tiles)
 void TileCutter::Cut(const float* maps, int64_t channels, int64_t channel, const TileGrid& grid,
                      const std::vector<TileSegment>& segments, int64_t halo) {
   for (const TileSegment& segment : segments) {
-    const float* plane = maps + (segment.image * channels + channel) * grid.height * grid.width;
+    const float* plane = maps + Plane(segment.image * channels + channel, grid.input_rows, grid);
     for (int64_t i = 0; i < kTileIn; ++i) {
       const int64_t y = kTileOut * segment.row - halo + i;
       const bool inside = y >= 0 && y < grid.height;
-      CopyPadded(inside ? plane + y * grid.width : nullptr, grid.width,
+      const int64_t stored = y - grid.input_rows.first;
+      CopyPadded(inside ? plane + stored * grid.width : nullptr, grid.width,
                  kTileOut * segment.column - halo, kTileOut * segment.count + 2, &row_[0]);
       CutIntoTiles(&row_[0], segment.count, &cut_[kTileIn * i * stride_ + segment.offset], stride_);
     }
@@ -71,10 +79,11 @@ void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t 
     const int64_t begin = kTileOut * segment.row, x = kTileOut * segment.column;
     const int64_t rows = std::min(kTileOut, grid.height - begin);
     const int64_t width = std::min(kTileOut * segment.count, grid.width - x);
-    float* plane = maps + (segment.image * channels + channel) * grid.height * grid.width;
+    float* plane = maps + Plane(segment.image * channels + channel, grid.output_rows, grid);
     for (int64_t i = 0; i < rows; ++i) {
-      std::memcpy(plane + (begin + i) * grid.width + x,
-                  outputs + i * stride + kTileOut * segment.offset, width * sizeof(float));
+      const int64_t stored = begin + i - grid.output_rows.first;
+      std::memcpy(plane + stored * grid.width + x, outputs + i * stride + kTileOut * segment.offset,
+                  width * sizeof(float));
     }
   }
 }

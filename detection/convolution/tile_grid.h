@@ -23,9 +23,15 @@ struct TileSegment {
   int64_t offset;  // of the first, among those asked for
 };
 
+// The rows of maps that are in memory.
+struct StoredRows {
+  int64_t first, count;
+};
+
 // The tiles of a batch, in order of image, row and column. Tiles at the right and lower
 // edge may extend beyond the map.
 struct TileGrid {
+  // Of maps that are in memory as a whole.
   TileGrid(int64_t batch, int64_t height, int64_t width);
 
   // The tiles `begin` to `end` - 1, cut into segments.
@@ -34,6 +40,15 @@ struct TileGrid {
   int64_t height, width;  // of a map, in pixels
   int64_t rows, columns;  // of tiles in a map
   int64_t total;
+  StoredRows input_rows, output_rows;  // of the maps that are read and written
+};
+
+// A part of a map: the outputs of rows `begin` to `end` - 1, where `begin` is a multiple of four
+// and so is `end` unless it is the height.
+struct WinogradRows {
+  // The rows that are in memory; of the input at least begin - 1 to end, where the map has them.
+  StoredRows input, output;
+  int64_t begin, end;
 };
 
 // Rearranges the pixels of a channel's tiles for transforms of eight tiles at once.
@@ -43,8 +58,8 @@ class TileCutter {
   explicit TileCutter(int64_t max_tiles);
 
   // Rows and columns -halo ... 5 - halo about the tiles of `segments` in channel `channel` of
-  // maps [batch, channels, grid.height, grid.width]; zeros beyond the maps. Lanes after the
-  // last tile keep their values.
+  // maps [batch, channels, grid.input_rows.count, grid.width]; zeros beyond the maps, of which the
+  // rows that the tiles need must be in memory. Lanes after the last tile keep their values.
   void Cut(const float* maps, int64_t channels, int64_t channel, const TileGrid& grid,
            const std::vector<TileSegment>& segments, int64_t halo);
 
@@ -63,8 +78,9 @@ class TileCutter {
 // so that `threads` threads get as many blocks each.
 int64_t TilesPerBlock(int64_t total, int64_t threads, int64_t limit);
 
-// Writes channel `channel` of `segments` to maps [batch, channels, grid.height, grid.width]: row i
-// of tile p is at outputs + i * stride + 4 p, 4 floats. Outputs beyond the maps are left out.
+// Writes channel `channel` of `segments` to maps [batch, channels, grid.output_rows.count,
+// grid.width]: row i of tile p is at outputs + i * stride + 4 p, 4 floats. Outputs beyond the maps
+// are left out; the other rows must be in memory.
 void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t channel,
                 const TileGrid& grid, const std::vector<TileSegment>& segments, float* maps);
 

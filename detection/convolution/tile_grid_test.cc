@@ -49,5 +49,41 @@ TEST(TileCutterTest, CutsAChannelWithZerosAroundIt) {
   }
 }
 
+// Rows 3 to 8 of maps of nine rows are enough for the second row of tiles.
+TEST(TileCutterTest, CutsTheSameFromSomeRows) {
+  if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  constexpr int64_t kChannels = 2, kChannel = 1, kHeight = 9, kWidth = 10, kFirst = 3, kCount = 6;
+  std::vector<float> maps(kChannels * kHeight * kWidth), some;
+  for (size_t i = 0; i < maps.size(); ++i) maps[i] = static_cast<float>(i + 1);
+  for (int64_t c = 0; c < kChannels; ++c) {
+    const float* row = maps.data() + (c * kHeight + kFirst) * kWidth;
+    some.insert(some.end(), row, row + kCount * kWidth);
+  }
+  const TileGrid whole(1, kHeight, kWidth);
+  TileGrid stored = whole;
+  stored.input_rows = {kFirst, kCount};
+  TileCutter expected(16), cutter(16);
+  const auto segments = whole.Segments(whole.columns, 2 * whole.columns);
+  expected.Cut(maps.data(), kChannels, kChannel, whole, segments, /*halo=*/1);
+  cutter.Cut(some.data(), kChannels, kChannel, stored, segments, /*halo=*/1);
+  for (int64_t i = 0; i < 36 * cutter.stride(); ++i) {
+    EXPECT_EQ(cutter.tiles()[i], expected.tiles()[i]) << i;
+  }
+}
+
+TEST(WriteTilesTest, WritesSomeRows) {
+  constexpr int64_t kHeight = 9, kWidth = 10, kFirst = 4, kCount = 5;
+  const TileGrid whole(1, kHeight, kWidth);
+  TileGrid stored = whole;
+  stored.output_rows = {kFirst, kCount};
+  std::vector<float> outputs(4 * 4 * 16);
+  for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = static_cast<float>(i + 1);
+  std::vector<float> maps(kHeight * kWidth), some(kCount * kWidth);
+  const auto segments = whole.Segments(whole.columns, whole.total);
+  WriteTiles(outputs.data(), 64, 1, 0, whole, segments, maps.data());
+  WriteTiles(outputs.data(), 64, 1, 0, stored, segments, some.data());
+  EXPECT_EQ(some, std::vector<float>(maps.begin() + kFirst * kWidth, maps.end()));
+}
+
 }  // namespace
 }  // namespace rcnn::detection

@@ -21,7 +21,7 @@ TilePart MakePart(const TileGrid& grid, int64_t row, int64_t column, int64_t lan
   const int64_t origin = x - kTileOut * lane;  // the first pixel of lane 0
   const int64_t end = x + kTileOut * count + kTileIn - kTileOut;
   TilePart part;
-  part.offset = y * grid.width + origin;
+  part.offset = (y - grid.input_rows.first) * grid.width + origin;
   for (int64_t v = 0; v < 5; ++v) {
     part.pixels[v] = Bits(std::max<int64_t>(x, 0) - origin, std::min(end, grid.width) - origin, v);
   }
@@ -55,7 +55,7 @@ void TileInput::SetTiles(const TileGrid& grid, std::vector<TileSegment> segments
 }
 
 void TileInput::SetChannel(const float* maps, int64_t channels, int64_t channel) {
-  const int64_t area = grid_->height * grid_->width;
+  const int64_t area = grid_->input_rows.count * grid_->width;
   channel_ = maps + channel * area;
   image_size_ = channels * area;
   if (kernels_.transform_pixels == nullptr) {

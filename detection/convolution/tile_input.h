@@ -28,7 +28,7 @@ class TileInput {
   // The tiles of the calls that follow. `grid` must outlive them.
   void SetTiles(const TileGrid& grid, std::vector<TileSegment> segments);
 
-  // A channel of maps [batch, channels, grid.height, grid.width].
+  // A channel of maps [batch, channels, grid.input_rows.count, grid.width].
   void SetChannel(const float* maps, int64_t channels, int64_t channel);
 
   // Tiles 16 group to 16 group + 15, as WinogradKernels::transform_input does. Lanes without a tile

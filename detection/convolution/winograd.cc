@@ -13,16 +13,21 @@
 // the time.
 //
 // Layout and invariants:
-//   U  weight_, computed once: row panels of outputs, point by point
-//   V  Scratch::inputs, column panels of kPanelColumns tiles
-//   M  Scratch::sums, of kSumPanels row panels at a time
+//   U  Weights, row panels of outputs for each point: computed once, or in each Run
+//   V  Inputs, column panels of kPanelColumns tiles for each point
+//   M  Sums, of some row panels at a time
 //   A block is at most kMaxTiles tiles of any rows and images, cut into segments of a row. Columns
 //   of V beyond the last tile are computed and never written out; rows of U beyond K are zero.
-//   A thread owns its block from input to output, so no sum depends on the number of threads.
+//   A tile's results are the same bits in any block and on any thread.
 //
-// Why it is fast: V and M of a block, 36 * 32 floats = 4.5 KiB per channel each, stay in a core's
-// share of the cache between the three steps, and U is streamed once per block. The transforms work
-// on sixteen tiles at once, one per lane.
+// Two orders of the work. By tiles: a thread owns a block from input to output. V and M of a block,
+// 36 * 32 floats = 4.5 KiB per channel each, stay in a core's share of the cache between the three
+// steps, and all of U, 144 C K bytes, is streamed once per block. By outputs, where U is larger
+// than the caches or there are few tiles to share its transform: V of a group of blocks is computed
+// first; then a thread transforms the kernels of a few outputs, which stay in the cache, and
+// multiplies them with all of V. This reads a quarter of the bytes, from kernels of 36 C K.
+//
+// The transforms of inputs and outputs work on sixteen tiles at once, one per lane.
 //
 // Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4.
 
@@ -31,10 +36,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-
-#include "rcnn/detection/convolution/tile_grid.h"
-#include "rcnn/detection/convolution/tile_input.h"
-#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -46,55 +47,85 @@ constexpr int64_t kSumPanels = 8;
 // A cache line. Points are one more line apart than they need: at a power of two they would map to
 // the same cache sets.
 constexpr int64_t kLine = 16;
+// By outputs: bytes of the transformed inputs of a group of tiles, which all threads read.
+constexpr int64_t kGroupBytes = int64_t{16} << 20;
+// By outputs: rows whose kernels a thread transforms together.
+constexpr int64_t kOutputRows = 32;
+// Channels of a block that one task transforms.
+constexpr int64_t kTaskChannels = 64;
+// More tiles share all transformed kernels, unless these take more bytes.
+constexpr int64_t kSharingTiles = 512;
+constexpr int64_t kSharedBytes = int64_t{16} << 20;
+
+int64_t RoundUp(int64_t count, int64_t unit) { return NumPanels(count, unit) * unit; }
+
+// Tiles of a group: as many as kGroupBytes allow, and as many in each group.
+int64_t TilesPerGroup(int64_t total, int64_t in_channels) {
+  const int64_t bytes = kTilePoints * in_channels * static_cast<int64_t>(sizeof(float));
+  const int64_t most = std::max(kMaxTiles, kGroupBytes / bytes / kMaxTiles * kMaxTiles);
+  return RoundUp(NumPanels(total, NumPanels(total, most)), kMaxTiles);
+}
 
 }  // namespace
 
-// A thread's memory for a block of up to `tiles` tiles, a multiple of kPanelColumns.
-class WinogradConvolution::Scratch {
+// Row panels [first, end) of transformed kernels; panel p of point t is at
+// floats + t * stride + (p - first) * RowPanelSize().
+struct WinogradConvolution::Weights {
+  const float* floats;
+  int64_t stride;
+  int64_t first, end;
+};
+
+// The transformed inputs of a block: [36, panels, in_channels, kPanelColumns], with points `stride`
+// floats apart.
+struct WinogradConvolution::Inputs {
+  std::vector<TileSegment> segments;
+  int64_t panels;
+  float* floats;
+  int64_t stride;
+};
+
+// A thread's memory for the sums of up to `rows` outputs of up to `tiles` tiles, a multiple of
+// kPanelColumns.
+class WinogradConvolution::Sums {
  public:
-  Scratch(const WinogradKernels& kernels, int64_t in_channels, int64_t sum_rows, int64_t tiles)
+  Sums(int64_t rows, int64_t tiles)
       : tiles(tiles),
-        sum_rows(sum_rows),
-        input_stride(in_channels * tiles + kLine),
-        sum_stride(sum_rows * tiles + kLine),
-        tile_input(kernels, kMaxTiles),
-        inputs(AllocateFloats(kTilePoints * input_stride)),
-        sums(AllocateFloats(kTilePoints * sum_stride)),
+        stride(rows * tiles + kLine),
+        sums(AllocateFloats(kTilePoints * stride)),
         outputs(AllocateFloats(kTileOut * kTileOut * tiles)) {}
 
-  int64_t panels() const { return tiles / kPanelColumns; }
-
   const int64_t tiles;
-  const int64_t sum_rows;
-  // Floats between points.
-  const int64_t input_stride, sum_stride;
-  TileInput tile_input;
-  AlignedFloats inputs;   // [36, panels, in_channels, kPanelColumns]
-  AlignedFloats sums;     // [36, sum_rows, tiles]
+  const int64_t stride;   // floats between points
+  AlignedFloats sums;     // [36, rows, tiles]
   AlignedFloats outputs;  // [4, 4 tiles], one channel
 };
 
 WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
                                          int64_t out_channels, int64_t in_channels, bool relu,
-                                         const StoredPanels& stored)
+                                         const StoredPanels& stored, WinogradWeights kept)
     : kernel_(CurrentPanelKernel()),
       transforms_(*GetWinogradKernels(CurrentInstructionLevel())),
       out_channels_(out_channels),
       in_channels_(in_channels),
       relu_(relu),
+      kept_(kept),
       bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
-  const int64_t panels = NumPanels(out_channels, kernel_.rows);
-  const int64_t count = kTilePoints * panels * kernel_.rows * in_channels;
-  weight_ = stored.data != nullptr ? PackedPanels<float>(stored, count)
-                                   : PackedPanels<float>(PackWeights(weight, count), count);
+  const bool transformed = kept == WinogradWeights::kTransformed;
+  const int64_t count = (transformed ? kTilePoints : 9) * NumRowPanels() * RowPanelSize();
+  if (stored.data != nullptr) {
+    weight_ = PackedPanels<float>(stored, count);
+  } else {
+    weight_ = PackedPanels<float>(
+        transformed ? PackTransformed(weight, count) : PackKernels(weight, count), count);
+  }
 }
 
-AlignedFloats WinogradConvolution::PackWeights(const float* weight, int64_t count) const {
-  const int64_t panel_rows = kernel_.rows, panels = NumPanels(out_channels_, panel_rows);
-  const int64_t panel_size = panel_rows * in_channels_;
-  AlignedFloats packed = AllocateFloats(count);
-  const int64_t stride = NumPanels(panel_size, 2 * kLine) * 2 * kLine + kLine;
+AlignedFloats WinogradConvolution::PackTransformed(const float* weight, int64_t count) const {
+  const int64_t panel_rows = kernel_.rows, panels = NumRowPanels(), panel_size = RowPanelSize();
+  AlignedFloats packed = AllocateLastingFloats(count);
+  const int64_t stride = RoundUp(panel_size, 2 * kLine) + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
     for (int64_t panel = begin; panel < end; ++panel) {
@@ -110,68 +141,183 @@ AlignedFloats WinogradConvolution::PackWeights(const float* weight, int64_t coun
   return packed;
 }
 
-void WinogradConvolution::TransformInput(const float* x, const TileGrid& tiles,
-                                         const std::vector<TileSegment>& segments,
-                                         Scratch& scratch) const {
-  const int64_t panel = in_channels_ * kPanelColumns;
-  scratch.tile_input.SetTiles(tiles, segments);
-  for (int64_t c = 0; c < in_channels_; ++c) {
-    scratch.tile_input.SetChannel(x, in_channels_, c);
-    for (int64_t p = 0; p < scratch.panels(); ++p) {
-      scratch.tile_input.Transform(p, &scratch.inputs[p * panel + c * kPanelColumns],
-                                   scratch.input_stride);
-    }
-  }
-}
-
-void WinogradConvolution::Multiply(int64_t first, Scratch& scratch) const {
-  const int64_t rows = kernel_.rows, panels = NumPanels(out_channels_, rows);
-  const int64_t row_panel = in_channels_ * rows, panel = in_channels_ * kPanelColumns;
-  const int64_t end = std::min(first + scratch.sum_rows, panels * rows);
-  for (int64_t t = 0; t < kTilePoints; ++t) {
-    const float* inputs = &scratch.inputs[t * scratch.input_stride];
-    for (int64_t k = first; k < end; k += rows) {
-      const float* weight = &weight_[(t * panels + k / rows) * row_panel];
-      float* sums = &scratch.sums[t * scratch.sum_stride + (k - first) * scratch.tiles];
-      for (int64_t p = 0; p < scratch.panels(); ++p) {
-        MultiplyPanels(kernel_, weight, inputs + p * panel, in_channels_, {},
-                       sums + p * kPanelColumns, scratch.tiles);
+AlignedFloats WinogradConvolution::PackKernels(const float* weight, int64_t count) const {
+  const int64_t panel_rows = kernel_.rows, row = 9 * in_channels_;
+  AlignedFloats packed = AllocateLastingFloats(count);
+  at::parallel_for(0, NumRowPanels(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel) {
+      float* to = &packed[9 * panel * RowPanelSize()];
+      for (int64_t i = 0; i < row; ++i) {
+        const int64_t e = i / in_channels_, c = i % in_channels_;
+        for (int64_t r = 0; r < panel_rows; ++r) {
+          const int64_t k = panel * panel_rows + r;
+          *to++ = k < out_channels_ ? weight[k * row + 9 * c + e] : 0.0f;
+        }
       }
     }
+  });
+  return packed;
+}
+
+void WinogradConvolution::TransformPanels(int64_t first, int64_t end, float* weights,
+                                          int64_t stride) const {
+  const int64_t size = RowPanelSize();
+  for (int64_t panel = first; panel < end; ++panel) {
+    TransformKernelElements(&weight_[9 * panel * size], size, size,
+                            weights + (panel - first) * size, stride);
   }
 }
 
-void WinogradConvolution::TransformOutput(const TileGrid& tiles,
-                                          const std::vector<TileSegment>& segments, int64_t first,
-                                          Scratch& scratch, float* y) const {
-  const int64_t row_stride = kTileOut * scratch.tiles;
-  for (int64_t k = first; k < std::min(first + scratch.sum_rows, out_channels_); ++k) {
-    const float* sums = &scratch.sums[(k - first) * scratch.tiles];
-    for (int64_t p = 0; p < scratch.tiles; p += kTileGroup) {
-      transforms_.transform_output(sums + p, scratch.sum_stride, bias_[k], relu_,
-                                   &scratch.outputs[kTileOut * p], row_stride);
+AlignedFloats WinogradConvolution::TransformAll() const {
+  const int64_t panels = NumRowPanels(), size = RowPanelSize();
+  AlignedFloats weights = AllocateFloats(kTilePoints * panels * size);
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+    TransformPanels(begin, end, &weights[begin * size], panels * size);
+  });
+  return weights;
+}
+
+void WinogradConvolution::TransformInput(const Job& job, const Inputs& inputs, int64_t begin,
+                                         int64_t end, TileInput& tile_input) const {
+  const int64_t panel = in_channels_ * kPanelColumns;
+  tile_input.SetTiles(job.grid, inputs.segments);
+  for (int64_t c = begin; c < end; ++c) {
+    tile_input.SetChannel(job.x, in_channels_, c);
+    for (int64_t p = 0; p < inputs.panels; ++p) {
+      tile_input.Transform(p, inputs.floats + p * panel + c * kPanelColumns, inputs.stride);
     }
-    WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
+  }
+}
+
+void WinogradConvolution::Multiply(const Weights& weights, const Inputs& inputs, Sums& sums) const {
+  const int64_t rows = kernel_.rows, panel = in_channels_ * kPanelColumns;
+  for (int64_t t = 0; t < kTilePoints; ++t) {
+    const float* columns = inputs.floats + t * inputs.stride;
+    const float* weight = weights.floats + t * weights.stride;
+    float* out = &sums.sums[t * sums.stride];
+    for (int64_t k = weights.first; k < weights.end; ++k) {
+      for (int64_t p = 0; p < inputs.panels; ++p) {
+        MultiplyPanels(kernel_, weight, columns + p * panel, in_channels_, {},
+                       out + p * kPanelColumns, sums.tiles);
+      }
+      weight += RowPanelSize();
+      out += rows * sums.tiles;
+    }
+  }
+}
+
+void WinogradConvolution::TransformOutput(const Job& job, const Weights& weights,
+                                          const Inputs& inputs, Sums& sums) const {
+  const int64_t row_stride = kTileOut * sums.tiles, first = weights.first * kernel_.rows;
+  for (int64_t k = first; k < std::min(weights.end * kernel_.rows, out_channels_); ++k) {
+    const float* row = &sums.sums[(k - first) * sums.tiles];
+    for (int64_t p = 0; p < inputs.panels * kPanelColumns; p += kTileGroup) {
+      transforms_.transform_output(row + p, sums.stride, bias_[k], relu_,
+                                   &sums.outputs[kTileOut * p], row_stride);
+    }
+    WriteTiles(&sums.outputs[0], row_stride, out_channels_, k, job.grid, inputs.segments, job.y);
+  }
+}
+
+void WinogradConvolution::RunByTiles(const Job& job, const float* weights) const {
+  const int64_t total = job.end - job.begin, panels = NumRowPanels(), size = RowPanelSize();
+  const int64_t block = TilesPerBlock(total, std::max(1, at::get_num_threads()), kMaxTiles);
+  at::parallel_for(0, NumPanels(total, block), 1, [&](int64_t begin, int64_t end) {
+    const int64_t stride = in_channels_ * block + kLine;
+    const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
+    TileInput tile_input(transforms_, kMaxTiles);
+    Sums sums(kSumPanels * kernel_.rows, block);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = job.begin + i * block, last = std::min(first + block, job.end);
+      const Inputs inputs = {job.grid.Segments(first, last), NumPanels(last - first, kPanelColumns),
+                             &transformed[0], stride};
+      TransformInput(job, inputs, 0, in_channels_, tile_input);
+      for (int64_t k = 0; k < panels; k += kSumPanels) {
+        const Weights some = {weights + k * size, panels * size, k,
+                              std::min(k + kSumPanels, panels)};
+        Multiply(some, inputs, sums);
+        TransformOutput(job, some, inputs, sums);
+      }
+    }
+  });
+}
+
+// The blocks of a job that is one group.
+void WinogradConvolution::RunGroup(const Job& job, int64_t block, float* transformed) const {
+  const int64_t stride = in_channels_ * block + kLine;
+  std::vector<Inputs> blocks;
+  for (int64_t first = job.begin; first < job.end; first += block) {
+    const int64_t end = std::min(first + block, job.end);
+    float* floats = transformed + static_cast<int64_t>(blocks.size()) * kTilePoints * stride;
+    blocks.push_back(
+        {job.grid.Segments(first, end), NumPanels(end - first, kPanelColumns), floats, stride});
+  }
+  const int64_t tasks = NumPanels(in_channels_, kTaskChannels);
+  const auto count = static_cast<int64_t>(blocks.size());
+  at::parallel_for(0, count * tasks, 1, [&](int64_t begin, int64_t end) {
+    TileInput tile_input(transforms_, kMaxTiles);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t channel = i % tasks * kTaskChannels;
+      TransformInput(job, blocks[i / tasks], channel,
+                     std::min(channel + kTaskChannels, in_channels_), tile_input);
+    }
+  });
+  const int64_t panels = std::max<int64_t>(1, kOutputRows / kernel_.rows);
+  at::parallel_for(0, NumRowPanels(), 1, [&](int64_t begin, int64_t end) {
+    const int64_t points = panels * RowPanelSize() + kLine;
+    const AlignedFloats weights = AllocateFloats(kTilePoints * points);
+    Sums sums(panels * kernel_.rows, block);
+    for (int64_t k = begin; k < end; k += panels) {
+      const Weights some = {&weights[0], points, k, std::min(k + panels, end)};
+      TransformPanels(some.first, some.end, &weights[0], points);
+      for (const Inputs& inputs : blocks) {
+        Multiply(some, inputs, sums);
+        TransformOutput(job, some, inputs, sums);
+      }
+    }
+  });
+}
+
+void WinogradConvolution::RunByOutputs(const Job& job) const {
+  const int64_t group = TilesPerGroup(job.end - job.begin, in_channels_);
+  const int64_t block =
+      std::min(kMaxTiles, RoundUp(std::min(group, job.end - job.begin), kPanelColumns));
+  const AlignedFloats transformed =
+      AllocateFloats(NumPanels(group, block) * kTilePoints * (in_channels_ * block + kLine));
+  for (int64_t begin = job.begin; begin < job.end; begin += group) {
+    RunGroup({job.x, job.grid, begin, std::min(begin + group, job.end), job.y}, block,
+             &transformed[0]);
+  }
+}
+
+void WinogradConvolution::RunJob(const Job& job) const {
+  if (job.begin == job.end) return;
+  if (kept_ == WinogradWeights::kTransformed) {
+    RunByTiles(job, &weight_[0]);
+    return;
+  }
+  const int64_t bytes =
+      kTilePoints * NumRowPanels() * RowPanelSize() * static_cast<int64_t>(sizeof(float));
+  if (job.end - job.begin > kSharingTiles && bytes <= kSharedBytes) {
+    RunByTiles(job, &TransformAll()[0]);
+  } else {
+    RunByOutputs(job);
   }
 }
 
 void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int64_t width,
                               float* y) const {
-  const TileGrid tiles(batch, height, width);
-  if (tiles.total == 0) return;
-  const int64_t block = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxTiles);
-  const int64_t sum_rows = kSumPanels * kernel_.rows;
-  at::parallel_for(0, NumPanels(tiles.total, block), 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(transforms_, in_channels_, sum_rows, block);
-    for (int64_t i = begin; i < end; ++i) {
-      const auto segments = tiles.Segments(i * block, std::min((i + 1) * block, tiles.total));
-      TransformInput(x, tiles, segments, scratch);
-      for (int64_t k = 0; k < out_channels_; k += sum_rows) {
-        Multiply(k, scratch);
-        TransformOutput(tiles, segments, k, scratch, y);
-      }
-    }
-  });
+  const TileGrid grid(batch, height, width);
+  RunJob({x, grid, 0, grid.total, y});
+}
+
+void WinogradConvolution::RunRows(const float* x, int64_t height, int64_t width,
+                                  const WinogradRows& rows, float* y) const {
+  TileGrid grid(1, height, width);
+  grid.input_rows = rows.input;
+  grid.output_rows = rows.output;
+  RunJob({x, grid, rows.begin / kTileOut * grid.columns,
+          NumPanels(rows.end, kTileOut) * grid.columns, y});
 }
 
 }  // namespace rcnn::detection

@@ -22,7 +22,9 @@
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/stored_panels.h"
 #include "rcnn/detection/convolution/tile_grid.h"
+#include "rcnn/detection/convolution/tile_input.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
+#include "rcnn/detection/convolution/winograd_weights.h"
 
 namespace rcnn::detection {
 
@@ -33,34 +35,67 @@ class WinogradConvolution {
   // same instruction level, `weight` is not read; throws std::invalid_argument if they have another
   // size.
   WinogradConvolution(const float* weight, const float* bias, int64_t out_channels,
-                      int64_t in_channels, bool relu, const StoredPanels& stored = {});
+                      int64_t in_channels, bool relu, const StoredPanels& stored = {},
+                      WinogradWeights kept = WinogradWeights::kTransformed);
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, height, width],
   // both without gaps, and not the same. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
 
+  // Some rows of the result of Run for one image, the same bits: x [in_channels, rows.input.count,
+  // width] -> y [out_channels, rows.output.count, width], of which rows begin to end - 1 are
+  // written.
+  void RunRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows,
+               float* y) const;
+
   // The packed weights.
   StoredPanels panels() const { return weight_.stored(); }
 
  private:
-  class Scratch;
+  // Tiles [begin, end) of a grid.
+  struct Job {
+    const float* x;
+    const TileGrid& grid;
+    int64_t begin, end;
+    float* y;
+  };
+  struct Weights;
+  struct Inputs;
+  class Sums;
 
-  AlignedFloats PackWeights(const float* weight, int64_t count) const;
+  int64_t NumRowPanels() const { return NumPanels(out_channels_, kernel_.rows); }
+  int64_t RowPanelSize() const { return in_channels_ * kernel_.rows; }
 
-  void TransformInput(const float* x, const TileGrid& tiles,
-                      const std::vector<TileSegment>& segments, Scratch& scratch) const;
-  // Sums of the outputs from `first` on, as many as scratch has room for.
-  void Multiply(int64_t first, Scratch& scratch) const;
-  // The same outputs.
-  void TransformOutput(const TileGrid& tiles, const std::vector<TileSegment>& segments,
-                       int64_t first, Scratch& scratch, float* y) const;
+  AlignedFloats PackTransformed(const float* weight, int64_t count) const;
+  AlignedFloats PackKernels(const float* weight, int64_t count) const;
+
+  // Row panels [first, end) of the kept kernels to weights [36, ...] with points `stride` apart.
+  void TransformPanels(int64_t first, int64_t end, float* weights, int64_t stride) const;
+  AlignedFloats TransformAll() const;
+
+  void RunJob(const Job& job) const;
+  // Each thread computes some tiles, with all of the transformed `weights`.
+  void RunByTiles(const Job& job, const float* weights) const;
+  // Each thread computes some outputs of a group of tiles, for which it transforms their kernels.
+  void RunByOutputs(const Job& job) const;
+  void RunGroup(const Job& job, int64_t block, float* transformed) const;
+
+  // Channels [begin, end) of the tiles of `inputs`.
+  void TransformInput(const Job& job, const Inputs& inputs, int64_t begin, int64_t end,
+                      TileInput& tile_input) const;
+  void Multiply(const Weights& weights, const Inputs& inputs, Sums& sums) const;
+  void TransformOutput(const Job& job, const Weights& weights, const Inputs& inputs,
+                       Sums& sums) const;
 
   const PanelKernel& kernel_;
   const WinogradKernels& transforms_;
   int64_t out_channels_, in_channels_;
   bool relu_;
-  std::vector<float> bias_;     // [out_channels]
-  PackedPanels<float> weight_;  // a matrix of row panels for each of the 36 points
+  WinogradWeights kept_;
+  std::vector<float> bias_;  // [out_channels]
+  // kTransformed: a matrix of row panels for each of the 36 points. kKernels: a matrix of elements
+  // [9, in_channels, kernel_.rows] for each row panel.
+  PackedPanels<float> weight_;
 };
 
 }  // namespace rcnn::detection

@@ -54,8 +54,8 @@ constexpr int64_t kKernels = 32;
 using Lanes = double[kKernels];
 
 // Three elements of a row or column at the six points.
-RCNN_TARGET_CLONES void TransformTriples(const Lanes& g0, const Lanes& g1, const Lanes& g2,
-                                         Lanes* __restrict v) {
+inline __attribute__((always_inline)) void TransformTriples(const Lanes& g0, const Lanes& g1,
+                                                            const Lanes& g2, Lanes* __restrict v) {
   const double a = kA * kAtA, b = kB * kAtB;
   for (int64_t k = 0; k < kKernels; ++k) {
     const double even_a = kAtA * g0[k] + kA2 * kAtA * g2[k];
@@ -69,26 +69,68 @@ RCNN_TARGET_CLONES void TransformTriples(const Lanes& g0, const Lanes& g1, const
   }
 }
 
+// kKernels kernels, element e at kernels + e * kernel_stride.
+RCNN_TARGET_CLONES void TransformLanes(const float* __restrict kernels, int64_t kernel_stride,
+                                       float* __restrict transformed, int64_t stride) {
+  Lanes elements[9], rows[3][kTileIn], points[kTileIn];
+  for (int64_t e = 0; e < 9; ++e) {
+    for (int64_t k = 0; k < kKernels; ++k) elements[e][k] = kernels[e * kernel_stride + k];
+  }
+  for (int64_t r = 0; r < 3; ++r) {
+    TransformTriples(elements[3 * r], elements[3 * r + 1], elements[3 * r + 2], rows[r]);
+  }
+  for (int64_t j = 0; j < kTileIn; ++j) {
+    TransformTriples(rows[0][j], rows[1][j], rows[2][j], points);
+    for (int64_t i = 0; i < kTileIn; ++i) {
+      float* out = transformed + (kTileIn * i + j) * stride;
+      for (int64_t k = 0; k < kKernels; ++k) out[k] = static_cast<float>(points[i][k]);
+    }
+  }
+}
+
+// The first `some` of the lanes that `fill` writes: element e at lanes + kKernels * e.
+template <typename Fill>
+void TransformSome(int64_t some, const Fill& fill, float* transformed, int64_t stride) {
+  float lanes[9 * kKernels] = {}, points[kTilePoints * kKernels];
+  fill(lanes);
+  if (some == kKernels) {
+    TransformLanes(lanes, kKernels, transformed, stride);
+    return;
+  }
+  TransformLanes(lanes, kKernels, points, kKernels);
+  for (int64_t t = 0; t < kTilePoints; ++t) {
+    std::copy_n(points + t * kKernels, some, transformed + t * stride);
+  }
+}
+
 }  // namespace
 
 void TransformKernels(const float* kernels, int64_t count, float* transformed, int64_t stride) {
-  Lanes elements[9] = {}, rows[3][kTileIn], points[kTileIn];
   for (int64_t begin = 0; begin < count; begin += kKernels) {
     const int64_t some = std::min(kKernels, count - begin);
-    for (int64_t k = 0; k < some; ++k) {
-      for (int64_t e = 0; e < 9; ++e) elements[e][k] = kernels[9 * (begin + k) + e];
-    }
-    for (int64_t r = 0; r < 3; ++r) {
-      TransformTriples(elements[3 * r], elements[3 * r + 1], elements[3 * r + 2], rows[r]);
-    }
-    for (int64_t j = 0; j < kTileIn; ++j) {
-      TransformTriples(rows[0][j], rows[1][j], rows[2][j], points);
-      for (int64_t i = 0; i < kTileIn; ++i) {
-        float* out = transformed + (kTileIn * i + j) * stride + begin;
-        for (int64_t k = 0; k < some; ++k) out[k] = static_cast<float>(points[i][k]);
+    const auto fill = [&](float* lanes) {
+      for (int64_t k = 0; k < some; ++k) {
+        for (int64_t e = 0; e < 9; ++e) lanes[kKernels * e + k] = kernels[9 * (begin + k) + e];
       }
-    }
+    };
+    TransformSome(some, fill, transformed + begin, stride);
   }
+}
+
+void TransformKernelElements(const float* kernels, int64_t kernel_stride, int64_t count,
+                             float* transformed, int64_t stride) {
+  int64_t begin = 0;
+  for (; begin + kKernels <= count; begin += kKernels) {
+    TransformLanes(kernels + begin, kernel_stride, transformed + begin, stride);
+  }
+  if (begin == count) return;
+  const auto fill = [&](float* lanes) {
+    for (int64_t e = 0; e < 9; ++e) {
+      std::copy(kernels + e * kernel_stride + begin, kernels + e * kernel_stride + count,
+                lanes + kKernels * e);
+    }
+  };
+  TransformSome(count - begin, fill, transformed + begin, stride);
 }
 
 #if defined(__x86_64__)

@@ -21,6 +21,11 @@ inline constexpr int64_t kTileGroup = 16;
 // kernel i to transformed[t * stride + i].
 void TransformKernels(const float* kernels, int64_t count, float* transformed, int64_t stride);
 
+// The same of kernels whose elements lie apart: element e of kernel i is
+// kernels[e * kernel_stride + i]. The same bits.
+void TransformKernelElements(const float* kernels, int64_t kernel_stride, int64_t count,
+                             float* transformed, int64_t stride);
+
 // Columns 0..5 of `count` tiles that lie four pixels apart: column q of tile p is
 // row[4 p + q]. Reads up to 4 (count + 15) floats of `row`, and writes column q to
 // columns + q * stride, up to seven floats beyond count.

@@ -70,6 +70,20 @@ TEST_P(WinogradKernelsTest, HasTheBitsOfEveryOtherLevel) {
   EXPECT_EQ(rows, expected_rows);
 }
 
+// Counts around that of the kernels that are transformed together.
+TEST_P(WinogradKernelsTest, TransformsKernelsWhoseElementsLieApart) {
+  for (const int64_t count : {1, 31, 32, 33, 100}) {
+    const std::vector<float> kernels = Draw(9 * count);
+    const int64_t apart = count + 3, stride = count + 5;
+    std::vector<float> elements(9 * apart), expected(kTilePoints * stride, -1.0f);
+    for (int64_t i = 0; i < 9 * count; ++i) elements[i % 9 * apart + i / 9] = kernels[i];
+    std::vector<float> transformed = expected;
+    TransformKernels(kernels.data(), count, expected.data(), stride);
+    TransformKernelElements(elements.data(), apart, count, transformed.data(), stride);
+    EXPECT_EQ(transformed, expected) << count;
+  }
+}
+
 double Dot(const std::vector<float>& a, const std::vector<float>& b) {
   double sum = 0;
   for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];

@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -33,10 +35,11 @@ at::Tensor Input(const Case& c) {
 }
 
 at::Tensor Convolve(const Case& c, const at::Tensor& weight, const at::Tensor& bias,
-                    const at::Tensor& x, bool relu) {
+                    const at::Tensor& x, bool relu,
+                    WinogradWeights kept = WinogradWeights::kTransformed) {
   const WinogradConvolution conv(weight.data_ptr<float>(),
                                  bias.defined() ? bias.data_ptr<float>() : nullptr, c.out_channels,
-                                 c.in_channels, relu);
+                                 c.in_channels, relu, {}, kept);
   at::Tensor y = at::full({c.batch, c.out_channels, c.height, c.width}, NAN);
   conv.Run(x.data_ptr<float>(), c.batch, c.height, c.width, y.data_ptr<float>());
   return y;
@@ -69,6 +72,59 @@ TEST_P(WinogradTest, EqualsAConvolution) {
   }
 }
 
+// One block, several, tiles that share all transformed kernels, and two groups of blocks.
+TEST_P(WinogradTest, KernelsGiveTheBitsOfTheirTransforms) {
+  for (const Case& c : {Case{1, 16, 6, 4, 4}, Case{2, 5, 7, 9, 8}, Case{1, 4, 37, 33, 65},
+                        Case{37, 6, 5, 7, 7}, Case{1, 8, 12, 70, 300}, Case{1, 512, 40, 60, 64}}) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    const at::Tensor weight = Weight(c), x = Input(c);
+    const at::Tensor bias = at::randn({c.out_channels}, Generator(3));
+    EXPECT_TRUE(Convolve(c, weight, bias, x, true, WinogradWeights::kKernels)
+                    .equal(Convolve(c, weight, bias, x, true)));
+  }
+}
+
+// A quarter of the bytes.
+TEST_P(WinogradTest, KeptKernelsTakeNineNumbersEach) {
+  const Case c = {1, 3, 48, 8, 8};
+  const at::Tensor weight = Weight(c);
+  const auto bytes = [&](WinogradWeights kept) {
+    return WinogradConvolution(weight.data_ptr<float>(), nullptr, 48, 3, false, {}, kept)
+        .panels()
+        .bytes;
+  };
+  EXPECT_EQ(bytes(WinogradWeights::kKernels), size_t{48 * 3 * 9 * 4});
+  EXPECT_EQ(bytes(WinogradWeights::kTransformed), size_t{48 * 3 * 36 * 4});
+}
+
+// The outputs of rows begin to end - 1 from copies of the rows that they need.
+at::Tensor ConvolveRows(const WinogradConvolution& conv, const at::Tensor& x, int64_t out_channels,
+                        int64_t begin, int64_t end) {
+  const int64_t height = x.size(2), width = x.size(3);
+  const int64_t first = std::max<int64_t>(begin - 1, 0), last = std::min(end + 1, height);
+  const at::Tensor rows = x.slice(2, first, last).contiguous();
+  at::Tensor y = at::full({1, out_channels, end - begin, width}, NAN);
+  conv.RunRows(rows.data_ptr<float>(), height, width,
+               {{first, last - first}, {begin, end - begin}, begin, end}, y.data_ptr<float>());
+  return y;
+}
+
+TEST_P(WinogradTest, RowsAreThoseOfTheWholeMap) {
+  const Case c = {1, 20, 9, 41, 77};
+  const at::Tensor weight = Weight(c), x = Input(c), none;
+  const at::Tensor whole = Convolve(c, weight, none, x, true);
+  for (const WinogradWeights kept : {WinogradWeights::kTransformed, WinogradWeights::kKernels}) {
+    const WinogradConvolution conv(weight.data_ptr<float>(), nullptr, c.out_channels, c.in_channels,
+                                   true, {}, kept);
+    for (const auto& [begin, end] : {std::pair(0, 8), std::pair(8, 20), std::pair(4, 40),
+                                     std::pair(36, 41), std::pair(0, 41)}) {
+      EXPECT_TRUE(
+          ConvolveRows(conv, x, c.out_channels, begin, end).equal(whole.slice(2, begin, end)))
+          << begin << " " << end;
+    }
+  }
+}
+
 // The accuracy stated in the header.
 TEST_P(WinogradTest, LosesLittleAccuracy) {
   for (const int64_t channels : {64, 128, 256, 512}) {
@@ -89,7 +145,9 @@ TEST_P(WinogradTest, DoesNotDependOnTheNumberOfThreads) {
   const at::Tensor expected = Convolve(c, weight, none, x, false);
   for (const int n : {1, 2, 3}) {
     at::set_num_threads(n);
-    EXPECT_TRUE(Convolve(c, weight, none, x, false).equal(expected)) << n;
+    for (const WinogradWeights kept : {WinogradWeights::kTransformed, WinogradWeights::kKernels}) {
+      EXPECT_TRUE(Convolve(c, weight, none, x, false, kept).equal(expected)) << n;
+    }
   }
   at::set_num_threads(threads);
 }

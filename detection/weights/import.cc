@@ -45,18 +45,24 @@ bool CanReshape(at::IntArrayRef from, at::IntArrayRef to) {
   return a == b || IsFlattened(a, b) || IsFlattened(b, a);
 }
 
-// One import: decides about every tensor, and copies only if there is no error.
+// Numbers that are copied together.
+constexpr int64_t kPart = int64_t{4} << 20;
+
+// One import: decides about every tensor, and copies only if there is no error. So that the file
+// and the model do not take memory at the same time, the file's pages are released where they have
+// been read.
 class Import {
  public:
-  Import(const NameMap& map, const ImportOptions& options, const StateDict& model)
-      : options_(options), model_(model) {
+  Import(const StateDict& weights, const NameMap& map, const ImportOptions& options,
+         const StateDict& model)
+      : weights_(weights), options_(options), model_(model) {
     report_.source = options.source;
     report_.map = map.name;
   }
 
-  absl::StatusOr<ImportReport> Run(const NameMap& map, const StateDict& weights) {
+  absl::StatusOr<ImportReport> Run(const NameMap& map) {
     RCNN_RETURN_IF_ERROR(CheckReinitialised());
-    RCNN_RETURN_IF_ERROR(SortSources(map, weights));
+    RCNN_RETURN_IF_ERROR(SortSources(map));
     for (const StateDict::Entry& entry : model_) RCNN_RETURN_IF_ERROR(Decide(entry));
     RCNN_RETURN_IF_ERROR(CheckSomethingFits());
     for (const std::string& part : options_.whole_parts) RCNN_RETURN_IF_ERROR(CheckWhole(part));
@@ -89,8 +95,8 @@ class Import {
   }
 
   // Sorts the file's tensors into those that the model has and the others.
-  absl::Status SortSources(const NameMap& map, const StateDict& weights) {
-    for (const StateDict::Entry& entry : weights) {
+  absl::Status SortSources(const NameMap& map) {
+    for (const StateDict::Entry& entry : weights_) {
       const auto ours = OurName(map, entry.name);
       if (!ours.has_value()) {
         AddSkipped(entry, "unknown to the map");
@@ -203,6 +209,7 @@ class Import {
       const auto source = row.theirs.empty() ? sources_.end() : sources_.find(row.name);
       if (source == sources_.end() || !source->second.tensor.is_floating_point()) continue;
       const int64_t bad = CountNotFinite(source->second.tensor);
+      weights_.ReleasePages(source->second.tensor);
       if (bad == 0) continue;
       return absl::InvalidArgumentError(absl::StrCat(
           options_.source, ": ", row.theirs, " has ", bad, " of ", source->second.tensor.numel(),
@@ -214,9 +221,24 @@ class Import {
 
   void Copy() const {
     const at::NoGradGuard no_grad;
-    for (const auto& [to, from] : copies_) to.copy_(from.reshape(to.sizes()));
+    for (const auto& [to, from] : copies_) CopyInParts(from.reshape(to.sizes()), to);
   }
 
+  void CopyInParts(const at::Tensor& from, const at::Tensor& to) const {
+    if (!from.is_contiguous() || !to.is_contiguous()) {
+      to.copy_(from);
+      return;
+    }
+    const at::Tensor numbers = from.view(-1), copies = to.view(-1);
+    for (int64_t begin = 0; begin < numbers.numel(); begin += kPart) {
+      const int64_t count = std::min(kPart, numbers.numel() - begin);
+      const at::Tensor part = numbers.narrow(0, begin, count);
+      copies.narrow(0, begin, count).copy_(part);
+      weights_.ReleasePages(part);
+    }
+  }
+
+  const StateDict& weights_;
   const ImportOptions& options_;
   const StateDict& model_;
   std::map<std::string, Source, std::less<>> sources_;
@@ -228,7 +250,7 @@ class Import {
 
 absl::StatusOr<ImportReport> ImportStateDict(const StateDict& weights, const NameMap& map,
                                              const ImportOptions& options, const StateDict& model) {
-  return Import(map, options, model).Run(map, weights);
+  return Import(weights, map, options, model).Run(map);
 }
 
 }  // namespace rcnn::detection::weights

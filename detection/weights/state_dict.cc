@@ -21,6 +21,11 @@ const at::Tensor* StateDict::Find(absl::string_view name) const {
   return found == index_.end() ? nullptr : &entries_[found->second].tensor;
 }
 
+void StateDict::ReleasePages(const at::Tensor& part) const {
+  if (file_ == nullptr || !part.device().is_cpu() || !part.is_contiguous()) return;
+  file_->ReleasePages({static_cast<const char*>(part.data_ptr()), part.nbytes()});
+}
+
 int64_t TotalBytes(const StateDict& state) {
   int64_t bytes = 0;
   for (const StateDict::Entry& entry : state) {

@@ -19,11 +19,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/file_io.h"
 
 namespace rcnn::detection::weights {
 
@@ -47,6 +50,13 @@ class StateDict {
   size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
 
+  // The mapping of the file that the tensors lie in, if there is one.
+  void SetFile(std::shared_ptr<const MappedFile> file) { file_ = std::move(file); }
+
+  // Gives back the memory of a tensor of the file, or of a contiguous part of it, that has been
+  // read and is not needed soon (MappedFile::ReleasePages). Does nothing to other tensors.
+  void ReleasePages(const at::Tensor& part) const;
+
   // Facts about the weights as text, stored by the formats that support it.
   std::map<std::string, std::string>& metadata() { return metadata_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -55,6 +65,7 @@ class StateDict {
   std::vector<Entry> entries_;
   absl::flat_hash_map<std::string, size_t> index_;
   std::map<std::string, std::string> metadata_;
+  std::shared_ptr<const MappedFile> file_;
 };
 
 // Bytes of all tensors.

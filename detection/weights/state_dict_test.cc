@@ -1,8 +1,15 @@
 #include "rcnn/detection/weights/state_dict.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
+
+#include "rcnn/base/temporary_directory.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/weights/weights_file.h"
 
 namespace rcnn::detection::weights {
 namespace {
@@ -25,6 +32,26 @@ TEST(StateDictTest, RejectsADuplicateNameAndKeepsTheFirst) {
   EXPECT_FALSE(state.Add("a", at::zeros({3})));
   EXPECT_EQ(state.size(), 1u);
   EXPECT_EQ(state.Find("a")->size(0), 2);
+}
+
+TEST(StateDictTest, ReleasedTensorsKeepTheirNumbers) {
+  const TemporaryDirectory directory("rcnn_state_dict");
+  const std::string path = directory.path() + "/w.safetensors";
+  StateDict written;
+  written.Add("a", at::arange(100'000, at::kFloat));
+  ASSERT_THAT(SaveStateDict(written, path), IsOk());
+  const auto read = LoadStateDict(path);
+  ASSERT_THAT(read, IsOk());
+  const at::Tensor& a = *read->Find("a");
+  EXPECT_TRUE(a.equal(*written.Find("a")));
+  read->ReleasePages(a);
+  read->ReleasePages(a.narrow(0, 50'000, 10'000));
+  read->ReleasePages(a.slice(0, 0, 100'000, 2));
+  EXPECT_TRUE(a.equal(*written.Find("a")));
+  // Not of the file.
+  written.ReleasePages(*written.Find("a"));
+  read->ReleasePages(*written.Find("a"));
+  EXPECT_TRUE(a.equal(*written.Find("a")));
 }
 
 TEST(StateDictTest, CountsBytesOfEveryType) {

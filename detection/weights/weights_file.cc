@@ -84,6 +84,7 @@ absl::StatusOr<StateDict> LoadStateDict(const std::string& path) {
   const auto file = std::make_shared<const MappedFile>(std::move(mapped));
   absl::StatusOr<StateDict> state = ReadStateDict(file->bytes(), file);
   RCNN_RETURN_IF_ERROR(state.status(), path);
+  state->SetFile(file);
   return state;
 }
 

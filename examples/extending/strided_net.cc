@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -37,8 +38,8 @@ class StridedNet : public Backbone {
   }
 
  protected:
-  std::vector<BatchMap> Compute(const BatchMap& images) const override {
-    BatchMap x = images;
+  std::vector<BatchMap> Compute(BatchMap images) const override {
+    BatchMap x = std::move(images);
     for (const auto& conv : convs_) x = conv->Forward(x);
     return {x};
   }

@@ -12,6 +12,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,13 +30,16 @@
 #include "rcnn/detection/detector.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
+#include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/unfilled_weights.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/tools/detect_model.h"
+#include "rcnn/tools/layer_times.h"
 #include "rcnn/tools/time_detector_flags.h"
 
 namespace rcnn::detection {
@@ -74,9 +78,9 @@ absl::Status Infer(const Job& job, Parts& parts) {
   at::NoGradGuard no_grad;
   const FasterRcnn& model = *job.model;
   Clock whole(parts), clock(parts);
-  RCNN_ASSIGN_OR_RETURN(const InputBatch batch, Input(job));
+  RCNN_ASSIGN_OR_RETURN(InputBatch batch, Input(job));
   clock.Lap("transform");
-  const FeatureMaps maps = model.Features(batch.images);
+  const FeatureMaps maps = model.Features(BatchMap(std::move(batch.images))).parts.front();
   clock.Lap("backbone");
   const RpnOutput output = model.rpn()->Forward(maps.levels, maps.height, maps.width);
   const at::Tensor rois = model.rpn()->Propose(output, batch.sizes).rois;
@@ -185,6 +189,13 @@ absl::Status PrepareModel(FasterRcnn& model) {
   return absl::OkStatus();
 }
 
+// FillModel fills every tensor or fails.
+absl::StatusOr<std::shared_ptr<FasterRcnn>> CreateModel(const configs::DetectorConfig& config) {
+  std::optional<UnfilledWeights> unfilled;
+  if (!FLAGS_weights.empty()) unfilled.emplace();
+  return FasterRcnn::Create(config.model(), config.class_name_size());
+}
+
 absl::StatusOr<Job> Prepare() {
   Job job;
   if (FLAGS_config.empty()) {
@@ -192,13 +203,15 @@ absl::StatusOr<Job> Prepare() {
         "--config is missing: a DetectorConfig, such as the detector.textproto that training "
         "leaves");
   }
+  if (FLAGS_layers && FLAGS_train) {
+    return absl::InvalidArgumentError("--layers is for inference, not for --train");
+  }
   if (FLAGS_batch < 1 || FLAGS_repeats < 1) {
     return absl::InvalidArgumentError("--batch and --repeats must be >= 1");
   }
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(FLAGS_config));
   RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, FLAGS_config, &job.config));
-  RCNN_ASSIGN_OR_RETURN(job.model,
-                        FasterRcnn::Create(job.config.model(), job.config.class_name_size()));
+  RCNN_ASSIGN_OR_RETURN(job.model, CreateModel(job.config));
   if (FLAGS_weights.empty()) {
     ResetParameters(*job.model, at::detail::createCPUGenerator(1));
   } else {
@@ -227,11 +240,23 @@ absl::Status DetectOnDevice(const Job& job, Parts& parts) {
   return absl::OkStatus();
 }
 
+absl::Status PrintLayers(const Job& job) {
+  const at::NoGradGuard no_grad;
+  RCNN_ASSIGN_OR_RETURN(InputBatch batch, Input(job));
+  const LayerCalls calls;
+  job.model->Detect(BatchMap(std::move(batch.images)), batch.sizes, batch.original_sizes);
+  std::cout << tools::LayerTimesJson(tools::TimeLayers(*job.model, calls.calls(), FLAGS_repeats),
+                                     tools::MeasureMachine(FLAGS_repeats))
+            << std::endl;
+  return absl::OkStatus();
+}
+
 absl::Status Run() {
   if (FLAGS_train && !FLAGS_device.empty()) {
     return absl::InvalidArgumentError("--device is for inference; --train computes on the CPU");
   }
   RCNN_ASSIGN_OR_RETURN(Job job, Prepare());
+  if (FLAGS_layers) return PrintLayers(job);
   Parts parts;
   if (!FLAGS_device.empty()) {
     RCNN_RETURN_IF_ERROR(DetectOnDevice(job, parts));

@@ -1,0 +1,15 @@
+#include "rcnn/detection/convolution/winograd_weights.h"
+
+#include "gtest/gtest.h"
+
+namespace rcnn::detection {
+namespace {
+
+TEST(WinogradWeightsTest, ManyKernelsAreNotKeptTransformed) {
+  EXPECT_EQ(FrugalWinogradWeights(128, 256), WinogradWeights::kTransformed);
+  EXPECT_EQ(FrugalWinogradWeights(256, 256), WinogradWeights::kKernels);
+  EXPECT_EQ(FrugalWinogradWeights(512, 512), WinogradWeights::kKernels);
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,163 @@
+// Row e of the last convolution needs row e + 1 of the one before it, and so on to the first. Each
+// stage computes rows up to a multiple of four, as Winograd's tiles do, or to the end of the
+// map, and keeps those that its successor still needs:
+//
+//   rows in memory        [end of the successor - 1, end), at the front of the stage's tensor
+//   end of a stage        min(height, (end of the successor + 1) rounded up to a multiple of four)
+//
+// A row is computed once.
+
+#include "rcnn/detection/convolve_and_pool.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "rcnn/detection/convolution/packed_convolution.h"
+#include "rcnn/detection/layer_calls.h"
+
+namespace rcnn::detection {
+namespace {
+
+// Rows of a Winograd tile.
+constexpr int64_t kTileRows = 4;
+
+using Convolutions = std::vector<const PackedConvolution*>;
+
+int64_t RoundUp(int64_t rows) { return (rows + kTileRows - 1) / kTileRows * kTileRows; }
+
+// One convolution and the rows of its result that are in memory: from rows.first to end - 1.
+struct Stage {
+  const PackedConvolution* convolution;
+  MapRows rows;
+  int64_t end;
+};
+
+// Moves the rows from `first` on to the front.
+void KeepFrom(int64_t first, Stage& stage) {
+  const at::Tensor& rows = stage.rows.rows;
+  const int64_t width = rows.size(3), plane = rows.size(2) * width;
+  const int64_t offset = (first - stage.rows.first) * width, kept = (stage.end - first) * width;
+  if (offset == 0) return;
+  float* numbers = rows.data_ptr<float>();
+  for (int64_t c = 0; c < rows.size(1); ++c, numbers += plane) {
+    std::memmove(numbers, numbers + offset, static_cast<size_t>(kept) * sizeof(float));
+  }
+  stage.rows.first = first;
+}
+
+class Bands {
+ public:
+  Bands(const std::vector<std::shared_ptr<Conv>>& convs, const Convolutions& convolutions,
+        const at::Tensor& x, int64_t rows)
+      : x_{x, 0, x.size(2)} {
+    for (size_t i = 0; i < convs.size(); ++i) {
+      const auto later = static_cast<int64_t>(convs.size() - 1 - i);
+      const int64_t capacity = rows + kTileRows * later + 1;
+      stages_.push_back(
+          {convolutions[i],
+           {at::empty({1, convs[i]->options().out_channels, capacity, x.size(3)}, x.options()), 0,
+            x.size(2)},
+           0});
+    }
+  }
+
+  // The next rows of the last convolution up to `end`, without gaps in a channel.
+  at::Tensor Next(int64_t end) {
+    Stage& last = stages_.back();
+    KeepFrom(last.end, last);
+    ComputeTo(end, stages_.size() - 1);
+    return last.rows.rows.narrow(2, 0, end - last.rows.first);
+  }
+
+ private:
+  void ComputeTo(int64_t end, size_t i) {
+    Stage& stage = stages_[i];
+    if (i > 0) {
+      Stage& before = stages_[i - 1];
+      const int64_t needed = std::min(RoundUp(end + 1), x_.height);
+      if (before.end < needed) {
+        KeepFrom(std::max<int64_t>(stage.end - 1, 0), before);
+        ComputeTo(needed, i - 1);
+      }
+    }
+    stage.convolution->RunRows(i > 0 ? stages_[i - 1].rows : x_, stage.end, end, stage.rows);
+    stage.end = end;
+  }
+
+  MapRows x_;
+  std::vector<Stage> stages_;
+};
+
+void RecordCalls(const std::vector<std::shared_ptr<Conv>>& convs, const at::Tensor& x) {
+  for (const auto& conv : convs) {
+    RecordLayerCall(*conv, {x.size(0), conv->options().in_channels, x.size(2), x.size(3)});
+  }
+}
+
+at::Tensor ComputeInBands(const std::vector<std::shared_ptr<Conv>>& convs,
+                          const Convolutions& convolutions, const MaxPoolOptions& pool,
+                          const at::Tensor& x, int64_t rows) {
+  const int64_t height = x.size(2);
+  at::Tensor y = at::empty({1, convs.back()->options().out_channels, PooledSize(height, pool),
+                            PooledSize(x.size(3), pool)},
+                           x.options());
+  RecordCalls(convs, x);
+  Bands bands(convs, convolutions, x, rows);
+  for (int64_t begin = 0; begin < height; begin += rows) {
+    const at::Tensor band = bands.Next(std::min(begin + rows, height));
+    const int64_t pooled = PooledSize(band.size(2), pool);
+    if (pooled > 0) MaxPoolInto(band, pool, y.narrow(2, begin / pool.stride, pooled));
+  }
+  return y;
+}
+
+bool IsThreeByThree(const Conv& conv) {
+  const ConvOptions& options = conv.options();
+  return options.kernel == 3 && options.stride == 1 && options.padding == 1;
+}
+
+// Empty unless all convolutions and the pool can be computed in bands.
+Convolutions FindConvolutions(const std::vector<std::shared_ptr<Conv>>& convs,
+                              const MaxPoolOptions& pool, const BatchMap& x) {
+  if (pool.kernel != 2 || pool.stride != 2 || pool.padding != 0) return {};
+  Convolutions convolutions;
+  for (const auto& conv : convs) {
+    const PackedConvolution* packed = IsThreeByThree(*conv) ? conv->Packed(x) : nullptr;
+    if (packed == nullptr || !packed->CanRunRows()) return {};
+    convolutions.push_back(packed);
+  }
+  return convolutions;
+}
+
+bool HasBands(const std::vector<std::shared_ptr<Conv>>& convs, const at::Tensor& x, int64_t rows) {
+  return x.dim() == 4 && x.size(0) == 1 && x.is_contiguous() && x.device().is_cpu() &&
+         x.scalar_type() == at::kFloat && x.size(1) == convs.front()->options().in_channels &&
+         x.size(2) >= 4 * rows && x.size(3) > 1;
+}
+
+}  // namespace
+
+BatchMap ConvolveAndPool(const std::vector<std::shared_ptr<Conv>>& convs,
+                         const MaxPoolOptions& pool, BatchMap x, int64_t band_rows) {
+  const Convolutions convolutions = FindConvolutions(convs, pool, x);
+  const bool bands = !convolutions.empty() &&
+                     std::any_of(x.parts.begin(), x.parts.end(), [&](const at::Tensor& part) {
+                       return HasBands(convs, part, band_rows);
+                     });
+  if (!bands) {
+    // Together: a norm in training looks at all parts.
+    for (const auto& conv : convs) x = conv->Forward(x);
+    return MaxPool(x, pool);
+  }
+  for (at::Tensor& part : x.parts) {
+    part = HasBands(convs, part, band_rows)
+               ? ComputeInBands(convs, convolutions, pool, part, band_rows)
+               : ConvolveAndPool(convs, pool, BatchMap(part), band_rows).parts.front();
+  }
+  return x;
+}
+
+}  // namespace rcnn::detection

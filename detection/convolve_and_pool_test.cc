@@ -1,0 +1,127 @@
+#include "rcnn/detection/convolve_and_pool.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "rcnn/base/tensor_memory.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
+
+// Convolutions 3 x 3 with random weights between these numbers of channels.
+struct Block {
+  explicit Block(const std::vector<int64_t>& channels) {
+    for (size_t i = 0; i + 1 < channels.size(); ++i) {
+      ConvOptions options;
+      options.in_channels = channels[i];
+      options.out_channels = channels[i + 1];
+      options.activation = Activation::kRelu;
+      convs.push_back(AddConv(*module, "conv" + std::to_string(i), options));
+    }
+    ResetParameters(*module, Generator(1));
+    const at::NoGradGuard no_grad;
+    for (const auto& conv : convs) conv->bias().normal_(0, 0.1, Generator(2));
+    module->eval();
+  }
+
+  at::Tensor LayerByLayer(at::Tensor x, const MaxPoolOptions& pool) const {
+    for (const auto& conv : convs) x = conv->Forward(x);
+    return MaxPool(x, pool);
+  }
+
+  std::shared_ptr<torch::nn::Module> module = std::make_shared<torch::nn::Module>();
+  std::vector<std::shared_ptr<Conv>> convs;
+};
+
+at::Tensor Image(int64_t channels, int64_t height, int64_t width) {
+  return at::randn({1, channels, height, width}, Generator(3));
+}
+
+// A first convolution of LibTorch's and those by Winograd's method, as in VGG16; bands that end
+// inside or at the end of the map; and odd sizes under both rules of pools.
+TEST(ConvolveAndPoolTest, BandsHaveTheBitsOfLayers) {
+  const at::NoGradGuard no_grad;
+  for (const std::vector<int64_t>& channels :
+       {std::vector<int64_t>{3, 16, 24}, {16, 20, 18}, {16, 16}, {3, 16, 16, 16, 16}}) {
+    const Block block(channels);
+    PrepareForInference(*block.module);
+    for (const int64_t height : {32, 33, 37, 39}) {
+      const at::Tensor x = Image(channels.front(), height, 21);
+      for (const bool ceil_mode : {false, true}) {
+        const MaxPoolOptions pool = {2, 2, 0, ceil_mode};
+        const at::Tensor expected = block.LayerByLayer(x, pool);
+        for (const int64_t rows : {4, 8}) {
+          const BatchMap y = ConvolveAndPool(block.convs, pool, x, rows);
+          ASSERT_EQ(y.parts.size(), 1u);
+          EXPECT_TRUE(y.parts.front().equal(expected))
+              << channels.size() << ": " << height << " " << ceil_mode << " " << rows;
+        }
+      }
+    }
+  }
+}
+
+TEST(ConvolveAndPoolTest, BandsTakeLessMemoryThanTheMaps) {
+  const at::NoGradGuard no_grad;
+  const Block block({16, 64, 64});
+  PrepareForInference(*block.module);
+  const at::Tensor x = Image(16, 256, 64);
+  const int64_t map = 64 * 256 * 64 * 4;
+  const auto peak = [&](int64_t band_rows) {
+    const TensorMemory memory;
+    ConvolveAndPool(block.convs, {}, x, band_rows);
+    return memory.peak_bytes();
+  };
+  EXPECT_GE(peak(256), map);
+  EXPECT_LE(peak(16), map / 2);
+}
+
+TEST(ConvolveAndPoolTest, UnpreparedLayersHaveGradients) {
+  const Block block({16, 16, 16});
+  const at::Tensor x = Image(16, 40, 20).requires_grad_();
+  const BatchMap y = ConvolveAndPool(block.convs, {}, x, /*band_rows=*/4);
+  EXPECT_TRUE(y.parts.front().equal(block.LayerByLayer(x, {})));
+  y.parts.front().sum().backward();
+  EXPECT_GT(x.grad().abs().sum().item<float>(), 0);
+}
+
+// Of several images, of which one has the size for bands; a batch; and another pool.
+TEST(ConvolveAndPoolTest, EveryBatchAndPoolHasTheBitsOfLayers) {
+  const at::NoGradGuard no_grad;
+  const Block block({16, 16, 16});
+  PrepareForInference(*block.module);
+  const at::Tensor large = Image(16, 40, 20), small = Image(16, 4, 20);
+  constexpr int64_t kRows = 4;
+  BatchMap parts;
+  parts.parts = {large, small};
+  const BatchMap y = ConvolveAndPool(block.convs, {}, parts, kRows);
+  ASSERT_EQ(y.parts.size(), 2u);
+  EXPECT_TRUE(y.parts[0].equal(block.LayerByLayer(large, {})));
+  EXPECT_TRUE(y.parts[1].equal(block.LayerByLayer(small, {})));
+  const at::Tensor batch = at::cat({large, large});
+  EXPECT_TRUE(ConvolveAndPool(block.convs, {}, batch, kRows)
+                  .parts.front()
+                  .equal(block.LayerByLayer(batch, {})));
+  const MaxPoolOptions three = {3, 2, 1, false};
+  EXPECT_TRUE(ConvolveAndPool(block.convs, three, large, kRows)
+                  .parts.front()
+                  .equal(block.LayerByLayer(large, three)));
+}
+
+TEST(ConvolveAndPoolTest, WrongChannelsAreAnError) {
+  const at::NoGradGuard no_grad;
+  const Block block({16, 16});
+  PrepareForInference(*block.module);
+  EXPECT_THROW(ConvolveAndPool(block.convs, {}, Image(15, 40, 20), 4), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection
