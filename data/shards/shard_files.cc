@@ -44,8 +44,7 @@ class ShardFiles::OpenFile {
 
 namespace {
 
-// A signal can interrupt it on a slow file system. Without O_NONBLOCK opening a pipe would wait for a
-// writer.
+// A signal can interrupt it on a slow file system. Without O_NONBLOCK a pipe would make it wait.
 int OpenRetried(const std::string& path) {
   for (;;) {
     const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);

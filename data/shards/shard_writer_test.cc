@@ -224,8 +224,8 @@ TEST_F(ShardWriterTest, ADamagedLineOfAFinishedShardIsWrittenAgain) {
 // A link to itself can be read as little as a file on a disk with errors.
 TEST_F(ShardWriterTest, AFinishedShardThatCannotBeReadNowIsNotReplaced) {
   const auto source = MakeFileImages(In("images"), 4);
-  for (const std::string& name : {std::string("train-00000-of-00002.tar"),
-                                  std::string("train-00000-of-00002.tar.part")}) {
+  for (const std::string& name :
+       {std::string("train-00000-of-00002.tar"), std::string("train-00000-of-00002.tar.part")}) {
     const std::string folder = absl::StrCat("out", name.size());
     ShardWriteOptions options = Options(folder, 2);
     int left = 2;
