@@ -1,5 +1,7 @@
 #include "rcnn/data/csv/csv_annotation.h"
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -71,6 +73,20 @@ TEST(ParseCsv, RefusesOtherFiles) {
   EXPECT_THAT(ParseCsv("name,age\nann,7\n"), StatusIs(code, HasSubstr("name,age")));
   EXPECT_THAT(ParseCsv("filename,class,xmin,ymin,xmax,ymax\n\"a.jpg,cat,1,2,3,4\n"),
               StatusIs(code, HasSubstr("not valid CSV at row 2")));
+}
+
+TEST(ParseCsv, MemoryIsBoundedByTheSizeOfTheFile) {
+  std::string hostile = "filename,class,xmin,ymin,xmax,ymax\n";
+  std::string shortest = hostile;
+  for (int i = 0; i < 5000; ++i) {
+    hostile += "a\n";
+    shortest += "a,,,,,\nb,c,0,0,1,1\n";
+  }
+  EXPECT_THAT(ParseCsv(hostile),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many rows")));
+  const auto annotation = ParseCsv(shortest);
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_THAT(annotation->rows, SizeIs(10'000));
 }
 
 TEST(LooksLikeBoxesCsv, GoesByTheFirstLine) {

@@ -17,7 +17,7 @@
 namespace rcnn::data {
 namespace {
 
-// Limits on one allocation by LibTIFF, which clears a whole strip or tile however few bytes the file
+// Limits on one allocation by LibTIFF, which clears a whole strip or tile however little the file
 // has of it: this much, and twice four samples of 16 bits for each pixel of the image.
 constexpr int64_t kLeastLimit = int64_t{64} << 20;
 constexpr int64_t kLimitPerPixel = 16;

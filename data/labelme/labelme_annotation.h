@@ -46,7 +46,8 @@ struct LabelMeAnnotation {
   std::vector<LabelMeShape> shapes;
 };
 
-// kInvalidArgument for what is not JSON, or has no "shapes".
+// kInvalidArgument for what is not JSON, has no "shapes", or more than a thousand that are too
+// short for a label and points.
 absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes);
 
 }  // namespace rcnn::data

@@ -1,5 +1,7 @@
 #include "rcnn/data/labelme/labelme_annotation.h"
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -61,6 +63,19 @@ TEST(ParseLabelMe, SaysWhatIsWrongWithAShape) {
   EXPECT_EQ(annotation->shapes[4].problem, DefectKind::kBadNumber);
   EXPECT_THAT(annotation->shapes[4].text, HasSubstr("point 0 is not a pair"));
   EXPECT_EQ(annotation->shapes[5].problem, DefectKind::kMissingField);
+}
+
+TEST(ParseLabelMe, MemoryIsBoundedByTheSizeOfTheFile) {
+  const auto file = [](const std::string& shape) {
+    std::string text = "{\"shapes\": [" + shape;
+    for (int i = 1; i < 3000; ++i) text += "," + shape;
+    return text + "]}";
+  };
+  EXPECT_THAT(ParseLabelMe(file("{}")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many shapes")));
+  const auto shortest = ParseLabelMe(file(R"({"label":"a","points":[[0,0],[1,1]]})"));
+  ASSERT_THAT(shortest, IsOk());
+  EXPECT_THAT(shortest->shapes, SizeIs(3000));
 }
 
 TEST(ParseLabelMe, RefusesWhatIsNotLabelMe) {
