@@ -156,7 +156,7 @@ int Open(const std::string& path, int flags, Act act) {
   return flags & O_CREAT && !Exists(path) ? Make(path, "create", act) : act();
 }
 
-int FlagsOf(const char* mode) {
+int OpenFlags(const char* mode) {
   if (mode[0] == 'r') return 0;
   return mode[0] == 'w' ? O_CREAT | O_TRUNC : O_CREAT;
 }
@@ -183,7 +183,7 @@ RCNN_INTERPOSE_OPEN(open64, Open)
   FILE* name(const char* path, const char* mode) {                             \
     static const auto next = Next<FILE* (*)(const char*, const char*)>(#name); \
     FILE* file = nullptr;                                                      \
-    Open(path, FlagsOf(mode), [&] {                                            \
+    Open(path, OpenFlags(mode), [&] {                                          \
       file = next(path, mode);                                                 \
       return file == nullptr ? -1 : 0;                                         \
     });                                                                        \
