@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <climits>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -283,15 +284,19 @@ absl::Status SyncDirectory(const std::string& path) {
 }
 
 absl::StatusOr<std::string> JoinInside(absl::string_view root, absl::string_view relative) {
+  constexpr size_t kShownBytes = 300;
   const auto refuse = [&](absl::string_view why) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the path '", absl::CHexEscape(relative), "' ", why));
+        absl::StrCat("the path '", absl::CHexEscape(relative.substr(0, kShownBytes)),
+                     relative.size() > kShownBytes ? "...' " : "' ", why));
   };
   if (relative.empty()) return refuse("is empty");
   if (absl::StrContains(relative, absl::string_view("\0", 1))) return refuse("contains a NUL byte");
   if (relative.front() == '/') return refuse("is absolute; it must be relative");
+  if (root.size() + 1 + relative.size() >= PATH_MAX) return refuse("is too long");
   for (const absl::string_view part : absl::StrSplit(relative, '/')) {
     if (part == "..") return refuse("points outside its directory");
+    if (part.size() > NAME_MAX) return refuse("is too long");
   }
   return absl::StrCat(root, absl::EndsWith(root, "/") || root.empty() ? "" : "/", relative);
 }

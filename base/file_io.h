@@ -121,8 +121,8 @@ absl::Status CreateDirectories(const std::string& path);
 absl::Status SyncDirectory(const std::string& path);
 
 // Joins `root` and a relative path from untrusted data. kInvalidArgument if the path
-// is empty or the result could be outside `root`: an absolute path, a ".."
-// component, a NUL.
+// is empty, the result could be outside `root` (an absolute path, a ".." component,
+// a NUL), or no file can have it: the path or a component is too long.
 absl::StatusOr<std::string> JoinInside(absl::string_view root, absl::string_view relative);
 
 }  // namespace rcnn

@@ -257,5 +257,17 @@ TEST(JoinInsideTest, StaysInside) {
   }
 }
 
+TEST(JoinInsideTest, RefusesWhatNoFileCanBeCalled) {
+  const std::string component(255, 'x');
+  EXPECT_THAT(JoinInside("root", component + "/" + component), IsOk());
+  EXPECT_THAT(JoinInside("root", component + "x"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is too long")));
+  std::string path = component;
+  for (int i = 0; i < 16; ++i) path += "/" + component;
+  const absl::Status status = JoinInside("root", path).status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is too long")));
+  EXPECT_LT(status.message().size(), 400u);
+}
+
 }  // namespace
 }  // namespace rcnn

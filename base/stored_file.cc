@@ -154,6 +154,10 @@ bool IsDamage(const absl::Status& status) {
   return absl::IsDataLoss(status) || absl::IsNotFound(status) || absl::IsInvalidArgument(status);
 }
 
+bool IsUnreadableNow(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
+}
+
 absl::Status SyncFile(const std::string& path) {
   const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
   if (descriptor < 0) return ErrnoStatus("open", path);

@@ -51,6 +51,10 @@ absl::Status CopyStoredFile(const std::string& from, const std::string& to,
 // cannot be read now.
 bool IsDamage(const absl::Status& status);
 
+// Whether a read error says nothing about the file (EACCES, EIO, ESTALE, ENOMEM): it may be whole,
+// and who goes on without it makes something else than with it.
+bool IsUnreadableNow(const absl::Status& status);
+
 // Makes a file's bytes durable.
 absl::Status SyncFile(const std::string& path);
 

@@ -126,6 +126,16 @@ TEST_F(StoredFileTest, WhatCannotBeReadNowIsNotDamage) {
   EXPECT_TRUE(IsDamage(absl::NotFoundError("")));
 }
 
+TEST_F(StoredFileTest, WhatCannotBeReadNowMayBeWhole) {
+  EXPECT_TRUE(IsUnreadableNow(ReadFile(Unanswerable()).status()));
+  EXPECT_TRUE(IsUnreadableNow(absl::PermissionDeniedError("EACCES")));
+  for (const absl::Status& error :
+       {ReadFile(folder_ + "/nothing").status(), ReadFile(folder_).status(),
+        absl::DataLossError("checksum"), absl::OkStatus()}) {
+    EXPECT_FALSE(IsUnreadableNow(error)) << error;
+  }
+}
+
 TEST_F(StoredFileTest, CopiesOnlyWhatIsWhole) {
   const std::string bytes(1000003, 'b');
   const std::string from = Put("from", bytes), to = Put("to", "before");

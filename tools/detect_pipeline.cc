@@ -119,21 +119,6 @@ at::Tensor Pixels(Image& image) {
 
 using DetectionsOrError = absl::StatusOr<detection::Detections>;
 
-// The detections of each image. An error of the batch becomes that of the image that has it.
-std::vector<DetectionsOrError> DetectEach(const Detector& detector,
-                                          const std::vector<at::Tensor>& images) {
-  std::vector<DetectionsOrError> found;
-  if (images.size() > 1) {
-    auto together = detector.DetectBatch(images);
-    if (together.ok()) {
-      for (detection::Detections& image : *together) found.emplace_back(std::move(image));
-      return found;
-    }
-  }
-  for (const at::Tensor& image : images) found.push_back(detector.Detect(image));
-  return found;
-}
-
 class Pipeline {
  public:
   Pipeline(const Detector& detector, const std::vector<ImageJob>& jobs,
@@ -150,6 +135,10 @@ class Pipeline {
   // The next images, at most options_.batch. Empty after the last.
   std::vector<Item> NextBatch();
   absl::Status Process(std::vector<Item> batch);
+  // The detections of each image. An error of the batch becomes that of the image that has it.
+  std::vector<DetectionsOrError> DetectEach(const std::vector<at::Tensor>& images);
+  // Prints, of the first batch that fails, why its images go through the network one by one.
+  void SayOneByOne(size_t images, const absl::Status& why);
   // Keeps the detections of an image, and starts to draw them.
   absl::Status Keep(const ImageJob& job, LoadedImage loaded, const detection::Detections& found,
                     absl::Duration taken);
@@ -166,6 +155,7 @@ class Pipeline {
   PipelineResult result_;
   int64_t objects_ = 0;
   int64_t announced_bytes_ = options_.announced_bytes;
+  bool said_one_by_one_ = false;
   Progress* progress_ = nullptr;
 };
 
@@ -211,13 +201,35 @@ std::vector<Item> Pipeline::NextBatch() {
   return batch;
 }
 
+void Pipeline::SayOneByOne(size_t images, const absl::Status& why) {
+  if (std::exchange(said_one_by_one_, true)) return;
+  progress_->Message(absl::StrCat("notice: ", images,
+                                  " images cannot go through the network together, and take longer "
+                                  "one by one; a smaller --batch may avoid it: ",
+                                  why.message()));
+}
+
+std::vector<DetectionsOrError> Pipeline::DetectEach(const std::vector<at::Tensor>& images) {
+  std::vector<DetectionsOrError> found;
+  if (images.size() > 1) {
+    auto together = detector_.DetectBatch(images);
+    if (together.ok()) {
+      for (detection::Detections& image : *together) found.emplace_back(std::move(image));
+      return found;
+    }
+    SayOneByOne(images.size(), together.status());
+  }
+  for (const at::Tensor& image : images) found.push_back(detector_.Detect(image));
+  return found;
+}
+
 absl::Status Pipeline::Process(std::vector<Item> batch) {
   std::vector<at::Tensor> images;
   for (Item& item : batch) {
     if (item.loaded.ok()) images.push_back(Pixels(item.loaded->image));
   }
   const absl::Time start = MonotonicNow();
-  const std::vector<DetectionsOrError> found = DetectEach(detector_, images);
+  const std::vector<DetectionsOrError> found = DetectEach(images);
   const absl::Duration taken = MonotonicNow() - start;
   size_t next = 0;
   for (Item& item : batch) {

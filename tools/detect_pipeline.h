@@ -33,10 +33,10 @@ struct ImageJob {
 struct PipelineOptions {
   // Detections with a higher score than this are drawn.
   double min_drawn_score = 0.5;
-  // Show neither a progress bar nor notices of the memory that large images take.
+  // Show neither a progress bar nor notices, of memory or of batches that fail.
   bool quiet = false;
   // Images that go through the network together, >= 1. If it fails on them together, they go
-  // through one by one.
+  // through one by one, with a notice for the first batch of them.
   int64_t batch = 1;
   // An image that takes more bytes is announced before it is read, if none before took as many.
   int64_t announced_bytes = 1'000'000'000;

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -123,6 +124,32 @@ TEST_F(DetectPipelineTest, SaysTheMemoryOfAnImageThatIsLargerThanThoseBefore) {
                     Not(HasSubstr("c.png: 300"))));
   options.quiet = true;
   EXPECT_THAT(Detect(jobs, options), IsEmpty());
+}
+
+// Lines of pixels that the network sees enlarged beyond any memory.
+TEST_F(DetectPipelineTest, SaysOnceThatBatchesGoOneByOne) {
+  const std::string config = folder_ + "/model/detector.textproto";
+  const std::string enlarging =
+      absl::StrReplaceAll(*ReadFile(config), {{"shortest_side_px: 96", "shortest_side_px: 1000000"},
+                                              {"longest_side_px: 160", "longest_side_px: 0"}});
+  ASSERT_THAT(enlarging, HasSubstr("1000000"));
+  ASSERT_THAT(WriteFileAtomically(config, enlarging), IsOk());
+  std::vector<ImageJob> jobs;
+  for (const char* name : {"a.png", "b.png", "c.png", "d.png"}) {
+    jobs.push_back(PutNoise(name, 1, 100'000));
+  }
+  const auto detector = detection::Detector::Load(folder_ + "/model");
+  ASSERT_THAT(detector, IsOk());
+  PipelineOptions options;
+  options.batch = 2;
+  ::testing::internal::CaptureStderr();
+  const auto result = DetectAll(**detector, jobs, options);
+  const std::string printed = ::testing::internal::GetCapturedStderr();
+  ASSERT_THAT(result, IsOk());
+  EXPECT_THAT(result->problems, SizeIs(4));
+  const std::string notice = "2 images cannot go through the network together, and take longer";
+  EXPECT_THAT(printed, HasSubstr(notice));
+  EXPECT_EQ(printed.find(notice), printed.rfind(notice));
 }
 
 }  // namespace

@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/coco/coco_root_category.h"
 #include "rcnn/data/core/box_check.h"
 #include "rcnn/data/core/box_units.h"
@@ -80,8 +81,8 @@ class CocoTableMaker {
 
   absl::Status SetImages(std::vector<CocoImage> images);
   absl::Status MergeDuplicates(std::vector<ListedImage>& images);
-  ListedImage LookUp(CocoImage image) const;
-  void ReadFacts(ListedImage& image) const;
+  ListedImage LookUp(CocoImage image);
+  void ReadFacts(ListedImage& image);
   void DecideViews(std::vector<ListedImage>& images);
   void ApplyView(BoxView view, ListedImage& image);
   absl::Status LookForImages(const std::string& first) const;
@@ -106,6 +107,8 @@ class CocoTableMaker {
   const BoxRules rules_;
   // Category id -> label; 0 for a category that the config leaves out.
   absl::flat_hash_map<int64_t, int64_t> labels_;
+  // The first error of an image that cannot be read now: without it the dataset would be another.
+  absl::Status unreadable_;
   // Image id -> index in the table; -1 for a dropped image.
   absl::flat_hash_map<int64_t, int64_t> places_;
   // Of the file; see CocoInstances.
@@ -180,8 +183,9 @@ bool CocoTableMaker::DropObject(const CocoAnnotation& annotation, int64_t index,
   return false;
 }
 
-void CocoTableMaker::ReadFacts(ListedImage& image) const {
+void CocoTableMaker::ReadFacts(ListedImage& image) {
   const absl::StatusOr<ImageFacts> facts = ReadImageFacts(image.info.path);
+  if (IsUnreadableNow(facts.status())) unreadable_.Update(facts.status());
   if (facts.ok()) {
     image.facts = *facts;
   } else if (absl::IsNotFound(facts.status())) {
@@ -191,7 +195,7 @@ void CocoTableMaker::ReadFacts(ListedImage& image) const {
   }
 }
 
-CocoTableMaker::ListedImage CocoTableMaker::LookUp(CocoImage image) const {
+CocoTableMaker::ListedImage CocoTableMaker::LookUp(CocoImage image) {
   ListedImage listed;
   ImageInfo& info = listed.info;
   info.id = image.id;
@@ -292,6 +296,7 @@ absl::Status CocoTableMaker::SetImages(std::vector<CocoImage> images) {
   std::vector<ListedImage> listed;
   listed.reserve(images.size());
   for (CocoImage& image : images) listed.push_back(LookUp(std::move(image)));
+  RCNN_RETURN_IF_ERROR(unreadable_);
   Free(images);
   RCNN_RETURN_IF_ERROR(MergeDuplicates(listed));
   DecideViews(listed);

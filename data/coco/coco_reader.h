@@ -27,7 +27,8 @@ namespace rcnn::data {
 
 struct CocoReadOptions {
   // Read the header of every image. A missing or unreadable image, or one with
-  // another size than annotated, is a defect.
+  // another size than annotated, is a defect; one that cannot be read now (base/stored_file.h) an
+  // error.
   bool check_images = false;
 };
 

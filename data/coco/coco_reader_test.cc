@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -196,6 +197,30 @@ TEST(MakeCocoTable, ChecksImagesIfRequested) {
   EXPECT_THAT(report, HasSubstr("a.jpg: wrong image size: 100 x 50, the image has 100 x 60: kept"));
   EXPECT_THAT(report, HasSubstr("b.jpg: unreadable image"));
   EXPECT_THAT(report, HasSubstr("c.jpg: missing image"));
+}
+
+// A link to itself can be read as little as a file on a disk with errors.
+TEST(MakeCocoTable, AnImageThatCannotBeReadNowIsNotADefect) {
+  const std::string folder = testing::TempDir() + "/images_with_a_loop";
+  ASSERT_THAT(CreateDirectories(folder), IsOk());
+  std::filesystem::remove(folder + "/b.jpg");
+  std::filesystem::create_symlink("b.jpg", folder + "/b.jpg");
+  EXPECT_THAT(Make(Instances(), "", folder, {.check_images = true}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(folder + "/b.jpg")));
+}
+
+TEST(MakeCocoTable, ANameThatNoFileCanHaveIsADefect) {
+  const std::string folder = testing::TempDir() + "/images_of_long_names";
+  ASSERT_THAT(CreateDirectories(folder), IsOk());
+  const std::string png("\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x64\0\0\0\x32", 24);
+  ASSERT_THAT(WriteFileAtomically(folder + "/a.jpg", png), IsOk());
+  CocoInstances instances = Instances();
+  instances.images[0].file_name = std::string(300, 'x') + ".jpg";
+  instances.images[1].file_name = std::string(5000, '/') + ".jpg";
+  instances.images[1].file_name[0] = 'y';
+  const auto table = Make(instances, "", folder, {.check_images = true});
+  ASSERT_THAT(table, IsOk());
+  EXPECT_EQ(table->defects.counts().at(DefectKind::kUnsafeFileName), 2);
 }
 
 TEST(MakeCocoTable, AFolderWithoutAnyOfTheImagesIsAnError) {

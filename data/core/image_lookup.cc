@@ -10,6 +10,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/errno_status.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/image_names.h"
 
 namespace rcnn::data {
@@ -48,6 +50,11 @@ const ImageLookup::Listing& ImageLookup::List(const std::string& subfolder) {
     const std::string stem = WithoutImageExtension(file);
     if (stem.size() == file.size() || absl::StartsWith(file, "._")) continue;
     listing[stem].push_back(file);
+  }
+  if (error) {
+    const absl::Status status =
+        ErrorNumberStatus(error.value(), "list", (fs::path(folder_) / subfolder).string());
+    if (IsUnreadableNow(status)) status_.Update(status);
   }
   for (auto& [stem, files] : listing) {
     std::sort(files.begin(), files.end(),

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace rcnn::data {
@@ -31,6 +32,10 @@ class ImageLookup {
   // Whether there is such a file, by its exact name.
   bool Has(absl::string_view file);
 
+  // The first error of a folder that could not be listed, unless there is none of that name. Files
+  // may then be missing from what the functions above have returned.
+  const absl::Status& status() const { return status_; }
+
  private:
   // File names by their names without extension.
   using Listing = absl::flat_hash_map<std::string, std::vector<std::string>>;
@@ -39,6 +44,7 @@ class ImageLookup {
 
   const std::string folder_;
   absl::flat_hash_map<std::string, Listing> listings_;
+  absl::Status status_;
 };
 
 // A name that an annotation gives, without the folders before it: "a.jpg" for "x/a.jpg"

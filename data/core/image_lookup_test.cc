@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -12,6 +13,7 @@ namespace rcnn::data {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class ImageLookupTest : public testing::Test {
@@ -45,6 +47,14 @@ TEST_F(ImageLookupTest, FindsExtensionsInAnyCase) {
   EXPECT_THAT(lookup_.FindByStem("f"), ElementsAre("f.PnG"));
   EXPECT_THAT(lookup_.FindByStem("h"), ElementsAre("h.WEBP"));
   for (const char* none : {"i", "j", "z", "A"}) EXPECT_THAT(lookup_.FindByStem(none), IsEmpty());
+}
+
+TEST_F(ImageLookupTest, AFolderThatCannotBeListedNowIsNotEmpty) {
+  EXPECT_THAT(lookup_.FindByStem("none/a"), IsEmpty());
+  EXPECT_THAT(lookup_.status(), IsOk());
+  std::filesystem::create_symlink("loop", folder_ + "/loop");  // ELOOP, for root too
+  EXPECT_THAT(lookup_.FindByStem("loop/a"), IsEmpty());
+  EXPECT_THAT(lookup_.status(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("loop")));
 }
 
 TEST_F(ImageLookupTest, OrdersSeveralOfOneStem) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/box_units.h"
 #include "rcnn/data/core/class_index.h"
 #include "rcnn/data/core/sample.h"
@@ -35,6 +36,11 @@ void RecordTable::DropImage(std::string source, DefectKind kind, std::string val
   table_.defects.AddObjectsOfDroppedImages(objects);
 }
 
+void RecordTable::DropUnreadable(std::string source, const absl::Status& error) {
+  if (IsUnreadableNow(error)) unreadable_.Update(error);
+  DropImage(std::move(source), DefectKind::kUnreadableAnnotation, std::string(error.message()));
+}
+
 void RecordTable::DropRecord(const ImageRecord& record, DefectKind kind, std::string value) {
   table_.defects.Add(
       {record.source, -1, kind, std::move(value), DefectAction::kImageDropped, record.name});
@@ -43,6 +49,7 @@ void RecordTable::DropRecord(const ImageRecord& record, DefectKind kind, std::st
 
 bool RecordTable::ReadFacts(Listed& image) {
   const absl::StatusOr<ImageFacts> facts = ReadImageFacts(image.record.path);
+  if (IsUnreadableNow(facts.status())) unreadable_.Update(facts.status());
   if (facts.ok()) {
     image.facts = *facts;
   } else if (absl::IsNotFound(facts.status())) {
@@ -175,6 +182,7 @@ void RecordTable::SortClasses() {
 }
 
 absl::StatusOr<AnnotationTable> RecordTable::Finish(absl::string_view source) && {
+  RCNN_RETURN_IF_ERROR(unreadable_);
   DecideViews();
   RCNN_RETURN_IF_ERROR(CheckUnits(), source);
   for (Listed& image : images_) {

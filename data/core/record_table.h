@@ -75,9 +75,14 @@ class RecordTable {
   // An image, or a file, that cannot be used. `objects`: how many are lost with it.
   void DropImage(std::string source, DefectKind kind, std::string value, int64_t objects = 0);
 
+  // Drops an image whose annotation is damaged. If `error` says that it cannot be read now
+  // (IsUnreadableNow, base/stored_file.h), it may be whole, and Finish returns the error.
+  void DropUnreadable(std::string source, const absl::Status& error);
+
   DefectReport& defects() { return table_.defects; }
 
-  // The errors of FinishTable, and kInvalidArgument for class names that are
+  // The error of an annotation or an image that cannot be read now: without it the dataset would
+  // be another one. The errors of FinishTable, and kInvalidArgument for class names that are
   // invalid or occur twice, and if no object is left to take classes from. `source` begins
   // the message.
   absl::StatusOr<AnnotationTable> Finish(absl::string_view source) &&;
@@ -112,6 +117,8 @@ class RecordTable {
   std::vector<Listed> images_;
   int64_t num_images_ = 0;
   int64_t num_objects_ = 0;
+  // The first error of a file that cannot be read now.
+  absl::Status unreadable_;
   OverrunTally overruns_;
   AnnotationTable table_;
 };

@@ -1,6 +1,7 @@
 #include "rcnn/data/core/record_table.h"
 
 #include <array>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -136,6 +137,36 @@ TEST(RecordTable, ReportsWhatItDrops) {
   EXPECT_THAT(table->defects.ToString(9),
               AllOf(HasSubstr("\"cow\""), HasSubstr("the box in 40 x 20"), HasSubstr("b.png"),
                     HasSubstr("c.txt")));
+}
+
+// A link to itself can be read as little as a file on a disk with errors.
+TEST(RecordTable, WhatCannotBeReadNowIsNotADefect) {
+  const configs::DatasetConfig config;
+  ImageRecord whole = Record("a.png");
+  whole.objects = {MakeRecord("cat", {1, 1, 5, 5})};
+  ImageRecord loop = whole;
+  loop.name = "loop.png";
+  loop.path = absl::StrCat(testing::TempDir(), "/loop.png");
+  std::filesystem::remove(loop.path);
+  std::filesystem::create_symlink("loop.png", loop.path);
+  RecordTable images(config, {});
+  images.Add(whole);
+  images.Add(loop);
+  EXPECT_THAT(std::move(images).Finish("set"),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(loop.path)));
+
+  RecordTable annotations(config, {});
+  annotations.Add(whole);
+  annotations.DropUnreadable("b.txt", absl::PermissionDeniedError("cannot open b.txt"));
+  EXPECT_THAT(std::move(annotations).Finish("set"),
+              StatusIs(absl::StatusCode::kPermissionDenied, "cannot open b.txt"));
+
+  RecordTable damaged(config, {});
+  damaged.Add(whole);
+  damaged.DropUnreadable("b.txt", absl::InvalidArgumentError("not valid JSON"));
+  const auto table = std::move(damaged).Finish("set");
+  ASSERT_THAT(table, IsOk());
+  EXPECT_EQ(table->defects.count(DefectAction::kImageDropped), 1);
 }
 
 TEST(RecordTable, TakesTheClassesOfTheConfigFirst) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -18,6 +19,10 @@ namespace rcnn::data {
 namespace {
 
 constexpr int kNone = -1;
+// A row of all columns is longer. Shorter rows are refused beyond a number that does no harm: each
+// takes some 200 bytes of memory.
+constexpr size_t kLeastRowBytes = 10;
+constexpr size_t kFewRows = 1000;
 
 enum Column { kFile, kWidth, kHeight, kClass, kXmin, kYmin, kXmax, kYmax, kColumns };
 using Order = std::array<int, kColumns>;
@@ -36,9 +41,10 @@ const std::vector<absl::string_view>& NamesOfColumn(int column) {
   return (*names)[column];
 }
 
-absl::StatusOr<std::vector<CsvFields>> ReadRows(absl::string_view bytes) {
+absl::Status ForEachRow(absl::string_view bytes,
+                        absl::FunctionRef<absl::Status(CsvFields row)> take) {
   bytes = WithoutByteOrderMark(bytes);
-  return ReadCsvRows(bytes, FindCsvSeparator(bytes));
+  return ForEachCsvRow(bytes, FindCsvSeparator(bytes), take);
 }
 
 bool IsNumber(const std::string& text) {
@@ -69,8 +75,15 @@ std::optional<Order> NamedColumns(const CsvFields& row) {
   return order;
 }
 
-absl::StatusOr<std::vector<CsvFields>> ReadFirstRow(absl::string_view beginning) {
-  return ReadRows(beginning.substr(0, beginning.find_first_of("\r\n")));
+// nullopt if it cannot be read, or has none.
+std::optional<CsvFields> ReadFirstRow(absl::string_view beginning) {
+  std::optional<CsvFields> first;
+  const absl::Status status = ForEachRow(beginning.substr(0, beginning.find_first_of("\r\n")),
+                                         [&](CsvFields fields) {
+                                           if (!first) first = std::move(fields);
+                                           return absl::OkStatus();
+                                         });
+  return status.ok() ? first : std::nullopt;
 }
 
 // A column that seems to tell parts apart; "" if there is none.
@@ -130,37 +143,60 @@ CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order) {
   return row;
 }
 
+// Takes the rows of a file, of which the first may name the columns.
+class RowReader {
+ public:
+  // `bytes`: of the file.
+  explicit RowReader(size_t bytes) : bytes_(bytes) {}
+
+  absl::Status Take(const CsvFields& fields) {
+    ++number_;
+    if (!order_ && (order_ = NamedColumns(fields))) {
+      annotation_.part_column = FindPartColumn(fields);
+      return absl::OkStatus();
+    }
+    if (!order_) order_ = UnnamedColumns(fields);
+    if (!order_) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown columns: the first line is \"", absl::StrJoin(fields, ","),
+                       "\"; it should name filename, class, xmin, ymin, xmax, ymax"));
+    }
+    if (fields.size() == 1 && fields[0].empty()) return absl::OkStatus();
+    if (annotation_.rows.size() >= bytes_ / kLeastRowBytes + kFewRows) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("row ", number_, ": too many rows for a file of ", bytes_, " bytes"));
+    }
+    annotation_.rows.push_back(ReadRow(fields, number_, *order_));
+    return absl::OkStatus();
+  }
+
+  CsvAnnotation Finish() && { return std::move(annotation_); }
+
+ private:
+  const size_t bytes_;
+  std::optional<Order> order_;
+  int64_t number_ = 0;
+  CsvAnnotation annotation_;
+};
+
 }  // namespace
 
 absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes) {
-  RCNN_ASSIGN_OR_RETURN(const std::vector<CsvFields> rows, ReadRows(bytes));
-  CsvAnnotation annotation;
-  if (rows.empty()) return annotation;
-  const std::optional<Order> named = NamedColumns(rows[0]);
-  const std::optional<Order> order = named ? named : UnnamedColumns(rows[0]);
-  if (!order) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown columns: the first line is \"", absl::StrJoin(rows[0], ","),
-                     "\"; it should name filename, class, xmin, ymin, xmax, ymax"));
-  }
-  if (named) annotation.part_column = FindPartColumn(rows[0]);
-  for (size_t i = named ? 1 : 0; i < rows.size(); ++i) {
-    if (rows[i].size() == 1 && rows[i][0].empty()) continue;
-    annotation.rows.push_back(ReadRow(rows[i], static_cast<int64_t>(i) + 1, *order));
-  }
-  return annotation;
+  RowReader reader(bytes.size());
+  RCNN_RETURN_IF_ERROR(
+      ForEachRow(bytes, [&](const CsvFields& fields) { return reader.Take(fields); }));
+  return std::move(reader).Finish();
 }
 
 bool LooksLikeBoxesCsv(absl::string_view beginning) {
-  const absl::StatusOr<std::vector<CsvFields>> rows = ReadFirstRow(beginning);
-  return rows.ok() && !rows->empty() &&
-         (NamedColumns(rows->front()) || UnnamedColumns(rows->front()));
+  const std::optional<CsvFields> row = ReadFirstRow(beginning);
+  return row && (NamedColumns(*row) || UnnamedColumns(*row));
 }
 
 std::string FindMissingCorners(absl::string_view beginning) {
-  const absl::StatusOr<std::vector<CsvFields>> rows = ReadFirstRow(beginning);
-  if (!rows.ok() || rows->empty()) return "";
-  const Order order = FindColumns(rows->front());
+  const std::optional<CsvFields> row = ReadFirstRow(beginning);
+  if (!row) return "";
+  const Order order = FindColumns(*row);
   if (order[kFile] == kNone || order[kClass] == kNone) return "";
   std::vector<absl::string_view> missing;
   for (int corner = kXmin; corner <= kYmax; ++corner) {

@@ -52,8 +52,8 @@ struct CsvAnnotation {
   std::string part_column;
 };
 
-// kInvalidArgument for quotes that are not closed, and for columns that are none of the
-// above.
+// kInvalidArgument for quotes that are not closed, for columns that are none of the above, and
+// for more than a thousand rows if they are shorter than any row of all columns.
 absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes);
 
 // Whether the first line of a file names the columns, or is a box of 8 or 6 columns as above.

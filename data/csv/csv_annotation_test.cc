@@ -1,5 +1,7 @@
 #include "rcnn/data/csv/csv_annotation.h"
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -86,6 +88,20 @@ TEST(FindMissingCorners, NamesThem) {
   EXPECT_EQ(FindMissingCorners("filename,class,xmin,ymin,xmax,ymax\n"), "");
   EXPECT_EQ(FindMissingCorners("epoch,loss\n"), "");
   EXPECT_EQ(FindMissingCorners(""), "");
+}
+
+TEST(ParseCsv, MemoryIsBoundedByTheSizeOfTheFile) {
+  std::string hostile = "filename,class,xmin,ymin,xmax,ymax\n";
+  std::string shortest = hostile;
+  for (int i = 0; i < 5000; ++i) {
+    hostile += "a\n";
+    shortest += "a,,,,,\nb,c,0,0,1,1\n";
+  }
+  EXPECT_THAT(ParseCsv(hostile),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many rows")));
+  const auto annotation = ParseCsv(shortest);
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_THAT(annotation->rows, SizeIs(10'000));
 }
 
 TEST(LooksLikeBoxesCsv, GoesByTheFirstLine) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
@@ -14,20 +15,31 @@
 namespace rcnn::data {
 namespace {
 
+using TakeCsvRow = absl::FunctionRef<absl::Status(CsvFields row)>;
+
 struct Collector {
-  std::vector<CsvFields> rows;
-  CsvFields row;
+  TakeCsvRow take;
+  CsvFields row = {};
+  // How many were taken.
+  size_t rows = 0;
+  // The first error of `take`, after which no row is taken.
+  absl::Status taken = {};
+  bool too_many_fields = false;
 };
 
 void TakeField(void* bytes, size_t size, void* collector) {
-  static_cast<Collector*>(collector)->row.emplace_back(
+  auto* const all = static_cast<Collector*>(collector);
+  all->too_many_fields |= all->row.size() == kMostCsvFields;
+  if (all->too_many_fields) return;
+  all->row.emplace_back(
       absl::StripAsciiWhitespace(absl::string_view(static_cast<char*>(bytes), size)));
 }
 
 void TakeRow(int /*last*/, void* collector) {
   auto* const all = static_cast<Collector*>(collector);
-  all->rows.push_back(std::move(all->row));
-  all->row.clear();
+  if (all->too_many_fields || !all->taken.ok()) return;
+  all->taken = all->take(std::exchange(all->row, {}));
+  if (all->taken.ok()) ++all->rows;
 }
 
 absl::Status ParserError(csv_parser& parser) {
@@ -38,20 +50,21 @@ absl::Status ParserError(csv_parser& parser) {
   return absl::ResourceExhaustedError(csv_strerror(csv_error(&parser)));
 }
 
-// After an error, `rows` are those before it.
-absl::Status Split(absl::string_view bytes, char separator, std::vector<CsvFields>& rows) {
+// Errors of the text, not those of `collector.take`.
+absl::Status Split(absl::string_view bytes, char separator, Collector& collector) {
   csv_parser parser;
   if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) {
     return absl::InternalError("csv_init failed");
   }
   const auto free = absl::MakeCleanup([&parser] { csv_free(&parser); });
   csv_set_delim(&parser, static_cast<unsigned char>(separator));
-  Collector collector;
   const size_t parsed =
       csv_parse(&parser, bytes.data(), bytes.size(), TakeField, TakeRow, &collector);
   const bool closed =
       parsed == bytes.size() && csv_fini(&parser, TakeField, TakeRow, &collector) == 0;
-  rows = std::move(collector.rows);
+  if (collector.too_many_fields) {
+    return absl::InvalidArgumentError(absl::StrCat("it has more than ", kMostCsvFields, " fields"));
+  }
   if (parsed != bytes.size()) return ParserError(parser);
   return closed ? absl::OkStatus() : absl::InvalidArgumentError("a quoted field is not closed");
 }
@@ -66,16 +79,21 @@ char FindCsvSeparator(absl::string_view text) {
   return std::max({',', ';', '\t'}, has_fewer);
 }
 
-absl::StatusOr<std::vector<CsvFields>> ReadCsvRows(absl::string_view bytes, char separator) {
-  std::vector<CsvFields> rows;
-  const absl::Status status = Split(bytes, separator, rows);
-  RCNN_RETURN_IF_ERROR(status, absl::StrCat("not valid CSV at row ", rows.size() + 1));
-  return rows;
+absl::Status ForEachCsvRow(absl::string_view bytes, char separator, TakeCsvRow take) {
+  Collector collector = {take};
+  const absl::Status status = Split(bytes, separator, collector);
+  RCNN_RETURN_IF_ERROR(collector.taken);
+  return Annotate(status, absl::StrCat("not valid CSV at row ", collector.rows + 1));
 }
 
 absl::StatusOr<CsvFields> ReadCsvLine(absl::string_view line, char separator) {
   std::vector<CsvFields> rows;
-  RCNN_RETURN_IF_ERROR(Split(line, separator, rows));
+  const auto take = [&](CsvFields row) {
+    rows.push_back(std::move(row));
+    return absl::OkStatus();
+  };
+  Collector collector = {take};
+  RCNN_RETURN_IF_ERROR(Split(line, separator, collector));
   if (rows.empty()) return CsvFields();
   if (rows.size() > 1) return absl::InvalidArgumentError("has a carriage return inside");
   return std::move(rows[0]);

@@ -4,15 +4,21 @@
 // around a field is removed.
 //
 // Example:
-//   const char separator = FindCsvSeparator(bytes);
-//   RCNN_ASSIGN_OR_RETURN(std::vector<CsvFields> rows, ReadCsvRows(bytes, separator), path);
+//   const auto take = [&](CsvFields row) {
+//     names.push_back(row[0]);
+//     return absl::OkStatus();
+//   };
+//   RCNN_RETURN_IF_ERROR(ForEachCsvRow(bytes, FindCsvSeparator(bytes), take), path);
 
 #ifndef RCNN_DATA_CSV_CSV_ROWS_H_
 #define RCNN_DATA_CSV_CSV_ROWS_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -20,13 +26,18 @@ namespace rcnn::data {
 
 using CsvFields = std::vector<std::string>;
 
+// Of a row. A field takes some 40 bytes, however short it is.
+inline constexpr size_t kMostCsvFields = 10'000;
+
 // Returns which of comma, semicolon and tab the first line of `text` has most of; of equal
 // counts the first.
 char FindCsvSeparator(absl::string_view text);
 
-// Returns all rows of `bytes`, without empty lines. kInvalidArgument, with the number of the
-// row, counted from 1, for a quote that is not closed and for one inside a field.
-absl::StatusOr<std::vector<CsvFields>> ReadCsvRows(absl::string_view bytes, char separator);
+// Calls `take` with each row of `bytes` that is not empty, and returns its first error.
+// kInvalidArgument, with the number of the row, counted from 1, for a quote that is not closed,
+// for one inside a field, and for more than kMostCsvFields. Holds one row at a time.
+absl::Status ForEachCsvRow(absl::string_view bytes, char separator,
+                           absl::FunctionRef<absl::Status(CsvFields row)> take);
 
 // Returns the fields of one line, none for an empty line. kInvalidArgument as above, and if
 // a carriage return stands between two rows.

@@ -1,6 +1,13 @@
 #include "rcnn/data/csv/csv_rows.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -13,6 +20,16 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
+absl::StatusOr<std::vector<CsvFields>> Rows(absl::string_view bytes, char separator) {
+  std::vector<CsvFields> rows;
+  const absl::Status status = ForEachCsvRow(bytes, separator, [&](CsvFields row) {
+    rows.push_back(std::move(row));
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return rows;
+}
+
 TEST(FindCsvSeparatorTest, IsTheMostFrequentOfTheFirstLine) {
   EXPECT_EQ(FindCsvSeparator("a,b;c,d\n;;;;"), ',');
   EXPECT_EQ(FindCsvSeparator("a;b;c,d\r,,,,"), ';');
@@ -21,20 +38,38 @@ TEST(FindCsvSeparatorTest, IsTheMostFrequentOfTheFirstLine) {
   EXPECT_EQ(FindCsvSeparator("a;b,c"), ',');
 }
 
-TEST(ReadCsvRowsTest, SplitsAndUnquotes) {
-  EXPECT_THAT(ReadCsvRows("a, b ,c\r\n\n\"x, \"\"y\"\"\",,\"two\nlines\"", ','),
+TEST(ForEachCsvRowTest, SplitsAndUnquotes) {
+  EXPECT_THAT(Rows("a, b ,c\r\n\n\"x, \"\"y\"\"\",,\"two\nlines\"", ','),
               IsOkAndHolds(ElementsAre(ElementsAre("a", "b", "c"),
                                        ElementsAre("x, \"y\"", "", "two\nlines"))));
-  EXPECT_THAT(ReadCsvRows("a;b,c", ';'), IsOkAndHolds(ElementsAre(ElementsAre("a", "b,c"))));
-  EXPECT_THAT(ReadCsvRows("", ','), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(Rows("a;b,c", ';'), IsOkAndHolds(ElementsAre(ElementsAre("a", "b,c"))));
+  EXPECT_THAT(Rows("", ','), IsOkAndHolds(IsEmpty()));
 }
 
-TEST(ReadCsvRowsTest, ErrorsNameTheRow) {
+TEST(ForEachCsvRowTest, ErrorsNameTheRow) {
   const auto code = absl::StatusCode::kInvalidArgument;
-  EXPECT_THAT(ReadCsvRows("a,b\n\"c,d\n", ','),
+  EXPECT_THAT(Rows("a,b\n\"c,d\n", ','),
               StatusIs(code, "not valid CSV at row 2: a quoted field is not closed"));
-  EXPECT_THAT(ReadCsvRows("a\"b,c\n", ','),
+  EXPECT_THAT(Rows("a\"b,c\n", ','),
               StatusIs(code, StartsWith("not valid CSV at row 1: a quote inside a field")));
+}
+
+TEST(ForEachCsvRowTest, EndsAtTheFirstErrorOfTheCaller) {
+  int taken = 0;
+  const auto take = [&](const CsvFields& row) {
+    ++taken;
+    return row[0] == "c" ? absl::DataLossError("no c") : absl::OkStatus();
+  };
+  EXPECT_EQ(ForEachCsvRow("a\nb\nc\nd\n\"e", ',', take), absl::DataLossError("no c"));
+  EXPECT_EQ(taken, 3);
+}
+
+TEST(ForEachCsvRowTest, ARowHasOnlySoManyFields) {
+  const std::string most(kMostCsvFields - 1, ',');
+  EXPECT_THAT(Rows(absl::StrCat(most, "\n", most), ','), IsOk());
+  EXPECT_THAT(Rows(absl::StrCat(most, "\n,", most, "\na"), ','),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "not valid CSV at row 2: it has more than 10000 fields"));
 }
 
 TEST(ReadCsvLineTest, ReadsOneLine) {

@@ -170,6 +170,12 @@ TEST(DecodeImage, EveryCutOffImageIsAnError) {
   }
 }
 
+// An image of 4 x 2 pixels, whose one tile has 16000 x 16000, and 8 bytes in the file.
+TEST(DecodeImage, ATileMuchLargerThanItsImageIsRefused) {
+  EXPECT_THAT(StatusFromThrown(Read("claims_256_megabyte_tile.tif")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("byte limit")));
+}
+
 TEST(DecodeImage, CutOffBmpIsAnError) {
   const std::string bytes = Encoded(".bmp");
   EXPECT_THAT(StatusFromThrown(bytes.substr(0, bytes.size() / 2)),

@@ -17,8 +17,10 @@
 namespace rcnn::data {
 namespace {
 
-// Limit on one allocation by LibTIFF: a strip or a tile, comparable to the image in size.
-constexpr tmsize_t kMaxAllocation = tmsize_t{1} << 30;
+// Limits on one allocation by LibTIFF, which clears a whole strip or tile however little the file
+// has of it: this much, and twice four samples of 16 bits for each pixel of the image.
+constexpr int64_t kLeastLimit = int64_t{64} << 20;
+constexpr int64_t kLimitPerPixel = 16;
 
 // The state of LibTIFF's callbacks.
 struct Source {
@@ -77,10 +79,11 @@ struct Closer {
 };
 using Tiff = std::unique_ptr<TIFF, Closer>;
 
-absl::StatusOr<Tiff> Open(Source& source) {
+// `pixels`: how many will be read.
+absl::StatusOr<Tiff> Open(Source& source, int64_t pixels = 0) {
   TIFFOpenOptions* options = TIFFOpenOptionsAlloc();
   if (options == nullptr) return absl::ResourceExhaustedError("no memory");
-  TIFFOpenOptionsSetMaxSingleMemAlloc(options, kMaxAllocation);
+  TIFFOpenOptionsSetMaxSingleMemAlloc(options, kLeastLimit + kLimitPerPixel * pixels);
   TIFFOpenOptionsSetErrorHandlerExtR(options, KeepError, &source);
   TIFFOpenOptionsSetWarningHandlerExtR(options, IgnoreWarning, &source);
   // m: not mapped.
@@ -153,7 +156,7 @@ absl::StatusOr<int64_t> ReadTiffOrientation(absl::string_view bytes) {
 
 absl::Status DecodeTiff(absl::string_view bytes, Image& image) {
   Source source = {bytes, 0, ""};
-  RCNN_ASSIGN_OR_RETURN(const Tiff tiff, Open(source));
+  RCNN_ASSIGN_OR_RETURN(const Tiff tiff, Open(source, image.width() * image.height()));
   const TiffSize size = ReadSize(tiff.get());
   if (size.width != image.width() || size.height != image.height()) return Damaged("two sizes");
   KeepAsStored(tiff.get());

@@ -3,7 +3,8 @@
 // 1 to 16 bits for each sample; grey, RGB, palette, CMYK, YCbCr and CIE L*a*b*, in
 // every compression that LibTIFF knows. Floating-point samples are refused. The
 // image is the one as stored: the orientation that the file gives is not applied.
-// Alpha is dropped. Prints nothing.
+// Alpha is dropped. A strip or tile may take 64 MiB and 16 bytes for each pixel of
+// the image. Prints nothing.
 
 #ifndef RCNN_DATA_IMAGE_TIFF_DECODER_H_
 #define RCNN_DATA_IMAGE_TIFF_DECODER_H_

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string_view>
 #include <utility>
 
@@ -17,6 +18,11 @@ namespace rcnn::data {
 namespace {
 
 namespace dom = simdjson::dom;
+
+// A shape with a label and points is longer. Shorter ones are refused beyond a number that does no
+// harm: each takes some 200 bytes of memory.
+constexpr size_t kLeastShapeBytes = 16;
+constexpr size_t kFewShapes = 1000;
 
 std::string Text(const dom::element& object, const char* key) {
   std::string_view text;
@@ -112,7 +118,13 @@ absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes) {
   annotation.image_path = Text(root, "imagePath");
   annotation.width = Pixels(root, "imageWidth");
   annotation.height = Pixels(root, "imageHeight");
-  for (const dom::element shape : shapes) annotation.shapes.push_back(ReadShape(shape));
+  for (const dom::element shape : shapes) {
+    if (annotation.shapes.size() >= bytes.size() / kLeastShapeBytes + kFewShapes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("too many shapes for a file of ", bytes.size(), " bytes"));
+    }
+    annotation.shapes.push_back(ReadShape(shape));
+  }
   return annotation;
 }
 

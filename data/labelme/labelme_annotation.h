@@ -48,8 +48,8 @@ struct LabelMeAnnotation {
   std::vector<LabelMeShape> shapes;
 };
 
-// kInvalidArgument for what is not JSON, or has no "shapes"; a trailing comma, UTF-16 and a Git LFS
-// pointer are named as such.
+// kInvalidArgument for what is not JSON, has no "shapes", or more than a thousand that are too
+// short for a label and points; a trailing comma, UTF-16 and a Git LFS pointer are named as such.
 absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes);
 
 }  // namespace rcnn::data

@@ -78,6 +78,19 @@ TEST(ParseLabelMe, SaysWhatIsWrongWithAShape) {
   EXPECT_EQ(annotation->shapes[5].problem, DefectKind::kMissingField);
 }
 
+TEST(ParseLabelMe, MemoryIsBoundedByTheSizeOfTheFile) {
+  const auto file = [](const std::string& shape) {
+    std::string text = "{\"shapes\": [" + shape;
+    for (int i = 1; i < 3000; ++i) text += "," + shape;
+    return text + "]}";
+  };
+  EXPECT_THAT(ParseLabelMe(file("{}")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many shapes")));
+  const auto shortest = ParseLabelMe(file(R"({"label":"a","points":[[0,0],[1,1]]})"));
+  ASSERT_THAT(shortest, IsOk());
+  EXPECT_THAT(shortest->shapes, SizeIs(3000));
+}
+
 TEST(ParseLabelMe, RefusesWhatIsNotLabelMe) {
   const auto code = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(ParseLabelMe(""), StatusIs(code, HasSubstr("not valid JSON")));

@@ -71,8 +71,7 @@ absl::StatusOr<AnnotationTable> ReadLabelMe(const configs::DatasetConfig& config
     const absl::StatusOr<LabelMeAnnotation> annotation =
         ReadAnnotation(absl::StrCat(paths.annotations, "/", file));
     if (!annotation.ok()) {
-      records.DropImage(file, DefectKind::kUnreadableAnnotation,
-                        std::string(annotation.status().message()));
+      records.DropUnreadable(file, annotation.status());
       continue;
     }
     const absl::StatusOr<std::string> image = finder.Find(ImagePath(file, *annotation));

@@ -20,7 +20,7 @@
 namespace rcnn::data {
 namespace {
 
-// The file: records of a uint64 size, so many bytes, and their CRC-32C. The first
+// The file: records of a uint64 size, so many bytes, and the CRC-32C of both. The first
 // record is the key; each other record has an image's boxes and then its scores.
 constexpr size_t kSizeBytes = sizeof(uint64_t);
 constexpr size_t kChecksumBytes = sizeof(uint32_t);
@@ -31,9 +31,16 @@ absl::string_view AsBytes(const T* values, size_t count) {
   return {reinterpret_cast<const char*>(values), count * sizeof(T)};
 }
 
+// Without the size, zeros, which a power cut can leave at the end, would be records without boxes:
+// the checksum of nothing is 0.
+uint32_t Checksum(absl::string_view payload) {
+  const uint64_t size = payload.size();
+  return Crc32c(payload, Crc32c(AsBytes(&size, 1)));
+}
+
 std::string Record(absl::string_view payload) {
   const uint64_t size = payload.size();
-  const uint32_t checksum = Crc32c(payload);
+  const uint32_t checksum = Checksum(payload);
   return absl::StrCat(AsBytes(&size, 1), payload, AsBytes(&checksum, 1));
 }
 
@@ -46,7 +53,7 @@ std::optional<absl::string_view> TakeRecord(absl::string_view& bytes) {
   const absl::string_view payload = bytes.substr(kSizeBytes, size);
   uint32_t checksum = 0;
   std::memcpy(&checksum, payload.data() + size, kChecksumBytes);
-  if (checksum != Crc32c(payload)) return std::nullopt;
+  if (checksum != Checksum(payload)) return std::nullopt;
   bytes.remove_prefix(kSizeBytes + size + kChecksumBytes);
   return payload;
 }
@@ -66,12 +73,20 @@ absl::Status Errno(absl::string_view what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path));
 }
 
+// A signal can interrupt it on a slow file system.
+int OpenRetried(const std::string& path) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  for (;;) {
+    const int descriptor = open(path.c_str(), kFlags, 0644);
+    if (descriptor >= 0 || errno != EINTR) return descriptor;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<ProposalJournal> ProposalJournal::Open(const std::string& path,
                                                       const std::string& key, Replay replay) {
-  const int descriptor =
-      open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+  const int descriptor = OpenRetried(path);
   if (descriptor < 0) return Errno("cannot open", path);
   ProposalJournal journal(path, descriptor);
   RCNN_RETURN_IF_ERROR(journal.Lock());

@@ -18,6 +18,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 // A journal at the test's path.
 class ProposalJournalTest : public testing::Test {
@@ -95,6 +96,18 @@ TEST_F(ProposalJournalTest, CutsOffARecordTornAnywhere) {
     ASSERT_THAT(Open(), IsOk());
     ASSERT_EQ(replayed_.size(), kept + 1) << size;
     EXPECT_THAT(replayed_.back(), ElementsAre(5));
+  }
+}
+
+// What some file systems leave of an appended part after a power cut.
+TEST_F(ProposalJournalTest, ZerosAtTheEndAreCutOff) {
+  WriteThree();
+  const std::string bytes = *ReadFile(path_);
+  for (const size_t zeros : {size_t{1}, size_t{12}, size_t{24}, size_t{4096}}) {
+    ASSERT_THAT(WriteFileAtomically(path_, absl::StrCat(bytes, std::string(zeros, '\0'))), IsOk());
+    ASSERT_THAT(Open(), IsOk());
+    EXPECT_THAT(replayed_, SizeIs(3)) << zeros;
+    EXPECT_EQ(ReadFile(path_)->size(), bytes.size());
   }
 }
 

@@ -28,7 +28,7 @@
 namespace rcnn::data {
 namespace {
 
-constexpr char kPartFormat[] = "rcnn-shard-part-1";
+constexpr char kPartFormat[] = "rcnn-shard-part-2";
 
 absl::string_view Extension(ImageFormat format) {
   switch (format) {
@@ -177,41 +177,54 @@ class ShardSetWriter {
   }
 
   absl::StatusOr<Shard> TakeOrWrite(int64_t k) {
-    if (std::optional<FinishedShard> known = ReadPart(k)) {
+    RCNN_ASSIGN_OR_RETURN(std::optional<FinishedShard> known, ReadPart(k));
+    if (known) {
       progress_.Add(known->shard.images);
       return std::move(known->shard);
     }
     RCNN_ASSIGN_OR_RETURN(FinishedShard finished, WriteShard(k));
-    const std::string part = absl::StrCat(PartLine(finished.shard), finished.lines);
+    const std::string part = absl::StrCat(PartLine(finished), finished.lines);
     RCNN_RETURN_IF_ERROR(WriteFileAtomically(PartPath(k), part).status());
     return std::move(finished.shard);
   }
 
-  // What a part file must begin with to be of this dataset and this number of shards.
-  std::string PartLine(const Shard& shard) const {
+  // What a part file must begin with to be of this dataset and this number of shards, and whole.
+  std::string PartLine(const FinishedShard& finished) const {
+    const Shard& shard = finished.shard;
     return absl::StrCat(kPartFormat, " ", dataset_.fingerprint(), " ", options_.shards, " ",
-                        shard.images, " ", shard.digest.crc32c, " ", shard.digest.size, "\n");
+                        shard.images, " ", shard.digest.crc32c, " ", shard.digest.size, " ",
+                        Digest(finished.lines).crc32c, "\n");
   }
 
-  // nullopt unless the shard was finished by an earlier call, and is still there.
-  std::optional<FinishedShard> ReadPart(int64_t k) const {
-    const absl::StatusOr<std::string> text = ReadFile(PartPath(k), {.max_bytes = kMostPartBytes});
-    if (!text.ok()) return std::nullopt;
-    const size_t end = text->find('\n');
-    if (end == std::string::npos) return std::nullopt;
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(absl::string_view(*text).substr(0, end), ' ');
+  // nullopt for the text of another shard, or for a damaged one.
+  std::optional<FinishedShard> ParsePart(int64_t k, absl::string_view text) const {
+    const size_t end = text.find('\n');
+    if (end == absl::string_view::npos) return std::nullopt;
+    const std::vector<absl::string_view> words = absl::StrSplit(text.substr(0, end), ' ');
     FinishedShard finished;
-    finished.lines = text->substr(end + 1);
+    finished.lines = std::string(text.substr(end + 1));
     Shard& shard = finished.shard;
     shard.file = TarName(k);
     shard.images = FindRange(k).end - FindRange(k).begin;
-    if (words.size() != 6 || !absl::SimpleAtoi(words[4], &shard.digest.crc32c) ||
+    if (words.size() != 7 || !absl::SimpleAtoi(words[4], &shard.digest.crc32c) ||
         !absl::SimpleAtoi(words[5], &shard.digest.size) ||
-        PartLine(shard) != text->substr(0, end + 1)) {
+        PartLine(finished) != text.substr(0, end + 1)) {
       return std::nullopt;
     }
-    if (!CheckStoredFile(TarPath(k), shard.digest).ok()) return std::nullopt;
+    return finished;
+  }
+
+  // nullopt unless the shard was finished by an earlier call, and is still whole. A file that
+  // cannot be read now may be whole: that is an error.
+  absl::StatusOr<std::optional<FinishedShard>> ReadPart(int64_t k) const {
+    const absl::StatusOr<std::string> text = ReadFile(PartPath(k), {.max_bytes = kMostPartBytes});
+    if (IsDamage(text.status())) return std::nullopt;
+    RCNN_RETURN_IF_ERROR(text.status());
+    std::optional<FinishedShard> finished = ParsePart(k, *text);
+    if (!finished) return std::nullopt;
+    const absl::Status whole = CheckStoredFile(TarPath(k), finished->shard.digest);
+    if (IsDamage(whole)) return std::nullopt;
+    RCNN_RETURN_IF_ERROR(whole);
     return finished;
   }
 
@@ -225,9 +238,11 @@ class ShardSetWriter {
     RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(IndexPath()));
     RCNN_RETURN_IF_ERROR(file.Append(ShardHeaderLine(header)));
     for (int64_t k = 0; k < options_.shards; ++k) {
-      RCNN_ASSIGN_OR_RETURN(const std::string part,
+      RCNN_ASSIGN_OR_RETURN(const std::string text,
                             ReadFile(PartPath(k), {.max_bytes = kMostPartBytes}));
-      RCNN_RETURN_IF_ERROR(file.Append(absl::string_view(part).substr(part.find('\n') + 1)));
+      const std::optional<FinishedShard> part = ParsePart(k, text);
+      if (!part) return absl::DataLossError(absl::StrCat(PartPath(k), " has been damaged"));
+      RCNN_RETURN_IF_ERROR(file.Append(part->lines));
     }
     return file.Commit().status();
   }

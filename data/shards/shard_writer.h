@@ -47,7 +47,8 @@ std::string ShardIndexPath(const std::string& folder, const std::string& name);
 // kInvalidArgument: `shards` is out of range, an image's name is a duplicate or cannot be in an
 // index, or an image cannot be read, or has another size than annotated. kAlreadyExists: the index
 // exists. kResourceExhausted: the disk is full. Otherwise the errors of loading and writing; after
-// any error finished shards remain for the next call.
+// any error finished shards remain for the next call. A finished shard that is damaged is written
+// again; one that cannot be read now is an error.
 absl::Status WriteShards(const Dataset& dataset, const ShardWriteOptions& options);
 
 }  // namespace rcnn::data

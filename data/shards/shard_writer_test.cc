@@ -203,6 +203,45 @@ TEST_F(ShardWriterTest, ShardsOfAnotherDatasetOrADamagedShardAreWrittenAgain) {
   ExpectEqualImages(*source, **read);
 }
 
+TEST_F(ShardWriterTest, ADamagedLineOfAFinishedShardIsWrittenAgain) {
+  const auto source = MakeFileImages(In("images"), 4);
+  ASSERT_THAT(WriteShards(*source, Options("whole", 2)), IsOk());
+  ShardWriteOptions options = Options("out", 2);
+  int left = 2;
+  options.stop = [&] { return left-- <= 0; };
+  EXPECT_THAT(WriteShards(*source, options), StatusIs(absl::StatusCode::kCancelled));
+  const std::string part = In("out/train-00000-of-00002.tar.part");
+  std::string text = *ReadFile(part);
+  char& digit = text[text.size() - 3];  // of the last image's checksum
+  digit = digit == '1' ? '2' : '1';
+  ASSERT_THAT(WriteFileAtomically(part, text), IsOk());
+  options.stop = nullptr;
+  ASSERT_THAT(WriteShards(*source, options), IsOk());
+  EXPECT_EQ(*ReadFile(ShardIndexPath(In("out"), "train")),
+            *ReadFile(ShardIndexPath(In("whole"), "train")));
+}
+
+// A link to itself can be read as little as a file on a disk with errors.
+TEST_F(ShardWriterTest, AFinishedShardThatCannotBeReadNowIsNotReplaced) {
+  const auto source = MakeFileImages(In("images"), 4);
+  for (const std::string& name :
+       {std::string("train-00000-of-00002.tar"), std::string("train-00000-of-00002.tar.part")}) {
+    const std::string folder = absl::StrCat("out", name.size());
+    ShardWriteOptions options = Options(folder, 2);
+    int left = 2;
+    options.stop = [&] { return left-- <= 0; };
+    EXPECT_THAT(WriteShards(*source, options), StatusIs(absl::StatusCode::kCancelled));
+    const std::string path = absl::StrCat(In(folder), "/", name);
+    fs::remove(path);
+    fs::create_symlink(name, path);
+    options.stop = nullptr;
+    EXPECT_THAT(WriteShards(*source, options),
+                StatusIs(absl::StatusCode::kUnavailable,
+                         AllOf(HasSubstr(path), HasSubstr("0 of 2 shards are complete"))));
+    EXPECT_TRUE(fs::is_symlink(path)) << path;
+  }
+}
+
 TEST_F(ShardWriterTest, AnExistingIndexIsNotReplaced) {
   const auto source = MakeFileImages(In("images"), 2);
   ASSERT_THAT(WriteShards(*source, Options("out", 1)), IsOk());

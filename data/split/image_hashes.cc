@@ -5,14 +5,18 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/base/user_cache.h"
 #include "rcnn/data/split/image_hashes.pb.h"
 
@@ -92,13 +96,18 @@ class Hasher {
   }
 
   bool stopped() const { return stopped_; }
+  // Of an image that cannot be read now. To be called when the threads have ended.
+  absl::Status error() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return error_;
+  }
   std::vector<std::optional<ImageHash>> TakeHashes() { return std::move(hashes_); }
 
  private:
   void Take(size_t index) {
     const FileState state = ReadState(paths_[index]);
     states_[index] = state;
-    if (state.size < 0) return;
+    if (state.size < 0) return KeepError(ReadImageHash(paths_[index]).status());
     const auto known = known_.find(paths_[index]);
     if (known != known_.end() && known->second->size() == state.size &&
         known->second->time_ns() == state.time_ns) {
@@ -110,7 +119,14 @@ class Hasher {
     }
     absl::StatusOr<ImageHash> hash = ReadImageHash(paths_[index]);
     ++computed_;
-    if (hash.ok()) hashes_[index] = *hash;
+    if (!hash.ok()) return KeepError(hash.status());
+    hashes_[index] = *hash;
+  }
+
+  void KeepError(const absl::Status& error) {
+    if (!IsUnreadableNow(error)) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    error_.Update(error);
   }
 
   const std::vector<std::string>& paths_;
@@ -122,6 +138,8 @@ class Hasher {
   std::atomic<size_t> next_{0};
   std::atomic<int64_t> computed_{0};
   std::atomic<bool> stopped_{false};
+  mutable std::mutex mutex_;
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -137,6 +155,7 @@ absl::StatusOr<std::vector<std::optional<ImageHash>>> HashImages(
   for (std::thread& thread : threads) thread.join();
   hasher.Save(cache);
   if (hasher.stopped()) return absl::CancelledError("stopped while comparing the images");
+  RCNN_RETURN_IF_ERROR(hasher.error());
   return hasher.TakeHashes();
 }
 

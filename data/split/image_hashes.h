@@ -32,8 +32,9 @@ struct HashOptions {
   std::function<bool()> stop = nullptr;
 };
 
-// In the order of the paths; nullopt for an image that cannot be read. kCancelled after
-// `stop`, when what was computed is in the cache.
+// In the order of the paths; nullopt for an image that is missing or damaged. One that cannot be
+// read now (base/stored_file.h) is an error: what resembles it would be unknown. kCancelled after
+// `stop`. What was computed is in the cache then.
 absl::StatusOr<std::vector<std::optional<ImageHash>>> HashImages(
     const std::vector<std::string>& paths, const HashOptions& options);
 

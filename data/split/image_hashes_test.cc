@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -16,6 +17,7 @@ namespace rcnn::data {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 
 class HashImagesTest : public testing::Test {
  protected:
@@ -52,6 +54,16 @@ TEST_F(HashImagesTest, AreInOrderForAnyNumberOfThreads) {
       EXPECT_EQ((*hashes)[i], *ReadImageHash(paths_[i]));
     }
     EXPECT_FALSE(hashes->back());
+  }
+}
+
+// A link to itself can be read as little as a file on a disk with errors.
+TEST_F(HashImagesTest, AnImageThatCannotBeReadNowIsAnError) {
+  paths_.push_back(folder_ + "/loop.png");
+  fs::create_symlink("loop.png", paths_.back());
+  for (const int threads : {1, 4}) {
+    EXPECT_THAT(HashImages(paths_, {.threads = threads}),
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr(paths_.back())));
   }
 }
 

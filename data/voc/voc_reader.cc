@@ -17,8 +17,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/box_check.h"
 #include "rcnn/data/core/box_units.h"
 #include "rcnn/data/core/box_view.h"
@@ -61,6 +63,8 @@ absl::StatusOr<AnnotationFiles> ListAnnotations(const std::string& path) {
     files.emplace(entry->path().stem().string(), file);
   }
   if (!error) return files;
+  const absl::Status status = ErrorNumberStatus(error.value(), "list", path);
+  if (IsUnreadableNow(status)) return status;
   return absl::NotFoundError(
       absl::StrCat(path, ": ", error.message(), " (a VOC dataset has this folder)"));
 }
@@ -172,6 +176,8 @@ class VocReader {
   ClassIndex class_index_;
   absl::flat_hash_set<std::string> seen_;
   int64_t num_objects_ = 0;
+  // The first error of a file that cannot be read now: without it the dataset would be another.
+  absl::Status unreadable_;
   AnnotationTable table_;
 };
 
@@ -185,6 +191,7 @@ absl::StatusOr<VocAnnotation> VocReader::ReadAnnotation(const std::string& name)
 // Lists the annotations too.
 absl::StatusOr<std::vector<std::string>> VocReader::ListNames() {
   absl::StatusOr<AnnotationFiles> files = ListAnnotations(folders_.annotations);
+  if (IsUnreadableNow(files.status())) return files.status();
   if (files.ok()) annotation_files_ = *std::move(files);
   if (!config_.voc().split().empty()) {
     return ReadSplit(folder_, config_.voc().split(), annotation_files_);
@@ -205,6 +212,7 @@ std::set<std::string> VocReader::LookAtAll() {
   std::set<std::string> classes;
   for (const auto& [name, file] : annotation_files_) {
     const absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
+    if (IsUnreadableNow(annotation.status())) unreadable_.Update(annotation.status());
     if (!annotation.ok()) continue;  // a defect of its image, if the image is in the split
     for (const VocObject& object : annotation->objects) {
       if (IsClassName(object.name)) classes.insert(object.name);
@@ -217,6 +225,7 @@ std::set<std::string> VocReader::LookAtAll() {
 absl::Status VocReader::SetClasses() {
   if (LooksAtAll()) RCNN_RETURN_IF_ERROR(ListAnnotations(folders_.annotations).status());
   const std::set<std::string> found = LooksAtAll() ? LookAtAll() : std::set<std::string>();
+  RCNN_RETURN_IF_ERROR(unreadable_);
   std::vector<std::string> names(config_.classes().begin(), config_.classes().end());
   if (names.empty()) {
     names.assign(found.begin(), found.end());
@@ -289,6 +298,7 @@ void VocReader::FindImage(ListedImage& image) {
   const absl::StatusOr<std::string> path = ImagePathInside(files.front());
   if (!path.ok()) return DropImage(DefectKind::kUnsafeFileName, files.front(), image);
   const absl::StatusOr<ImageFacts> facts = ReadImageFacts(*path);
+  if (IsUnreadableNow(facts.status())) unreadable_.Update(facts.status());
   if (absl::IsNotFound(facts.status())) {  // a link to nothing
     return DropImage(DefectKind::kMissingImage, absl::StrCat("JPEGImages/", files.front()), image);
   }
@@ -377,6 +387,7 @@ VocReader::ListedImage VocReader::ReadListed(const std::string& name, int64_t id
   }
   absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
   if (!annotation.ok()) {
+    if (IsUnreadableNow(annotation.status())) unreadable_.Update(annotation.status());
     const bool missing = absl::IsNotFound(annotation.status());
     DropImage(missing ? DefectKind::kMissingAnnotation : DefectKind::kUnreadableAnnotation,
               missing ? "" : std::string(annotation.status().message()), image);
@@ -466,6 +477,8 @@ absl::StatusOr<AnnotationTable> VocReader::Read() {
   for (size_t i = 0; i < names.size(); ++i) {
     images.push_back(ReadListed(names[i], static_cast<int64_t>(i) + 1));
   }
+  unreadable_.Update(lookup_.status());
+  RCNN_RETURN_IF_ERROR(unreadable_);
   DecideViews(images);
   SetCoordinates(images);
   RCNN_RETURN_IF_ERROR(CheckUnits(images));
@@ -486,6 +499,7 @@ absl::Status CountVocCorners(const std::string& annotations, CoordinateVotes& vo
   RCNN_ASSIGN_OR_RETURN(const AnnotationFiles files, ListAnnotations(annotations));
   for (const auto& [name, file] : files) {
     const absl::StatusOr<VocAnnotation> annotation = ReadAnnotationFile(annotations, file);
+    if (IsUnreadableNow(annotation.status())) return annotation.status();
     if (annotation.ok()) AddVotes(*annotation, votes);
   }
   return absl::OkStatus();

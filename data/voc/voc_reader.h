@@ -49,13 +49,14 @@ struct VocFolders {
 // Defects are recorded in the table's report or, if the config's policy says so,
 // returned as the error. Otherwise returns kNotFound if a folder or the split's list is
 // missing, and kInvalidArgument for an empty list, a split name that leaves
-// ImageSets/Main, no class names or duplicate ones, and if no images are left.
+// ImageSets/Main, no class names or duplicate ones, and if no images are left. A file that cannot
+// be read now (base/stored_file.h) is not a defect but an error.
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder, VocFolders folders = {});
 
 // Adds the corners of all boxes in a folder of annotations to `votes`, for datasets whose parts
-// are separate folders and share one convention. Files that cannot be read do not vote.
-// kNotFound if the folder cannot be listed.
+// are separate folders and share one convention. Damaged files do not vote. kNotFound if the
+// folder is missing; the error of a file that cannot be read now.
 absl::Status CountVocCorners(const std::string& annotations, CoordinateVotes& votes);
 
 }  // namespace rcnn::data

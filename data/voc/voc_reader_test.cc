@@ -129,6 +129,22 @@ TEST_F(VocReaderTest, ReadsTheListedImagesInTheirOrder) {
   EXPECT_THAT(ListNames(Read("voc {}")), ElementsAre("a", "b", "c"));
 }
 
+// A link to itself can be read as little as a file on a disk with errors.
+TEST_F(VocReaderTest, WhatCannotBeReadNowIsNotADefect) {
+  for (const char* name : {"a", "b"}) WritePair(name, ObjectXml("cat", 1, 1, 9, 9));
+  for (const std::string& file :
+       {std::string("JPEGImages/b.jpg"), std::string("Annotations/b.xml")}) {
+    const std::string path = absl::StrCat(folder_, "/", file), aside = folder_ + "/aside";
+    std::filesystem::rename(path, aside);
+    std::filesystem::create_symlink(path, path);
+    for (const char* config : {"voc {}", "voc { coordinates: CONTINUOUS } classes: 'cat'"}) {
+      EXPECT_THAT(Error(config), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
+    }
+    std::filesystem::rename(aside, path);
+    EXPECT_THAT(Error("voc {}"), IsOk());
+  }
+}
+
 TEST_F(VocReaderTest, ClassesOfASplitAreThoseOfTheWholeSet) {
   WritePair("a", ObjectXml("dog", 1, 1, 9, 9));
   WritePair("b", ObjectXml("cat", 1, 1, 9, 9));

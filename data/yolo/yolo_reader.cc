@@ -89,8 +89,7 @@ absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
     record.path = absl::StrCat(paths.images, "/", image);
     const absl::StatusOr<YoloLabelFile> labels = files.Read(image);
     if (!labels.ok()) {
-      records.DropImage(record.source, DefectKind::kUnreadableAnnotation,
-                        std::string(labels.status().message()));
+      records.DropUnreadable(record.source, labels.status());
       continue;
     }
     ++images;

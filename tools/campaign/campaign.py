@@ -79,6 +79,7 @@ class Campaign:
         self.outcomes = collections.Counter()
         self.failures = []
         self.directory = tempfile.mkdtemp()
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # removes the directory
         print("seed", self.seed, flush=True)
 
     def path(self, name):

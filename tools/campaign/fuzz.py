@@ -9,6 +9,7 @@ A failing input is kept as a file in --found, and ends the run with 1.
   tools/campaign/fuzz.py --seconds=60 --corpus=/tmp/corpus  # begins with, and adds to, what earlier runs found
   tools/campaign/fuzz.py --seconds=60 --only=voc_annotation
   tools/campaign/fuzz.py --seconds=60 --turn                # one target, which the number of commits chooses
+  tools/campaign/fuzz.py --folders=base,data --build_only   # builds only
   tools/campaign/fuzz.py --seconds=600 --record             # adds to the totals of all runs
   tools/campaign/fuzz.py --totals                           # prints them as a table
 
@@ -45,6 +46,9 @@ def parse_arguments():
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--seed", type=int, help="of all choices; by default a new one each time, which is printed")
     parser.add_argument("--only", default="", help="targets with this in their names")
+    parser.add_argument(
+        "--folders", default=",".join(FOLDERS), help="with their subfolders; base, data and eval do without LibTorch")
+    parser.add_argument("--build_only", action="store_true", help="build the targets, and run none")
     parser.add_argument("--turn", action="store_true", help="one of them, chosen by the number of commits")
     parser.add_argument("--corpus", help="a folder that keeps interesting inputs from run to run")
     parser.add_argument("--found", default=os.path.join(tempfile.gettempdir(), "rcnn_fuzz"), help="a folder for inputs that fail")
@@ -103,6 +107,11 @@ def print_totals():
     print("\n%d targets. %s" % (sum(is_target(name) for name in totals), sum_line(totals)))
 
 
+def query(folders):
+    """Bazel's for the targets of some folders."""
+    return "attr(name, '_fuzz_test$', kind(cc_test, %s))" % " + ".join("//%s/..." % folder for folder in folders)
+
+
 def of_turn(targets):
     """One of them; in a shallow clone, which has one commit, the day takes turns."""
     shallow = git("rev-parse", "--is-shallow-repository") == "true"
@@ -130,11 +139,9 @@ class Fuzzing:
         os.makedirs(arguments.found, exist_ok=True)
 
     def list_targets(self):
-        query = "attr(name, '_fuzz_test$', kind(cc_test, %s))" % " + ".join(
-            "//%s/..." % folder for folder in FOLDERS)
         output = subprocess.run(
-            [*self.bazel, "query", query], cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True).stdout
+            [*self.bazel, "query", query(self.arguments.folders.split(","))], cwd=ROOT, check=True,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
         targets = [target for target in sorted(output.split()) if self.arguments.only in target]
         return of_turn(targets) if self.arguments.turn else targets
 
@@ -177,6 +184,8 @@ class Fuzzing:
     def run(self):
         targets = self.list_targets()
         self.build(targets)
+        if self.arguments.build_only:
+            return 0 if targets else 1
         print("seed", self.seed, flush=True)
         for target in targets:
             self.run_target(target)

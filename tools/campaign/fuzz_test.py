@@ -76,6 +76,19 @@ class TotalsTest(unittest.TestCase):
         self.assertEqual(fuzz.read_totals()["//a:x_fuzz_test"]["inputs"], 1234)
         self.assertEqual(fuzzing.failed, ["//a:x_fuzz_test"])
 
+    def test_targets_are_those_of_the_folders(self):
+        self.assertEqual(
+            fuzz.query(["base", "data/csv"]), "attr(name, '_fuzz_test$', kind(cc_test, //base/... + //data/csv/...))")
+
+    def test_building_runs_no_target(self):
+        arguments = argparse.Namespace(bazel="unused", seed=28, found=self.folder, build_only=True)
+        fuzzing = fuzz.Fuzzing(arguments)
+        with mock.patch.object(fuzzing, "list_targets", lambda: ["//a:x_fuzz_test"]), \
+                mock.patch.object(fuzzing, "build") as build, mock.patch.object(fuzzing, "run_target") as run_target:
+            self.assertEqual(fuzzing.run(), 0)
+        build.assert_called_once_with(["//a:x_fuzz_test"])
+        run_target.assert_not_called()
+
     def test_turns_go_through_all_targets(self):
         chosen = set()
         for number in range(100, 103):

@@ -3,7 +3,7 @@
 //
 // Until a directory is synced, a file that was created, renamed or deleted in it may be in
 // its old state; until a file is synced, appended bytes may be missing. The library writes
-// each finished operation as a line to a journal, and kill.py undoes a random part of those
+// each finished operation as a line to a journal, and power_cut.py undoes a random part of those
 // that no sync has made durable. Files that are replaced or deleted get a second name in a
 // separate folder, so that they can be restored.
 //
@@ -141,10 +141,24 @@ int Make(const std::string& path, const char* name, Act act) {
   return Operate(act, [&] { return std::string(name) + "\t" + Directory(path) + "\t" + path; });
 }
 
+std::string TruncateLine(const struct stat& status, off_t size) {
+  return "truncate\t" + std::to_string(status.st_ino) + "\t" + std::to_string(size);
+}
+
 template <typename Act>
 int Open(const std::string& path, int flags, Act act) {
-  if (!(flags & O_CREAT) || !IsUnder(path) || Exists(path)) return act();
-  return Make(path, "create", act);
+  struct stat status;
+  if (!IsUnder(path)) return act();
+  if (stat(path.c_str(), &status) == 0) {
+    if (!(flags & O_TRUNC)) return act();
+    return Operate(act, [&] { return TruncateLine(status, 0); });
+  }
+  return flags & O_CREAT && !Exists(path) ? Make(path, "create", act) : act();
+}
+
+int OpenFlags(const char* mode) {
+  if (mode[0] == 'r') return 0;
+  return mode[0] == 'w' ? O_CREAT | O_TRUNC : O_CREAT;
 }
 
 template <typename Act>
@@ -169,7 +183,7 @@ RCNN_INTERPOSE_OPEN(open64, Open)
   FILE* name(const char* path, const char* mode) {                             \
     static const auto next = Next<FILE* (*)(const char*, const char*)>(#name); \
     FILE* file = nullptr;                                                      \
-    Open(path, mode[0] == 'r' ? 0 : O_CREAT, [&] {                             \
+    Open(path, OpenFlags(mode), [&] {                                          \
       file = next(path, mode);                                                 \
       return file == nullptr ? -1 : 0;                                         \
     });                                                                        \
@@ -243,10 +257,7 @@ int fdatasync(int descriptor) {
       return next(descriptor, size);                                               \
     }                                                                              \
     return Operate([&] { return next(descriptor, size); },                         \
-                   [&] {                                                           \
-                     return "truncate\t" + std::to_string(status.st_ino) + "\t" +  \
-                            std::to_string(size);                                  \
-                   });                                                             \
+                   [&] { return TruncateLine(status, size); });                    \
   }
 RCNN_TRUNCATE(ftruncate)
 RCNN_TRUNCATE(ftruncate64)

@@ -15,6 +15,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import campaign  # which finds scheduler_process
+import power_cut
 import scheduler_process
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -38,15 +39,11 @@ class SyncOrderTest(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.run_dir = os.path.join(cls.folder.name, "run")
-        journal, graves = (os.path.join(cls.folder.name, name) for name in ("journal", "graves"))
-        os.mkdir(graves)
-        environment = {
-            **os.environ, "LD_PRELOAD": LIBRARY, "RCNN_CUT_UNDER": cls.run_dir, "RCNN_CUT_JOURNAL": journal,
-            "RCNN_CUT_GRAVES": graves, "RCNN_CUT_AT": "0"}
-        code, output = SCHEDULER.run(cls.run_dir, "--rehearse=false", env=environment)
+        disk = power_cut.Disk(LIBRARY, cls.folder.name)
+        disk.begin(cls.run_dir)
+        code, output = SCHEDULER.run(cls.run_dir, "--rehearse=false", env=disk.environment(cls.run_dir))
         assert code == 0, output
-        with open(journal) as file:
-            cls.operations = [line.rstrip("\n").split("\t") for line in file]
+        cls.operations = disk.operations()
 
     @classmethod
     def tearDownClass(cls):

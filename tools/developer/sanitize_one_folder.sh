@@ -30,6 +30,7 @@ folders=(
   data/proposals
   data/selective_search
   data/shapes
+  data/shards
   data/sources
   data/split
   data/voc

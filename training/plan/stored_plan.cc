@@ -2,8 +2,12 @@
 
 #include <google/protobuf/text_format.h>
 
+#include <cstddef>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
@@ -33,6 +37,30 @@ std::string PlanText(const StoredPlan& plan) {
   return absl::StrCat(text, "\n", Text(plan.config));
 }
 
+constexpr absl::string_view kChecksumLine = "# CRC-32C ";
+
+std::string WithChecksum(absl::string_view text) {
+  return absl::StrCat(text, kChecksumLine, absl::Hex(Crc32c(text), absl::kZeroPad8), "\n");
+}
+
+// Whether the text is as WithChecksum made it; older versions have written it without.
+bool IsIntact(absl::string_view text) {
+  const size_t line = text.rfind(kChecksumLine);
+  return line == absl::string_view::npos || WithChecksum(text.substr(0, line)) == text;
+}
+
+absl::Status ParseBasis(const std::string& text, const std::string& path, PlanBasis& basis) {
+  const absl::Status status = IsIntact(text)
+                                  ? configs::ParseTextproto(text, path, &basis)
+                                  : absl::DataLossError(absl::StrCat(path, " is damaged"));
+  if (status.ok()) return status;
+  return absl::DataLossError(absl::StrCat(
+      status.message(),
+      ". The plan beside it may have been edited: to use it, give it with --config; to "
+      "replace it by a new one, delete ",
+      path));
+}
+
 std::string Budget(const PlanBasis& basis) {
   return HumanDuration(absl::Seconds(basis.budget_seconds()));
 }
@@ -49,7 +77,7 @@ absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_
   }
   StoredPlan plan;
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  if (!configs::ParseTextproto(text, path, &plan.basis).ok()) return std::nullopt;
+  RCNN_RETURN_IF_ERROR(ParseBasis(text, path, plan.basis));
   RCNN_ASSIGN_OR_RETURN(plan.config, LoadExperiment(PlanPath(run_directory)));
   return plan;
 }
@@ -57,7 +85,7 @@ absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_
 absl::Status WriteStoredPlan(const std::string& run_directory, const StoredPlan& plan) {
   RCNN_RETURN_IF_ERROR(CreateDirectories(run_directory));
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(PlanPath(run_directory), PlanText(plan)).status());
-  return WriteFileAtomically(BasisPath(run_directory), Text(plan.basis)).status();
+  return WriteFileAtomically(BasisPath(run_directory), WithChecksum(Text(plan.basis))).status();
 }
 
 std::vector<std::string> PlanChanges(const PlanBasis& stored, const PlanBasis& now) {

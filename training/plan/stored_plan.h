@@ -1,7 +1,7 @@
 // The plan of a run directory, and what it was made from.
 //
 //   plan.textproto        the experiment; the reasons are its comments
-//   plan_basis.textproto  what it was made from (plan_basis.proto); written last
+//   plan_basis.textproto  what it was made from (plan_basis.proto), and a checksum; written last
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const auto stored, ReadStoredPlan("runs/cells"));
@@ -29,8 +29,9 @@ struct StoredPlan {
 // "<run directory>/plan.textproto".
 std::string PlanPath(const std::string& run_directory);
 
-// nullopt if one of the two files is missing, or the basis is damaged. Errors: those of
-// LoadExperiment, which name the place in an edited file.
+// nullopt if one of the two files is missing. kDataLoss if the basis is damaged: a new plan would
+// replace one that may have been edited. Other errors: those of LoadExperiment, which name the
+// place in an edited file.
 absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_directory);
 
 // Creates the directory if missing. Errors: those of base/file_io.h.

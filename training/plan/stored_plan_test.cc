@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -11,6 +13,7 @@
 namespace rcnn::training {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -55,6 +58,33 @@ TEST(StoredPlanTest, WithoutItsBasisThereIsNone) {
   const auto read = ReadStoredPlan(directory);
   ASSERT_THAT(read, IsOk());
   EXPECT_FALSE(read->has_value());
+}
+
+TEST(StoredPlanTest, ADamagedBasisDoesNotCostAnEditedPlan) {
+  const std::string directory = Fresh();
+  const std::string path = directory + "/plan_basis.textproto";
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  const std::string whole = *ReadFile(path);
+  const std::string other_budget = absl::StrReplaceAll(whole, {{": 1200", ": 1000"}});
+  ASSERT_NE(other_budget, whole);
+  for (const std::string& text : {other_budget, std::string("budget_seconds: {")}) {
+    ASSERT_THAT(WriteFileAtomically(path, text), IsOk());
+    EXPECT_THAT(ReadStoredPlan(directory),
+                StatusIs(absl::StatusCode::kDataLoss,
+                         AllOf(HasSubstr(path), HasSubstr("give it with --config"))));
+  }
+}
+
+TEST(StoredPlanTest, ABasisOfAnEarlierVersionHasNoChecksum) {
+  const std::string directory = Fresh();
+  const std::string path = directory + "/plan_basis.textproto";
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  const std::string text = *ReadFile(path);
+  ASSERT_THAT(WriteFileAtomically(path, text.substr(0, text.find("# CRC-32C"))), IsOk());
+  const auto read = ReadStoredPlan(directory);
+  ASSERT_THAT(read, IsOk());
+  ASSERT_TRUE(read->has_value());
+  EXPECT_EQ((*read)->basis.budget_seconds(), 1200);
 }
 
 TEST(StoredPlanTest, AnErrorInAnEditedPlanNamesItsPlace) {

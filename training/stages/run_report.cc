@@ -1,12 +1,16 @@
 #include "rcnn/training/stages/run_report.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/eval/dataset_ground_truth.h"
 #include "rcnn/eval/html/evaluated_run.h"
 #include "rcnn/eval/html/loss_curves.h"
@@ -16,13 +20,15 @@
 namespace rcnn::training {
 namespace {
 
-std::vector<eval::TrainingCurve> RunCurves(const ExperimentRun& run) {
+// Stages without losses have no file, and a file that is too large is left out.
+absl::StatusOr<std::vector<eval::TrainingCurve>> RunCurves(const ExperimentRun& run) {
   std::vector<eval::TrainingCurve> curves;
   for (const configs::StageConfig& stage : run.config.stages()) {
     const auto directory = run.directories.find(stage.name());
     if (directory == run.directories.end()) continue;
     const auto lines = ReadFile(absl::StrCat(directory->second, "/metrics.jsonl"));
-    if (!lines.ok()) continue;
+    if (IsDamage(lines.status()) || absl::IsResourceExhausted(lines.status())) continue;
+    RCNN_RETURN_IF_ERROR(lines.status());
     for (eval::TrainingCurve& curve : eval::LossCurves(stage.name(), *lines)) {
       curves.push_back(std::move(curve));
     }
@@ -46,7 +52,7 @@ absl::Status WriteRunReport(const ExperimentRun& run,
   input.load_image = eval::DatasetImages(dataset, truth);
   input.ignore_difficult = std::any_of(truth.annotations.begin(), truth.annotations.end(),
                                        [](const eval::Annotation& a) { return a.difficult; });
-  input.training = RunCurves(run);
+  RCNN_ASSIGN_OR_RETURN(input.training, RunCurves(run));
   input.config = ExperimentText(run.config);
   const RuntimeInfo runtime = GetRuntimeInfo();
   input.environment = {{"experiment", run.config.name()},

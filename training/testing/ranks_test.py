@@ -42,12 +42,13 @@ _SHORT = (
     "--set=stages.fast2.train_fast_rcnn.training.solver.iterations=3",
 )
 _RANKS = ("--local_processes=2",) + _SHORT
-# Of runs in which a rank will not answer. Far longer than an update.
-_LIMIT = "--collective_timeout=5s"
+# Of runs in which a rank will not answer. Far longer than an update takes, also on a busy machine.
+_LIMIT = "--collective_timeout=15s"
 # Of those of write_dataset_files; which one it is follows from the seed of the experiment.
 _IMAGE_OF_RANK_1 = "02.png"
-# The longest that the others may run after a rank was killed: the roll call and the launcher's grace.
-_END_SECONDS = 60
+# The longest that the others may run after a rank was killed or stopped: the limit, the roll call, the
+# launcher's grace, and what a busy machine takes for the rest.
+_END_SECONDS = 90
 
 
 def children(pid):
@@ -100,7 +101,7 @@ def left_processes(directory):
 
 
 def expect_gone(pids):
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while any(is_alive(pid) for pid in pids):
         assert time.monotonic() < end, "processes are left: %s" % [pid for pid in pids if is_alive(pid)]
         time.sleep(0.05)
@@ -213,8 +214,7 @@ def stop_rank(scheduler, run_dir, victim):
     os.kill(ranks[victim], signal.SIGSTOP)
     start = time.monotonic()
     while is_alive(ranks[1 - victim]):
-        # The time limit, the roll call, and what a loaded machine takes for the rest.
-        assert time.monotonic() - start < 30, "the other rank has not ended"
+        assert time.monotonic() - start < _END_SECONDS, "the other rank has not ended"
         time.sleep(0.02)
     os.kill(ranks[victim], signal.SIGCONT)
     code, output = finish(process)
@@ -490,7 +490,7 @@ def test_errors(scheduler, directory):
             assert code == 1, (code, output)
         for word in words:
             assert any(word in output for _, output in of_ranks), (word, of_ranks)
-    assert time.monotonic() - start < 30, outcomes
+    assert time.monotonic() - start < _END_SECONDS, outcomes
     code, output = scheduler.run(os.path.join(directory, "none"), "--local_processes=-1")
     assert code == 1 and "--local_processes: -1" in output, output
     code, output = scheduler.run(

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Runs ten minutes of the campaign with a fixed seed.
+#
+#   tools/campaign/run_ten_minutes.sh            seed 28
+#   tools/campaign/run_ten_minutes.sh 29
+#
+# What the programs need is built before the time counts. Each begins no try after its seconds, and
+# is stopped at its limit, as a failure; the limits add up to 600 s. One target is fuzzed, which the
+# number of commits chooses from those that do without LibTorch; if Clang has not built it after
+# RCNN_FUZZ_BUILD_SECONDS (400), it is left out, with a notice. Fails if a program does.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
+
+seed=${1:-28}
+libraries=bazel-bin/tools/campaign
+scheduler=bazel-bin/training/stage_scheduler
+alternating=training/testing/tiny_alternating.textproto
+others=tools/campaign/other_stages.textproto
+fuzz=(tools/campaign/fuzz.py --turn "--folders=base,data,eval" "--seed=${seed}")
+failed=()
+
+# within LIMIT COMMAND...: a command that has to end in time.
+within() {
+  local limit=$1 status
+  shift
+  echo "== ${*//bazel-bin\//} (${SECONDS} s)"
+  timeout --signal=TERM --kill-after=10 "${limit}" "$@"
+  status=$?
+  [[ ${status} -eq 0 ]] && return
+  [[ ${status} -eq 124 ]] && echo "$1 has not ended after ${limit} s"
+  failed+=("$1")
+}
+
+./bazelw build //training:stage_scheduler //tools/campaign:libfault_injection.so //tools/campaign:libpower_cut.so || exit
+timeout --signal=INT --kill-after=60 "${RCNN_FUZZ_BUILD_SECONDS:-400}" "${fuzz[@]}" --build_only
+fuzz_built=$?
+
+SECONDS=0
+within 100 tools/campaign/flip.py "${scheduler}" "${alternating}" "--seed=${seed}" --seconds=65
+within 130 tools/campaign/faults.py "${scheduler}" "${alternating}" "--seed=${seed}" --seconds=95 \
+  "--library=${libraries}/libfault_injection.so"
+within 100 tools/campaign/faults.py "${scheduler}" "${others}" "--seed=${seed}" --seconds=65 \
+  "--library=${libraries}/libfault_injection.so"
+within 170 tools/campaign/kill.py "${scheduler}" "${alternating}" "--seed=${seed}" --seconds=120 \
+  "--also=${others}" "--library=${libraries}/libpower_cut.so"
+if [[ ${fuzz_built} -eq 0 ]]; then
+  within 100 "${fuzz[@]}" --seconds=60
+elif [[ ${fuzz_built} -eq 124 || ${fuzz_built} -eq 137 ]]; then
+  echo "notice: no target is fuzzed: it was not built in time; what was compiled is in Bazel's cache"
+else
+  failed+=("the build of ${fuzz[0]}")
+fi
+echo "the campaign took ${SECONDS} s with seed ${seed}; failed: ${failed[*]:-nothing}"
+[[ ${#failed[@]} -eq 0 ]]
