@@ -78,11 +78,11 @@ std::optional<Order> NamedColumns(const CsvFields& row) {
 // nullopt if it cannot be read, or has none.
 std::optional<CsvFields> ReadFirstRow(absl::string_view beginning) {
   std::optional<CsvFields> first;
-  const absl::Status status = ForEachRow(beginning.substr(0, beginning.find_first_of("\r\n")),
-                                         [&](CsvFields fields) {
-                                           if (!first) first = std::move(fields);
-                                           return absl::OkStatus();
-                                         });
+  const absl::Status status =
+      ForEachRow(beginning.substr(0, beginning.find_first_of("\r\n")), [&](CsvFields fields) {
+        if (!first) first = std::move(fields);
+        return absl::OkStatus();
+      });
   return status.ok() ? first : std::nullopt;
 }
 

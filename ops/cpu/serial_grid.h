@@ -1,4 +1,5 @@
-// Runs kernels of ops/kernels on the CPU, for operators whose CPU kernel has the source of the GPU's.
+// Runs kernels of ops/kernels on the CPU, for operators whose CPU kernel has the source of the
+// GPU's.
 //
 // The threads of a block run one after another, in order, and a phase ends before the next begins,
 // so that all rules of kernel.h hold. Blocks are distributed over LibTorch's threads: a kernel

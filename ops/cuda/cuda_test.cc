@@ -43,7 +43,7 @@ TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
                            "random_mask",
                            "_sampled_rpn_loss",
                            "_sampled_fast_rcnn_loss",
-                            "_update_weights"}) {
+                           "_update_weights"}) {
     EXPECT_EQ(HasKernel(name, ""), kIsBuilt) << name;
   }
   EXPECT_EQ(HasKernel("proposals", "sizes"), kIsBuilt);
