@@ -116,6 +116,56 @@ std::string CocoObject(const std::string& image, const std::string& box,
                       fields, "}");
 }
 
+// Images of one name in the folders of two parts, which only the names of the folders tell apart.
+class FoldersOfPartsTest : public FolderKindsTest {
+ protected:
+  // "train 40": the width of each image of each part; those of val are 20 wide.
+  std::vector<std::string> Widths(const std::string& train, const std::string& val) {
+    PutImage(train + "/a.png", 40, 30);
+    PutImage(val + "/a.png", 20, 15);
+    const auto folder = OpenFolder(folder_, {});
+    EXPECT_THAT(folder, IsOk());
+    std::vector<std::string> widths;
+    for (const OpenedPart& part : folder.ok() ? folder->parts : std::vector<OpenedPart>()) {
+      for (int64_t i = 0; i < part.images->size(); ++i) {
+        widths.push_back(absl::StrCat(part.name, " ", part.images->image(i).width));
+      }
+    }
+    Clear();
+    return widths;
+  }
+};
+
+TEST_F(FoldersOfPartsTest, EachPartGetsItsOwnImages) {
+  for (const char* part : {"train", "val"}) {
+    Put(absl::StrCat("annotations/instances_", part, ".json"),
+        Coco(CocoImage("1", "a.png"), CocoObject("1", "[1, 2, 3, 4]")));
+  }
+  EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "COCO";
+  for (const char* part : {"train", "val"}) {
+    Put(absl::StrCat("xml_", part, "/a.xml"),
+        "<annotation><filename>a.png</filename><object><name>cat</name><bndbox><xmin>1</xmin>"
+        "<ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>");
+  }
+  EXPECT_THAT(Widths("images_train", "images_val"), ElementsAre("train 40", "val 20")) << "VOC";
+  Put("classes.txt", "cat\n");
+  for (const char* part : {"train", "val"}) {
+    Put(absl::StrCat(part, "_labels/a.txt"), "0 0.5 0.5 0.2 0.2\n");
+  }
+  EXPECT_THAT(Widths("train_images", "val_images"), ElementsAre("train 40", "val 20")) << "YOLO";
+  for (const char* part : {"train", "val"}) {
+    Put(absl::StrCat(part, ".csv"), "filename,class,xmin,ymin,xmax,ymax\na.png,cat,1,1,9,9\n");
+  }
+  EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "CSV";
+  std::string cvat = "<annotations><version>1.1</version>";
+  for (const char* part : {"train", "val"}) {
+    absl::StrAppend(&cvat, "<image id='0' name='a.png' subset='", part, "' width='40' height='30'>",
+                    "<box label='cat' xtl='1' ytl='1' xbr='9' ybr='9'/></image>");
+  }
+  Put("annotations.xml", cvat + "</annotations>");
+  EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "CVAT";
+}
+
 TEST_F(FolderKindsTest, CocoRootCategory) {
   PutImage("a.png");
   for (const char* root : {"pets", "cat"}) {
