@@ -317,6 +317,15 @@ TEST_F(FolderKindsTest, VocSeveralBoxesOfAnObjectAndDifficultAsAWord) {
 }
 
 // Decided over the whole set: 0 occurs, and the width itself does not.
+TEST_F(FolderKindsTest, VocListsNameImagesOfInnerFolders) {
+  for (const char* name : {"a", "night/a"}) {
+    PutImage(absl::StrCat("JPEGImages/", name, ".png"));
+    Put(absl::StrCat("Annotations/", name, ".xml"), Voc("a.png", VocObject(VocBox(2, 3, 9, 9))));
+  }
+  Put("ImageSets/Main/train.txt", "a\nnight/a\n");
+  EXPECT_THAT(Objects(), ElementsAre("a cat 1 2 9 9", "night/a cat 1 2 9 9"));
+}
+
 TEST_F(FolderKindsTest, VocCoordinatesFromZeroAndFractional) {
   for (const char* name : {"a", "b"}) PutImage(absl::StrCat(name, ".png"));
   Put("a.xml", Voc("a.png", VocObject(VocBox(0, 0, 39, 29)) + VocObject(VocBox(0, 5, 9, 9))));

@@ -259,7 +259,13 @@ Places FindVoc(const FolderContents& contents, Notices& notices) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
                         FindPairs(contents, AnnotationKind::kVoc, "VOC", /*widen=*/false, notices));
   std::vector<PartPlace> places;
+  // Lists name the images of inner folders too: "night/0".
+  std::vector<std::string> listed_folders;
   for (const Pair& pair : pairs) {
+    const bool is_listed =
+        std::any_of(listed_folders.begin(), listed_folders.end(),
+                    [&](const auto& folder) { return IsInside(pair.annotations, folder); });
+    if (is_listed) continue;
     const std::string root(ParentPart(pair.annotations));
     const configs::DatasetConfig config = MakeVocConfig(root, pair);
     std::map<std::string, std::string> lists = ListsIn(contents, JoinParts(root, "ImageSets/Main"));
@@ -270,7 +276,11 @@ Places FindVoc(const FolderContents& contents, Notices& notices) {
       listed.mutable_voc()->set_split(std::string(StemPart(file)));
       places.push_back({name == "trainval" ? "train" : name, std::move(listed), file});
     }
-    if (lists.empty()) places.push_back({pair.part(), config, Where(pair)});
+    if (lists.empty()) {
+      places.push_back({pair.part(), config, Where(pair)});
+    } else if (!pair.annotations.empty()) {
+      listed_folders.push_back(pair.annotations);
+    }
   }
   return places;
 }
