@@ -116,8 +116,8 @@ TEST(FinishTable, NoImagesLeftIsAnError) {
   AnnotationTable table;
   EXPECT_THAT(FinishTable({}, "set", table),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("the annotations name none")));
-  table.defects.Add({"a.json", -1, DefectKind::kUndecidedOrientation, "half turn",
-                     DefectAction::kImageDropped});
+  table.defects.Add(
+      {"a.json", -1, DefectKind::kUndecidedOrientation, "half turn", DefectAction::kImageDropped});
   EXPECT_THAT(FinishTable({}, "set", table),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("no images are left; 1 defects"),

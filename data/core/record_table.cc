@@ -188,10 +188,10 @@ absl::Status RecordTable::NoObjectsLeft(absl::string_view source) const {
         source, ": no objects are left: none of the annotations of ", images,
         images == 1 ? " image" : " images", " has one, and without any there are no classes"));
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      source, ": no objects are left of ", num_objects_, " on ", images,
-      images == 1 ? " image; " : " images; ", table_.defects.total(), " defects\n",
-      table_.defects.ToString(20)));
+  return absl::InvalidArgumentError(
+      absl::StrCat(source, ": no objects are left of ", num_objects_, " on ", images,
+                   images == 1 ? " image; " : " images; ", table_.defects.total(), " defects\n",
+                   table_.defects.ToString(20)));
 }
 
 absl::StatusOr<AnnotationTable> RecordTable::Finish(absl::string_view source) && {
