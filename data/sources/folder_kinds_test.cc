@@ -19,6 +19,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/testing/exif_file.h"
 
@@ -31,6 +32,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kImages[] = "data/image/testdata/";  // whole.*: 24 x 16
 
@@ -164,6 +166,33 @@ TEST_F(FoldersOfPartsTest, EachPartGetsItsOwnImages) {
   }
   Put("annotations.xml", cvat + "</annotations>");
   EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "CVAT";
+}
+
+TEST_F(FolderKindsTest, CocoPartsThatNumberTheirClassesInAnotherWay) {
+  PutImage("train/a.png");
+  PutImage("val/b.png");
+  Put("train.json", Coco(CocoImage("1", "a.png"), CocoObject("1", "[1, 2, 3, 4]")));
+  for (const auto& [categories, name] :
+       {std::pair(R"([{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}])", "dog"),
+        std::pair(R"([{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}])", "dog"),
+        std::pair(R"([{"id": 1, "name": "cat"}, {"id": 9, "name": "dog"}])", "cat")}) {
+    Put("val.json", Coco(CocoImage("1", "b.png"), CocoObject("1", "[1, 2, 3, 4]"),
+                         absl::StrCat("\"categories\": ", categories)));
+    EXPECT_THAT(Objects(),
+                ElementsAre("a.png cat 1 2 4 6", absl::StrCat("b.png ", name, " 1 2 4 6")))
+        << categories;
+    EXPECT_THAT(classes_, ElementsAre("cat", "dog"));
+    // As one dataset too.
+    const auto all = OpenDatasetFlag(folder_, {}, {});
+    ASSERT_THAT(all, IsOk()) << categories;
+    EXPECT_THAT((*all)->classes().names, ElementsAre("cat", "dog"));
+    EXPECT_EQ((*all)->objects(1)[0].label, name == std::string("cat") ? 1 : 2) << categories;
+  }
+  Put("val.json", Coco(CocoImage("1", "b.png"), CocoObject("1", "[1, 2, 3, 4]"),
+                       R"("categories": [{"id": 1, "name": "bird"}])"));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("the part val has the classes bird"),
+                                      HasSubstr("export all parts with the same classes"))));
 }
 
 TEST_F(FolderKindsTest, CocoRootCategory) {
@@ -606,6 +635,23 @@ TEST_F(FolderKindsTest, EveryOneOfManyTablesIsRead) {
                      "label='cat' xtl='1' ytl='2' xbr='3' ybr='4'/></image></annotations>"));
   }
   EXPECT_EQ(Objects().size(), 40u);
+}
+
+TEST_F(FolderKindsTest, YoloNumbersOfOtherConventionsAreTold) {
+  PutImage("a.png");
+  PutImage("b.png");
+  Put("classes.txt", "cat\ndog\n");
+  Put("a.txt", "0 20 15 9 8\n");
+  Put("b.txt", "1 20 15 9 8\n");
+  EXPECT_THAT(Objects(), ElementsAre());
+  EXPECT_THAT(told_, HasSubstr("2 of 2 boxes are larger than their images, or far outside"));
+  Put("a.txt", "1 0.5 0.5 0.2 0.2\n");
+  Put("b.txt", "2 0.5 0.5 0.2 0.2\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png dog 16 12 24 18"));
+  EXPECT_THAT(told_, HasSubstr("no object has the class 0, and 1 have 2"));
+  Put("a.txt", "0 0.5 0.5 0.2 0.2\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 16 12 24 18"));
+  EXPECT_THAT(told_, Not(HasSubstr("counted from 1")));
 }
 
 TEST_F(FolderKindsTest, YoloKeypointsThatLookLikePolygonsAreTold) {
