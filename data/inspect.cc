@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -23,6 +24,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/transform.pb.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/orientation.h"
@@ -287,8 +289,32 @@ absl::StatusOr<int64_t> PrintFolder(const OpenedFolder& folder) {
   return static_cast<int64_t>(leaks.size());
 }
 
-// A recognised folder is described once it is open.
-absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& leaks) {
+// Defects that only the parts report, such as an image of a list that is not there; a dataset of
+// the whole folder has no lists.
+DefectReport DefectsOfPartsAlone(const OpenedFolder& folder, const DefectReport& of_all) {
+  std::set<std::string> known;
+  for (const Defect& defect : of_all.defects()) known.insert(defect.ToString());
+  DefectReport alone;
+  for (const OpenedPart& part : folder.parts) {
+    alone.Append(part.images->defects().Select(
+        [&](const Defect& defect) { return known.count(defect.ToString()) == 0; }));
+  }
+  return alone;
+}
+
+// Prints them and returns their number.
+int64_t PrintDefectsOfParts(const OpenedFolder& folder, const DefectReport& of_all) {
+  if (!FLAGS_split.empty() && FLAGS_split != "all") return 0;
+  const DefectReport alone = DefectsOfPartsAlone(folder, of_all);
+  if (alone.empty()) return 0;
+  absl::PrintF("defects of single parts %d\n%s\n", alone.total(),
+               alone.ToString(FLAGS_max_defects));
+  return alone.total();
+}
+
+// A recognised folder is described once it is open. `others`: leaks and defects that the dataset
+// itself does not report.
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& others) {
   const DatasetFlagOptions options = {
       .part = FLAGS_split, .follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units};
   const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
@@ -304,16 +330,19 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& leaks) {
                                                   .follow_links = FLAGS_follow_links,
                                                   .box_units = FLAGS_box_units}),
                         absl::StrCat("--dataset=", FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(leaks, PrintFolder(folder));
-  return OpenPartOfFolder(FLAGS_dataset, folder, options);
+  RCNN_ASSIGN_OR_RETURN(others, PrintFolder(folder));
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
+                        OpenPartOfFolder(FLAGS_dataset, folder, options));
+  others += PrintDefectsOfParts(folder, dataset->defects());
+  return dataset;
 }
 
 absl::Status Inspect() {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(AnchorGrid grid, GridFromFlags());
   RCNN_ASSIGN_OR_RETURN(configs::TransformConfig resize, ResizeFromFlags());
-  int64_t leaks = 0;
-  RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset, OpenDataset(leaks));
+  int64_t others = 0;
+  RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset, OpenDataset(others));
   const DatasetStatistics statistics = ComputeStatistics(*dataset);
   PrintSummary(*dataset, statistics);
   const int64_t damaged = FLAGS_decode_images ? DecodeAll(*dataset) : 0;
@@ -321,10 +350,10 @@ absl::Status Inspect() {
   RCNN_RETURN_IF_ERROR(PrintCoverage(*dataset, resize, grid));
   RCNN_RETURN_IF_ERROR(WriteContactSheet(*dataset));
   RCNN_RETURN_IF_ERROR(CheckLoss(dataset->defects(), FLAGS_allow_defects), FLAGS_dataset);
-  const int64_t defects = dataset->defects().total() + damaged + leaks;
+  const int64_t defects = dataset->defects().total() + damaged + others;
   if (!FLAGS_strict || defects == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(FLAGS_dataset, ": ", defects,
-                                                    leaks > 0 ? " defects and leaks" : " defects",
+                                                    others > 0 ? " defects and leaks" : " defects",
                                                     ", and --strict is set"));
 }
 

@@ -51,6 +51,18 @@ grep -q "train/shapes-3-000003 and test/shapes-3-000003: equal files" out.txt ||
 grep -q "error: .* defects and leaks, and --strict is set" err.txt || fail "the error names leaks"
 "$inspect" parts --contact_sheet= --strict --noleaks > out.txt 2> err.txt || fail "leaks that are not looked for"
 
+# The whole folder has no lists, but what a list names in vain is told.
+cp -r voc listed
+lists=listed/ImageSets/Main
+head -3 $lists/trainval.txt > $lists/train.txt
+tail -n +4 $lists/trainval.txt > $lists/val.txt
+rm $lists/trainval.txt
+echo nothing >> $lists/train.txt
+"$inspect" listed --contact_sheet= --noleaks > out.txt 2> err.txt || fail "a list with a missing image"
+grep -q "^defects of single parts 1$" out.txt || fail "the number of defects of a list"
+grep -q "^Annotations/nothing.xml: missing annotation: image dropped$" out.txt || fail "the missing image is named"
+"$inspect" listed --contact_sheet= --noleaks --strict > out.txt 2> err.txt && fail "a missing image with --strict"
+
 xml=voc/Annotations/shapes-3-000002.xml
 xmin=$(sed -n 's:.*<xmin>\(.*\)</xmin>.*:\1:p' $xml | head -1)
 sed -i "0,/<xmax>/s:<xmax>.*</xmax>:<xmax>$xmin</xmax>:" $xml
