@@ -195,6 +195,18 @@ TEST_F(FolderKindsTest, CocoPartsThatNumberTheirClassesInAnotherWay) {
                                       HasSubstr("export all parts with the same classes"))));
 }
 
+TEST_F(FolderKindsTest, CocoNamesOfAnotherMachineAreAnErrorThatSaysWhatToWrite) {
+  PutImage("images/a.png");
+  for (const char* name : {"/data/upload/a.png", "../images/a.png", "https://host/x/a.png"}) {
+    Put("a.json", Coco(CocoImage("1", name), CocoObject("1", "[1, 2, 3, 4]")));
+    EXPECT_THAT(Error(),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr(name), HasSubstr("if images/a.png is meant, write "
+                                                          "its file_name as \"a.png\""))))
+        << name;
+  }
+}
+
 TEST_F(FolderKindsTest, CocoRootCategory) {
   PutImage("a.png");
   for (const char* root : {"pets", "cat"}) {
