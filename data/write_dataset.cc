@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "gflags/gflags.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
@@ -100,6 +102,18 @@ absl::StatusOr<std::string> WriteAs(const Dataset& dataset) {
   return absl::StrCat("coco:", stem, ".json:", stem);
 }
 
+// --split names what is written, and not the part to read, as one may think.
+void PrintJoinedParts(const OpenedFolder& folder, const Dataset& written) {
+  std::vector<std::string> names;
+  for (const OpenedPart& part : folder.parts) {
+    if (part.images->size() >= written.size()) return;
+    names.push_back(part.name);
+  }
+  absl::PrintF("notice       the parts %s are written together as %s; --dataset=%s writes one\n",
+               absl::StrJoin(names, ", "), FLAGS_split,
+               Printable(absl::StrCat(folder.format, ":", folder.folder, ":", names.front())));
+}
+
 // A recognised folder is described once it is open.
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset() {
   const DatasetFlagOptions options = {.follow_links = FLAGS_follow_links,
@@ -115,7 +129,10 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset() {
                                                   .box_units = FLAGS_box_units}),
                         absl::StrCat("--dataset=", FLAGS_dataset));
   absl::PrintF("%s", Describe(folder));
-  return OpenPartOfFolder(FLAGS_dataset, folder, options);
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
+                        OpenPartOfFolder(FLAGS_dataset, folder, options));
+  PrintJoinedParts(folder, *dataset);
+  return dataset;
 }
 
 // What the written dataset will lack.
