@@ -96,9 +96,8 @@ bool ImageList::Contains(absl::string_view image) const {
   // It is a name, or the end of one.
   if (ends.complete && (last.exact || last.open > 0)) return true;
   // A name is its end.
-  return std::any_of(ends.nodes.begin(), ends.nodes.end(), [&](int64_t node) {
-    return nodes_[node].whole && !nodes_[node].exact;
-  });
+  return std::any_of(ends.nodes.begin(), ends.nodes.end(),
+                     [&](int64_t node) { return nodes_[node].whole && !nodes_[node].exact; });
 }
 
 absl::StatusOr<AnnotationTable> SelectImages(ImageList list, const std::string& list_file,

@@ -52,8 +52,8 @@ TEST(ImageList, ANameThatAnImageHasMeansOnlyThisOne) {
 
 TEST(ImageList, PathsAreComparedFolderByFolder) {
   ImageList list = ImageList::Parse("/home/me/train/a.jpg\nb/c.jpg\nb/c.jpg\nx//d.jpg");
-  for (const char* image : {"home/me/train/a.jpg", "a.jpg", "/data/b/c.jpg", "/b/c.jpg", "c.jpg",
-                            "/d.jpg", "d.jpg"}) {
+  for (const char* image :
+       {"home/me/train/a.jpg", "a.jpg", "/data/b/c.jpg", "/b/c.jpg", "c.jpg", "/d.jpg", "d.jpg"}) {
     EXPECT_TRUE(list.Contains(image)) << image;
   }
   for (const char* image : {"/a.jpg", "rain/a.jpg", "bb/c.jpg", "b", "train", "", "x/d.jpg"}) {
@@ -108,7 +108,9 @@ TEST(ImageList, DecodesWhatAFileHolds) {
   EXPECT_THAT(ImageList::Decode("a.jpg\n")->names(), ElementsAre("a.jpg"));
   EXPECT_THAT(ImageList::Decode(std::string("a\0\n\0b\0", 6))->names(), ElementsAre("a", "b"));
   EXPECT_THAT(ImageList::Decode("")->names(), ElementsAre());
-  EXPECT_THAT(ImageList::Decode("\xff\xfe" "1.png"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ImageList::Decode("\xff\xfe"
+                                "1.png"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 AnnotationTable ThreeImages() {
