@@ -24,6 +24,8 @@
 #include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/csv/csv_annotation.h"
+#include "rcnn/data/csv/csv_reader.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
 #include "rcnn/data/labelme/labelme_annotation.h"
 #include "rcnn/data/shards/shard_index.h"
@@ -664,10 +666,48 @@ Places FindCvat(const FolderContents& contents, Notices& /*notices*/) {
   return places;
 }
 
+namespace {
+
+// The values in the column of parts, each once, if it tells parts apart; otherwise none.
+// kInvalidArgument for a value that names no part beside others that do, and for an image with two.
+absl::StatusOr<std::vector<std::string>> CsvParts(const CsvAnnotation& annotation) {
+  std::map<std::string, int64_t> rows;  // the first of each value
+  absl::flat_hash_map<absl::string_view, const CsvRow*> images;
+  std::string twice;
+  for (const CsvRow& row : annotation.rows) {
+    rows.emplace(row.part, row.row);
+    const CsvRow& first = *images.emplace(row.file_name, &row).first->second;
+    if (twice.empty() && first.part != row.part) {
+      twice = absl::StrCat("row ", row.row, ": ", row.file_name, " is in ", row.part,
+                           ", and by row ", first.row, " in ", first.part);
+    }
+  }
+  const auto is_part = [](const auto& value) { return !PartName(value.first).empty(); };
+  if (std::none_of(rows.begin(), rows.end(), is_part)) return std::vector<std::string>();
+  const auto other = std::find_if_not(rows.begin(), rows.end(), is_part);
+  const std::string problem = other == rows.end() ? twice
+                                                  : absl::StrCat("row ", other->second, ": \"",
+                                                                 other->first, "\" is no part");
+  if (!problem.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("column ", annotation.part_column, ": ", problem,
+                     "; write train, val or test into each row, the same for all rows of an "
+                     "image, or give the column another name"));
+  }
+  std::vector<std::string> parts;
+  for (const auto& [part, row] : rows) parts.push_back(part);
+  return parts;
+}
+
+}  // namespace
+
 Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
   std::vector<PartPlace> places;
   for (const AnnotationFolder& folder : contents.annotations(AnnotationKind::kCsv)) {
     for (const std::string& file : folder.files) {
+      const std::string path = absl::StrCat(contents.folder(), "/", file);
+      RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ReadCsvAnnotation(path));
+      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> parts, CsvParts(annotation), path);
       PartPlace place;
       place.part = PartName(file);
       place.where = file;
@@ -675,7 +715,12 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
       SetCommonFields(place.config);
       place.config.mutable_paths()->set_annotations(file);
       place.config.mutable_paths()->set_images(ImagesNear(contents, file));
-      places.push_back(std::move(place));
+      if (parts.empty()) places.push_back(place);
+      for (const std::string& part : parts) {
+        place.config.mutable_csv()->set_part(part);
+        place.part = PartName(part);
+        places.push_back(place);
+      }
     }
   }
   return places;

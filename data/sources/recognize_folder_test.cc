@@ -394,6 +394,37 @@ TEST_F(RecognizeFolderTest, ImagesOfOneNameAreToldApartByTheirPaths) {
   }
 }
 
+// Rows for test would otherwise be trained on.
+TEST_F(RecognizeFolderTest, ReadsTheSplitOfACsvColumn) {
+  Copy("csv_one_file");
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path().extension() == ".csv") fs::remove(entry.path());
+  }
+  const std::string header = "split,filename,class,xmin,ymin,xmax,ymax\n";
+  const std::string rows =
+      "TRAIN,a.png,cat,1,1,9,9\ntest,b.png,dog,2,2,9,9\nvalid,c.png,cat,3,3,9,9\n"
+      "TRAIN,a.png,dog,4,4,9,9\n";
+  Put("boxes.csv", header + rows);
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(Lines(*folder), ElementsAre("test b.png dog 2 2 9 9", "train a.png cat 1 1 9 9",
+                                          "train a.png dog 4 4 9 9", "val c.png cat 3 3 9 9"));
+  EXPECT_THAT(folder->notices, Not(Contains(HasSubstr("is not read"))));
+  Put("boxes.csv", header + rows + "extra,d.png,cat,1,1,9,9\n");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("boxes.csv: column split: row 6: \"extra\" is no part; "
+                                          "write train, val or test into each row")));
+  Put("boxes.csv", header + rows + "test,a.png,cat,1,1,9,9\n");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("row 6: a.png is in test, and by row 2 in TRAIN")));
+  Put("boxes.csv", header + "1,a.png,cat,1,1,9,9\n2,b.png,dog,2,2,9,9\n");
+  const auto numbers = OpenFolder(folder_, {});
+  ASSERT_THAT(numbers, IsOk());
+  EXPECT_THAT(Lines(*numbers), ElementsAre("all a.png cat 1 1 9 9", "all b.png dog 2 2 9 9"));
+  EXPECT_THAT(numbers->parts[0].images->defects().notices(),
+              ElementsAre(HasSubstr("the column split is not read")));
+}
+
 // Without a folder they cannot be told apart.
 TEST_F(RecognizeFolderTest, ANameOfTwoImagesIsADefectThatNamesBoth) {
   const std::string image = fs::canonical(absl::StrCat(kFolders, "/csv_one_file/a.png"));
