@@ -687,7 +687,7 @@ absl::StatusOr<std::vector<std::string>> CsvParts(const CsvAnnotation& annotatio
   const auto other = std::find_if_not(rows.begin(), rows.end(), is_part);
   const std::string problem = other == rows.end() ? twice
                                                   : absl::StrCat("row ", other->second, ": \"",
-                                                                 other->first, "\" is no part");
+                                                                 other->first, "\" is not a part");
   if (!problem.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("column ", annotation.part_column, ": ", problem,

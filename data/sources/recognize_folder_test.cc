@@ -411,9 +411,10 @@ TEST_F(RecognizeFolderTest, ReadsTheSplitOfACsvColumn) {
                                           "train a.png dog 4 4 9 9", "val c.png cat 3 3 9 9"));
   EXPECT_THAT(folder->notices, Not(Contains(HasSubstr("is not read"))));
   Put("boxes.csv", header + rows + "extra,d.png,cat,1,1,9,9\n");
-  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
-                                HasSubstr("boxes.csv: column split: row 6: \"extra\" is no part; "
-                                          "write train, val or test into each row")));
+  EXPECT_THAT(Error(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("boxes.csv: column split: row 6: \"extra\" is not a part; "
+                                 "write train, val or test into each row")));
   Put("boxes.csv", header + rows + "test,a.png,cat,1,1,9,9\n");
   EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
                                 HasSubstr("row 6: a.png is in test, and by row 2 in TRAIN")));

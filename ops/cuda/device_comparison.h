@@ -71,7 +71,7 @@ struct DeviceDifference {
   std::string problem;
 };
 
-// The larger of two differences; NaN if one of them is: a result that is no number is the worst.
+// The larger of two differences; NaN if one of them is: a result that is not a number is the worst.
 double LargerDifference(double a, double b);
 
 struct ComparedOperator {
