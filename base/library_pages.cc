@@ -3,11 +3,23 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+// GCC defines a macro, Clang has a feature.
+#if defined(__SANITIZE_ADDRESS__)
+#define RCNN_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RCNN_ADDRESS_SANITIZER
+#endif
+#endif
+
+#if defined(__GLIBC__) && !defined(RCNN_ADDRESS_SANITIZER)
 
 #include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
 
 namespace rcnn {
 namespace {
@@ -51,9 +63,16 @@ int ReleaseLibrary(dl_phdr_info* library, size_t, void*) {
   return 0;
 }
 
+bool KeepsPages() {
+  const char* const value = std::getenv("RCNN_KEEP_LIBRARY_PAGES");
+  return value != nullptr && std::strcmp(value, "1") == 0;
+}
+
 }  // namespace
 
-void ReleaseLibraryPages() { dl_iterate_phdr(&ReleaseLibrary, nullptr); }
+void ReleaseLibraryPages() {
+  if (!KeepsPages()) dl_iterate_phdr(&ReleaseLibrary, nullptr);
+}
 
 }  // namespace rcnn
 

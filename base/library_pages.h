@@ -15,7 +15,8 @@ namespace rcnn {
 
 // Of all libraries that are loaded, but for those whose code was relocated, which differs from the
 // file. Takes about a millisecond. Thread-safe; code that runs meanwhile is read again. Does
-// nothing without glibc, and in builds for AddressSanitizer.
+// nothing without glibc, in builds for AddressSanitizer, and with RCNN_KEEP_LIBRARY_PAGES=1 in the
+// environment: a debugger's breakpoints in libraries are changes of their pages, and would vanish.
 void ReleaseLibraryPages();
 
 }  // namespace rcnn
