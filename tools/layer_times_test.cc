@@ -20,6 +20,7 @@ using detection::AddLinear;
 using detection::Conv;
 using detection::ConvOptions;
 using detection::LayerCalls;
+using detection::PrepareForInference;
 
 // 16 -> 16 -> 16 channels with kernels of 3 and 1, and 16 -> 5.
 struct Network {
