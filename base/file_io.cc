@@ -8,11 +8,8 @@
 
 #include <algorithm>
 #include <atomic>
-<<<<<<< HEAD
 #include <climits>
-=======
 #include <cstdint>
->>>>>>> 615e6c4e3df9a5771ace40a3408222c45391ce06
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
