@@ -1,9 +1,9 @@
 // Gives back the memory of shared libraries that only the start of a program needs.
 //
 // While a program starts, the dynamic loader reads the symbols and relocations of every library,
-// and each library registers what it has: with LibTorch's, of which there are hundreds, some 80 MB
-// that are hardly read again. These pages are the files' own, unchanged. Given back, they stay in
-// the system's cache of files, and the few that are used again come from there.
+// and each library registers what it has: about 110 MB with LibTorch's, of which there are
+// hundreds, and most of it is not read again. These pages are the files' own, unchanged. Given
+// back, they stay in the system's cache of files, and those that are used again come from there.
 //
 // Example:
 //   ReleaseLibraryPages();  // in main(), after the start
