@@ -199,7 +199,7 @@ TEST(CountedTrainingTest, EqualsThePlainLossOfTheSamePicksAndItsGradients) {
 }
 
 // The sizes of the maps of each image.
-std::vector<MapExtents> ExtentsOf(const BatchFeatures& maps) {
+std::vector<MapExtents> FindExtents(const BatchFeatures& maps) {
   std::vector<MapExtents> extents;
   for (const FeatureMaps& part : maps.parts) {
     MapExtents of_image = {{}, {part.height, part.width}};
@@ -211,7 +211,7 @@ std::vector<MapExtents> ExtentsOf(const BatchFeatures& maps) {
   return extents;
 }
 
-BatchMap PartOf(const BatchMap& images, const ImageRange& own) {
+BatchMap TakePart(const BatchMap& images, const ImageRange& own) {
   if (images.parts.size() == 1) {
     return BatchMap(images.parts.front().narrow(0, own.begin, own.end - own.begin));
   }
@@ -221,8 +221,8 @@ BatchMap PartOf(const BatchMap& images, const ImageRange& own) {
 }
 
 // The proposals of all images, as processes that share the batch exchange them.
-ops::CountedProposals ProposalsOf(const FasterRcnn& model, const BatchFeatures& maps,
-                                  const CountedTruths& truths) {
+ops::CountedProposals ShareProposals(const FasterRcnn& model, const BatchFeatures& maps,
+                                     const CountedTruths& truths) {
   return model.rpn()->ProposeCounted(model.rpn()->ForwardParts(maps), truths.image_info,
                                      model.rpn()->config().train_proposals());
 }
@@ -230,7 +230,7 @@ ops::CountedProposals ProposalsOf(const FasterRcnn& model, const BatchFeatures& 
 Losses LossesOfPart(const FasterRcnn& model, const BatchMap& images, const TrainingTargets& targets,
                     const ops::CountedProposals& proposals, const ImageRange& own) {
   const at::Generator generator = Generator();
-  JointRpnPass pass = model.ComputeJointRpn(PartOf(images, own), targets, generator, own);
+  JointRpnPass pass = model.ComputeJointRpn(TakePart(images, own), targets, generator, own);
   EXPECT_LE(pass.proposal_capacity, proposals.rois.size(1));
   for (int64_t b = own.begin; b < own.end; ++b) {
     EXPECT_EQ(pass.proposals[static_cast<size_t>(b - own.begin)].size(0),
@@ -262,8 +262,8 @@ TEST(CountedTrainingTest, PartsOfABatchAddUpToIt) {
       whole.Total().backward();
       const std::vector<at::Tensor> expected = Gradients(*model);
       const BatchFeatures maps = model->Features(images);
-      targets.extents = ExtentsOf(maps);
-      const ops::CountedProposals proposals = ProposalsOf(*model, maps, *targets.counted);
+      targets.extents = FindExtents(maps);
+      const ops::CountedProposals proposals = ShareProposals(*model, maps, *targets.counted);
       const Losses first = LossesOfPart(*model, images, targets, proposals, {0, 1});
       const Losses second = LossesOfPart(*model, images, targets, proposals, {1, 3});
       for (const auto& [name, part] : whole.parts) {

@@ -20,7 +20,7 @@ bool HasPixels(const data::Batch& batch) {
 }
 
 // What has to be copied: the bytes of the entries that have some, else all images.
-std::vector<at::Tensor*> PixelsOf(data::Batch& batch) {
+std::vector<at::Tensor*> FindPixels(data::Batch& batch) {
   std::vector<at::Tensor*> pixels;
   for (data::BatchImage& image : batch.entries) {
     if (image.bytes.defined()) pixels.push_back(&image.bytes);
@@ -37,7 +37,7 @@ data::Batch BatchUpload::Upload(const data::Batch& batch) {
   if (!stream_) stream_ = streams.getStreamFromGlobalPool(device_);
   const c10::Stream user = streams.getStream(device_);
   data::Batch uploaded = batch;
-  const std::vector<at::Tensor*> pixels = PixelsOf(uploaded);
+  const std::vector<at::Tensor*> pixels = FindPixels(uploaded);
   c10::Event copied(device_.type());
   {
     const c10::StreamGuard copies(*stream_);

@@ -8,7 +8,7 @@
 //
 // Example:
 //   BatchUpload upload(device);
-//   Compute(MakeImages(upload.Upload(batch), device));
+//   Compute(upload.Upload(batch));
 
 #ifndef RCNN_TRAINING_TRAINER_BATCH_UPLOAD_H_
 #define RCNN_TRAINING_TRAINER_BATCH_UPLOAD_H_

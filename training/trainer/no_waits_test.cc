@@ -97,7 +97,7 @@ data::Batch MixedSizes() {
 }
 
 // The second and the third image, which are this process's part of a batch of several.
-data::Batch PartOf(data::Batch batch) {
+data::Batch LastTwo(data::Batch batch) {
   batch.images = batch.images.slice(0, 1, 3);
   batch.own_begin = 1;
   return batch;
@@ -136,11 +136,12 @@ std::vector<Case> Cases() {
     cases.push_back({"joint", std::string(kTiny) + kRpn + kHead, batch});
   }
   cases.push_back({"joint", kPyramid, ThreeImages()});
-  for (const data::Batch& batch : {PartOf(ThreeImages()), PartOf(MixedSizes()), PartOf(Bytes())}) {
+  for (const data::Batch& batch :
+       {LastTwo(ThreeImages()), LastTwo(MixedSizes()), LastTwo(Bytes())}) {
     cases.push_back({"rpn", std::string(kTiny) + kRpn, batch});
     cases.push_back({"head", std::string(kTiny) + kHead, batch});
   }
-  cases.push_back({"head", kPyramid, PartOf(ThreeImages())});
+  cases.push_back({"head", kPyramid, LastTwo(ThreeImages())});
   return cases;
 }
 
