@@ -11,7 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/image_names.h"
 
 namespace rcnn::data {
 namespace {
@@ -23,16 +25,41 @@ constexpr size_t kMaxDepth = 64;
 
 bool IsHidden(absl::string_view name) { return name[0] == '.' || name == "__MACOSX"; }
 
-// The directory of a run, whose lists and contact sheets are not part of the dataset around it.
+// The directory of a run, whose lists and contact sheets are not part of the dataset around it. A
+// config alone may lie in a folder of images too.
 bool IsRun(const fs::path& folder) {
   std::error_code error;
-  return fs::exists(folder / "plan_basis.textproto", error) ||
-         fs::exists(folder / "experiment.textproto", error);
+  const bool config = fs::exists(folder / "plan_basis.textproto", error) ||
+                      fs::exists(folder / "experiment.textproto", error);
+  return config &&
+         (fs::is_directory(folder / "stages", error) || fs::is_directory(folder / "split", error));
+}
+
+// Whether a run directory has images that no run writes. What cannot be listed has none.
+bool HoldsOtherImages(const fs::path& run) {
+  std::error_code error;
+  fs::recursive_directory_iterator entry(run, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const bool top = entry.depth() == 0;
+    if (IsHidden(name) || (top && (name == "stages" || name == "split"))) {
+      entry.disable_recursion_pending();
+    } else if (HasImageExtension(name) && !(top && name == "contact_sheet.jpg")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether a link is known to lead nowhere.
+bool LeadsNowhere(const std::error_code& error) {
+  return error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory ||
+         error == std::errc::too_many_symbolic_link_levels;
 }
 
 absl::Status CannotRead(const fs::path& path, const std::error_code& error) {
   const bool denied = error == std::errc::permission_denied;
-  return absl::Status(absl::ErrnoToStatusCode(error.value()),
+  return absl::Status(ErrorNumberStatus(error.value(), "read", "").code(),
                       absl::StrCat(path.string(), ": cannot read: ", error.message(),
                                    denied ? "; allow it with chmod -R u+rX, or move it away" : ""));
 }
@@ -53,6 +80,7 @@ class Lister {
   }
 
   std::vector<std::string> files;
+  std::vector<std::string> runs_with_images;
 
  private:
   // around_ has the device and inode of each enclosing folder: a repetition is a loop.
@@ -90,8 +118,11 @@ class Lister {
       RCNN_RETURN_IF_ERROR(CheckStaysInside(entry.path()));
     }
     if (entry.is_directory(error)) {
-      return IsRun(entry.path()) ? absl::OkStatus() : Visit(relative);
+      if (!IsRun(entry.path())) return Visit(relative);
+      if (HoldsOtherImages(entry.path())) runs_with_images.push_back(std::move(relative));
+      return absl::OkStatus();
     }
+    if (error && !LeadsNowhere(error)) return CannotRead(entry.path(), error);
     if (entry.is_regular_file(error)) files.push_back(std::move(relative));
     return absl::OkStatus();
   }
@@ -116,10 +147,13 @@ class Lister {
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> ListFiles(const std::string& folder,
-                                                   const ListingOptions& options) {
+                                                   const ListingOptions& options,
+                                                   std::vector<std::string>* runs_with_images) {
   Lister lister(folder.empty() ? "." : folder, options);
   RCNN_RETURN_IF_ERROR(lister.List());
   std::sort(lister.files.begin(), lister.files.end());
+  std::sort(lister.runs_with_images.begin(), lister.runs_with_images.end());
+  if (runs_with_images != nullptr) *runs_with_images = std::move(lister.runs_with_images);
   return std::move(lister.files);
 }
 

@@ -26,11 +26,15 @@ struct ListingOptions {
 };
 
 // Paths relative to `folder`, with '/', sorted. kNotFound for a path that does not exist or
-// is not a folder, kPermissionDenied for a folder that cannot be read, kFailedPrecondition
-// for one that contains itself or has more than 64 nested folders; each names the path. Hidden
-// files are left out, and so are run directories inside, with their lists and contact sheets.
-absl::StatusOr<std::vector<std::string>> ListFiles(const std::string& folder,
-                                                   const ListingOptions& options = {});
+// is not a folder, kPermissionDenied and kUnavailable for a folder or the target of a link that
+// cannot be read now, kFailedPrecondition for one that contains itself or has more than 64 nested
+// folders; each names the path. Hidden files and links that lead nowhere are left out, and so are
+// run directories inside (experiment.textproto or plan_basis.textproto beside stages/ or split/),
+// with their lists and contact sheets. `runs_with_images`, unless null: those of them that hold
+// images which no run writes.
+absl::StatusOr<std::vector<std::string>> ListFiles(
+    const std::string& folder, const ListingOptions& options = {},
+    std::vector<std::string>* runs_with_images = nullptr);
 
 // "a/b" of "a/b/c.jpg", "" of "c.jpg".
 absl::string_view ParentPart(absl::string_view path);

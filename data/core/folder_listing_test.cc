@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
@@ -54,6 +55,49 @@ TEST_F(ListFilesTest, LeavesOutRunDirectories) {
   EXPECT_THAT(ListFiles(folder_), IsOkAndHolds(ElementsAre("a.jpg", "runs/notes.txt")));
   EXPECT_THAT(ListFiles(folder_ + "/runs/one"),
               IsOkAndHolds(ElementsAre("plan_basis.textproto", "split/train.txt")));
+}
+
+// A config beside images does not make a folder that of a run.
+TEST_F(ListFilesTest, AFolderOfImagesMayHoldAConfig) {
+  for (const char* path : {"cells/a.jpg", "cells/experiment.textproto", "cells/train/b.jpg"}) {
+    Put(path);
+  }
+  EXPECT_THAT(
+      ListFiles(folder_),
+      IsOkAndHolds(ElementsAre("cells/a.jpg", "cells/experiment.textproto", "cells/train/b.jpg")));
+}
+
+TEST_F(ListFilesTest, NamesRunDirectoriesWithImagesThatNoRunWrites) {
+  for (const char* path :
+       {"a.jpg", "runs/one/plan_basis.textproto", "runs/one/split/train.txt",
+        "runs/one/contact_sheet.jpg", "runs/one/stages/1_joint/contact_sheet.jpg",
+        "runs/two/experiment.textproto", "runs/two/split/train.txt", "runs/two/images/b.PNG"}) {
+    Put(path);
+  }
+  std::vector<std::string> runs = {"before"};
+  EXPECT_THAT(ListFiles(folder_, {}, &runs), IsOkAndHolds(ElementsAre("a.jpg")));
+  EXPECT_THAT(runs, ElementsAre("runs/two"));
+}
+
+// Its image would otherwise be missing without a word.
+TEST_F(ListFilesTest, StopsAtALinkWhoseTargetCannotBeAskedFor) {
+  Put("a.jpg");
+  fs::create_symlink("nothing", folder_ + "/dangling.jpg");
+  fs::create_symlink("a.jpg/b.jpg", folder_ + "/file.jpg");
+  fs::create_symlink("loop.jpg", folder_ + "/loop.jpg");
+  EXPECT_THAT(ListFiles(folder_), IsOkAndHolds(ElementsAre("a.jpg")));
+  const std::string link = folder_ + "/link.jpg";
+  fs::create_symlink(std::string(300, 'x'), link);
+  EXPECT_THAT(ListFiles(folder_),
+              StatusIs(absl::StatusCode::kUnavailable, link + ": cannot read: File name too long"));
+  fs::remove(link);
+  if (geteuid() == 0) return;  // root may read everything
+  Put("closed/b.jpg");
+  fs::create_symlink("closed/b.jpg", link);
+  fs::permissions(folder_ + "/closed", fs::perms::owner_read);
+  EXPECT_THAT(ListFiles(folder_),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr(": cannot read: ")));
+  fs::permissions(folder_ + "/closed", fs::perms::owner_all);
 }
 
 TEST_F(ListFilesTest, FollowsLinksUnlessTheyLeaveAndAreNotToBeFollowed) {

@@ -78,7 +78,11 @@ absl::StatusOr<std::string> ImageFinder::Find(absl::string_view name) const {
   const auto same = std::lower_bound(images_.begin(), images_.end(), plain);
   if (same != images_.end() && *same == plain) return *same;
   const auto file = by_file_.find(FilePart(plain));
-  if (file != by_file_.end()) return Best(file->second, plain);
+  if (file != by_file_.end()) {
+    absl::StatusOr<std::string> best = Best(file->second, plain);
+    // Its own folder may have it with another extension.
+    if (!absl::IsNotFound(best.status())) return best;
+  }
   const auto stem = by_stem_.find(WithoutImageExtension(FilePart(plain)));
   if (stem != by_stem_.end()) return Best(stem->second, plain);
   if (!JoinInside(".", plain).ok()) {

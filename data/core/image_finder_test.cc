@@ -42,6 +42,15 @@ TEST(ImageFinder, DoesNotTakeTheImageOfAnotherFolder) {
   EXPECT_THAT(finder.Find("1.jpg"), IsOkAndHolds("val/1.jpg"));
 }
 
+// Although another folder has an image of the very name.
+TEST(ImageFinder, TakesAnotherExtensionInTheFolderThatIsNamed) {
+  const ImageFinder finder("images", {"train/1.png", "val/1.jpg"});
+  EXPECT_THAT(finder.Find("train/1.jpg"), IsOkAndHolds("train/1.png"));
+  EXPECT_THAT(finder.Find("/data/train/1.jpg"), IsOkAndHolds("train/1.png"));
+  EXPECT_THAT(finder.Find("val/1.jpg"), IsOkAndHolds("val/1.jpg"));
+  EXPECT_THAT(finder.Find("1.jpg"), IsOkAndHolds("val/1.jpg"));
+}
+
 TEST(ImageFinder, RefusesWhatFitsTwoImages) {
   EXPECT_THAT(Finder().Find("c.png"),
               StatusIs(absl::StatusCode::kInvalidArgument,

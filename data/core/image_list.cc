@@ -1,11 +1,12 @@
 #include "rcnn/data/core/image_list.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -20,54 +21,83 @@
 namespace rcnn::data {
 namespace {
 
-// One of them ends with the other, at the beginning of a folder or file.
-bool ShareEnd(absl::string_view a, absl::string_view b) {
-  if (a.size() < b.size()) std::swap(a, b);
-  return absl::EndsWith(a, b) && (a.size() == b.size() || a[a.size() - b.size() - 1] == '/');
+// "train/a.jpg": "a.jpg", "train".
+std::vector<absl::string_view> PartsFromTheEnd(absl::string_view path) {
+  std::vector<absl::string_view> parts = absl::StrSplit(path, '/');
+  std::reverse(parts.begin(), parts.end());
+  return parts;
 }
 
 }  // namespace
 
 ImageList ImageList::Parse(absl::string_view text) {
-  ImageList list;
+  std::vector<std::string> names;
   for (absl::string_view line :
        absl::StrSplit(WithoutByteOrderMark(text), absl::ByAnyChar("\r\n"))) {
     const std::string path = absl::StrReplaceAll(absl::StripAsciiWhitespace(line), {{"\\", "/"}});
     absl::string_view name = path;
     while (absl::ConsumePrefix(&name, "./") || absl::ConsumePrefix(&name, "../")) {
     }
-    if (name.empty()) continue;
-    list.by_file_[FilePart(name)].push_back(static_cast<int64_t>(list.names_.size()));
-    list.names_.emplace_back(name);
+    if (!name.empty()) names.emplace_back(name);
   }
+  ImageList list;
+  list.names_ = std::make_shared<const std::vector<std::string>>(std::move(names));
+  for (const std::string& name : list.names()) list.Insert(name);
   return list;
+}
+
+absl::StatusOr<ImageList> ImageList::Decode(absl::string_view bytes) {
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(bytes));
+  return Parse(text);
 }
 
 absl::StatusOr<ImageList> ImageList::Read(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(bytes), path);
-  ImageList list = Parse(text);
+  RCNN_ASSIGN_OR_RETURN(ImageList list, Decode(bytes), path);
   if (list.names().empty()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": an empty list"));
   }
   return list;
 }
 
+void ImageList::Insert(absl::string_view name) {
+  Ends ends;
+  for (const absl::string_view part : PartsFromTheEnd(name)) {
+    const auto [place, is_new] =
+        longer_.try_emplace({ends.nodes.back(), part}, static_cast<int64_t>(nodes_.size()));
+    if (is_new) nodes_.emplace_back();
+    ends.nodes.push_back(place->second);
+  }
+  if (std::exchange(nodes_[ends.nodes.back()].whole, true)) return;
+  for (const int64_t node : ends.nodes) ++nodes_[node].open;
+}
+
+ImageList::Ends ImageList::FindEnds(absl::string_view path) const {
+  Ends ends;
+  for (const absl::string_view part : PartsFromTheEnd(path)) {
+    const auto found = longer_.find({ends.nodes.back(), part});
+    if (found == longer_.end()) return ends;
+    ends.nodes.push_back(found->second);
+  }
+  ends.complete = !path.empty();
+  return ends;
+}
+
 void ImageList::PreferExact(absl::string_view image) {
-  const auto found = by_file_.find(FilePart(image));
-  if (found == by_file_.end()) return;
-  const bool listed = std::any_of(found->second.begin(), found->second.end(),
-                                  [&](int64_t i) { return names_[i] == image; });
-  if (listed) exact_.emplace(image);
+  const Ends ends = FindEnds(image);
+  Node& last = nodes_[ends.nodes.back()];
+  if (!ends.complete || !last.whole || std::exchange(last.exact, true)) return;
+  for (const int64_t node : ends.nodes) --nodes_[node].open;
 }
 
 bool ImageList::Contains(absl::string_view image) const {
-  if (exact_.count(image) > 0) return true;
-  const auto found = by_file_.find(FilePart(image));
-  return found != by_file_.end() &&
-         std::any_of(found->second.begin(), found->second.end(), [&](int64_t i) {
-           return exact_.count(names_[i]) == 0 && ShareEnd(names_[i], image);
-         });
+  const Ends ends = FindEnds(image);
+  const Node& last = nodes_[ends.nodes.back()];
+  // It is a name, or the end of one.
+  if (ends.complete && (last.exact || last.open > 0)) return true;
+  // A name is its end.
+  return std::any_of(ends.nodes.begin(), ends.nodes.end(),
+                     [&](int64_t node) { return nodes_[node].whole && !nodes_[node].exact; });
 }
 
 absl::StatusOr<AnnotationTable> SelectImages(ImageList list, const std::string& list_file,

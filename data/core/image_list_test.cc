@@ -1,5 +1,6 @@
 #include "rcnn/data/core/image_list.h"
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,6 +50,43 @@ TEST(ImageList, ANameThatAnImageHasMeansOnlyThisOne) {
   EXPECT_TRUE(list.Contains("night/c.jpg"));
 }
 
+TEST(ImageList, PathsAreComparedFolderByFolder) {
+  ImageList list = ImageList::Parse("/home/me/train/a.jpg\nb/c.jpg\nb/c.jpg\nx//d.jpg");
+  for (const char* image :
+       {"home/me/train/a.jpg", "a.jpg", "/data/b/c.jpg", "/b/c.jpg", "c.jpg", "/d.jpg", "d.jpg"}) {
+    EXPECT_TRUE(list.Contains(image)) << image;
+  }
+  for (const char* image : {"/a.jpg", "rain/a.jpg", "bb/c.jpg", "b", "train", "", "x/d.jpg"}) {
+    EXPECT_FALSE(list.Contains(image)) << image;
+  }
+  list.PreferExact("b/c.jpg");
+  list.PreferExact("b/c.jpg");
+  EXPECT_TRUE(list.Contains("b/c.jpg"));
+  EXPECT_FALSE(list.Contains("/data/b/c.jpg"));
+  EXPECT_FALSE(list.Contains("c.jpg"));
+  const ImageList copy = list;
+  list = ImageList::Parse("e.jpg");
+  EXPECT_TRUE(copy.Contains("train/a.jpg"));
+}
+
+// As frames of cameras have: 0001/left.jpg, 0002/left.jpg, ...
+TEST(ImageList, ManyImagesOfOneNameTakeNoLonger) {
+  constexpr int kImages = 100'000;
+  std::string text;
+  for (int i = 0; i < kImages; ++i) text += "data/" + std::to_string(i) + "/left.jpg\n";
+  ImageList list = ImageList::Parse(text);
+  const auto start = std::chrono::steady_clock::now();
+  int found = 0;
+  for (int i = 0; i < 2 * kImages; ++i) {
+    const std::string image = std::to_string(i) + "/left.jpg";
+    list.PreferExact(image);
+    found += list.Contains(image) ? 1 : 0;
+  }
+  EXPECT_EQ(found, kImages);
+  // A comparison with every name would take minutes.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
 TEST(ImageList, AnEmptyFileIsAnError) {
   const std::string path = testing::TempDir() + "/empty.txt";
   ASSERT_THAT(WriteFileAtomically(path, "\n\n"), IsOk());
@@ -64,6 +102,15 @@ TEST(ImageList, ReadsUtf16) {
   const absl::StatusOr<ImageList> list = ImageList::Read(path);
   ASSERT_THAT(list, IsOk());
   EXPECT_THAT(list->names(), ElementsAre("a.jpg", "b.jpg"));
+}
+
+TEST(ImageList, DecodesWhatAFileHolds) {
+  EXPECT_THAT(ImageList::Decode("a.jpg\n")->names(), ElementsAre("a.jpg"));
+  EXPECT_THAT(ImageList::Decode(std::string("a\0\n\0b\0", 6))->names(), ElementsAre("a", "b"));
+  EXPECT_THAT(ImageList::Decode("")->names(), ElementsAre());
+  EXPECT_THAT(ImageList::Decode("\xff\xfe"
+                                "1.png"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 AnnotationTable ThreeImages() {

@@ -3,7 +3,8 @@
 //   filename,width,height,class,xmin,ymin,xmax,ymax
 //
 // A first line that names the columns gives their order; other columns are skipped,
-// and width and height may be missing. Other names that tools use: path, image,
+// and width and height may be missing. A column split, subset, set, partition or usage may say to
+// which part a row belongs. Other names that tools use: path, image,
 // image_path, image_name, file, file_name; label, class_name, category, name; x1, y1,
 // x2, y2, x_min, ... Without such a line, 8 columns are read in the order above and 6 as
 // filename, xmin, ymin, xmax, ymax, class. Columns are separated by commas, semicolons
@@ -36,6 +37,8 @@ struct CsvRow {
   int64_t height = 0;
   // "" for an image without objects, whose corners are empty too.
   std::string class_name;
+  // The value in the column that tells parts apart; "" without one.
+  std::string part;
   // xmin, ymin, xmax, ymax as in the file.
   std::array<double, 4> corners = {0, 0, 0, 0};
   // What messages show: "row 3: a.jpg cat (1, 2, 3, 4)".
@@ -48,7 +51,7 @@ struct CsvRow {
 
 struct CsvAnnotation {
   std::vector<CsvRow> rows;
-  // The name of a column that seems to tell parts apart, such as "split", which is not read.
+  // The name of the column that seems to tell parts apart, such as "split"; "" without one.
   std::string part_column;
 };
 

@@ -75,10 +75,15 @@ TEST(ParseCsv, RefusesOtherFiles) {
               StatusIs(code, HasSubstr("not valid CSV at row 2")));
 }
 
-TEST(ParseCsv, NamesAColumnOfParts) {
-  const auto annotation = ParseCsv("Split,filename,class,xmin,ymin,xmax,ymax\n");
+TEST(ParseCsv, ReadsAColumnOfParts) {
+  const auto annotation =
+      ParseCsv("Split,filename,class,xmin,ymin,xmax,ymax\ntrain,a.jpg,cat,1,2,3,4\n,b.jpg,,,,,\n");
   ASSERT_THAT(annotation, IsOk());
   EXPECT_EQ(annotation->part_column, "Split");
+  ASSERT_THAT(annotation->rows, SizeIs(2));
+  EXPECT_EQ(annotation->rows[0].part, "train");
+  EXPECT_EQ(annotation->rows[1].part, "");
+  EXPECT_TRUE(annotation->rows[1].empty());
   EXPECT_EQ(ParseCsv("filename,class,xmin,ymin,xmax,ymax\n")->part_column, "");
 }
 

@@ -15,7 +15,6 @@
 #include "rcnn/data/core/image_finder.h"
 #include "rcnn/data/core/record_table.h"
 #include "rcnn/data/core/text_encoding.h"
-#include "rcnn/data/csv/csv_annotation.h"
 
 namespace rcnn::data {
 namespace {
@@ -38,10 +37,12 @@ ObjectRecord MakeRecord(const CsvRow& row, configs::VocCoordinates coordinates) 
 using ImageRows = std::pair<std::string, std::vector<const CsvRow*>>;
 
 // The rows of each image, by file name; images in the order of their first rows.
-std::vector<ImageRows> GroupRows(const CsvAnnotation& annotation) {
+std::vector<ImageRows> GroupRows(const CsvAnnotation& annotation,
+                                 const configs::CsvConfig& config) {
   std::vector<ImageRows> images;
   absl::flat_hash_map<std::string, size_t> places;
   for (const CsvRow& row : annotation.rows) {
+    if (config.has_part() && row.part != config.part()) continue;
     const auto [place, is_new] = places.try_emplace(row.file_name, images.size());
     if (is_new) images.push_back({row.file_name, {}});
     images[place->second].second.push_back(&row);
@@ -51,22 +52,30 @@ std::vector<ImageRows> GroupRows(const CsvAnnotation& annotation) {
 
 }  // namespace
 
+absl::StatusOr<CsvAnnotation> ReadCsvAnnotation(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, {.max_bytes = kMaxBytes}));
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(bytes), path);
+  RCNN_ASSIGN_OR_RETURN(CsvAnnotation annotation, ParseCsv(text), path);
+  return annotation;
+}
+
 absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
                                         const SourcePaths& paths, const ImageList* list) {
-  RCNN_ASSIGN_OR_RETURN(const std::string bytes,
-                        ReadFile(paths.annotations, {.max_bytes = kMaxBytes}));
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(bytes), paths.annotations);
-  RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ParseCsv(text), paths.annotations);
+  RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ReadCsvAnnotation(paths.annotations));
   RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
+  const std::string& column = annotation.part_column;
+  if (config.csv().has_part() && column.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(paths.annotations, ": csv.part is \"", config.csv().part(),
+                     "\", and no column is called split, subset, set, partition or usage"));
+  }
   RecordTable records(config, {});
-  if (!annotation.part_column.empty()) {
-    records.defects().AddNotice(absl::StrCat(
-        paths.annotations, ": the column ", annotation.part_column,
-        " is not read; put the rows of each part into a file of its own: train.csv, val.csv, "
-        "test.csv"));
+  if (!config.csv().has_part() && !column.empty()) {
+    records.defects().AddNotice(absl::StrCat(paths.annotations, ": the column ", column,
+                                             " is not read; csv.part chooses one of its parts"));
   }
   const std::string source(FilePart(paths.annotations));
-  for (const auto& [file_name, rows] : GroupRows(annotation)) {
+  for (const auto& [file_name, rows] : GroupRows(annotation, config.csv())) {
     const absl::StatusOr<std::string> name = finder.Find(file_name);
     if (!name.ok()) {
       if (list != nullptr) continue;

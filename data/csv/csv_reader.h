@@ -10,17 +10,23 @@
 #ifndef RCNN_DATA_CSV_CSV_READER_H_
 #define RCNN_DATA_CSV_CSV_READER_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/source_paths.h"
+#include "rcnn/data/csv/csv_annotation.h"
 
 namespace rcnn::data {
 
-// `config` has the source csv; its coordinates RECOGNISED are read as CONTINUOUS. `list`:
-// only these images; null: all. Defects go to the
-// table's report, or are the error, by the policy. Other errors: those of ReadFile,
+// A file in UTF-8 or UTF-16. Errors: those of ReadFile, ToUtf8 and ParseCsv, after the path.
+absl::StatusOr<CsvAnnotation> ReadCsvAnnotation(const std::string& path);
+
+// `config` has the source csv; its coordinates RECOGNISED are read as CONTINUOUS. kInvalidArgument
+// for a `part` in a file without a column of parts. `list`: only these images; null: all. Defects
+// go to the table's report, or are the error, by the policy. Other errors: those of ReadFile,
 // ParseCsv, ListFiles and RecordTable::Finish.
 absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
                                         const SourcePaths& paths, const ImageList* list);

@@ -1,14 +1,15 @@
 #include "rcnn/data/sources/file_kind.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <fstream>
+#include <cstdio>
+#include <memory>
 #include <set>
-#include <system_error>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -18,7 +19,9 @@
 #include "nlohmann/json.hpp"
 #include "pugixml.hpp"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/git_lfs_pointer.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/core/json_diagnosis.h"
@@ -29,6 +32,8 @@ namespace rcnn::data {
 namespace {
 
 constexpr size_t kBeginning = 64 << 10;
+// Of a text file, which is mostly short.
+constexpr size_t kFirstBytes = 4 << 10;
 constexpr size_t kImagesKept = 64;
 // Enough of a text file to recognise it.
 constexpr int kLines = 5;
@@ -36,14 +41,21 @@ constexpr int kLines = 5;
 // with more than this before them is not read further.
 constexpr int64_t kMaxValues = 20'000'000;
 
-// False, with errno, for a file that cannot be opened.
-bool ReadBeginning(const std::string& path, std::string& bytes) {
-  bytes.assign(kBeginning, '\0');
-  std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) return false;
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  return true;
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+// kNotFound: the file has gone. Other codes: it cannot be read now.
+absl::StatusOr<File> Open(const std::string& path) {
+  File file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  if (file == nullptr) return ErrnoStatus("read", path);
+  return file;
+}
+
+// Appends up to `size` bytes.
+absl::Status Append(const File& file, const std::string& path, size_t size, std::string& bytes) {
+  const size_t before = bytes.size();
+  bytes.resize(before + size);
+  bytes.resize(before + std::fread(&bytes[before], 1, size, file.get()));
+  return std::ferror(file.get()) == 0 ? absl::OkStatus() : ErrnoStatus("read", path);
 }
 
 std::string Unsupported(absl::string_view format, absl::string_view advice = "") {
@@ -151,10 +163,11 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   std::set<std::string> keys_;
 };
 
-FileKind JsonKind(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
+absl::StatusOr<FileKind> JsonKind(const File& file, const std::string& path) {
+  std::rewind(file.get());
   JsonListener listener;
-  nlohmann::json::sax_parse(file, &listener);
+  nlohmann::json::sax_parse(file.get(), &listener);
+  if (std::ferror(file.get()) != 0) return ErrnoStatus("read", path);
   return listener.Result();
 }
 
@@ -199,6 +212,19 @@ bool IsDotaHeader(absl::string_view line) {
   return absl::StartsWith(line, "imagesource:") || absl::StartsWith(line, "gsd:");
 }
 
+// Whether a text of which more follows has all lines that TextKind reads.
+bool HasItsLines(absl::string_view beginning) {
+  if (IsWideText(beginning)) return false;
+  // The last may be cut off.
+  beginning = beginning.substr(0, beginning.find_last_of("\r\n") + 1);
+  int lines = 0;
+  for (absl::string_view line : absl::StrSplit(beginning, absl::ByAnyChar("\r\n"))) {
+    line = absl::StripAsciiWhitespace(line);
+    if (!line.empty() && !IsDotaHeader(line)) ++lines;
+  }
+  return lines >= kLines;
+}
+
 FileKind TextKind(absl::string_view beginning) {
   FileKind kind;
   int lines = 0, boxes = 0, named = 0, images = 0, dota = 0, kitti = 0;
@@ -218,7 +244,8 @@ FileKind TextKind(absl::string_view beginning) {
     dota += size == 10 && numbers == 9 && !IsNumber(words[8]) ? 1 : 0;
     kitti += size >= 15 && !IsNumber(words[0]) && numbers == size - 1 ? 1 : 0;
   }
-  if (lines == 0) return kind;
+  kind.empty = lines == 0;
+  if (kind.empty) return kind;
   if (images == lines) kind.kind = AnnotationKind::kImageList;
   if (boxes == lines) kind.kind = AnnotationKind::kYolo;
   if (named == lines) {
@@ -252,15 +279,20 @@ std::string Decoded(const std::string& beginning) { return ToUtf8(beginning).val
 
 }  // namespace
 
-FileKind ReadFileKind(const std::string& path) {
-  std::string beginning;
-  const bool opened = ReadBeginning(path, beginning);
-  const std::error_code error(opened ? 0 : errno, std::generic_category());
+absl::StatusOr<FileKind> ReadFileKind(const std::string& path) {
   const bool json = absl::EndsWithIgnoreCase(path, ".json");
+  const bool text = absl::EndsWithIgnoreCase(path, ".txt");
   FileKind kind;
-  if (!opened) {
-    kind.obstacle = absl::StrCat("cannot be read: ", error.message());
+  const absl::StatusOr<File> file = Open(path);
+  if (absl::IsNotFound(file.status())) {
+    kind.obstacle = "is no longer there";
     return kind;
+  }
+  RCNN_RETURN_IF_ERROR(file.status());
+  std::string beginning;
+  RCNN_RETURN_IF_ERROR(Append(*file, path, text ? kFirstBytes : kBeginning, beginning));
+  if (text && beginning.size() == kFirstBytes && !HasItsLines(beginning)) {
+    RCNN_RETURN_IF_ERROR(Append(*file, path, kBeginning - kFirstBytes, beginning));
   }
   if (IsGitLfsPointer(beginning)) {
     kind.obstacle = absl::StrCat("is ", kGitLfsPointer);
@@ -271,10 +303,10 @@ FileKind ReadFileKind(const std::string& path) {
     kind.obstacle = "is JSON in UTF-16 or UTF-32; save it as UTF-8";
     return kind;
   }
-  if (json) return JsonKind(path);
+  if (json) return JsonKind(*file, path);
   if (absl::EndsWithIgnoreCase(path, ".xml")) return XmlKind(beginning);
   if (absl::EndsWithIgnoreCase(path, ".csv")) return CsvKind(Decoded(beginning));
-  if (absl::EndsWithIgnoreCase(path, ".txt")) return TextKind(Decoded(beginning));
+  if (text) return TextKind(Decoded(beginning));
   return kind;
 }
 

@@ -1,7 +1,12 @@
 #include "rcnn/data/sources/file_kind.h"
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -10,13 +15,17 @@
 namespace rcnn::data {
 namespace {
 
+namespace fs = std::filesystem;
+
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 FileKind KindFor(const std::string& name, const std::string& content) {
   const std::string path = testing::TempDir() + "/" + name;
   EXPECT_THAT(WriteFileAtomically(path, content), IsOk());
-  return ReadFileKind(path);
+  const absl::StatusOr<FileKind> kind = ReadFileKind(path);
+  EXPECT_THAT(kind, IsOk());
+  return kind.value_or(FileKind());
 }
 
 TEST(ReadFileKind, GoesByContent) {
@@ -107,9 +116,48 @@ TEST(ReadFileKind, OtherFilesAreNone) {
       EXPECT_EQ(kind.obstacle, "") << name << content;
     }
   }
-  const FileKind missing = ReadFileKind("nowhere/a.json");
-  EXPECT_EQ(missing.kind, AnnotationKind::kNone);
-  EXPECT_EQ(missing.obstacle, "cannot be read: No such file or directory");
+  const absl::StatusOr<FileKind> missing = ReadFileKind("nowhere/a.json");
+  ASSERT_THAT(missing, IsOk());
+  EXPECT_EQ(missing->kind, AnnotationKind::kNone);
+  EXPECT_EQ(missing->obstacle, "is no longer there");
+}
+
+// Errors of open and of read: the first leads to itself, the second has no bytes at its beginning.
+TEST(ReadFileKind, AFileThatCannotBeReadNowIsAnError) {
+  for (const char* extension : {".json", ".xml", ".txt", ".csv"}) {
+    for (const std::string target : {"loop", "/proc/self/mem"}) {
+      const std::string path = testing::TempDir() + "/loop" + extension;
+      fs::remove(path);
+      fs::create_symlink(target == "loop" ? path : target, path);
+      EXPECT_THAT(ReadFileKind(path),
+                  StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot read " + path)));
+    }
+  }
+  if (geteuid() == 0) return;  // root may read everything
+  const std::string path = testing::TempDir() + "/closed.txt";
+  ASSERT_THAT(WriteFileAtomically(path, "0 0.5 0.5 0.1 0.1\n"), IsOk());
+  fs::permissions(path, fs::perms::none);
+  EXPECT_THAT(ReadFileKind(path),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("Permission denied")));
+}
+
+// A polygon of many corners, and lines that end at any place near those first read.
+TEST(ReadFileKind, ReadsAsMuchTextAsItNeeds) {
+  std::string corners;
+  for (int i = 0; i < 3000; ++i) corners += " 0.123456";
+  EXPECT_EQ(KindFor("a.txt", "0" + corners + "\n").kind, AnnotationKind::kYolo);
+  for (size_t length = 4080; length < 4110; ++length) {
+    const std::string spaces(length, ' ');
+    EXPECT_EQ(KindFor("a.txt", "0 0.5 0.5 0.1 0.1" + spaces + "\nnot a box").kind,
+              AnnotationKind::kNone);
+    EXPECT_EQ(KindFor("a.txt", spaces + "0 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kYolo);
+  }
+}
+
+TEST(ReadFileKind, KnowsTextWithoutALine) {
+  EXPECT_TRUE(KindFor("a.txt", "").empty);
+  EXPECT_TRUE(KindFor("a.txt", " \r\n\n").empty);
+  EXPECT_FALSE(KindFor("a.txt", "notes\n").empty);
 }
 
 }  // namespace

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <tuple>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +22,8 @@ namespace {
 
 // Files that are read per folder and extension.
 constexpr size_t kSample = 12;
+// Files of one folder and extension that are read although none of them is recognised.
+constexpr size_t kMostUnknown = 5000;
 
 bool IsAnnotationName(absl::string_view file) {
   for (const absl::string_view extension : {".xml", ".json", ".csv", ".txt"}) {
@@ -95,7 +100,14 @@ absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
                                                     const ListingOptions& options) {
   FolderContents contents;
   contents.folder_ = folder;
-  RCNN_ASSIGN_OR_RETURN(contents.files_, ListFiles(folder, options));
+  std::vector<std::string> runs;
+  RCNN_ASSIGN_OR_RETURN(contents.files_, ListFiles(folder, options, &runs));
+  for (const std::string& run : runs) {
+    contents.notices_.push_back(
+        absl::StrCat(run,
+                     " holds a run, so its images and annotations are not read; move them out "
+                     "of it, or name the folder itself"));
+  }
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> annotations;
   std::map<std::string, int32_t> image_folders;
   for (const std::string& file : contents.files_) {
@@ -112,43 +124,68 @@ absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
       annotations[{parent, Extension(file)}].push_back(file);
     }
   }
-  for (const auto& [key, files] : annotations) contents.Classify(key.first, files);
+  for (const auto& [key, files] : annotations) {
+    RCNN_RETURN_IF_ERROR(contents.Classify(key.first, files));
+  }
   return contents;
 }
 
-void FolderContents::Look(const std::string& file, Kinds& kinds) {
-  FileKind kind = ReadFileKind(absl::StrCat(folder_, "/", file));
+absl::StatusOr<bool> FolderContents::Look(const std::string& file, Kinds& kinds) {
+  RCNN_ASSIGN_OR_RETURN(FileKind kind, ReadFileKind(absl::StrCat(folder_, "/", file)));
   if (!kind.obstacle.empty()) obstacles_.emplace(kind.obstacle, file);
   if (kind.kind == AnnotationKind::kCoco) coco_images_[file] = std::move(kind.images);
   if (kind.kind != AnnotationKind::kNone) kinds[kind.kind].push_back(file);
+  return kind.kind != AnnotationKind::kNone || kind.empty;
+}
+
+absl::Status FolderContents::LookThrough(const std::vector<std::string>& files, bool all,
+                                         Kinds& kinds) {
+  size_t unknown = 0;
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (!all && IsSettled(kinds)) break;
+    if (unknown == kMostUnknown) {
+      NoticeUnread(files[i], files.size() - i);
+      break;
+    }
+    RCNN_ASSIGN_OR_RETURN(const bool known, Look(files[i], kinds));
+    unknown += known ? 0 : 1;
+  }
+  return absl::OkStatus();
 }
 
 // Looks at a sample, and at files without an image of their name, such as lists and annotations of
 // all images. Then at all others, where one annotates several images; or at as many as it takes to
 // find the first that is recognised, because the label files of images without objects are empty.
-FolderContents::Kinds FolderContents::LookAt(const std::vector<std::string>& files) {
-  Kinds kinds;
+absl::StatusOr<FolderContents::Kinds> FolderContents::LookAt(
+    const std::vector<std::string>& files) {
+  std::vector<std::string> first;
   std::vector<std::string> rest;
   const size_t step = std::max<size_t>(1, files.size() / kSample);
   for (size_t i = 0; i < files.size(); ++i) {
     if (IsNamesFile(files[i])) continue;
-    if (i % step == 0 || FindFolders(files[i]) == nullptr) {
-      Look(files[i], kinds);
-    } else {
-      rest.push_back(files[i]);
-    }
+    const bool early = i % step == 0 || FindFolders(files[i]) == nullptr;
+    (early ? first : rest).push_back(files[i]);
   }
-  for (const std::string& file : rest) {
-    if (IsSettled(kinds)) break;
-    Look(file, kinds);
-  }
+  Kinds kinds;
+  RCNN_RETURN_IF_ERROR(LookThrough(first, /*all=*/true, kinds));
+  RCNN_RETURN_IF_ERROR(LookThrough(rest, /*all=*/false, kinds));
   for (auto& [kind, found] : kinds) std::sort(found.begin(), found.end());
   return kinds;
 }
 
+void FolderContents::NoticeUnread(const std::string& file, size_t count) {
+  notices_.push_back(
+      absl::StrCat(count, " of the ", Extension(file), " files in ",
+                   ParentPart(file).empty() ? "the folder itself" : ParentPart(file), ", such as ",
+                   file, ", are not read, because ", kMostUnknown,
+                   " others there have none of the formats; move away what annotates no image"));
+}
+
 // Every kind that is found gets an entry (AnnotationFolder::files).
-void FolderContents::Classify(const std::string& folder, const std::vector<std::string>& files) {
-  for (auto& [kind, found] : LookAt(files)) {
+absl::Status FolderContents::Classify(const std::string& folder,
+                                      const std::vector<std::string>& files) {
+  RCNN_ASSIGN_OR_RETURN(Kinds kinds, LookAt(files));
+  for (auto& [kind, found] : kinds) {
     std::vector<std::string> all = std::move(found);
     if (IsOneEach(kind)) {
       all.clear();
@@ -159,6 +196,7 @@ void FolderContents::Classify(const std::string& folder, const std::vector<std::
     }
     annotations_.push_back({folder, kind, std::move(all)});
   }
+  return absl::OkStatus();
 }
 
 std::vector<AnnotationFolder> FolderContents::annotations(AnnotationKind kind) const {

@@ -8,6 +8,7 @@
 #ifndef RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
 #define RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/data/core/folder_listing.h"
@@ -35,7 +37,7 @@ struct AnnotationFolder {
 
 class FolderContents {
  public:
-  // Errors: those of ListFiles.
+  // Errors: those of ListFiles and ReadFileKind.
   static absl::StatusOr<FolderContents> Read(const std::string& folder,
                                              const ListingOptions& options);
 
@@ -46,6 +48,9 @@ class FolderContents {
   std::vector<AnnotationFolder> annotations(AnnotationKind kind) const;
   // Why files are not read (FileKind::obstacle), each with the first file that it concerns.
   const std::map<std::string, std::string>& obstacles() const { return obstacles_; }
+
+  // What the user should know of other files that are not read.
+  const std::vector<std::string>& notices() const { return notices_; }
 
   // The folder with images for the most of these files (names are compared without
   // extensions); of several, the one with the most similar path. nullopt if none has any.
@@ -71,10 +76,15 @@ class FolderContents {
   // Files by their kind.
   using Kinds = std::map<AnnotationKind, std::vector<std::string>>;
 
-  // Reads the file and keeps what it says.
-  void Look(const std::string& file, Kinds& kinds);
-  Kinds LookAt(const std::vector<std::string>& files);
-  void Classify(const std::string& folder, const std::vector<std::string>& files);
+  // Reads the file and keeps what it says. False if it is none of the formats.
+  absl::StatusOr<bool> Look(const std::string& file, Kinds& kinds);
+  // Looks at the files one by one, until they tell nothing new unless `all`, and until too many are
+  // none of the formats.
+  absl::Status LookThrough(const std::vector<std::string>& files, bool all, Kinds& kinds);
+  absl::StatusOr<Kinds> LookAt(const std::vector<std::string>& files);
+  // `count` files, of which `file` is one, are not looked at.
+  void NoticeUnread(const std::string& file, size_t count);
+  absl::Status Classify(const std::string& folder, const std::vector<std::string>& files);
   // The folders with an image for the annotation file; null if there are none.
   const std::vector<int32_t>* FindFolders(absl::string_view file) const;
 
@@ -83,6 +93,7 @@ class FolderContents {
   std::vector<std::string> images_;
   std::vector<AnnotationFolder> annotations_;
   std::map<std::string, std::string> obstacles_;
+  std::vector<std::string> notices_;
   std::map<std::string, std::vector<std::string>> coco_images_;
   // From a name without folder and extension to the folders with such an image.
   absl::flat_hash_map<std::string, std::vector<int32_t>> folders_by_stem_;

@@ -19,10 +19,13 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/csv/csv_annotation.h"
+#include "rcnn/data/csv/csv_reader.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
 #include "rcnn/data/labelme/labelme_annotation.h"
 #include "rcnn/data/shards/shard_index.h"
@@ -80,23 +83,27 @@ void WidenPair(Pair& pair) {
 
 // YOLO's reader starts from the images, so it does not see such files, whose images may be in a
 // format that is not read, such as .heic. The other readers report theirs as defects.
-void NoticeLabelsWithoutImages(const FolderContents& contents, const AnnotationFolder& folder,
-                               Notices& notices) {
+absl::Status NoticeLabelsWithoutImages(const FolderContents& contents,
+                                       const AnnotationFolder& folder, Notices& notices) {
   std::vector<std::string> labels;
   for (std::string& file : contents.WithoutImages(folder)) {
-    const FileKind kind = ReadFileKind(absl::StrCat(contents.folder(), "/", file));
+    RCNN_ASSIGN_OR_RETURN(const FileKind kind,
+                          ReadFileKind(absl::StrCat(contents.folder(), "/", file)));
     if (kind.kind == AnnotationKind::kYolo) labels.push_back(std::move(file));
   }
-  if (labels.empty()) return;
+  if (labels.empty()) return absl::OkStatus();
   notices.push_back(absl::StrCat(
       labels.size(), labels.size() == 1 ? " label file has" : " label files have",
       " no image of the same name and a format that is read, the first ", labels.front()));
+  return absl::OkStatus();
 }
 
 // The image that a file of VOC or LabelMe names inside, without its folders; "" if it names none.
-std::string ReadImageName(const std::string& path, AnnotationKind kind) {
+// An error says that the file cannot be read now.
+absl::StatusOr<std::string> ReadImageName(const std::string& path, AnnotationKind kind) {
   const absl::StatusOr<std::string> bytes = ReadFile(path, {.max_bytes = kMaxXmlBytes});
-  if (!bytes.ok()) return "";
+  if (IsUnreadableNow(bytes.status())) return bytes.status();
+  if (!bytes.ok()) return std::string();
   std::string name;
   if (kind == AnnotationKind::kVoc) {
     if (const auto annotation = ParseVocAnnotation(*bytes); annotation.ok()) {
@@ -111,13 +118,14 @@ std::string ReadImageName(const std::string& path, AnnotationKind kind) {
 }
 
 // The folder of the images that some of the files name inside.
-std::optional<std::string> FindNamedImages(const FolderContents& contents,
-                                           const AnnotationFolder& folder) {
+absl::StatusOr<std::optional<std::string>> FindNamedImages(const FolderContents& contents,
+                                                           const AnnotationFolder& folder) {
   std::vector<std::string> names;
   const size_t step = std::max<size_t>(1, folder.files.size() / kNamesRead);
   for (size_t i = 0; i < folder.files.size(); i += step) {
-    std::string name =
-        ReadImageName(absl::StrCat(contents.folder(), "/", folder.files[i]), folder.kind);
+    RCNN_ASSIGN_OR_RETURN(
+        std::string name,
+        ReadImageName(absl::StrCat(contents.folder(), "/", folder.files[i]), folder.kind));
     if (!name.empty()) names.push_back(std::move(name));
   }
   return contents.FolderWith(names, folder.folder);
@@ -132,7 +140,9 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
   std::string lonely;
   for (const AnnotationFolder& folder : contents.annotations(kind)) {
     std::optional<std::string> images = contents.FindImages(folder);
-    if (!images) images = FindNamedImages(contents, folder);
+    if (!images) {
+      RCNN_ASSIGN_OR_RETURN(images, FindNamedImages(contents, folder));
+    }
     if (!images) {
       lonely = folder.files.front();
       notices.push_back(
@@ -142,7 +152,9 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
                        "read"));
       continue;
     }
-    if (kind == AnnotationKind::kYolo) NoticeLabelsWithoutImages(contents, folder, notices);
+    if (kind == AnnotationKind::kYolo) {
+      RCNN_RETURN_IF_ERROR(NoticeLabelsWithoutImages(contents, folder, notices));
+    }
     Pair pair = {folder.folder, *images, static_cast<int64_t>(folder.files.size())};
     if (widen) WidenPair(pair);
     const auto [place, is_new] = pairs.try_emplace({pair.annotations, pair.images}, pair);
@@ -395,7 +407,7 @@ class YoloFinder {
     if (pairs_.empty()) return std::vector<PartPlace>();
     RCNN_ASSIGN_OR_RETURN(const auto yaml, FindYaml(contents_, notices_));
     if (yaml) {
-      TakeYaml(yaml->first, yaml->second);
+      RCNN_RETURN_IF_ERROR(TakeYaml(yaml->first, yaml->second));
     } else {
       RCNN_RETURN_IF_ERROR(TakeNameLists());
     }
@@ -418,9 +430,10 @@ class YoloFinder {
     config_.mutable_yolo()->mutable_name()->Assign(names.begin(), names.end());
   }
 
-  void TakeYaml(const std::string& file, const YoloYaml& yaml) {
+  absl::Status TakeYaml(const std::string& file, const YoloYaml& yaml) {
     SetNames(yaml.names);
     const absl::StatusOr<NameList> list = FindNameLists(contents_);
+    if (IsUnreadableNow(list.status())) return list.status();
     if (list.ok() && !list->names.empty() && list->names != yaml.names) {
       notices_.push_back(absl::StrCat(file, " and ", list->file,
                                       " name different classes; those of ", file, " are used"));
@@ -429,6 +442,7 @@ class YoloFinder {
       config_.mutable_yolo()->set_keypoints(true);
       notices_.push_back("keypoints of the YOLO labels are not read, only their boxes");
     }
+    return absl::OkStatus();
   }
 
   absl::Status TakeNameLists() {
@@ -505,6 +519,7 @@ class YoloFinder {
                        std::vector<PartPlace>& places) {
     const absl::StatusOr<ImageList> list =
         ImageList::Read(absl::StrCat(contents_.folder(), "/", file));
+    if (IsUnreadableNow(list.status())) return list.status();
     if (!list.ok()) {
       notices_.push_back(
           absl::StrCat("the part ", part, " is left out: ", list.status().message()));
@@ -651,10 +666,48 @@ Places FindCvat(const FolderContents& contents, Notices& /*notices*/) {
   return places;
 }
 
+namespace {
+
+// The values in the column of parts, each once, if it tells parts apart; otherwise none.
+// kInvalidArgument for a value that names no part beside others that do, and for an image with two.
+absl::StatusOr<std::vector<std::string>> CsvParts(const CsvAnnotation& annotation) {
+  std::map<std::string, int64_t> rows;  // the first of each value
+  absl::flat_hash_map<absl::string_view, const CsvRow*> images;
+  std::string twice;
+  for (const CsvRow& row : annotation.rows) {
+    rows.emplace(row.part, row.row);
+    const CsvRow& first = *images.emplace(row.file_name, &row).first->second;
+    if (twice.empty() && first.part != row.part) {
+      twice = absl::StrCat("row ", row.row, ": ", row.file_name, " is in ", row.part,
+                           ", and by row ", first.row, " in ", first.part);
+    }
+  }
+  const auto is_part = [](const auto& value) { return !PartName(value.first).empty(); };
+  if (std::none_of(rows.begin(), rows.end(), is_part)) return std::vector<std::string>();
+  const auto other = std::find_if_not(rows.begin(), rows.end(), is_part);
+  const std::string problem = other == rows.end() ? twice
+                                                  : absl::StrCat("row ", other->second, ": \"",
+                                                                 other->first, "\" is not a part");
+  if (!problem.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("column ", annotation.part_column, ": ", problem,
+                     "; write train, val or test into each row, the same for all rows of an "
+                     "image, or give the column another name"));
+  }
+  std::vector<std::string> parts;
+  for (const auto& [part, row] : rows) parts.push_back(part);
+  return parts;
+}
+
+}  // namespace
+
 Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
   std::vector<PartPlace> places;
   for (const AnnotationFolder& folder : contents.annotations(AnnotationKind::kCsv)) {
     for (const std::string& file : folder.files) {
+      const std::string path = absl::StrCat(contents.folder(), "/", file);
+      RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ReadCsvAnnotation(path));
+      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> parts, CsvParts(annotation), path);
       PartPlace place;
       place.part = PartName(file);
       place.where = file;
@@ -662,7 +715,12 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
       SetCommonFields(place.config);
       place.config.mutable_paths()->set_annotations(file);
       place.config.mutable_paths()->set_images(ImagesNear(contents, file));
-      places.push_back(std::move(place));
+      if (parts.empty()) places.push_back(place);
+      for (const std::string& part : parts) {
+        place.config.mutable_csv()->set_part(part);
+        place.part = PartName(part);
+        places.push_back(place);
+      }
     }
   }
   return places;

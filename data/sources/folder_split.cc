@@ -133,13 +133,15 @@ std::string Lines(const std::vector<std::string>& names) {
   return names.empty() ? "" : absl::StrCat(absl::StrJoin(names, "\n"), "\n");
 }
 
-// Lists have one name per line, without spaces around it, and "\\" separates folders in them.
+// Lists have one name per line, without spaces around it, and "\\" separates folders in them. The
+// first bytes of a file may mark its encoding.
 absl::Status CheckListable(const std::string& folder, const std::string& name) {
-  const std::vector<std::string> read = ImageList::Parse(name).names();
-  if (read.size() == 1 && read[0] == name) return absl::OkStatus();
+  const absl::StatusOr<ImageList> list = ImageList::Decode(Lines({name}));
+  if (list.ok() && list->names() == std::vector<std::string>{name}) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       folder, ": a list of the split cannot hold the image name \"", absl::Utf8SafeCEscape(name),
-      "\", because of a line break, a backslash, or spaces at its ends; rename the image"));
+      "\", because of a line break, a backslash, spaces at its ends, ./ or ../ before it, or first "
+      "bytes that mark the encoding of a file; rename the image"));
 }
 
 class Splitter {
@@ -213,7 +215,7 @@ class Splitter {
         const absl::StatusOr<std::string> text = ReadFile(file);
         if (absl::IsNotFound(text.status())) break;
         RCNN_RETURN_IF_ERROR(text.status());
-        const ImageList list = ImageList::Parse(*text);
+        RCNN_ASSIGN_OR_RETURN(const ImageList list, ImageList::Decode(*text), file);
         lists_[side][place] = list.names();
         for (const std::string& name : list.names()) {
           const std::string key = absl::StrCat(place, ":", name);

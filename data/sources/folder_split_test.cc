@@ -30,6 +30,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class SplitFolderTest : public testing::Test {
@@ -101,6 +102,32 @@ class SplitFolderTest : public testing::Test {
   std::string root_;
   std::string folder_;
 };
+
+// At the beginning of a list they would say that it is UTF-16.
+TEST_F(SplitFolderTest, RefusesANameWhoseFirstBytesMarkAnEncoding) {
+  for (uint32_t i = 0; i < 6; ++i) Put(absl::StrCat("\xff\xfe", i), i);
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("cannot hold the image name"),
+                                      HasSubstr("bytes that mark the encoding"))));
+  EXPECT_FALSE(fs::exists(root_ + "/split"));
+}
+
+// An editor may save a list so. Such a name would otherwise be new, and cut again.
+TEST_F(SplitFolderTest, ReadsItsListsInUtf16) {
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("image", i), i);
+  const auto before = Split();
+  ASSERT_THAT(before, IsOk());
+  const std::string path = root_ + "/split/val.txt";
+  const auto list = ReadFile(path);
+  ASSERT_THAT(list, IsOk());
+  std::string wide = "\xff\xfe";
+  for (const char c : *list) wide += std::string{c, '\0'};
+  ASSERT_THAT(WriteFileAtomically(path, wide), IsOk());
+  const auto after = Split();
+  ASSERT_THAT(after, IsOk());
+  EXPECT_EQ(Sides(*after), Sides(*before));
+  EXPECT_THAT(after->notices, Not(Contains(HasSubstr("new images were added"))));
+}
 
 // "image3.png" of a list does not mean "night/image3.png" too.
 TEST_F(SplitFolderTest, ImagesOfOneNameInNestedFoldersAreOnOneSideEach) {

@@ -95,6 +95,7 @@ absl::Status NothingFound(const FolderContents& contents) {
   for (const auto& [obstacle, file] : contents.obstacles()) {
     absl::StrAppend(&looks, "\n  ", file, " ", obstacle);
   }
+  for (const std::string& notice : contents.notices()) absl::StrAppend(&looks, "\n  ", notice);
   if (looks.empty()) {
     const std::string other = OtherLooks(contents);
     if (!other.empty()) looks = absl::StrCat("\n  it looks like ", other);
@@ -155,6 +156,7 @@ absl::StatusOr<Reading> ChooseReading(const FolderContents& contents,
   for (const auto& [obstacle, file] : contents.obstacles()) {
     readings.front().notices.push_back(absl::StrCat(file, " ", obstacle));
   }
+  for (const std::string& notice : contents.notices()) readings.front().notices.push_back(notice);
   return std::move(readings.front());
 }
 

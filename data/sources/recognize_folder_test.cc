@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kFolders[] = "data/sources/testdata/folders";
 
@@ -171,6 +173,65 @@ TEST_F(RecognizeFolderTest, TellsAnnotationsThatAreNotRead) {
   ASSERT_THAT(folder, IsOk());
   EXPECT_THAT(folder->notices, Contains(file + " is a Git LFS pointer, not the file itself: "
                                                "fetch it with `git lfs pull`"));
+}
+
+// Without the file its part would be missing, or the names of the classes be others.
+TEST_F(RecognizeFolderTest, StopsAtAFileThatCannotBeReadNow) {
+  Copy("coco_parts");
+  const auto expect_stop = [&](const std::string& file) {
+    ASSERT_THAT(Error(), IsOk());
+    fs::remove(folder_ + "/" + file);
+    // Opens, and cannot be read at its beginning.
+    fs::create_symlink("/proc/self/mem", folder_ + "/" + file);
+    EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(file)));
+  };
+  expect_stop("annotations/instances_test2017.json");
+  fs::remove_all(folder_);
+  Copy("yolo_darknet");
+  expect_stop("train.txt");
+}
+
+TEST_F(RecognizeFolderTest, NamesARunWithImagesThatAreNotRead) {
+  Copy("yolo_beside");
+  Put("old/experiment.textproto");
+  Put("old/split/train.txt");
+  const auto before = OpenFolder(folder_, {});
+  ASSERT_THAT(before, IsOk());
+  EXPECT_THAT(before->notices, Not(Contains(HasSubstr("holds a run"))));
+  Put("old/images/z.png");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, Contains(HasSubstr("old holds a run, so its images")));
+}
+
+// Labels of another program, of which one folder may have a million.
+TEST_F(RecognizeFolderTest, ReadsSomeThousandsOfUnknownFiles) {
+  Copy("yolo_beside");
+  fs::create_directory(folder_ + "/meta");
+  for (int i = 0; i < 5100; ++i) {
+    const std::string name = absl::StrCat(folder_, "/meta/", i);
+    std::ofstream(name + ".png") << "x";
+    std::ofstream(name + ".json") << "{\"exposure\": 3}";
+  }
+  const auto folder = RecognizeFolder(folder_, {.format = "yolo"});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices,
+              Contains(AllOf(HasSubstr(" of the .json files in meta, such as meta/"),
+                             HasSubstr("because 5000 others there"))));
+}
+
+// However many label files are empty, the others are found.
+TEST_F(RecognizeFolderTest, ReadsAllEmptyLabelFiles) {
+  Put("classes.txt", "cat\n");
+  for (int i = 10000; i < 16000; ++i) {
+    const std::string name = absl::StrCat(folder_, "/", i);
+    std::ofstream(name + ".png") << "x";
+    std::ofstream(name + ".txt") << (i == 15801 ? "0 0.5 0.5 0.5 0.5\n" : "");
+  }
+  const auto folder = RecognizeFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_EQ(folder->format, "yolo");
+  EXPECT_THAT(folder->notices, ElementsAre());
 }
 
 TEST_F(RecognizeFolderTest, SaysWhatItLookedForInAnEmptyFolder) {
@@ -331,6 +392,38 @@ TEST_F(RecognizeFolderTest, ImagesOfOneNameAreToldApartByTheirPaths) {
         << name;
     fs::remove(folder_ + "/" + name);
   }
+}
+
+// Rows for test would otherwise be trained on.
+TEST_F(RecognizeFolderTest, ReadsTheSplitOfACsvColumn) {
+  Copy("csv_one_file");
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path().extension() == ".csv") fs::remove(entry.path());
+  }
+  const std::string header = "split,filename,class,xmin,ymin,xmax,ymax\n";
+  const std::string rows =
+      "TRAIN,a.png,cat,1,1,9,9\ntest,b.png,dog,2,2,9,9\nvalid,c.png,cat,3,3,9,9\n"
+      "TRAIN,a.png,dog,4,4,9,9\n";
+  Put("boxes.csv", header + rows);
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(Lines(*folder), ElementsAre("test b.png dog 2 2 9 9", "train a.png cat 1 1 9 9",
+                                          "train a.png dog 4 4 9 9", "val c.png cat 3 3 9 9"));
+  EXPECT_THAT(folder->notices, Not(Contains(HasSubstr("is not read"))));
+  Put("boxes.csv", header + rows + "extra,d.png,cat,1,1,9,9\n");
+  EXPECT_THAT(Error(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("boxes.csv: column split: row 6: \"extra\" is not a part; "
+                                 "write train, val or test into each row")));
+  Put("boxes.csv", header + rows + "test,a.png,cat,1,1,9,9\n");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("row 6: a.png is in test, and by row 2 in TRAIN")));
+  Put("boxes.csv", header + "1,a.png,cat,1,1,9,9\n2,b.png,dog,2,2,9,9\n");
+  const auto numbers = OpenFolder(folder_, {});
+  ASSERT_THAT(numbers, IsOk());
+  EXPECT_THAT(Lines(*numbers), ElementsAre("all a.png cat 1 1 9 9", "all b.png dog 2 2 9 9"));
+  EXPECT_THAT(numbers->parts[0].images->defects().notices(),
+              ElementsAre(HasSubstr("the column split is not read")));
 }
 
 // Without a folder they cannot be told apart.

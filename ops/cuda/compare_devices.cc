@@ -10,7 +10,6 @@
 #include <c10/core/Device.h>
 #include <gflags/gflags.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <iostream>
@@ -61,7 +60,7 @@ void RunCase(const c10::Device& device, int64_t round, OperatorRecord& record) {
   ArgumentDraw draw(FLAGS_seed, round, FLAGS_large);
   const DeviceDifference found = CompareWithCpu(record.compared, device, draw);
   ++record.cases;
-  record.largest = std::max(record.largest, found.largest);
+  record.largest = LargerDifference(record.largest, found.largest);
   if (found.problem.empty() || !record.problem.empty()) return;
   record.problem = absl::StrCat("round ", round, ": ", found.problem);
   std::cerr << record.compared.name << ": " << record.problem << std::endl;

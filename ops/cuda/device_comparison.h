@@ -71,6 +71,9 @@ struct DeviceDifference {
   std::string problem;
 };
 
+// The larger of two differences; NaN if one of them is: a result that is not a number is the worst.
+double LargerDifference(double a, double b);
+
 struct ComparedOperator {
   std::string name;
   // The registered operators whose results it compares, without "rcnn::".

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <set>
 #include <stdexcept>
@@ -53,6 +55,14 @@ TEST(DeviceComparisonTest, ADifferenceIsAShareOfTheLargestValue) {
   const ComparedOperator compared = Returning(expected, expected + 1, 0.01);
   EXPECT_NEAR(Compare(compared).largest, 1.0 / 200, 1e-9);
   EXPECT_THAT(Compare(compared).problem, IsEmpty());
+}
+
+TEST(DeviceComparisonTest, NoDifferenceIsLargerThanNaN) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(LargerDifference(1, 2), 2);
+  EXPECT_EQ(LargerDifference(2, 1), 2);
+  EXPECT_TRUE(std::isnan(LargerDifference(1, nan)));
+  EXPECT_TRUE(std::isnan(LargerDifference(nan, 1)));
 }
 
 TEST(DeviceComparisonTest, ALargerDifferenceIsAProblem) {

@@ -8,7 +8,7 @@
 # The number of commits up to this one chooses among turns of at most eight tests of one folder, so
 # that successive commits go through all of them. Tests that have not run after
 # RCNN_SANITIZE_SECONDS (600) are named and left out; what was compiled is in Bazel's cache for the
-# next run. Fails if a test or the build fails.
+# next run. Fails if a test or the build fails. Exits with 75 if no test has run by then.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
@@ -119,6 +119,10 @@ status=${PIPESTATUS[0]}
 passed=$(grep -cE '^//[^ ]+ +(\(cached\) )?PASSED' "${log}")
 bad=$(grep -cE '^//[^ ]+ +(\(cached\) )?(FAILED|FLAKY|TIMEOUT)' "${log}")
 
+if [[ ${status} -eq 124 && ${bad} -eq 0 && ${passed} -eq 0 ]]; then
+  echo "notice: none of these tests has run within ${seconds} s, which only compiled; they may pass or fail: ${what}"
+  exit 75
+fi
 if [[ ${status} -eq 124 && ${bad} -eq 0 ]]; then
   echo "notice: ${passed} tests are clean; the others did not run within ${seconds} s:"
   grep -E '^//[^ ]+ +NO STATUS' "${log}" || echo "${tests}"

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -66,6 +67,13 @@ class Reports(Folder):
             self.assertEqual(report.defects(), [])
             self.assertIn("The bars are not judged", report.table())
 
+    def test_a_skipped_step_is_a_defect_where_bars_are_judged(self):
+        for device, sizes, defects in (("cuda", "full", ["kernels: skipped"]), ("cuda", "small", []), ("cpu", "full", [])):
+            report = self.report(device, sizes)
+            report.begin("kernels")
+            report.end("kernels", "skipped", 0)
+            self.assertEqual(report.defects(), defects)
+
     def test_the_table_has_a_line_for_each_row_and_note(self):
         report = self.report()
         report.begin("step")
@@ -89,6 +97,29 @@ class Runs(Folder):
         self.assertEqual(programs.run(["sh", "-c", "echo out; echo err >&2"], device_programs.Deadline(10)), "out\n")
         with open(self.path("log"), encoding="utf-8") as file:
             self.assertIn("out\nerr\n", file.read())
+
+    def bundled(self, own):
+        """Programs of a bundle on a machine with this LD_LIBRARY_PATH."""
+        os.makedirs(self.path("ops/cuda"), exist_ok=True)
+        with open(self.path(device_programs.COMPARE_DEVICES), "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n")
+        os.chmod(self.path(device_programs.COMPARE_DEVICES), 0o755)
+        environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+        with unittest.mock.patch.dict(os.environ, {**environment, **own}, clear=True):
+            return device_programs.Programs(self.folder, self.path("log"), bundled=True)
+
+    def test_the_folders_of_the_machines_libraries_come_last(self):
+        programs = self.bundled({"LD_LIBRARY_PATH": "/driver:/more"})
+        for environment in (programs.environment, programs.python_environment):
+            folders = environment["LD_LIBRARY_PATH"].split(":")
+            self.assertEqual((folders[0], folders[-2:]), (self.path("lib"), ["/driver", "/more"]))
+
+    def test_without_such_folders_none_is_empty(self):
+        # An empty one is the current directory.
+        for own in ({}, {"LD_LIBRARY_PATH": ""}):
+            programs = self.bundled(own)
+            for environment in (programs.environment, programs.python_environment):
+                self.assertNotIn("", environment["LD_LIBRARY_PATH"].split(":"))
 
     def test_a_failure_has_the_last_errors_and_the_output(self):
         with self.assertRaisesRegex(device_programs.CommandError, "sh ended with 3: why") as raised:
@@ -155,10 +186,45 @@ class Steps(Folder):
     def test_all_steps_fit_into_five_minutes(self):
         self.assertLessEqual(sum(limit for _, limit in device_steps.STEPS.values()), 290)
 
-    def test_the_operators_of_a_failed_comparison_are_rows(self):
+    def checked(self, step):
+        """A rehearsal in which `step` has begun."""
         arguments = check.parse(["--device=cpu", "--sizes=small", "--programs=" + self.folder, "--out=" + self.folder])
         checked = check.Check(arguments, self.folder)
-        checked.report.begin("operators")
+        checked.report.begin(step)
+        return checked
+
+    def test_a_resume_that_is_not_bit_equal_fails_on_every_machine(self):
+        files = {"file%d" % i: "" for i in range(11)}
+        for different, error in (("file3 differs", "after the resume file3 differs"), ("", None)):
+            checked = self.checked("resume")
+            checked.programs.run = lambda *_: ""
+            with unittest.mock.patch.object(device_steps, "kill_in_third_stage"), \
+                    unittest.mock.patch.object(device_steps.campaign, "everything", return_value=files), \
+                    unittest.mock.patch.object(device_steps.campaign, "difference", return_value=different):
+                self.assert_fails(lambda: device_steps.resume(checked, "resume", device_programs.Deadline(10)), error)
+            self.assertEqual([row["value"] for row in checked.report.record["steps"]["resume"]["rows"]], [11, 0 if error else 1])
+
+    def test_nms_that_keeps_other_boxes_fails_on_every_machine(self):
+        for equal, error in ((False, "NMS keeps other boxes"), (True, None)):
+            checked = self.checked("kernels")
+            checked.programs.run_python = lambda *_: {  # pylint: disable=cell-var-from-loop
+                "nms": {"boxes": 9, "rcnn_ms": 1, "torchvision_ms": 1, "equal": equal},
+                "roi_align_gradient": {"rois": 9, "rcnn_ms": [1], "rcnn_bfloat16_ms": 1, "torchvision_ms": [1]}}
+            with unittest.mock.patch.object(device_steps, "need_torch"):
+                self.assert_fails(lambda: device_steps.kernels(checked, "kernels", device_programs.Deadline(10)), error)
+            rows = {row["what"]: row["value"] for row in checked.report.record["steps"]["kernels"]["rows"]}
+            self.assertEqual(rows["both keep the same boxes"], int(equal))
+
+    def assert_fails(self, function, error):
+        """Calls a function that must raise CommandError, unless `error` is None."""
+        if error is None:
+            function()
+            return
+        with self.assertRaisesRegex(device_programs.CommandError, error):
+            function()
+
+    def test_the_operators_of_a_failed_comparison_are_rows(self):
+        checked = self.checked("operators")
         record = {"operators": [{"name": "nms", "cases": 3, "largest": 1.0, "tolerance": 0.0, "problem": "round 2: differs"}]}
         with self.assertRaises(device_programs.CommandError):
             device_steps.compare_operators(checked, "operators", ["sh", "-c", "echo '%s'; exit 1" % json.dumps(record)],

@@ -74,6 +74,12 @@ def torch_library_folders():
     return [os.path.join(torch, "lib")] + sorted(glob.glob(os.path.join(site, "nvidia", "*", "lib")))
 
 
+def library_path(folders):
+    """For LD_LIBRARY_PATH: `folders` before the machine's own, through which alone it may find its driver."""
+    own = os.environ.get("LD_LIBRARY_PATH", "")
+    return os.pathsep.join([*folders, *([own] if own else [])])
+
+
 def last_json(output):
     """The object of the last line that begins one; {} without any. Tools that run a program add lines of their own."""
     lines = [line for line in output.split("\n") if line.startswith("{")]
@@ -105,7 +111,8 @@ class Programs:
         self.log = log
         self.environment = dict(os.environ)
         # The interpreter finds its own libraries; librcnn_ops.so may need the bundle's.
-        self.python_environment = {**os.environ, "LD_LIBRARY_PATH": self.path("lib")} if bundled else self.environment
+        self.python_environment = ({**os.environ, "LD_LIBRARY_PATH": library_path([self.path("lib")])} if bundled
+                                   else self.environment)
         if bundled:
             self.choose_libraries()
 
@@ -117,7 +124,7 @@ class Programs:
         folders = [self.path("lib"), *torch_library_folders()]
         problem = ""
         for extra in ([], [self.path("lib/compiler")]):
-            self.environment["LD_LIBRARY_PATH"] = os.pathsep.join(extra + folders)
+            self.environment["LD_LIBRARY_PATH"] = library_path(extra + folders)
             try:
                 self.run([self.path(COMPARE_DEVICES), "--help"], Deadline(60))
                 return

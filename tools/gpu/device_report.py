@@ -74,10 +74,11 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def defects(self):
-        """What failed, was cut or missed its bar, in words."""
+        """What failed, was cut or missed its bar, and where bars are judged what was skipped, in words."""
+        bad = (FAILED, CUT, SKIPPED) if self.judges else (FAILED, CUT)
         found = []
         for step, record in self.record["steps"].items():
-            if record["status"] in (FAILED, CUT):
+            if record["status"] in bad:
                 found.append("%s: %s" % (step, record["status"]))
             found += ["%s: %s is not %s" % (step, row["what"], row["bar"]) for row in record["rows"] if row["met"] is False]
         return found
