@@ -1,5 +1,6 @@
 // Writes a dataset from any source in the VOC layout, as COCO, or in shards.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -16,8 +17,10 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_writer.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/shards/shard_writer.h"
 #include "rcnn/data/sources/dataset_flag.h"
+#include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/voc/voc_writer.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
@@ -26,6 +29,8 @@ DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder
 DEFINE_string(box_units, "",
               "for a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
+DEFINE_bool(allow_defects, false,
+            "write the rest even if more than 5 % of the objects are lost to defects");
 DEFINE_string(format, "",
               "coco, voc or shards; empty: shards if --shards is given, otherwise coco");
 DEFINE_int32(shards, 0,
@@ -38,6 +43,8 @@ DEFINE_string(split, "trainval",
 
 namespace rcnn::data {
 namespace {
+
+constexpr int64_t kDefectsShown = 20;
 
 std::string Format() {
   if (!FLAGS_format.empty()) return FLAGS_format;
@@ -93,13 +100,39 @@ absl::StatusOr<std::string> WriteAs(const Dataset& dataset) {
   return absl::StrCat("coco:", stem, ".json:", stem);
 }
 
+// A recognised folder is described once it is open.
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset() {
+  const DatasetFlagOptions options = {.follow_links = FLAGS_follow_links,
+                                      .box_units = FLAGS_box_units};
+  const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
+  if (!named) {
+    return OpenDatasetFlag(
+        FLAGS_dataset, {.data_root = FLAGS_data_root, .follow_links = FLAGS_follow_links}, options);
+  }
+  RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder,
+                        OpenFolder(named->first, {.format = named->second,
+                                                  .follow_links = FLAGS_follow_links,
+                                                  .box_units = FLAGS_box_units}),
+                        absl::StrCat("--dataset=", FLAGS_dataset));
+  absl::PrintF("%s", Describe(folder));
+  return OpenPartOfFolder(FLAGS_dataset, folder, options);
+}
+
+// What the written dataset will lack.
+void PrintDefects(const DefectReport& defects) {
+  for (const std::string& notice : defects.notices()) {
+    absl::PrintF("notice       %s\n", PrintableMessage(notice));
+  }
+  if (!defects.empty()) {
+    absl::PrintF("defects      %d\n%s\n", defects.total(), defects.ToString(kDefectsShown));
+  }
+}
+
 absl::Status Write() {
   RCNN_RETURN_IF_ERROR(CheckFlags());
-  RCNN_ASSIGN_OR_RETURN(
-      std::unique_ptr<Dataset> dataset,
-      OpenDatasetFlag(FLAGS_dataset,
-                      {.data_root = FLAGS_data_root, .follow_links = FLAGS_follow_links},
-                      {.follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units}));
+  RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset, OpenDataset());
+  PrintDefects(dataset->defects());
+  RCNN_RETURN_IF_ERROR(CheckLoss(dataset->defects(), FLAGS_allow_defects), FLAGS_dataset);
   RCNN_ASSIGN_OR_RETURN(const std::string written, WriteAs(*dataset));
   absl::PrintF("wrote %d images to %s; look at them with\n%s\n", dataset->size(),
                Printable(FLAGS_out),

@@ -58,4 +58,20 @@ grep -q "error: .*cannot open .*train-00001-of-00003.tar.*needs it for 3 images"
 
 "$write_dataset" --dataset=coco:made/val.json:made/val --split=val --shards=1 --out=shards > out.txt 2> err.txt && fail "an index is replaced"
 grep -q "error: .*val.shards.jsonl exists" err.txt || fail "the existing index is named"
+# What is lost is said, and much of it is an error before anything is written.
+mkdir bad
+cp made/val/shapes-4-000000.png bad/a.png
+cat > bad/a.json << 'END'
+{"images": [{"id": 1, "file_name": "a.png", "width": 9, "height": 9}],
+ "categories": [{"id": 1, "name": "cat"}],
+ "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0},
+                 {"id": 2, "image_id": 1, "category_id": 1, "bbox": [-9999, 2, 3, 4], "area": 12, "iscrowd": 0}]}
+END
+"$write_dataset" --dataset=bad --out=lost > out.txt 2> err.txt && fail "half of the objects are lost without a word"
+grep -q "error: bad: 1 of 2 objects (50.0 %) are lost to defects" err.txt || fail "the loss"
+grep -q "object 1: outside the image" out.txt || fail "the lost object"
+grep -q "bad: coco, 1 class (cat)" out.txt || fail "the folder is described"
+[ -e lost ] && fail "a dataset with a loss is written"
+"$write_dataset" --dataset=bad --out=lost --allow_defects > out.txt 2> err.txt || fail "an accepted loss"
+grep -q "^wrote 1 images to lost" out.txt || fail "the rest"
 echo passed

@@ -39,6 +39,22 @@ AnnotationTable Selected(const configs::DatasetConfig& config, AnnotationTable&&
   return selected;
 }
 
+absl::Status NoImagesLeft(absl::string_view source, int64_t read, const DefectReport& defects) {
+  std::string text = absl::StrCat(source, ": no images are left");
+  if (read == 0 && defects.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(text, ": the annotations name none"));
+  }
+  if (read > 0) absl::StrAppend(&text, " of ", read, " read");
+  absl::StrAppend(&text, "; ", defects.total(), " defects\n", defects.ToString(kDefectsInError));
+  if (defects.counts().count(DefectKind::kUndecidedOrientation) > 0) {
+    absl::StrAppend(&text,
+                    "\nwhether boxes are of the turned view can be said in the dataset's config: "
+                    "exif_orientation: APPLIED if they are, NOT_APPLIED if they are of the images "
+                    "as stored");
+  }
+  return absl::InvalidArgumentError(text);
+}
+
 void AddObjectTo(Fingerprint& fingerprint, const Object& object) {
   for (double value : object.xywh) fingerprint.Add(value);
   fingerprint.Add(object.area).Add(object.id).Add(object.label);
@@ -91,9 +107,7 @@ absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view
   const int64_t read = table.num_images();
   table = Selected(config, std::move(table));
   if (table.num_images() > 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      source, ": no images are left", read > 0 ? absl::StrCat(" of ", read, " read") : "", "; ",
-      table.defects.total(), " defects\n", table.defects.ToString(kDefectsInError)));
+  return NoImagesLeft(source, read, table.defects);
 }
 
 }  // namespace rcnn::data

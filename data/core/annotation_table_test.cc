@@ -15,6 +15,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 Object ObjectWithId(int64_t id) {
@@ -114,7 +115,13 @@ TEST(FinishTable, ThePolicyErrorListsTheDefects) {
 TEST(FinishTable, NoImagesLeftIsAnError) {
   AnnotationTable table;
   EXPECT_THAT(FinishTable({}, "set", table),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no images are left")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("the annotations name none")));
+  table.defects.Add(
+      {"a.json", -1, DefectKind::kUndecidedOrientation, "half turn", DefectAction::kImageDropped});
+  EXPECT_THAT(FinishTable({}, "set", table),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("no images are left; 1 defects"),
+                             HasSubstr("exif_orientation: APPLIED if they are"))));
 }
 
 TEST(ComputeFingerprint, DependsOnEveryPartAndNotOnPaths) {

@@ -97,7 +97,8 @@ TEST(BoxView, SizesThatContradictEachOtherDecideForThemselvesOnly) {
       Decide(configs::FROM_ANNOTATED_SIZES, kStored,
              {Image(6, 40, 60), Image(8, 60, 40), Image(3, 60, 40), Image(1, 60, 40)});
   EXPECT_THAT(decided.views, ElementsAre(kTurned, kStored, kUndecided, kStored));
-  EXPECT_THAT(decided.notice, HasSubstr("cannot be decided"));
+  EXPECT_THAT(decided.notice,
+              HasSubstr("cannot be decided, unless the field exif_orientation says it"));
 }
 
 TEST(BoxView, SetsTheSizeOfTheView) {

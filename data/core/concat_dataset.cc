@@ -25,7 +25,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> ConcatDataset::Create(
     std::vector<std::unique_ptr<Dataset>> parts) {
   if (parts.empty()) return absl::InvalidArgumentError("concat: no parts");
   for (size_t i = 1; i < parts.size(); ++i) {
-    if (!(parts[i]->classes() == parts[0]->classes())) {
+    if (parts[i]->classes().names != parts[0]->classes().names) {
       return absl::InvalidArgumentError(absl::StrCat(
           "concat: part ", i, " has the classes ", absl::StrJoin(parts[i]->classes().names, ", "),
           " and part 0 has ", absl::StrJoin(parts[0]->classes().names, ", "),

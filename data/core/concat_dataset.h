@@ -26,8 +26,8 @@ class ConcatDataset : public Dataset {
   // part itself, so that they stay unique.
   static constexpr int64_t kIdStep = 1'000'000'000'000;
 
-  // kInvalidArgument if there are no parts, or if their classes or their box
-  // conventions differ.
+  // kInvalidArgument if there are no parts, or if the names of their classes or their box
+  // conventions differ. Category ids may: classes() has those of the first part.
   static absl::StatusOr<std::unique_ptr<Dataset>> Create(
       std::vector<std::unique_ptr<Dataset>> parts);
 

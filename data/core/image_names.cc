@@ -3,11 +3,19 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/data/core/sample.h"
 
 namespace rcnn::data {
+namespace {
+
+const std::string& PathOrName(const ImageInfo& info) {
+  return info.path.empty() ? info.name : info.path;
+}
+
+}  // namespace
 
 std::string WithoutImageExtension(absl::string_view name) {
   for (const absl::string_view extension :
@@ -24,13 +32,18 @@ bool HasImageExtension(absl::string_view name) {
 }
 
 absl::Status CheckImageNamesDiffer(const Dataset& dataset) {
-  absl::flat_hash_set<std::string> seen;
+  absl::flat_hash_map<std::string, int64_t> seen;
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    const std::string name = WithoutImageExtension(dataset.image(i).name);
-    if (!seen.insert(std::filesystem::path(name).lexically_normal().string()).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("two images would be written to the same file ", name, ".png"));
-    }
+    const ImageInfo info = dataset.image(i);
+    const std::string name = WithoutImageExtension(info.name);
+    const auto [place, is_new] =
+        seen.try_emplace(std::filesystem::path(name).lexically_normal().string(), i);
+    if (is_new) continue;
+    const ImageInfo first = dataset.image(place->second);
+    return absl::InvalidArgumentError(absl::StrCat(
+        "two images would be written to the same file ", name, ".png: ", PathOrName(first), " and ",
+        PathOrName(info),
+        first.name == info.name ? "; write each part of the dataset by itself" : "; rename one"));
   }
   return absl::OkStatus();
 }

@@ -21,7 +21,7 @@ std::string WithoutImageExtension(absl::string_view name);
 // Whether the name ends like an image that can be read, in any case.
 bool HasImageExtension(absl::string_view name);
 
-// kInvalidArgument, naming it, if two images would be written to the same file:
+// kInvalidArgument, naming it and both, if two images would be written to the same file:
 // their names differ only in the extension, or not at all.
 absl::Status CheckImageNamesDiffer(const Dataset& dataset);
 

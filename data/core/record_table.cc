@@ -181,6 +181,19 @@ void RecordTable::SortClasses() {
   class_names_ = std::move(names);
 }
 
+absl::Status RecordTable::NoObjectsLeft(absl::string_view source) const {
+  const int64_t images = table_.num_images();
+  if (num_objects_ == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        source, ": no objects are left: none of the annotations of ", images,
+        images == 1 ? " image" : " images", " has one, and without any there are no classes"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(source, ": no objects are left of ", num_objects_, " on ", images,
+                   images == 1 ? " image; " : " images; ", table_.defects.total(), " defects\n",
+                   table_.defects.ToString(20)));
+}
+
 absl::StatusOr<AnnotationTable> RecordTable::Finish(absl::string_view source) && {
   RCNN_RETURN_IF_ERROR(unreadable_);
   DecideViews();
@@ -193,9 +206,7 @@ absl::StatusOr<AnnotationTable> RecordTable::Finish(absl::string_view source) &&
   overruns_.Report(config_, table_.defects);
   SortClasses();
   if (class_names_.empty() && table_.num_images() > 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        source, ": no objects are left of ", num_objects_, " on ", table_.num_images(), " images; ",
-        table_.defects.total(), " defects\n", table_.defects.ToString(20)));
+    return NoObjectsLeft(source);
   }
   if (!class_names_.empty()) {
     RCNN_RETURN_IF_ERROR(ClassIndex::Create(class_names_).status(), source);

@@ -104,6 +104,7 @@ class RecordTable {
   void AddObject(const ImageRecord& record, const ImageInfo& info, int64_t index);
   int64_t FindLabel(const std::string& name);
   void SortClasses();
+  absl::Status NoObjectsLeft(absl::string_view source) const;
 
   const configs::DatasetConfig& config_;
   const BoxRules rules_;

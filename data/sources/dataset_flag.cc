@@ -98,6 +98,10 @@ configs::DatasetConfig MakeWholeConfig(const OpenedFolder& folder) {
 // The part of a split, as a dataset that no longer needs the lists.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
                                                      const DatasetFlagOptions& options) {
+  if (options.part != "train" && options.part != "val" && options.part != "test") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", options.part, "\" is not one of train, val, test, all"));
+  }
   const TemporaryDirectory temporary("rcnn_split");
   FolderSplitOptions split_options;
   split_options.directory =
@@ -108,7 +112,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
   const OpenedPart* const part = split.FindPart(options.part);
   if (part != nullptr) return MakeDataset(part->config, {.follow_links = options.follow_links});
   return absl::InvalidArgumentError(
-      absl::StrCat("\"", options.part, "\" is not one of train, val, test, all"));
+      absl::StrCat("the split of the folder has no part ", options.part));
 }
 
 // The config of a part, or of all images for ""; nullopt for a part that the folder does not

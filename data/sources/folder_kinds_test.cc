@@ -19,6 +19,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/testing/exif_file.h"
 
@@ -31,6 +32,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kImages[] = "data/image/testdata/";  // whole.*: 24 x 16
 
@@ -114,6 +116,83 @@ std::string CocoObject(const std::string& image, const std::string& box,
                        const std::string& fields = "\"id\": 1, \"area\": 9, \"iscrowd\": 0") {
   return absl::StrCat("{\"image_id\": ", image, ", \"category_id\": 1, \"bbox\": ", box, ", ",
                       fields, "}");
+}
+
+// Images of one name in the folders of two parts, which only the names of the folders tell apart.
+class FoldersOfPartsTest : public FolderKindsTest {
+ protected:
+  // "train 40": the width of each image of each part; those of val are 20 wide.
+  std::vector<std::string> Widths(const std::string& train, const std::string& val) {
+    PutImage(train + "/a.png", 40, 30);
+    PutImage(val + "/a.png", 20, 15);
+    const auto folder = OpenFolder(folder_, {});
+    EXPECT_THAT(folder, IsOk());
+    std::vector<std::string> widths;
+    for (const OpenedPart& part : folder.ok() ? folder->parts : std::vector<OpenedPart>()) {
+      for (int64_t i = 0; i < part.images->size(); ++i) {
+        widths.push_back(absl::StrCat(part.name, " ", part.images->image(i).width));
+      }
+    }
+    Clear();
+    return widths;
+  }
+};
+
+TEST_F(FoldersOfPartsTest, EachPartGetsItsOwnImages) {
+  for (const char* part : {"train", "val"}) {
+    Put(absl::StrCat("annotations/instances_", part, ".json"),
+        Coco(CocoImage("1", "a.png"), CocoObject("1", "[1, 2, 3, 4]")));
+  }
+  EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "COCO";
+  for (const char* part : {"train", "val"}) {
+    Put(absl::StrCat("xml_", part, "/a.xml"),
+        "<annotation><filename>a.png</filename><object><name>cat</name><bndbox><xmin>1</xmin>"
+        "<ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>");
+  }
+  EXPECT_THAT(Widths("images_train", "images_val"), ElementsAre("train 40", "val 20")) << "VOC";
+  Put("classes.txt", "cat\n");
+  for (const char* part : {"train", "val"}) {
+    Put(absl::StrCat(part, "_labels/a.txt"), "0 0.5 0.5 0.2 0.2\n");
+  }
+  EXPECT_THAT(Widths("train_images", "val_images"), ElementsAre("train 40", "val 20")) << "YOLO";
+  for (const char* part : {"train", "val"}) {
+    Put(absl::StrCat(part, ".csv"), "filename,class,xmin,ymin,xmax,ymax\na.png,cat,1,1,9,9\n");
+  }
+  EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "CSV";
+  std::string cvat = "<annotations><version>1.1</version>";
+  for (const char* part : {"train", "val"}) {
+    absl::StrAppend(&cvat, "<image id='0' name='a.png' subset='", part, "' width='40' height='30'>",
+                    "<box label='cat' xtl='1' ytl='1' xbr='9' ybr='9'/></image>");
+  }
+  Put("annotations.xml", cvat + "</annotations>");
+  EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "CVAT";
+}
+
+TEST_F(FolderKindsTest, CocoPartsThatNumberTheirClassesInAnotherWay) {
+  PutImage("train/a.png");
+  PutImage("val/b.png");
+  Put("train.json", Coco(CocoImage("1", "a.png"), CocoObject("1", "[1, 2, 3, 4]")));
+  for (const auto& [categories, name] :
+       {std::pair(R"([{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}])", "dog"),
+        std::pair(R"([{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}])", "dog"),
+        std::pair(R"([{"id": 1, "name": "cat"}, {"id": 9, "name": "dog"}])", "cat")}) {
+    Put("val.json", Coco(CocoImage("1", "b.png"), CocoObject("1", "[1, 2, 3, 4]"),
+                         absl::StrCat("\"categories\": ", categories)));
+    EXPECT_THAT(Objects(),
+                ElementsAre("a.png cat 1 2 4 6", absl::StrCat("b.png ", name, " 1 2 4 6")))
+        << categories;
+    EXPECT_THAT(classes_, ElementsAre("cat", "dog"));
+    // As one dataset too.
+    const auto all = OpenDatasetFlag(folder_, {}, {});
+    ASSERT_THAT(all, IsOk()) << categories;
+    EXPECT_THAT((*all)->classes().names, ElementsAre("cat", "dog"));
+    EXPECT_EQ((*all)->objects(1)[0].label, name == std::string("cat") ? 1 : 2) << categories;
+  }
+  Put("val.json", Coco(CocoImage("1", "b.png"), CocoObject("1", "[1, 2, 3, 4]"),
+                       R"("categories": [{"id": 1, "name": "bird"}])"));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("the part val has the classes bird"),
+                                      HasSubstr("export all parts with the same classes"))));
 }
 
 TEST_F(FolderKindsTest, CocoRootCategory) {
@@ -267,6 +346,15 @@ TEST_F(FolderKindsTest, VocSeveralBoxesOfAnObjectAndDifficultAsAWord) {
 }
 
 // Decided over the whole set: 0 occurs, and the width itself does not.
+TEST_F(FolderKindsTest, VocListsNameImagesOfInnerFolders) {
+  for (const char* name : {"a", "night/a"}) {
+    PutImage(absl::StrCat("JPEGImages/", name, ".png"));
+    Put(absl::StrCat("Annotations/", name, ".xml"), Voc("a.png", VocObject(VocBox(2, 3, 9, 9))));
+  }
+  Put("ImageSets/Main/train.txt", "a\nnight/a\n");
+  EXPECT_THAT(Objects(), ElementsAre("a cat 1 2 9 9", "night/a cat 1 2 9 9"));
+}
+
 TEST_F(FolderKindsTest, VocCoordinatesFromZeroAndFractional) {
   for (const char* name : {"a", "b"}) PutImage(absl::StrCat(name, ".png"));
   Put("a.xml", Voc("a.png", VocObject(VocBox(0, 0, 39, 29)) + VocObject(VocBox(0, 5, 9, 9))));
@@ -547,6 +635,23 @@ TEST_F(FolderKindsTest, EveryOneOfManyTablesIsRead) {
                      "label='cat' xtl='1' ytl='2' xbr='3' ybr='4'/></image></annotations>"));
   }
   EXPECT_EQ(Objects().size(), 40u);
+}
+
+TEST_F(FolderKindsTest, YoloNumbersOfOtherConventionsAreTold) {
+  PutImage("a.png");
+  PutImage("b.png");
+  Put("classes.txt", "cat\ndog\n");
+  Put("a.txt", "0 20 15 9 8\n");
+  Put("b.txt", "1 20 15 9 8\n");
+  EXPECT_THAT(Objects(), ElementsAre());
+  EXPECT_THAT(told_, HasSubstr("2 of 2 boxes are larger than their images, or far outside"));
+  Put("a.txt", "1 0.5 0.5 0.2 0.2\n");
+  Put("b.txt", "2 0.5 0.5 0.2 0.2\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png dog 16 12 24 18"));
+  EXPECT_THAT(told_, HasSubstr("no object has the class 0, and 1 have 2"));
+  Put("a.txt", "0 0.5 0.5 0.2 0.2\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 16 12 24 18"));
+  EXPECT_THAT(told_, Not(HasSubstr("counted from 1")));
 }
 
 TEST_F(FolderKindsTest, YoloKeypointsThatLookLikePolygonsAreTold) {

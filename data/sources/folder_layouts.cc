@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -24,8 +25,13 @@
 #include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
+<<<<<<< HEAD
 #include "rcnn/data/csv/csv_annotation.h"
 #include "rcnn/data/csv/csv_reader.h"
+=======
+#include "rcnn/data/core/text_encoding.h"
+#include "rcnn/data/csv/csv_annotation.h"
+>>>>>>> 6aa5c73850306bc463ca00168c89b2df0d29388a
 #include "rcnn/data/cvat/cvat_annotation.h"
 #include "rcnn/data/labelme/labelme_annotation.h"
 #include "rcnn/data/shards/shard_index.h"
@@ -62,6 +68,55 @@ bool IsInside(absl::string_view path, absl::string_view folder) {
 std::string Where(const Pair& pair) {
   return absl::StrCat(pair.annotations.empty() ? "the folder itself" : pair.annotations, " (",
                       pair.files, pair.files == 1 ? " file)" : " files)");
+}
+
+// Folders with images, and those around them, that are named after the part.
+std::set<std::string> FoldersOfPart(const FolderContents& contents, const std::string& part) {
+  std::set<std::string> folders;
+  absl::flat_hash_set<std::string> seen;
+  if (part.empty()) return folders;
+  for (const std::string& image : contents.images()) {
+    for (absl::string_view path = ParentPart(image); !path.empty(); path = ParentPart(path)) {
+      if (!seen.emplace(path).second) break;
+      if (PartName(path) == part) folders.emplace(path);
+    }
+  }
+  return folders;
+}
+
+// FolderContents::FolderWith, but of several that suit equally the one that is named after the
+// part that `near` is named after: images/val/1.jpg and not images/train/1.jpg for
+// annotations/val.json.
+std::optional<std::string> FolderWith(const FolderContents& contents,
+                                      const std::vector<std::string>& names,
+                                      absl::string_view near) {
+  std::optional<std::string> found = contents.FolderWith(names, near);
+  const std::string part = PartName(near);
+  if (!found || part.empty() || PartName(*found) == part) return found;
+  for (const std::string& folder : FoldersOfPart(contents, part)) {
+    if (contents.FolderWith(names, folder) == folder) return folder;
+  }
+  return found;
+}
+
+// At most kNamesRead of them, spread evenly.
+std::vector<std::string> Spread(const std::vector<std::string>& files) {
+  std::vector<std::string> some;
+  const size_t step = std::max<size_t>(1, files.size() / kNamesRead);
+  for (size_t i = 0; i < files.size(); i += step) some.push_back(files[i]);
+  return some;
+}
+
+// FolderContents::FindImages, with the same choice.
+std::optional<std::string> FindImages(const FolderContents& contents,
+                                      const AnnotationFolder& annotations) {
+  std::optional<std::string> found = contents.FindImages(annotations);
+  const std::string part = PartName(annotations.folder);
+  if (!found || part.empty() || PartName(*found) == part) return found;
+  std::vector<std::string> names = Spread(annotations.files);
+  for (std::string& name : names) name = std::string(StemPart(name));
+  const std::optional<std::string> named = FolderWith(contents, names, annotations.folder);
+  return named && PartName(*named) == part ? named : found;
 }
 
 // "images/train/day" and "labels/train/day" become "images/train" and "labels/train":
@@ -121,14 +176,19 @@ absl::StatusOr<std::string> ReadImageName(const std::string& path, AnnotationKin
 absl::StatusOr<std::optional<std::string>> FindNamedImages(const FolderContents& contents,
                                                            const AnnotationFolder& folder) {
   std::vector<std::string> names;
+<<<<<<< HEAD
   const size_t step = std::max<size_t>(1, folder.files.size() / kNamesRead);
   for (size_t i = 0; i < folder.files.size(); i += step) {
     RCNN_ASSIGN_OR_RETURN(
         std::string name,
         ReadImageName(absl::StrCat(contents.folder(), "/", folder.files[i]), folder.kind));
+=======
+  for (const std::string& file : Spread(folder.files)) {
+    std::string name = ReadImageName(absl::StrCat(contents.folder(), "/", file), folder.kind);
+>>>>>>> 6aa5c73850306bc463ca00168c89b2df0d29388a
     if (!name.empty()) names.push_back(std::move(name));
   }
-  return contents.FolderWith(names, folder.folder);
+  return FolderWith(contents, names, folder.folder);
 }
 
 // Pairs of all folders of a kind, each once. An error if no file has images, and a notice for
@@ -139,10 +199,15 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
   std::map<std::pair<std::string, std::string>, Pair> pairs;
   std::string lonely;
   for (const AnnotationFolder& folder : contents.annotations(kind)) {
+<<<<<<< HEAD
     std::optional<std::string> images = contents.FindImages(folder);
     if (!images) {
       RCNN_ASSIGN_OR_RETURN(images, FindNamedImages(contents, folder));
     }
+=======
+    std::optional<std::string> images = FindImages(contents, folder);
+    if (!images) images = FindNamedImages(contents, folder);
+>>>>>>> 6aa5c73850306bc463ca00168c89b2df0d29388a
     if (!images) {
       lonely = folder.files.front();
       notices.push_back(
@@ -221,7 +286,13 @@ Places FindVoc(const FolderContents& contents, Notices& notices) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
                         FindPairs(contents, AnnotationKind::kVoc, "VOC", /*widen=*/false, notices));
   std::vector<PartPlace> places;
+  // Lists name the images of inner folders too: "night/0".
+  std::vector<std::string> listed_folders;
   for (const Pair& pair : pairs) {
+    const bool is_listed =
+        std::any_of(listed_folders.begin(), listed_folders.end(),
+                    [&](const auto& folder) { return IsInside(pair.annotations, folder); });
+    if (is_listed) continue;
     const std::string root(ParentPart(pair.annotations));
     const configs::DatasetConfig config = MakeVocConfig(root, pair);
     std::map<std::string, std::string> lists = ListsIn(contents, JoinParts(root, "ImageSets/Main"));
@@ -232,7 +303,11 @@ Places FindVoc(const FolderContents& contents, Notices& notices) {
       listed.mutable_voc()->set_split(std::string(StemPart(file)));
       places.push_back({name == "trainval" ? "train" : name, std::move(listed), file});
     }
-    if (lists.empty()) places.push_back({pair.part(), config, Where(pair)});
+    if (lists.empty()) {
+      places.push_back({pair.part(), config, Where(pair)});
+    } else if (!pair.annotations.empty()) {
+      listed_folders.push_back(pair.annotations);
+    }
   }
   return places;
 }
@@ -261,7 +336,7 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
   std::string without;
   for (const std::string& file : files) {
     const std::vector<std::string>& names = contents.coco_images().at(file);
-    const std::optional<std::string> images = contents.FolderWith(names, file);
+    const std::optional<std::string> images = FolderWith(contents, names, file);
     if (!images) {
       const std::string name = names.empty() ? "no image" : names.front();
       const bool leaves = !NameInFolder(contents.folder(), name).ok();
@@ -634,6 +709,45 @@ std::string ImagesNear(const FolderContents& contents, const std::string& file) 
   return contents.HasImages(folder) ? folder : "";
 }
 
+// Whether the folder has more files with the names of these images than there are names.
+bool HasNamesTwice(const FolderContents& contents, const std::set<std::string>& names) {
+  absl::flat_hash_set<absl::string_view> files;
+  for (const std::string& name : names) files.insert(FilePart(name));
+  const auto named =
+      std::count_if(contents.images().begin(), contents.images().end(),
+                    [&](const std::string& image) { return files.contains(FilePart(image)); });
+  return named > static_cast<std::ptrdiff_t>(files.size());
+}
+
+// The folder of the images of one part of a file. Where images of the same names lie in several
+// folders: the one that is named after the part, if it has all of them.
+std::string ImagesOfPart(const FolderContents& contents, const std::string& file,
+                         const std::string& part, const std::set<std::string>& names) {
+  if (HasNamesTwice(contents, names)) {
+    for (const std::string& folder : FoldersOfPart(contents, part)) {
+      const bool all = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+        return std::binary_search(contents.images().begin(), contents.images().end(),
+                                  JoinParts(folder, name));
+      });
+      if (all) return folder;
+    }
+  }
+  return ImagesNear(contents, file);
+}
+
+// The images that a CSV file names; none of one that cannot be read, which its reader reports.
+std::set<std::string> NamesInCsv(const std::string& path) {
+  std::set<std::string> names;
+  const absl::StatusOr<std::string> bytes = ReadFile(path, {.max_bytes = kMaxXmlBytes});
+  if (!bytes.ok()) return names;
+  const absl::StatusOr<std::string> text = ToUtf8(*bytes);
+  if (!text.ok()) return names;
+  const absl::StatusOr<CsvAnnotation> csv = ParseCsv(*text);
+  if (!csv.ok()) return names;
+  for (const CsvRow& row : csv->rows) names.insert(row.file_name);
+  return names;
+}
+
 }  // namespace
 
 Places FindCvat(const FolderContents& contents, Notices& /*notices*/) {
@@ -643,22 +757,22 @@ Places FindCvat(const FolderContents& contents, Notices& /*notices*/) {
       const std::string path = absl::StrCat(contents.folder(), "/", file);
       RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, {.max_bytes = kMaxXmlBytes}));
       RCNN_ASSIGN_OR_RETURN(const CvatAnnotation annotation, ParseCvat(bytes), path);
-      std::set<std::string> subsets;
-      for (const CvatImage& image : annotation.images) subsets.insert(image.subset);
+      std::map<std::string, std::set<std::string>> subsets;
+      for (const CvatImage& image : annotation.images) subsets[image.subset].insert(image.name);
       PartPlace place;
       place.where = file;
       place.config.mutable_cvat();
       SetCommonFields(place.config);
       place.config.mutable_paths()->set_annotations(file);
-      place.config.mutable_paths()->set_images(ImagesNear(contents, file));
-      const bool parts = std::any_of(subsets.begin(), subsets.end(), [](const std::string& name) {
-        return !PartName(name).empty();
+      const bool parts = std::any_of(subsets.begin(), subsets.end(), [](const auto& subset) {
+        return !PartName(subset.first).empty();
       });
-      if (!parts) subsets = {""};
-      for (const std::string& subset : subsets) {
+      if (!parts) subsets = {{"", {}}};
+      for (const auto& [subset, names] : subsets) {
         PartPlace part = place;
         if (parts) part.config.mutable_cvat()->set_subset(subset);
         part.part = parts ? PartName(subset) : PartName(file);
+        part.config.mutable_paths()->set_images(ImagesOfPart(contents, file, part.part, names));
         places.push_back(std::move(part));
       }
     }
@@ -714,6 +828,7 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
       place.config.mutable_csv();
       SetCommonFields(place.config);
       place.config.mutable_paths()->set_annotations(file);
+<<<<<<< HEAD
       place.config.mutable_paths()->set_images(ImagesNear(contents, file));
       if (parts.empty()) places.push_back(place);
       for (const std::string& part : parts) {
@@ -721,6 +836,14 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
         place.part = PartName(part);
         places.push_back(place);
       }
+=======
+      // Reading it takes a while, so it is read only for a part.
+      const std::set<std::string> names =
+          place.part.empty() ? std::set<std::string>()
+                             : NamesInCsv(absl::StrCat(contents.folder(), "/", file));
+      place.config.mutable_paths()->set_images(ImagesOfPart(contents, file, place.part, names));
+      places.push_back(std::move(place));
+>>>>>>> 6aa5c73850306bc463ca00168c89b2df0d29388a
     }
   }
   return places;

@@ -171,8 +171,8 @@ TEST(MakeDataset, TwoImagesAreNeverWrittenToOneFile) {
       *Make("concat { parts { shapes { num_images: 1 } } parts { shapes { num_images: 1 } } }");
   const std::string folder = FreshFolder("twice");
   const absl::Status status = absl::InvalidArgumentError(
-      "two images would be written to the same file "
-      "shapes-0-000000.png");
+      "two images would be written to the same file shapes-0-000000.png: shapes-0-000000 and "
+      "shapes-0-000000; write each part of the dataset by itself");
   EXPECT_EQ(WriteVoc(*twice, folder, {}), status);
   EXPECT_EQ(WriteCoco(*twice, folder + "/a.json", folder + "/a"), status);
   EXPECT_THAT(WriteQuietly(*twice, folder + "/shards", "train", 1),

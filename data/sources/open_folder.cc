@@ -52,6 +52,24 @@ absl::StatusOr<std::vector<std::string>> ReadClasses(const configs::DatasetConfi
   return std::vector<std::string>(names.begin(), names.end());
 }
 
+// Gives the parts whose files have the same classes in another order that of the first part.
+absl::Status AlignClasses(const DatasetOptions& options, OpenedFolder& folder) {
+  for (OpenedPart& part : folder.parts) {
+    const std::vector<std::string>& names = part.images->classes().names;
+    if (!part.config.has_coco() || names == folder.classes) continue;
+    if (names.size() != folder.classes.size() ||
+        !std::is_permutation(names.begin(), names.end(), folder.classes.begin())) {
+      continue;
+    }
+    folder.notices.push_back(absl::StrCat("the part ", part.name, " has the classes in the order ",
+                                          NameList(names, kClassesShown), "; that of ",
+                                          folder.parts.front().name, " is used"));
+    SetClasses(folder.classes, part.config);
+    RCNN_ASSIGN_OR_RETURN(part.images, MakeDataset(part.config, options));
+  }
+  return absl::OkStatus();
+}
+
 // Opens all parts with the union of their classes, if classes are found in the files. A
 // part that is already open with these classes is not opened again.
 absl::Status OpenParts(const DatasetOptions& options, OpenedFolder& folder) {
@@ -69,7 +87,7 @@ absl::Status OpenParts(const DatasetOptions& options, OpenedFolder& folder) {
     names.insert(found.begin(), found.end());
     if (folder.classes.empty()) folder.classes = found;
   }
-  if (!finds) return absl::OkStatus();
+  if (!finds) return AlignClasses(options, folder);
   // Labels that a file lists keep its order, as long as all parts have the same.
   const bool equal = std::all_of(folder.parts.begin(), folder.parts.end(), [&](const auto& part) {
     return part.images != nullptr && part.images->classes().names == folder.classes;
@@ -86,10 +104,10 @@ absl::Status OpenParts(const DatasetOptions& options, OpenedFolder& folder) {
 absl::Status CheckClasses(const OpenedFolder& folder) {
   for (const OpenedPart& part : folder.parts) {
     if (part.images->classes().names == folder.classes) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder.folder, ": the part ", part.name, " has the classes ",
-                     absl::StrJoin(part.images->classes().names, ", "), ", but ",
-                     folder.parts.front().name, " has ", absl::StrJoin(folder.classes, ", ")));
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder.folder, ": the part ", part.name, " has the classes ",
+        absl::StrJoin(part.images->classes().names, ", "), ", but ", folder.parts.front().name,
+        " has ", absl::StrJoin(folder.classes, ", "), "; export all parts with the same classes"));
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,9 @@
 #include "rcnn/data/split/plan_split.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <queue>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -66,11 +68,21 @@ class Dealer {
     }
     DealOut(
         open, [](const Source&) { return true; }, &wanted_images_);
+    for (int side = 1; side < kSplitSides; ++side) FillUp(side);
     return std::move(split_);
   }
 
  private:
   using Wanted = std::array<double, kSplitSides>;
+
+  // A source that had no side before.
+  struct Dealt {
+    const Source* source = nullptr;
+    int side = 0;
+  };
+
+  // How well a source would change sides: what its labels say, then what the number of images says.
+  using Gain = std::pair<double, double>;
 
   void CountWanted() {
     for (int side = 0; side < kSplitSides; ++side) {
@@ -128,8 +140,65 @@ class Dealer {
         }
       }
       for (const int64_t image : source->images) Put(image, static_cast<SplitSide>(best));
+      dealt_.push_back({source, best});
     }
     open = std::move(rest);
+  }
+
+  double WantedAtFirst(int side) const {
+    return share_[side] * static_cast<double>(images_.size());
+  }
+
+  Gain GainOfMove(const Dealt& dealt, int side) const {
+    double of_labels = std::numeric_limits<double>::infinity();
+    for (const auto& [label, count] : dealt.source->labels) {
+      const Wanted& wanted = wanted_.at(label);
+      of_labels = std::min(of_labels, wanted[side] - wanted[dealt.side]);
+    }
+    return {of_labels, wanted_images_[side] - wanted_images_[dealt.side]};
+  }
+
+  double CountOf(int side) const { return WantedAtFirst(side) - wanted_images_[side]; }
+
+  // The old side must keep an image. Unless the new one is empty, the old one must have more than
+  // its share, and the new one must not get more than its own.
+  bool MayMove(const Dealt& dealt, int side) const {
+    const double count = static_cast<double>(dealt.source->images.size());
+    if (CountOf(dealt.side) < count + 0.5) return false;
+    return CountOf(side) < 0.5 ||
+           (wanted_images_[dealt.side] < 0 && count < wanted_images_[side] + 0.5);
+  }
+
+  void Move(Dealt& dealt, int side) {
+    wanted_images_[dealt.side] += static_cast<double>(dealt.source->images.size());
+    for (const auto& [label, count] : dealt.source->labels) {
+      wanted_[label][dealt.side] += static_cast<double>(count);
+    }
+    dealt.side = side;
+    for (const int64_t image : dealt.source->images) Put(image, static_cast<SplitSide>(side));
+  }
+
+  // Classes with few images each lack less than a whole one on a small side, so that it may get
+  // none of any. A side with less than half of its share takes sources from the others; a gain
+  // only shrinks by moves, so that the largest one is known when its source comes up again.
+  void FillUp(int side) {
+    if (share_[side] <= 0 || wanted_images_[side] <= WantedAtFirst(side) / 2) return;
+    // The negative place: of equal gains the first source's is the largest.
+    std::priority_queue<std::pair<Gain, int64_t>> gains;
+    for (size_t i = 0; i < dealt_.size(); ++i) {
+      if (dealt_[i].side == side) continue;
+      gains.push({GainOfMove(dealt_[i], side), -static_cast<int64_t>(i)});
+    }
+    while (!gains.empty() && wanted_images_[side] >= 0.5) {
+      const auto [gain, place] = gains.top();
+      gains.pop();
+      Dealt& dealt = dealt_[static_cast<size_t>(-place)];
+      if (const Gain now = GainOfMove(dealt, side); now < gain) {
+        gains.push({now, place});
+      } else if (MayMove(dealt, side)) {
+        Move(dealt, side);
+      }
+    }
   }
 
   const std::vector<SplitImage>& images_;
@@ -139,6 +208,7 @@ class Dealer {
   std::map<int64_t, Wanted> wanted_;
   Wanted wanted_images_ = {0, 0, 0};
   std::map<int64_t, int64_t> images_of_label_;
+  std::vector<Dealt> dealt_;
   PlannedSplit split_;
 };
 

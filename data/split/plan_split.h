@@ -5,7 +5,8 @@
 // source go to one side. Classes are dealt out from the rarest to the most frequent, each
 // in the proportion asked for (iterative stratification, Sechidis et al. 2011, with the
 // order of the classes fixed), so that a rare one is in training first and then in
-// every part that it suffices for.
+// every part that it suffices for. A part that many small classes leave with less than half of its
+// share is filled up afterwards.
 //
 // An existing split is only added to: a new image joins the images of its source; one
 // whose source is on two sides goes to training.

@@ -109,6 +109,43 @@ TEST(PlanSplit, GivesEveryPartOfASmallSetAnImage) {
   }
 }
 
+// `count` images of a source each, with one of `classes` labels in turn.
+std::vector<SplitImage> ImagesInTurn(int64_t count, int64_t classes) {
+  std::vector<SplitImage> images;
+  for (int64_t i = 0; i < count; ++i) {
+    images.push_back({absl::StrCat("image", i, ".jpg"), i, {1 + i % classes}});
+  }
+  return images;
+}
+
+TEST(PlanSplit, SmallClassesFillEveryPart) {
+  // Of each class 5 images, of which none is val's by itself.
+  std::vector<SplitImage> images = ImagesInTurn(100, 20);
+  const PlannedSplit split = PlanSplit(images, {.val = 0.1, .test = 0.15});
+  const std::array<int64_t, 3> counts = Count(split, images, 0);
+  EXPECT_EQ(counts[1], 10);
+  EXPECT_NEAR(counts[2], 15, 2);
+  for (int64_t label = 1; label <= 20; ++label) {
+    EXPECT_GE(Count(split, images, label)[0], 3) << label;
+    EXPECT_LE(Count(split, images, label)[1], 1) << label;
+  }
+  // What has a side keeps it.
+  for (size_t i = 0; i < images.size(); ++i) images[i].side = split.side[i];
+  EXPECT_EQ(PlanSplit(images, {.val = 0.3, .test = 0.3}).side, split.side);
+}
+
+TEST(PlanSplit, TwoClassesInTurnGiveEveryPartAnImage) {
+  for (int64_t count = 3; count < 40; ++count) {
+    for (int64_t classes = 1; classes <= 4; ++classes) {
+      const std::vector<SplitImage> images = ImagesInTurn(count, classes);
+      const PlannedSplit split = PlanSplit(images, {.val = 0.1, .test = 0.15});
+      for (const int64_t part : Count(split, images, 0)) {
+        EXPECT_GE(part, 1) << count << " images, " << classes << " classes";
+      }
+    }
+  }
+}
+
 TEST(PlanSplit, WithoutOtherPartsAllTrains) {
   const std::vector<SplitImage> images = Images(10);
   EXPECT_THAT(Count(PlanSplit(images, {}), images, 0), ElementsAre(10, 0, 0));

@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <sstream>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "pugixml.hpp"
 #include "rcnn/base/file_io.h"
@@ -63,9 +65,28 @@ std::string VocAnnotationXml(const ImageInfo& info, absl::string_view file_name,
   return text.str();
 }
 
+namespace {
+
+// A list has a name a line, and spaces around it are not part of it.
+absl::Status CheckListable(const Dataset& dataset) {
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const std::string name = WithoutImageExtension(dataset.image(i).name);
+    const bool trimmed = absl::StripAsciiWhitespace(name).size() != name.size();
+    if (!trimmed && name.find_first_of("\r\n") == std::string::npos) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("a list of ImageSets/Main cannot hold the image name \"", name,
+                     "\", because of its ", trimmed ? "outer spaces" : "line break",
+                     "; rename the image, or write the dataset as COCO"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status WriteVoc(const Dataset& dataset, const std::string& folder,
                       const VocWriteOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckImageNamesDiffer(dataset));
+  RCNN_RETURN_IF_ERROR(CheckListable(dataset));
   for (const char* part : {"/Annotations", "/JPEGImages", "/ImageSets/Main"}) {
     RCNN_RETURN_IF_ERROR(CreateDirectories(folder + part));
   }

@@ -88,7 +88,9 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
     SetProblem(object, DefectKind::kMissingField,
                absl::StrCat(numbers.size(),
                             " numbers after the class; a box has 4, a polygon an "
-                            "even number of at least 6"));
+                            "even number of at least 6",
+                            numbers.size() == 5 ? ", and detections with scores are not labels"
+                                                : ""));
   }
   return object;
 }

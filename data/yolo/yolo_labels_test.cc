@@ -85,6 +85,7 @@ TEST(ParseYoloLabels, SaysWhatIsWrongWithALine) {
   EXPECT_EQ(objects[0].problem, DefectKind::kMissingField);
   EXPECT_EQ(objects[1].problem, DefectKind::kMissingField);
   EXPECT_THAT(objects[1].text, HasSubstr("line 2: 0 0.5 0.5 0.2 0.1 0.9: 5 numbers"));
+  EXPECT_THAT(objects[1].text, HasSubstr("detections with scores are not labels"));
   for (size_t i = 2; i < 6; ++i) EXPECT_EQ(objects[i].problem, DefectKind::kBadNumber) << i;
   EXPECT_THAT(objects[2].text, HasSubstr("\"cat\" is not a number"));
 }

@@ -44,6 +44,7 @@ TEST(ParseYoloYaml, ErrorsNameThePlaceOrTheValue) {
   const auto code = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(ParseYoloYaml("names: [a\nb: c"), StatusIs(code, HasSubstr("line ")));
   EXPECT_THAT(ParseYoloYaml("train: a"), StatusIs(code, HasSubstr("names")));
+  EXPECT_THAT(ParseYoloYaml("names: cat"), StatusIs(code, HasSubstr("as in names: [cat]")));
   EXPECT_THAT(ParseYoloYaml("names: {cat: 0}"), StatusIs(code, HasSubstr("\"cat\"")));
   EXPECT_THAT(ParseYoloYaml("names: {1000000000: a}"), StatusIs(code, HasSubstr("1000000000")));
   EXPECT_THAT(ParseYoloYaml("nc: 3\nnames: [a]"), StatusIs(code, HasSubstr("nc is 3")));

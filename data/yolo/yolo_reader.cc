@@ -1,5 +1,7 @@
 #include "rcnn/data/yolo/yolo_reader.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -66,6 +68,46 @@ class PolygonTally {
   int64_t fit_ = 0;
 };
 
+// Labels by other conventions, which lose most of their objects to defects.
+class ConventionTally {
+ public:
+  explicit ConventionTally(int64_t classes) : classes_(classes) {}
+
+  void Add(const YoloObject& object) {
+    if (object.problem) return;
+    ++objects_;
+    const auto& [x, y, width, height] = object.xywh;
+    far_ += std::max({std::abs(x), std::abs(y), width, height}) > kFar ? 1 : 0;
+    first_ += object.class_number == 0 ? 1 : 0;
+    beyond_ += object.class_number == classes_ ? 1 : 0;
+    far_beyond_ += object.class_number > classes_ ? 1 : 0;
+  }
+
+  void Report(DefectReport& report) const {
+    if (2 * far_ > objects_) {
+      report.AddNotice(absl::StrCat(
+          far_, " of ", objects_,
+          " boxes are larger than their images, or far outside: the numbers "
+          "of YOLO are fractions of the image's width and height, and these look like pixels"));
+    }
+    if (beyond_ > 0 && first_ == 0 && far_beyond_ == 0) {
+      report.AddNotice(absl::StrCat("no object has the class 0, and ", beyond_, " have ", classes_,
+                                    ", which has no name: classes of YOLO are counted from 0, and "
+                                    "these look counted from 1"));
+    }
+  }
+
+ private:
+  static constexpr double kFar = 2;
+
+  int64_t classes_ = 0;
+  int64_t objects_ = 0;
+  int64_t far_ = 0;
+  int64_t first_ = 0;
+  int64_t beyond_ = 0;
+  int64_t far_beyond_ = 0;
+};
+
 }  // namespace
 
 absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
@@ -81,6 +123,7 @@ absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
   int64_t images = 0;
   int64_t unlabelled = 0;
   PolygonTally polygons;
+  ConventionTally conventions(static_cast<int64_t>(names.size()));
   for (const std::string& image : finder.images()) {
     if (list != nullptr && !list->Contains(image)) continue;
     ImageRecord record;
@@ -97,12 +140,14 @@ absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
     if (!labels->name.empty()) record.source = labels->name;
     for (const YoloObject& object : ParseYoloLabels(labels->text, config.yolo().keypoints())) {
       polygons.Add(object);
+      conventions.Add(object);
       record.objects.push_back(MakeRecord(object, names));
     }
     records.Add(std::move(record));
   }
   if (unlabelled > 0) records.defects().AddNotice(UnlabelledNotice(unlabelled, images, paths));
   polygons.Report(records.defects());
+  conventions.Report(records.defects());
   return std::move(records).Finish(paths.images);
 }
 
