@@ -25,13 +25,8 @@
 #include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
-<<<<<<< HEAD
 #include "rcnn/data/csv/csv_annotation.h"
 #include "rcnn/data/csv/csv_reader.h"
-=======
-#include "rcnn/data/core/text_encoding.h"
-#include "rcnn/data/csv/csv_annotation.h"
->>>>>>> 6aa5c73850306bc463ca00168c89b2df0d29388a
 #include "rcnn/data/cvat/cvat_annotation.h"
 #include "rcnn/data/labelme/labelme_annotation.h"
 #include "rcnn/data/shards/shard_index.h"
@@ -176,16 +171,9 @@ absl::StatusOr<std::string> ReadImageName(const std::string& path, AnnotationKin
 absl::StatusOr<std::optional<std::string>> FindNamedImages(const FolderContents& contents,
                                                            const AnnotationFolder& folder) {
   std::vector<std::string> names;
-<<<<<<< HEAD
-  const size_t step = std::max<size_t>(1, folder.files.size() / kNamesRead);
-  for (size_t i = 0; i < folder.files.size(); i += step) {
-    RCNN_ASSIGN_OR_RETURN(
-        std::string name,
-        ReadImageName(absl::StrCat(contents.folder(), "/", folder.files[i]), folder.kind));
-=======
   for (const std::string& file : Spread(folder.files)) {
-    std::string name = ReadImageName(absl::StrCat(contents.folder(), "/", file), folder.kind);
->>>>>>> 6aa5c73850306bc463ca00168c89b2df0d29388a
+    RCNN_ASSIGN_OR_RETURN(std::string name,
+                          ReadImageName(absl::StrCat(contents.folder(), "/", file), folder.kind));
     if (!name.empty()) names.push_back(std::move(name));
   }
   return FolderWith(contents, names, folder.folder);
@@ -199,15 +187,10 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
   std::map<std::pair<std::string, std::string>, Pair> pairs;
   std::string lonely;
   for (const AnnotationFolder& folder : contents.annotations(kind)) {
-<<<<<<< HEAD
-    std::optional<std::string> images = contents.FindImages(folder);
+    std::optional<std::string> images = FindImages(contents, folder);
     if (!images) {
       RCNN_ASSIGN_OR_RETURN(images, FindNamedImages(contents, folder));
     }
-=======
-    std::optional<std::string> images = FindImages(contents, folder);
-    if (!images) images = FindNamedImages(contents, folder);
->>>>>>> 6aa5c73850306bc463ca00168c89b2df0d29388a
     if (!images) {
       lonely = folder.files.front();
       notices.push_back(
@@ -735,19 +718,6 @@ std::string ImagesOfPart(const FolderContents& contents, const std::string& file
   return ImagesNear(contents, file);
 }
 
-// The images that a CSV file names; none of one that cannot be read, which its reader reports.
-std::set<std::string> NamesInCsv(const std::string& path) {
-  std::set<std::string> names;
-  const absl::StatusOr<std::string> bytes = ReadFile(path, {.max_bytes = kMaxXmlBytes});
-  if (!bytes.ok()) return names;
-  const absl::StatusOr<std::string> text = ToUtf8(*bytes);
-  if (!text.ok()) return names;
-  const absl::StatusOr<CsvAnnotation> csv = ParseCsv(*text);
-  if (!csv.ok()) return names;
-  for (const CsvRow& row : csv->rows) names.insert(row.file_name);
-  return names;
-}
-
 }  // namespace
 
 Places FindCvat(const FolderContents& contents, Notices& /*notices*/) {
@@ -813,6 +783,15 @@ absl::StatusOr<std::vector<std::string>> CsvParts(const CsvAnnotation& annotatio
   return parts;
 }
 
+// The images of the rows with this value in the column of parts; of all rows for "".
+std::set<std::string> NamesInCsv(const CsvAnnotation& annotation, absl::string_view part) {
+  std::set<std::string> names;
+  for (const CsvRow& row : annotation.rows) {
+    if (part.empty() || row.part == part) names.insert(row.file_name);
+  }
+  return names;
+}
+
 }  // namespace
 
 Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
@@ -828,22 +807,17 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
       place.config.mutable_csv();
       SetCommonFields(place.config);
       place.config.mutable_paths()->set_annotations(file);
-<<<<<<< HEAD
-      place.config.mutable_paths()->set_images(ImagesNear(contents, file));
-      if (parts.empty()) places.push_back(place);
-      for (const std::string& part : parts) {
-        place.config.mutable_csv()->set_part(part);
-        place.part = PartName(part);
+      std::vector<std::string> values = parts;
+      if (parts.empty()) values.emplace_back();
+      for (const std::string& value : values) {
+        if (!parts.empty()) {
+          place.config.mutable_csv()->set_part(value);
+          place.part = PartName(value);
+        }
+        place.config.mutable_paths()->set_images(
+            ImagesOfPart(contents, file, place.part, NamesInCsv(annotation, value)));
         places.push_back(place);
       }
-=======
-      // Reading it takes a while, so it is read only for a part.
-      const std::set<std::string> names =
-          place.part.empty() ? std::set<std::string>()
-                             : NamesInCsv(absl::StrCat(contents.folder(), "/", file));
-      place.config.mutable_paths()->set_images(ImagesOfPart(contents, file, place.part, names));
-      places.push_back(std::move(place));
->>>>>>> 6aa5c73850306bc463ca00168c89b2df0d29388a
     }
   }
   return places;
