@@ -13,7 +13,6 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/heap.h"
 #include "rcnn/base/instructions_flag.h"
-#include "rcnn/base/library_pages.h"
 #include "rcnn/base/start_environment.h"
 #include "rcnn/base/tensor_allocator.h"
 #include "rcnn/base/threads_flag.h"
@@ -59,7 +58,6 @@ void InitRuntimeWithoutFlags(char** argv) {
   ReexecuteIfNeeded(argv);
   KeepHeap();
   UseTensorAllocator();
-  ReleaseLibraryPages();
   SetThreads(FLAGS_threads);
 }
 

@@ -47,13 +47,14 @@ at::Tensor FcBoxHead::Drop(const at::Tensor& x, const OptionalGenerator& generat
                            const OptionalRows& rows) const {
   if (dropout_ == 0) return x;
   const double keep = 1 - dropout_;
+  const int64_t drawn = rows ? rows->of : x.size(0);
   if (!generator.has_value()) return scale_in_training_ ? x : x * keep;
   if (!x.is_cpu()) {
-    TORCH_CHECK(!rows, "dropout of a part of a batch is on the CPU alone");
-    const at::Tensor mask = ops::RandomMask(x, DrawBits(*generator), keep);
+    const at::Tensor like = rows ? at::empty({drawn, x.size(1)}, x.options()) : x;
+    at::Tensor mask = ops::RandomMask(like, DrawBits(*generator), keep);
+    if (rows) mask = mask.narrow(0, rows->begin, x.size(0));
     return x * (scale_in_training_ ? mask / keep : mask);
   }
-  const int64_t drawn = rows ? rows->of : x.size(0);
   at::Tensor mask = at::empty({drawn, x.size(1)}, at::kFloat).bernoulli_(keep, generator);
   if (rows) mask = mask.narrow(0, rows->begin, x.size(0));
   return x * (scale_in_training_ ? mask.div_(keep) : mask);

@@ -12,9 +12,12 @@
 #include "gtest/gtest.h"
 #include "rcnn/detection/residual_layer.h"
 #include "rcnn/detection/testing/slow_layers.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
+
+using ops::testing::QueueDevice;
 
 at::Generator Generator(uint64_t seed = 3) { return at::detail::createCPUGenerator(seed); }
 
@@ -122,6 +125,20 @@ TEST(FcBoxHeadTest, DropoutOfARowIsTheSameInAPart) {
   for (const auto& [begin, end] : {std::pair(0, 2), std::pair(2, 5), std::pair(5, 5)}) {
     const at::Tensor part =
         with.head->Forward(x.slice(0, begin, end), Generator(4), BatchRows{begin, 5});
+    EXPECT_TRUE(Near(part, whole.slice(0, begin, end), 1e-11)) << begin;
+  }
+}
+
+// On a device, which draws the mask by itself.
+TEST(FcBoxHeadTest, DropoutOfARowIsTheSameInAPartOnADevice) {
+  Head with("fc_channels: [9, 7] dropout: 0.5");
+  with.owner.to(QueueDevice());
+  const at::Tensor x = Pooled().to(QueueDevice());
+  const at::Tensor whole = with.head->Forward(x, Generator(4)).cpu();
+  EXPECT_FALSE(with.head->Forward(x, Generator(5)).cpu().equal(whole));
+  for (const auto& [begin, end] : {std::pair(0, 2), std::pair(2, 5)}) {
+    const at::Tensor part =
+        with.head->Forward(x.slice(0, begin, end), Generator(4), BatchRows{begin, 5}).cpu();
     EXPECT_TRUE(Near(part, whole.slice(0, begin, end), 1e-11)) << begin;
   }
 }

@@ -36,11 +36,12 @@ const bool kRegistered = RegisterBoxLoss(
 
 at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
 
-std::shared_ptr<FasterRcnn> Make(const std::string& rpn, const std::string& head) {
+std::shared_ptr<FasterRcnn> Make(const std::string& rpn, const std::string& head,
+                                 const std::string& fc = "") {
   configs::ModelConfig config;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
       "backbone { tiny { channels: 8 } } rpn { anchors { size_px: [24, 48] } channels: 16 " + rpn +
-          "} head { fc { fc_channels: [32] } " + head + "}",
+          "} head { fc { fc_channels: [32] " + fc + "} " + head + "}",
       &config));
   auto model = FasterRcnn::Create(config, 3).value();
   ResetParameters(*model, Generator());
@@ -197,6 +198,92 @@ TEST(CountedTrainingTest, EqualsThePlainLossOfTheSamePicksAndItsGradients) {
   }
 }
 
+// The sizes of the maps of each image.
+std::vector<MapExtents> FindExtents(const BatchFeatures& maps) {
+  std::vector<MapExtents> extents;
+  for (const FeatureMaps& part : maps.parts) {
+    MapExtents of_image = {{}, {part.height, part.width}};
+    for (const at::Tensor& map : part.levels) {
+      of_image.levels.push_back({map.size(2), map.size(3)});
+    }
+    extents.insert(extents.end(), static_cast<size_t>(part.num_images()), of_image);
+  }
+  return extents;
+}
+
+BatchMap TakePart(const BatchMap& images, const ImageRange& own) {
+  if (images.parts.size() == 1) {
+    return BatchMap(images.parts.front().narrow(0, own.begin, own.end - own.begin));
+  }
+  BatchMap part;
+  part.parts.assign(images.parts.begin() + own.begin, images.parts.begin() + own.end);
+  return part;
+}
+
+// The proposals of all images, as processes that share the batch exchange them.
+ops::CountedProposals ShareProposals(const FasterRcnn& model, const BatchFeatures& maps,
+                                     const CountedTruths& truths) {
+  return model.rpn()->ProposeCounted(model.rpn()->ForwardParts(maps), truths.image_info,
+                                     model.rpn()->config().train_proposals());
+}
+
+Losses LossesOfPart(const FasterRcnn& model, const BatchMap& images, const TrainingTargets& targets,
+                    const ops::CountedProposals& proposals, const ImageRange& own) {
+  const at::Generator generator = Generator();
+  JointRpnPass pass = model.ComputeJointRpn(TakePart(images, own), targets, generator, own);
+  EXPECT_LE(pass.proposal_capacity, proposals.rois.size(1));
+  for (int64_t b = own.begin; b < own.end; ++b) {
+    EXPECT_EQ(pass.proposals[static_cast<size_t>(b - own.begin)].size(0),
+              proposals.counts[b].item<int64_t>());
+  }
+  const RoiSamples samples = model.head()->SampleCounted(
+      proposals.rois.slice(2, 1), proposals.counts, *targets.counted, generator);
+  pass.losses.Append(
+      model.ComputeHeadLosses(pass.maps, SamplesOfImages(samples, own), targets.truths, generator));
+  return std::move(pass.losses);
+}
+
+// With dropout, whose draws follow those of the samples.
+TEST(CountedTrainingTest, PartsOfABatchAddUpToIt) {
+  const std::string few = "targets { anchors_per_image: 16 } ";
+  for (const auto& [rpn, head] : std::vector<std::pair<std::string, std::string>>{
+           {"loss { box_normalizer: SAMPLED_ANCHORS } ", "targets { rois_per_image: 16 }"},
+           {"loss { box_normalizer: MAP_CELLS } targets { max_overhang_px: 0 }", ""},
+           {"loss { box_normalizer: WANTED_ANCHORS } " + few, ""},
+           {"loss { box_normalizer: SAMPLED_ANCHORS box_loss: 'half_square' } " + few,
+            "loss { box_loss: 'half_square' } targets { rois_per_image: 16 }"}}) {
+    for (const bool mixed : {false, true}) {
+      SCOPED_TRACE(rpn + head + (mixed ? " mixed" : ""));
+      const auto model = Make(rpn, head, "dropout: 0.5");
+      const Batch batch;
+      const BatchMap images = batch.Map(mixed);
+      TrainingTargets targets = batch.Targets();
+      const Losses whole = model->ComputeLosses(images, targets, Generator());
+      whole.Total().backward();
+      const std::vector<at::Tensor> expected = Gradients(*model);
+      const BatchFeatures maps = model->Features(images);
+      targets.extents = FindExtents(maps);
+      const ops::CountedProposals proposals = ShareProposals(*model, maps, *targets.counted);
+      const Losses first = LossesOfPart(*model, images, targets, proposals, {0, 1});
+      const Losses second = LossesOfPart(*model, images, targets, proposals, {1, 3});
+      for (const auto& [name, part] : whole.parts) {
+        EXPECT_TRUE(
+            at::allclose(first.Part(name) + second.Part(name), part, kTolerance, kTolerance))
+            << name;
+      }
+      for (const auto& [name, count] : whole.unread_counts) {
+        EXPECT_EQ(first.Count(name) + second.Count(name), count.item<double>()) << name;
+      }
+      first.Total().backward();
+      second.Total().backward();
+      const std::vector<at::Tensor> found = Gradients(*model);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, 1e-4)) << i;
+      }
+    }
+  }
+}
+
 // Anchors and RoIs of an image do not depend on the batch, nor on its place in it.
 TEST(CountedTrainingTest, AnImageHasTheSamePicksAlone) {
   const auto model = Make("", "");
@@ -257,9 +344,9 @@ TEST(CountedTrainingTest, ErrorsNameTheMismatch) {
       HasSubstr("rpn: 2 sizes and ground truth of 3 images for maps of 3"));
   EXPECT_THAT(
       ops::ErrorMessage([&] {
-        model->ComputeJointRpn(batch.Map(false), batch.Targets(), Generator(), ImageRange{0, 3});
+        model->ComputeJointRpn(batch.Map(false), batch.Targets(), Generator(), ImageRange{0, 2});
       }),
-      HasSubstr("whole batch"));
+      HasSubstr("rpn: maps of 3 images for the images [0, 2) of 3"));
 }
 
 }  // namespace

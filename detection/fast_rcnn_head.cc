@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -132,9 +133,39 @@ at::Tensor WithImages(const at::Tensor& boxes) {
   return at::cat({image.expand({-1, boxes.size(1), 1}), boxes}, 2).flatten(0, 1);
 }
 
+int64_t Sum(const std::vector<int64_t>& numbers, int64_t end) {
+  return std::accumulate(numbers.begin(), numbers.begin() + end, int64_t{0});
+}
+
+// SamplesOfImages of samples by counters.
+RoiSamples CountedSamplesOfImages(const RoiSamples& samples, const ImageRange& own) {
+  const std::vector<int64_t>& of_image = samples.rois_of_image;
+  const int64_t begin = Sum(of_image, own.begin);
+  const int64_t count = Sum(of_image, own.end) - begin;
+  RoiSamples part;
+  part.rois = samples.rois.narrow(0, begin, count).clone();
+  part.rois.select(1, 0).sub_(own.begin);
+  part.labels = samples.labels.narrow(0, begin, count);
+  part.box_targets = samples.box_targets.narrow(0, begin, count);
+  part.rows = BatchRows{begin, samples.rois.size(0)};
+  part.rois_of_image.assign(of_image.begin() + own.begin, of_image.begin() + own.end);
+  part.unread_positives = part.labels.gt(0).sum();
+  part.unread_negatives = part.labels.eq(0).sum();
+  part.unread_of = samples.labels.ge(0).sum();
+  return part;
+}
+
+// What the sums over samples by counters are divided by at first; not set: the RoIs that count.
+c10::optional<double> CountedNormalizer(const RoiSamples& samples) {
+  if (!samples.rows) return c10::nullopt;
+  if (samples.unread_of.defined()) return 1.0;
+  return std::max<double>(1, static_cast<double>(samples.rows->of));
+}
+
 }  // namespace
 
 RoiSamples SamplesOfImages(const RoiSamples& samples, const ImageRange& own) {
+  if (!samples.rois_of_image.empty()) return CountedSamplesOfImages(samples, own);
   const at::Tensor image = samples.rois.select(1, 0);
   const int64_t begin = (image < own.begin).sum().item<int64_t>();
   const int64_t count = (image < own.end).sum().item<int64_t>() - begin;
@@ -316,15 +347,18 @@ RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Te
 }
 
 at::Tensor FastRcnnHead::CountedBoxLoss(const HeadOutput& output, const at::Tensor& labels,
-                                        const at::Tensor& targets) const {
+                                        const at::Tensor& targets,
+                                        const c10::optional<double>& normalizer) const {
   const at::Tensor other = labels.le(0).unsqueeze(1);
   const at::Tensor group = labels.clamp_min(0).view({-1, 1, 1}).expand({-1, 1, 4});
   const at::Tensor predictions =
       output.deltas.reshape({-1, num_classes_ + 1, 4}).gather(1, group).squeeze(1);
   const at::Tensor distance =
       (*box_loss_)(predictions.masked_fill(other, 0), targets.masked_fill(other, 0),
-                   {config_.loss().smooth_l1_beta()});
-  return distance * config_.loss().box_weight() / labels.ge(0).sum().clamp_min(1);
+                   {config_.loss().smooth_l1_beta()}) *
+      config_.loss().box_weight();
+  if (normalizer) return distance / *normalizer;
+  return distance / labels.ge(0).sum().clamp_min(1);
 }
 
 HeadLosses FastRcnnHead::CountedLosses(const HeadOutput& output, const RoiSamples& samples) const {
@@ -333,13 +367,20 @@ HeadLosses FastRcnnHead::CountedLosses(const HeadOutput& output, const RoiSample
   ops::FastRcnnLossOptions options;
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
+  options.normalizer = CountedNormalizer(samples);
   const at::Tensor finite_logits = CheckFiniteOutput(output.logits, "logits of RoIs");
   const at::Tensor finite_deltas = CheckFiniteOutput(output.deltas, "deltas of RoIs");
   const ops::UncheckedValues unchecked;
   const ops::FastRcnnLosses losses =
       ops::SampledFastRcnnLoss(output.logits, output.deltas, samples.labels, targets, options);
   HeadLosses result = {losses.classification, losses.box};
-  if (box_loss_ != nullptr) result.box = CountedBoxLoss(output, samples.labels, targets);
+  if (box_loss_ != nullptr) {
+    result.box = CountedBoxLoss(output, samples.labels, targets, options.normalizer);
+  }
+  if (samples.unread_of.defined()) {
+    result.classes = result.classes / samples.unread_of.clamp_min(1);
+    result.box = result.box / samples.unread_of.clamp_min(1);
+  }
   result.positives = samples.positives;
   result.negatives = samples.labels.size(0) - samples.positives;
   result.finite = BothFinite(finite_logits, finite_deltas);

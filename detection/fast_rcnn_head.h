@@ -17,6 +17,7 @@
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
 
 #include <cstdint>
 #include <memory>
@@ -55,10 +56,14 @@ struct RoiSamples {
   // Of samples by counters, in place of `positives`: scalars on the device.
   at::Tensor unread_positives = {};
   at::Tensor unread_negatives = {};
+  // Of a part of samples by counters, in place of rows->of: the RoIs of the batch that take part in
+  // its losses, a scalar on the device.
+  at::Tensor unread_of = {};
 };
 
 // The samples of the images of `own`, numbered from 0, out of those of a whole batch. The RoIs of
-// `samples` are in the order of their images, as FastRcnnHead::Sample returns them.
+// `samples` are in the order of their images, as FastRcnnHead::Sample and SampleCounted return
+// them. Of samples by counters nothing waits for the device.
 RoiSamples SamplesOfImages(const RoiSamples& samples, const ImageRange& own);
 
 struct HeadLosses {
@@ -145,9 +150,11 @@ class FastRcnnHead : public torch::nn::Module {
 
   // Of samples whose number of RoIs per image is known.
   HeadLosses CountedLosses(const HeadOutput& output, const RoiSamples& samples) const;
-  // The custom box loss of the RoIs with a label > 0; the others are rows of zeros.
+  // The custom box loss of the RoIs with a label > 0; the others are rows of zeros. Divided by the
+  // RoIs that count, unless there is a normalizer.
   at::Tensor CountedBoxLoss(const HeadOutput& output, const at::Tensor& labels,
-                            const at::Tensor& targets) const;
+                            const at::Tensor& targets,
+                            const c10::optional<double>& normalizer) const;
   HeadOutput Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
                      const OptionalRows& rows) const;
 

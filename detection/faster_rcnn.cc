@@ -33,6 +33,16 @@ std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
   return boxes;
 }
 
+// The same of proposals in tensors of a fixed size.
+std::vector<at::Tensor> BoxesOfEach(const ops::CountedProposals& proposals) {
+  std::vector<at::Tensor> boxes;
+  const at::Tensor counts = proposals.counts.cpu();
+  for (int64_t b = 0; b < counts.size(0); ++b) {
+    boxes.push_back(proposals.rois[b].slice(0, 0, counts[b].item<int64_t>()).slice(1, 1));
+  }
+  return boxes;
+}
+
 // The sizes of the parts, without maps.
 BatchFeatures WithoutMaps(const BatchMap& images) {
   BatchFeatures sizes;
@@ -213,6 +223,14 @@ JointRpnPass FasterRcnn::ComputeJointRpn(const BatchMap& images, const TrainingT
   pass.maps = Features(images);
   const std::vector<RpnOutput> parts = rpn_->ForwardParts(pass.maps);
   pass.losses = Named(rpn_->Losses(parts, targets, std::move(generator), own));
+  if (targets.counted) {
+    const at::Tensor& sizes = targets.counted->image_info;
+    const ops::CountedProposals found = rpn_->ProposeCounted(
+        parts, own ? sizes.slice(0, own->begin, own->end) : sizes, OwnLimits(*rpn_));
+    pass.proposals = BoxesOfEach(found);
+    pass.proposal_capacity = found.rois.size(1);
+    return pass;
+  }
   pass.proposals =
       BoxesOfEach(rpn_->Propose(parts, OwnSizes(targets.sizes, own), OwnLimits(*rpn_)));
   return pass;

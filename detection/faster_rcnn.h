@@ -52,6 +52,8 @@ struct JointRpnPass {
   BatchFeatures maps;
   Losses losses;                      // of the RPN
   std::vector<at::Tensor> proposals;  // [P_b, 4] of each image that has maps
+  // With TrainingTargets::counted: the most proposals that one of these images can have.
+  int64_t proposal_capacity = 0;
 };
 
 class FasterRcnn : public torch::nn::Module {
@@ -78,6 +80,7 @@ class FasterRcnn : public torch::nn::Module {
 
   // The first half of ComputeLosses; the second is ComputeHeadLosses on proposals of the whole
   // batch. With `own`, `images` are those alone, while the targets are those of the whole batch.
+  // Waits for a device, as the numbers of proposals are read.
   JointRpnPass ComputeJointRpn(const BatchMap& images, const TrainingTargets& targets,
                                at::Generator generator,
                                const OptionalRange& own = c10::nullopt) const;

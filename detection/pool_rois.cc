@@ -33,7 +33,8 @@ at::Tensor PoolRois(const BatchFeatures& maps, const at::Tensor& rois,
   TORCH_CHECK(all == rois.size(0), "rois: ", rois.size(0), " of images that have ", all);
   if (maps.parts.size() == 1) return pool(maps.parts.front(), rois);
   TORCH_CHECK(maps.parts.size() == rois_of_image.size(), "rois: of ", rois_of_image.size(),
-              " images for maps of ", maps.parts.size());
+              " images for maps of ", maps.parts.size(),
+              "; rois_of_image needs a number for each image that has maps, 0 where it has no RoI");
   std::vector<at::Tensor> pooled;
   int64_t begin = 0;
   for (size_t b = 0; b < maps.parts.size(); ++b) {

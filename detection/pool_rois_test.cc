@@ -82,7 +82,7 @@ TEST(PoolRoisTest, KnownNumbersGiveTheSame) {
   EXPECT_THAT(ops::ErrorMessage([&] {
                 PoolRois(maps, rois, {1, 1, 1}, Align);
               }),
-              HasSubstr("of 3 images for maps of 2"));
+              HasSubstr("of 3 images for maps of 2; rois_of_image needs"));
 }
 
 TEST(PoolRoisTest, ARoiOfNoImageIsAnError) {

@@ -12,6 +12,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
+#include "rcnn/detection/device_copy.h"
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/ops/anchors.h"
 #include "rcnn/ops/balanced_sampler.h"
@@ -68,6 +69,15 @@ at::Tensor AllAnchors(const RpnOutput& output) {
   std::vector<at::Tensor> anchors;
   for (const ops::ProposalLevel& level : output) anchors.push_back(level.anchors);
   return at::cat(anchors);
+}
+
+// The anchors [N_b, 4] of each image.
+std::vector<at::Tensor> AnchorsOfParts(const std::vector<RpnOutput>& parts) {
+  std::vector<at::Tensor> anchors;
+  for (const RpnOutput& output : parts) {
+    anchors.insert(anchors.end(), static_cast<size_t>(CountImages(output)), AllAnchors(output));
+  }
+  return anchors;
 }
 
 // Images, anchors, ... of a batch in parts as one tensor [B, N, ...], where N is that of the part
@@ -158,6 +168,21 @@ RpnSamples OfImages(const RpnSamples& samples, const std::vector<at::Tensor>& an
   return {samples.positive.index_select(0, positive) - begin,
           samples.negative.index_select(0, negative) - begin,
           samples.box_targets.index_select(0, positive)};
+}
+
+// The same of samples by counters.
+CountedAnchors OfImages(const CountedAnchors& samples, const ImageRange& images) {
+  const auto rows = [&](const at::Tensor& of_all) {
+    return of_all.narrow(0, images.begin, images.end - images.begin);
+  };
+  const ops::CountedSample& all = samples.sample;
+  return {
+      {rows(all.positive), rows(all.positive_count), rows(all.negative), rows(all.negative_count)},
+      rows(samples.box_targets)};
+}
+
+at::Tensor CountSampled(const ops::CountedSample& sample) {
+  return sample.positive_count.sum() + sample.negative_count.sum();
 }
 
 // The rows of all, in order.
@@ -353,15 +378,17 @@ BatchAnchors Rpn::AnchorsOfBatch(const std::vector<RpnOutput>& parts,
   if (parts.size() == 1 && AllAnchors(parts.front()).size(0) > 0) {
     return SharedAnchors(AllAnchors(parts.front()), sizes);
   }
+  return StackAnchors(AnchorsOfParts(parts), sizes);
+}
+
+BatchAnchors Rpn::StackAnchors(const std::vector<at::Tensor>& of_each,
+                               const InputSizes& sizes) const {
   std::vector<at::Tensor> anchors, eligible;
-  for (const RpnOutput& output : parts) {
-    const at::Tensor own = AllAnchors(output);
-    for (int64_t b = 0; b < CountImages(output); ++b) {
-      const auto inside = Eligible(config_, own, sizes[anchors.size()]);
-      const at::Tensor all = at::ones({own.size(0)}, own.options().dtype(at::kBool));
-      eligible.push_back((inside ? *inside : all).unsqueeze(0));
-      anchors.push_back(own.unsqueeze(0));
-    }
+  for (const at::Tensor& own : of_each) {
+    const auto inside = Eligible(config_, own, sizes[anchors.size()]);
+    const at::Tensor all = at::ones({own.size(0)}, own.options().dtype(at::kBool));
+    eligible.push_back((inside ? *inside : all).unsqueeze(0));
+    anchors.push_back(own.unsqueeze(0));
   }
   return {StackParts(anchors), StackParts(eligible)};
 }
@@ -378,7 +405,28 @@ CountedAnchors Rpn::SampleCounted(const std::vector<RpnOutput>& parts, const Inp
   at::NoGradGuard no_grad;
   const ops::UncheckedValues unchecked;
   CheckCounts(parts, sizes, truths);
-  const BatchAnchors anchors = AnchorsOfBatch(parts, sizes);
+  return DrawCounted(AnchorsOfBatch(parts, sizes), truths, std::move(generator));
+}
+
+CountedAnchors Rpn::SampleCounted(const std::vector<RpnOutput>& parts,
+                                  const TrainingTargets& targets, at::Generator generator,
+                                  const ImageRange& own) const {
+  at::NoGradGuard no_grad;
+  const ops::UncheckedValues unchecked;
+  const std::vector<at::Tensor> anchors = AnchorsOfBatch(AnchorsOfParts(parts), targets, own);
+  const auto images = static_cast<int64_t>(anchors.size());
+  TORCH_CHECK(targets.counted->counts.size(0) == images, "rpn: ground truth of ",
+              targets.counted->counts.size(0), " images for a batch of ", images);
+  const CountedAnchors all =
+      DrawCounted(StackAnchors(anchors, targets.sizes), *targets.counted, std::move(generator));
+  CountedAnchors part = OfImages(all, own);
+  part.batch = AnchorTotals{images, CountAnchors(anchors, images) / anchors_.anchors_per_cell(),
+                            CountSampled(all.sample)};
+  return part;
+}
+
+CountedAnchors Rpn::DrawCounted(const BatchAnchors& anchors, const CountedTruths& truths,
+                                at::Generator generator) const {
   const ops::Matches matches =
       ops::MatchBatch(anchors.boxes, truths.boxes, truths.counts, MakeMatcherOptions(config_),
                       truths.is_crowd, anchors.eligible);
@@ -460,9 +508,10 @@ std::vector<at::Tensor> Rpn::AnchorsOfBatch(const std::vector<at::Tensor>& here,
   std::vector<at::Tensor> anchors;
   for (int64_t b = 0; b < all; ++b) {
     const bool is_here = own->begin <= b && b < own->end;
-    anchors.push_back(is_here ? here[static_cast<size_t>(b - own->begin)]
-                              : at::cat(anchors_.Generate(targets.extents[static_cast<size_t>(b)]))
-                                    .to(here.front().device()));
+    anchors.push_back(
+        is_here ? here[static_cast<size_t>(b - own->begin)]
+                : CopyToDevice(at::cat(anchors_.Generate(targets.extents[static_cast<size_t>(b)])),
+                               here.front().device()));
   }
   return anchors;
 }
@@ -559,7 +608,7 @@ at::Tensor Rpn::CountedBoxLoss(const at::Tensor& deltas, const CountedAnchors& s
                    {config_.loss().smooth_l1_beta()}) *
       config_.loss().box_weight();
   if (normalizer) return distance / *normalizer;
-  return distance / (sample.positive_count.sum() + sample.negative_count.sum()).clamp_min(1);
+  return distance / CountSampled(sample).clamp_min(1);
 }
 
 RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const CountedAnchors& samples) const {
@@ -576,8 +625,14 @@ RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const CountedAnchors&
   const at::Tensor finite_deltas = CheckFiniteOutput(deltas, "deltas of anchors");
   const ops::UncheckedValues unchecked;
   ops::RpnLossOptions options;
-  if (config_.loss().box_normalizer() != configs::RpnLossConfig::SAMPLED_ANCHORS) {
-    options.box_normalizer = BoxNormalizer(/*sampled=*/0, all_logits.size(0), cells);
+  // Of a part, the sums are divided below by what only the device knows.
+  if (samples.batch) options.objectness_normalizer = options.box_normalizer = 1.0;
+  const bool by_sampled =
+      config_.loss().box_normalizer() == configs::RpnLossConfig::SAMPLED_ANCHORS;
+  if (!by_sampled) {
+    options.box_normalizer =
+        samples.batch ? BoxNormalizer(/*sampled=*/0, samples.batch->images, samples.batch->cells)
+                      : BoxNormalizer(/*sampled=*/0, all_logits.size(0), cells);
   }
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
@@ -588,6 +643,11 @@ RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const CountedAnchors&
   if (box_loss_ != nullptr) {
     result.box = CountedBoxLoss(deltas, samples, targets, options.box_normalizer);
   }
+  if (samples.batch) {
+    const at::Tensor sampled = samples.batch->sampled.clamp_min(1);
+    result.objectness = result.objectness / sampled;
+    if (by_sampled) result.box = result.box / sampled;
+  }
   result.unread_positives = samples.sample.positive_count.sum();
   result.unread_negatives = samples.sample.negative_count.sum();
   result.finite = BothFinite(finite_logits, finite_deltas);
@@ -597,15 +657,11 @@ RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const CountedAnchors&
 RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                       at::Generator generator, const OptionalRange& own) const {
   if (targets.counted) {
-    TORCH_CHECK(!own, "rpn: samples by counters are of a whole batch");
-    return Losses(parts,
-                  SampleCounted(parts, targets.sizes, *targets.counted, std::move(generator)));
+    return Losses(
+        parts, own ? SampleCounted(parts, targets, std::move(generator), *own)
+                   : SampleCounted(parts, targets.sizes, *targets.counted, std::move(generator)));
   }
-  std::vector<at::Tensor> here;
-  for (const RpnOutput& output : parts) {
-    here.insert(here.end(), static_cast<size_t>(CountImages(output)), AllAnchors(output));
-  }
-  const std::vector<at::Tensor> anchors = AnchorsOfBatch(here, targets, own);
+  const std::vector<at::Tensor> anchors = AnchorsOfBatch(AnchorsOfParts(parts), targets, own);
   const RpnSamples all = DrawSamples(anchors, targets.sizes, targets.truths, std::move(generator));
   const RpnSamples samples = own ? OfImages(all, anchors, *own) : all;
   return LossesOfMaps(parts, samples, BatchDivisors(all, anchors));

@@ -55,11 +55,20 @@ struct RpnSamples {
   at::Tensor box_targets;
 };
 
+// The numbers of a whole batch that the sums over a part of its samples are divided by.
+struct AnchorTotals {
+  int64_t images = 0;
+  int64_t cells = 0;   // of all maps
+  at::Tensor sampled;  // anchors, an int64 scalar on the device
+};
+
 // The same, drawn by counters: rows of each image in tensors of a fixed size (TrainingTargets::
 // counted). Anchors of an image are numbered from 0.
 struct CountedAnchors {
   ops::CountedSample sample;
   at::Tensor box_targets;  // [B, P, 4] float32, before normalisation; 0 beyond the count
+  // Set where several processes share the batch, of whose images these are some.
+  c10::optional<AnchorTotals> batch = c10::nullopt;
 };
 
 // The anchors of a batch, as ops/batch_matcher.h takes them.
@@ -119,6 +128,11 @@ class Rpn : public RpnHead {
   CountedAnchors SampleCounted(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
                                const CountedTruths& truths, at::Generator generator) const;
 
+  // The same for the images `own` of a batch alone, of which `parts` are, while `targets`, with
+  // `counted`, are of the whole batch: the samples are those of one process.
+  CountedAnchors SampleCounted(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
+                               at::Generator generator, const ImageRange& own) const;
+
   // The losses on these anchors: objectness is the mean over the anchors of all images,
   // and the sum of the box loss is divided by the config's box_normalizer. On the CPU
   // throws NotFiniteError naming the anchor if an output is not finite.
@@ -128,7 +142,7 @@ class Rpn : public RpnHead {
 
   // Sample and Losses together, for a batch in parts; by counters with `targets.counted`. With
   // `own`, these are the parts of those images alone, while the targets are of the whole batch.
-  // Throws c10::Error if the numbers of images do not fit, and on `own` with `targets.counted`.
+  // Throws c10::Error if the numbers of images do not fit.
   RpnLosses Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                    at::Generator generator, const OptionalRange& own = c10::nullopt) const;
 
@@ -190,6 +204,9 @@ class Rpn : public RpnHead {
                          const GroundTruths& truths, at::Generator generator) const;
   // Likewise of all images, for samples by counters.
   BatchAnchors AnchorsOfBatch(const std::vector<RpnOutput>& parts, const InputSizes& sizes) const;
+  BatchAnchors StackAnchors(const std::vector<at::Tensor>& of_each, const InputSizes& sizes) const;
+  CountedAnchors DrawCounted(const BatchAnchors& anchors, const CountedTruths& truths,
+                             at::Generator generator) const;
   BatchAnchors SharedAnchors(const at::Tensor& anchors, const InputSizes& sizes) const;
   // Box targets of CountedAnchors.
   at::Tensor CountedTargets(const at::Tensor& anchors, const CountedTruths& truths,

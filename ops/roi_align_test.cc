@@ -321,6 +321,8 @@ TEST(RoiAlignTest, ErrorsNameTheArgument) {
   EXPECT_THAT(ErrorWith(at::ones({3, 8, 8}), rois),
               AllOf(StartsWith("input:"), HasSubstr("[3, 8, 8]")));
   EXPECT_THAT(ErrorWith(map.to(at::kLong), rois), AllOf(StartsWith("input:"), HasSubstr("int64")));
+  EXPECT_THAT(ErrorWith(map.to(at::kHalf), rois),
+              AllOf(StartsWith("input:"), HasSubstr("float16")));
   EXPECT_THAT(ErrorWith(at::Tensor(), rois), StartsWith("input:"));
   EXPECT_THAT(ErrorWith(at::ones({1, 3, 8, 0}), rois),
               AllOf(StartsWith("input:"), HasSubstr("[1, 3, 8, 0]")));

@@ -191,7 +191,8 @@ TEST(RecordTable, NothingLeftIsAnError) {
   RecordTable records(config, {});
   records.Add(Record("a.png"));
   EXPECT_THAT(std::move(records).Finish("set"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("none of the annotations of 1 image has one")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("none of the annotations of 1 image has one")));
   EXPECT_THAT(RecordTable(config, {"cat", "cat"}).Finish("set"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cat")));
 }

@@ -307,17 +307,6 @@ bool IsOtherCocoFile(absl::string_view file) {
   return false;
 }
 
-// An image of the folder that has the file name of a path from elsewhere, and what to do about it.
-std::string AdviceOnName(const FolderContents& contents, absl::string_view name) {
-  const std::string path = absl::StrReplaceAll(name, {{"\\", "/"}});
-  for (const std::string& image : contents.images()) {
-    if (FilePart(image) != FilePart(path)) continue;
-    return absl::StrCat("; if ", image, " is meant, write its file_name as \"", FilePart(image),
-                        "\", relative to the folder of the images");
-  }
-  return "";
-}
-
 }  // namespace
 
 Places FindCoco(const FolderContents& contents, Notices& notices) {
@@ -327,7 +316,7 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
       files.begin(), files.end(), [](const std::string& file) { return !IsOtherCocoFile(file); });
   if (others != files.begin()) files.erase(others, files.end());
   std::vector<PartPlace> places;
-  std::string without, advice;
+  std::string without;
   for (const std::string& file : files) {
     const std::vector<std::string>& names = contents.coco_images().at(file);
     const std::optional<std::string> images = FolderWith(contents, names, file);
@@ -336,7 +325,6 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
       const bool leaves = !NameInFolder(contents.folder(), name).ok();
       without =
           absl::StrCat(file, " names ", name, leaves ? ", a path that leaves the folder" : "");
-      advice = AdviceOnName(contents, name);
       notices.push_back(absl::StrCat(
           without, ", and none of its images is in the folder, so it is ", "not read"));
       continue;
@@ -351,9 +339,8 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
     places.push_back(std::move(place));
   }
   if (places.empty() && !without.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(contents.folder(), ": ", without,
-                     "; neither that image nor the others are in the folder", advice));
+    return absl::InvalidArgumentError(absl::StrCat(
+        contents.folder(), ": ", without, "; neither that image nor the others are in the folder"));
   }
   for (size_t i = 0; i < places.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
@@ -731,15 +718,6 @@ std::string ImagesOfPart(const FolderContents& contents, const std::string& file
   return ImagesNear(contents, file);
 }
 
-// The images that the rows name; with a part, those of its rows.
-std::set<std::string> NamesInCsv(const CsvAnnotation& annotation, const std::string& part) {
-  std::set<std::string> names;
-  for (const CsvRow& row : annotation.rows) {
-    if (part.empty() || row.part == part) names.insert(row.file_name);
-  }
-  return names;
-}
-
 }  // namespace
 
 Places FindCvat(const FolderContents& contents, Notices& /*notices*/) {
@@ -805,6 +783,15 @@ absl::StatusOr<std::vector<std::string>> CsvParts(const CsvAnnotation& annotatio
   return parts;
 }
 
+// The images of the rows with this value in the column of parts; of all rows for "".
+std::set<std::string> NamesInCsv(const CsvAnnotation& annotation, absl::string_view part) {
+  std::set<std::string> names;
+  for (const CsvRow& row : annotation.rows) {
+    if (part.empty() || row.part == part) names.insert(row.file_name);
+  }
+  return names;
+}
+
 }  // namespace
 
 Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
@@ -815,20 +802,21 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
       RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ReadCsvAnnotation(path));
       RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> parts, CsvParts(annotation), path);
       PartPlace place;
+      place.part = PartName(file);
       place.where = file;
       place.config.mutable_csv();
       SetCommonFields(place.config);
       place.config.mutable_paths()->set_annotations(file);
-      const auto add_part = [&](const std::string& name) {
-        place.part = PartName(name);
-        const std::set<std::string> names = NamesInCsv(annotation, parts.empty() ? "" : name);
-        place.config.mutable_paths()->set_images(ImagesOfPart(contents, file, place.part, names));
+      std::vector<std::string> values = parts;
+      if (parts.empty()) values.emplace_back();
+      for (const std::string& value : values) {
+        if (!parts.empty()) {
+          place.config.mutable_csv()->set_part(value);
+          place.part = PartName(value);
+        }
+        place.config.mutable_paths()->set_images(
+            ImagesOfPart(contents, file, place.part, NamesInCsv(annotation, value)));
         places.push_back(place);
-      };
-      if (parts.empty()) add_part(file);
-      for (const std::string& part : parts) {
-        place.config.mutable_csv()->set_part(part);
-        add_part(part);
       }
     }
   }

@@ -85,12 +85,12 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
     object.fits_keypoints = FitsKeypoints(numbers, 2) || FitsKeypoints(numbers, 3);
     object.xywh = Bounds(numbers);
   } else {
-    SetProblem(object, DefectKind::kMissingField,
-               absl::StrCat(numbers.size(),
-                            " numbers after the class; a box has 4, a polygon an "
-                            "even number of at least 6",
-                            numbers.size() == 5 ? ", and detections with scores are not labels"
-                                                : ""));
+    SetProblem(
+        object, DefectKind::kMissingField,
+        absl::StrCat(numbers.size(),
+                     " numbers after the class; a box has 4, a polygon an "
+                     "even number of at least 6",
+                     numbers.size() == 5 ? ", and detections with scores are not labels" : ""));
   }
   return object;
 }

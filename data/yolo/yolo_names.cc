@@ -91,9 +91,8 @@ absl::Status ReadNames(const YAML::Node& names, Texts& texts, YoloYaml& yaml) {
     RCNN_RETURN_IF_ERROR(ReadMapOfNames(names, texts, yaml));
   }
   if (names.IsScalar()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("names: ", Text(names), " is no list of the classes, as in names: [",
-                     Text(names), "]"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "names: ", Text(names), " is no list of the classes, as in names: [", Text(names), "]"));
   }
   if (yaml.names.empty()) {
     return absl::InvalidArgumentError("no \"names\": a list of the classes");

@@ -26,6 +26,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/ops/cuda/compared_boxes.h"
 #include "rcnn/ops/cuda/compared_rois.h"
+#include "rcnn/ops/cuda/compared_training.h"
 #include "rcnn/ops/cuda/device_comparison.h"
 
 DEFINE_string(device, "cpu", "The device: cpu, cuda (the first GPU) or cuda:1.");
@@ -48,7 +49,8 @@ struct OperatorRecord {
 
 std::vector<OperatorRecord> AllOperators() {
   std::vector<OperatorRecord> records;
-  for (const auto& operators : {ComparedRoiOperators(), ComparedBoxOperators()}) {
+  for (const auto& operators :
+       {ComparedRoiOperators(), ComparedBoxOperators(), ComparedTrainingOperators()}) {
     for (const ComparedOperator& compared : operators) records.push_back({compared});
   }
   return records;

@@ -1,7 +1,6 @@
 #include "rcnn/ops/cuda/compared_boxes.h"
 
 #include <ATen/ATen.h>
-#include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,17 +8,15 @@
 #include <vector>
 
 #include "rcnn/ops/anchors.h"
-#include "rcnn/ops/balanced_sampler.h"
 #include "rcnn/ops/batched_nms.h"
 #include "rcnn/ops/box_coder.h"
 #include "rcnn/ops/box_voting.h"
 #include "rcnn/ops/boxes.h"
-#include "rcnn/ops/fast_rcnn_loss.h"
-#include "rcnn/ops/matcher.h"
+#include "rcnn/ops/counted_nms.h"
+#include "rcnn/ops/counted_proposals.h"
 #include "rcnn/ops/nms.h"
 #include "rcnn/ops/preprocess.h"
 #include "rcnn/ops/proposals.h"
-#include "rcnn/ops/rpn_loss.h"
 #include "rcnn/ops/soft_nms.h"
 #include "rcnn/ops/testing/boxes_like.h"
 
@@ -90,33 +87,6 @@ DeviceCall DrawDecoding(ArgumentDraw& draw) {
   };
 }
 
-DeviceCall DrawMatching(ArgumentDraw& draw) {
-  const at::ScalarType dtype = draw.BoxType();
-  const at::Tensor boxes = draw.Boxes(draw.Rows(), dtype);
-  const at::Tensor gt_boxes = draw.Boxes(draw.FewRows(), dtype);
-  const at::Tensor crowd = draw.Mask(gt_boxes.size(0), 0.2);
-  const at::Tensor eligible = draw.Mask(boxes.size(0), 0.8);
-  MatcherOptions options;
-  options.match_best_of_each_gt = draw.Coin();
-  options.crowd_hides_foreground = draw.Coin();
-  options.inclusive = draw.Coin();
-  return [=](const Device& device) -> Results {
-    const Matches matches = MatchBoxes(boxes.to(device), gt_boxes.to(device), options,
-                                       crowd.to(device), eligible.to(device));
-    return {matches.labels, matches.gt_index, matches.iou};
-  };
-}
-
-DeviceCall DrawSampling(ArgumentDraw& draw) {
-  const at::Tensor labels = at::randint(-1, 2, {draw.Rows()}, draw.generator(), at::kLong);
-  const uint64_t seed = draw.Seed();
-  return [=](const Device& device) -> Results {
-    const BalancedSample sample =
-        SampleBalanced(labels.to(device), {}, at::detail::createCPUGenerator(seed));
-    return {sample.positive, sample.negative};
-  };
-}
-
 // Boxes of an RPN, boxes with many ties, or, where there are many, small ones on a large plane.
 testing::ScoredBoxes DrawScoredBoxes(ArgumentDraw& draw, int64_t rows) {
   if (rows > 10'000) {
@@ -136,24 +106,50 @@ NmsOptions DrawNmsOptions(ArgumentDraw& draw) {
   return options;
 }
 
-DeviceCall DrawNms(ArgumentDraw& draw) {
+using SuppressBoxes = Results (*)(const at::Tensor& boxes, const at::Tensor& scores,
+                                  const NmsOptions& options);
+
+DeviceCall DrawNms(ArgumentDraw& draw, SuppressBoxes suppress) {
   const testing::ScoredBoxes drawn = DrawScoredBoxes(draw, draw.Rows());
   const at::ScalarType dtype = draw.BoxType();
   const NmsOptions options = DrawNmsOptions(draw);
   return [=](const Device& device) -> Results {
-    return {Nms(drawn.boxes.to(dtype).to(device), drawn.scores.to(dtype).to(device), options)};
+    return suppress(drawn.boxes.to(dtype).to(device), drawn.scores.to(dtype).to(device), options);
   };
 }
 
-DeviceCall DrawBatchedNms(ArgumentDraw& draw) {
+Results CallNms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
+  return {Nms(boxes, scores, options)};
+}
+
+Results CallCountedNms(const at::Tensor& boxes, const at::Tensor& scores,
+                       const NmsOptions& options) {
+  const CountedIndices found = CountedNms(boxes, scores, options);
+  return {found.kept, found.count};
+}
+
+using SuppressClasses = Results (*)(const at::Tensor& boxes, const at::Tensor& scores,
+                                    const at::Tensor& classes, const NmsOptions& options);
+
+DeviceCall DrawBatchedNms(ArgumentDraw& draw, SuppressClasses suppress) {
   const testing::ScoredBoxes drawn = DrawScoredBoxes(draw, draw.Rows());
   const at::Tensor classes =
       at::randint(0, draw.Between(1, 80), {drawn.scores.size(0)}, draw.generator(), at::kLong);
   const NmsOptions options = DrawNmsOptions(draw);
   return [=](const Device& device) -> Results {
-    return {
-        BatchedNms(drawn.boxes.to(device), drawn.scores.to(device), classes.to(device), options)};
+    return suppress(drawn.boxes.to(device), drawn.scores.to(device), classes.to(device), options);
   };
+}
+
+Results CallBatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                       const NmsOptions& options) {
+  return {BatchedNms(boxes, scores, classes, options)};
+}
+
+Results CallCountedBatchedNms(const at::Tensor& boxes, const at::Tensor& scores,
+                              const at::Tensor& classes, const NmsOptions& options) {
+  const CountedIndices found = CountedBatchedNms(boxes, scores, classes, options);
+  return {found.kept, found.count};
 }
 
 DeviceCall DrawSoftNmsAndVotes(ArgumentDraw& draw) {
@@ -189,29 +185,66 @@ ProposalOptions DrawProposalOptions(ArgumentDraw& draw) {
   return options;
 }
 
+struct DrawnProposals {
+  std::vector<ProposalLevel> levels;
+  std::vector<InputSize> sizes;
+  ProposalOptions options;
+};
+
 // Without log sides all decisions are those of additions, multiplications and divisions.
-DeviceCall DrawProposals(ArgumentDraw& draw, bool with_log_sides) {
+DrawnProposals DrawProposalArguments(ArgumentDraw& draw, bool with_log_sides) {
   const int64_t images = draw.Between(1, 4), num_levels = draw.Between(1, 5);
   const int64_t height = draw.Between(1, 64), width = draw.Between(1, 64);
-  const ProposalOptions options = DrawProposalOptions(draw);
-  std::vector<ProposalLevel> levels;
+  DrawnProposals drawn;
+  drawn.options = DrawProposalOptions(draw);
   for (int64_t i = 0; i < num_levels; ++i) {
     const GridSize grid = {std::max<int64_t>(height >> i, 1), std::max<int64_t>(width >> i, 1)};
-    levels.push_back(DrawProposalLevel(draw, images, grid, static_cast<double>(4 << i),
-                                       options.objectness == ObjectnessKind::kSoftmaxPair));
+    drawn.levels.push_back(
+        DrawProposalLevel(draw, images, grid, static_cast<double>(4 << i),
+                          drawn.options.objectness == ObjectnessKind::kSoftmaxPair));
     if (with_log_sides) continue;
-    levels.back().deltas.view({images, -1, 4, grid.height, grid.width}).slice(2, 2, 4).zero_();
+    const at::Tensor& deltas = drawn.levels.back().deltas;
+    deltas.view({images, -1, 4, grid.height, grid.width}).slice(2, 2, 4).zero_();
   }
-  std::vector<InputSize> sizes;
   for (int64_t b = 0; b < images; ++b) {
-    sizes.push_back({static_cast<float>(4 * height), static_cast<float>(4 * width), 1});
+    drawn.sizes.push_back({static_cast<float>(4 * height), static_cast<float>(4 * width), 1});
   }
+  return drawn;
+}
+
+std::vector<ProposalLevel> MoveLevels(const std::vector<ProposalLevel>& levels,
+                                      const Device& device) {
+  std::vector<ProposalLevel> moved;
+  for (const ProposalLevel& level : levels) {
+    moved.push_back({level.logits.to(device), level.deltas.to(device), level.anchors.to(device)});
+  }
+  return moved;
+}
+
+DeviceCall DrawProposals(ArgumentDraw& draw, bool with_log_sides) {
+  const DrawnProposals drawn = DrawProposalArguments(draw, with_log_sides);
   return [=](const Device& device) -> Results {
-    std::vector<ProposalLevel> moved;
-    for (const ProposalLevel& level : levels) {
-      moved.push_back({level.logits.to(device), level.deltas.to(device), level.anchors.to(device)});
-    }
-    const Proposals found = GenerateProposals(moved, sizes, options);
+    const Proposals found =
+        GenerateProposals(MoveLevels(drawn.levels, device), drawn.sizes, drawn.options);
+    return {found.rois, found.scores, found.counts};
+  };
+}
+
+// [B, 3], as counted_proposals.h wants it.
+at::Tensor ImageInfo(const std::vector<InputSize>& sizes) {
+  std::vector<at::Tensor> rows;
+  for (const InputSize& size : sizes) {
+    rows.push_back(at::tensor({size.height, size.width, size.scale}));
+  }
+  return at::stack(rows);
+}
+
+DeviceCall DrawCountedProposals(ArgumentDraw& draw, bool with_log_sides) {
+  const DrawnProposals drawn = DrawProposalArguments(draw, with_log_sides);
+  const at::Tensor image_info = ImageInfo(drawn.sizes);
+  return [=](const Device& device) -> Results {
+    const CountedProposals found = GenerateCountedProposals(MoveLevels(drawn.levels, device),
+                                                            image_info.to(device), drawn.options);
     return {found.rois, found.scores, found.counts};
   };
 }
@@ -228,35 +261,15 @@ double ProposalDifference(const Results& cpu, const Results& device) {
   return std::max(MissingShare(cpu[0], device[0]), MissingShare(device[0], cpu[0]));
 }
 
-DeviceCall DrawRpnLoss(ArgumentDraw& draw) {
-  const int64_t rows = draw.Rows();
-  const at::Tensor order = at::randperm(rows, draw.generator(), at::kLong);
-  const int64_t positives = std::min<int64_t>(rows / 4, 64);
-  const at::Tensor positive = order.slice(0, 0, positives);
-  const at::Tensor negative = order.slice(0, positives, std::min<int64_t>(rows, 256));
-  const at::Tensor logits = draw.Normal({rows}), deltas = draw.Normal({rows, 4});
-  const at::Tensor targets = draw.Normal({positives, 4});
-  return [=](const Device& device) -> Results {
-    const at::Tensor a = MakeLeaf(logits, device), b = MakeLeaf(deltas, device);
-    const RpnLosses losses =
-        RpnLoss(a, b, positive.to(device), negative.to(device), targets.to(device), {});
-    (losses.objectness + losses.box).backward();
-    return {losses.objectness, losses.box, TakeGradient(a), TakeGradient(b)};
-  };
+// The RoIs that count, of all images one after another.
+Results CountedRois(const Results& found) {
+  const at::Tensor& rois = found[0];
+  const at::Tensor places = at::arange(rois.size(1), at::kLong).unsqueeze(0);
+  return {rois.index({places.lt(found[2].unsqueeze(1))})};
 }
 
-DeviceCall DrawFastRcnnLoss(ArgumentDraw& draw) {
-  const int64_t rois = draw.FewRows(), classes = draw.Between(1, 20);
-  const at::Tensor logits = draw.Normal({rois, classes + 1});
-  const at::Tensor deltas = draw.Normal({rois, 4 * (classes + 1)});
-  const at::Tensor labels = at::randint(0, classes + 1, {rois}, draw.generator(), at::kLong);
-  const at::Tensor targets = draw.Normal({rois, 4});
-  return [=](const Device& device) -> Results {
-    const at::Tensor a = MakeLeaf(logits, device), b = MakeLeaf(deltas, device);
-    const FastRcnnLosses losses = FastRcnnLoss(a, b, labels.to(device), targets.to(device), {});
-    (losses.classification + losses.box).backward();
-    return {losses.classification, losses.box, TakeGradient(a), TakeGradient(b)};
-  };
+double CountedProposalDifference(const Results& cpu, const Results& device) {
+  return ProposalDifference(CountedRois(cpu), CountedRois(device));
 }
 
 DeviceCall DrawPreprocessing(ArgumentDraw& draw) {
@@ -280,10 +293,19 @@ std::vector<ComparedOperator> ComparedBoxOperators() {
       {"clip_boxes", {"clip_boxes", "box_area", "large_boxes"}, 1e-6, DrawClipping},
       {"encode_boxes", {"encode_boxes", "_encode_boxes_backward"}, 1e-5, DrawEncoding},
       {"decode_boxes", {"decode_boxes", "_decode_boxes_backward"}, 1e-5, DrawDecoding},
-      {"match_boxes", {"match_boxes"}, 1e-6, DrawMatching},
-      {"sample_balanced", {"sample_balanced"}, 0, DrawSampling},
-      {"nms", {"nms"}, 0, DrawNms},
-      {"batched_nms", {"batched_nms"}, 0, DrawBatchedNms},
+      {"nms", {"nms"}, 0, [](ArgumentDraw& draw) { return DrawNms(draw, &CallNms); }},
+      {"counted_nms",
+       {"counted_nms"},
+       0,
+       [](ArgumentDraw& draw) { return DrawNms(draw, &CallCountedNms); }},
+      {"batched_nms",
+       {"batched_nms"},
+       0,
+       [](ArgumentDraw& draw) { return DrawBatchedNms(draw, &CallBatchedNms); }},
+      {"counted_batched_nms",
+       {"counted_batched_nms"},
+       0,
+       [](ArgumentDraw& draw) { return DrawBatchedNms(draw, &CallCountedBatchedNms); }},
       {"soft_nms, vote_boxes", {"soft_nms", "vote_boxes"}, 1e-6, DrawSoftNmsAndVotes},
       {"proposals",
        {"proposals.sizes"},
@@ -294,8 +316,15 @@ std::vector<ComparedOperator> ComparedBoxOperators() {
        0.02,
        [](ArgumentDraw& draw) { return DrawProposals(draw, true); },
        ProposalDifference},
-      {"rpn_loss", {"rpn_loss"}, 1e-5, DrawRpnLoss},
-      {"fast_rcnn_loss", {"fast_rcnn_loss"}, 1e-5, DrawFastRcnnLoss},
+      {"counted_proposals",
+       {"counted_proposals"},
+       1e-6,
+       [](ArgumentDraw& draw) { return DrawCountedProposals(draw, false); }},
+      {"counted_proposals with log sides",
+       {"counted_proposals"},
+       0.02,
+       [](ArgumentDraw& draw) { return DrawCountedProposals(draw, true); },
+       CountedProposalDifference},
       {"preprocess", {"preprocess"}, 1e-5, DrawPreprocessing},
   };
 }

@@ -2,7 +2,7 @@
 //
 // What a test with a device needs and a test on the host does not show: that launches, copies and
 // the compiler's code for the device are right. Used by compare_devices; the lists of operators are
-// in compared_boxes.h and compared_rois.h.
+// in compared_boxes.h, compared_rois.h and compared_training.h.
 //
 // Example:
 //   for (const ComparedOperator& compared : ComparedBoxOperators()) {

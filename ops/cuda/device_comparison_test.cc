@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "rcnn/ops/cuda/compared_boxes.h"
 #include "rcnn/ops/cuda/compared_rois.h"
+#include "rcnn/ops/cuda/compared_training.h"
 #include "rcnn/ops/testing/far_device.h"
 
 namespace rcnn::ops {
@@ -30,6 +31,7 @@ const c10::Device kCpu(c10::DeviceType::CPU);
 std::vector<ComparedOperator> AllOperators() {
   std::vector<ComparedOperator> all = ComparedBoxOperators();
   for (const ComparedOperator& compared : ComparedRoiOperators()) all.push_back(compared);
+  for (const ComparedOperator& compared : ComparedTrainingOperators()) all.push_back(compared);
   return all;
 }
 
@@ -109,12 +111,15 @@ TEST(DeviceComparisonTest, TheCpuEqualsItself) {
 
 // Operators that other devices copy to the CPU: they throw unless all arguments are on the device.
 TEST(DeviceComparisonTest, ArgumentsAreMovedToTheDevice) {
-  const std::set<std::string> copied = {"match_boxes", "nms", "batched_nms", "preprocess"};
-  for (const ComparedOperator& compared : ComparedBoxOperators()) {
-    if (copied.count(compared.name) == 0) continue;
+  std::set<std::string> copied = {
+      "match_boxes", "match_batch",         "sample_by_counters", "nms",         "batched_nms",
+      "counted_nms", "counted_batched_nms", "counted_proposals",  "random_mask", "preprocess"};
+  for (const ComparedOperator& compared : AllOperators()) {
+    if (copied.erase(compared.name) == 0) continue;
     ArgumentDraw draw(1, 3, /*large=*/false);
     EXPECT_EQ(CompareWithCpu(compared, testing::FarDevice(), draw).problem, "") << compared.name;
   }
+  EXPECT_THAT(copied, IsEmpty());
 }
 
 // The registered operators that no comparison calls.
@@ -131,8 +136,9 @@ std::set<std::string> NotCompared() {
   return names;
 }
 
-// A new operator must be added to compared_boxes.cc or compared_rois.cc. These have no kernel: they
-// are composed of ATen's operators, and "proposals" calls "proposals.sizes".
+// A new operator must be added to compared_boxes.cc, compared_rois.cc or compared_training.cc.
+// These have no kernel: they are composed of ATen's operators, and "proposals" calls
+// "proposals.sizes".
 TEST(DeviceComparisonTest, EveryOperatorIsCompared) {
   EXPECT_THAT(NotCompared(),
               UnorderedElementsAre("anchors_inside_image", "base_anchors", "flip_boxes",

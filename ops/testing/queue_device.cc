@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
+#include <c10/core/Stream.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
@@ -18,7 +19,32 @@
 namespace rcnn::ops::testing {
 namespace {
 
-C10_REGISTER_GUARD_IMPL(XPU, c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::XPU>);
+// All streams do everything at once, so that events are nothing.
+struct Guard final : public c10::impl::DeviceGuardImplInterface {
+  c10::DeviceType type() const override { return c10::DeviceType::XPU; }
+  c10::Device exchangeDevice(c10::Device) const override { return QueueDevice(); }
+  c10::Device getDevice() const override { return QueueDevice(); }
+  void setDevice(c10::Device) const override {}
+  void uncheckedSetDevice(c10::Device) const noexcept override {}
+  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+
+  c10::Stream getStream(c10::Device) const noexcept override { return MakeStream(0); }
+  c10::Stream getDefaultStream(c10::Device) const override { return MakeStream(0); }
+  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return MakeStream(1); }
+  c10::Stream exchangeStream(c10::Stream) const noexcept override { return MakeStream(0); }
+  void record(void**, const c10::Stream&, const c10::DeviceIndex,
+              const c10::EventFlag) const override {}
+  void block(void*, const c10::Stream&) const override {}
+  bool queryEvent(void*) const override { return true; }
+  void destroyEvent(void*, const c10::DeviceIndex) const noexcept override {}
+
+ private:
+  static c10::Stream MakeStream(c10::StreamId id) {
+    return c10::Stream(c10::Stream::UNSAFE, QueueDevice(), id);
+  }
+};
+
+C10_REGISTER_GUARD_IMPL(XPU, Guard);
 
 std::mutex& Mutex() {
   static auto* const mutex = new std::mutex();
@@ -214,12 +240,15 @@ at::Tensor& Copy(at::Tensor& to, const at::Tensor& from, bool non_blocking) {
   return to;
 }
 
+void RecordStream(at::Tensor&, c10::Stream) {}
+
 TORCH_LIBRARY_IMPL(_, XPU, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&RunAny>()); }
 
 TORCH_LIBRARY_IMPL(aten, XPU, m) {
   m.impl("empty.memory_format", &Empty);
   m.impl("empty_strided", &EmptyStrided);
   m.impl("copy_", &Copy);
+  m.impl("record_stream", &RecordStream);
   m.impl("convolution_overrideable", torch::CppFunction::makeFromBoxedFunction<&RunConvolution>());
   m.impl("convolution_backward_overrideable",
          torch::CppFunction::makeFromBoxedFunction<&RunConvolutionBackward>());

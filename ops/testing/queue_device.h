@@ -2,7 +2,8 @@
 //
 // Tensors behave as on a GPU: all of ATen's operators work, with gradients, and so do the operators
 // of rcnn that have a kernel for CUDA (the others use the fallback of dispatch.h, which copies).
-// They are computed by the CPU, whose memory it is. Noted is each operator whose result or whose
+// They are computed by the CPU, whose memory it is; there are streams and events, but everything is
+// done at once. Noted is each operator whose result or whose
 // shape depends on values (item, nonzero, masked_select, an index by a mask, ...), each copy to the
 // CPU, and each copy to the device that is not asked for as non-blocking. Takes LibTorch's device
 // type XPU.

@@ -92,9 +92,31 @@ def sampling():
                   2000 * labels)
 
 
+def summed(rows):
+    """How a block sums the losses of rows: additions of each of its 256 threads, which follow one another, as do the steps of a tree."""
+    return math.ceil(rows / 256)
+
+
 def rpn_losses():
-    return Kernel("losses of the RPN", "gradients of all anchors, 20 B each", "60 per sampled anchor", "the step",
-                  20 * BATCH * num_anchors(), 60 * SAMPLED * BATCH)
+    # A row for each place of the samples: 128 positives and 256 negatives of an image.
+    rows = BATCH * (SAMPLED // 2 + SAMPLED)
+    return Kernel("losses of the RPN, S places for samples", "gradients of all anchors, 20 B each",
+                  "60 per sampled anchor; serial: S / 256 additions, a tree of 8 steps",
+                  "the step, %d and 8 steps" % summed(rows), 20 * BATCH * num_anchors(), 60 * SAMPLED * BATCH)
+
+
+def head_losses(classes):
+    rows, columns = BATCH * ROIS, classes + 1
+    return Kernel("losses of the head, R RoIs, C columns", "logits once, both gradients once: 24 R C; 32 R of deltas and targets",
+                  "30 R C and 60 R; serial: 3 C logits in a thread, R / 256 additions, a tree of 8 steps",
+                  "the step, %d columns, %d logits, %d and 8 steps" % (columns, 3 * columns, summed(rows)),
+                  24 * rows * columns + 32 * rows, 30 * rows * columns + 60 * rows)
+
+
+def random_mask(rows, units):
+    elements = rows * units
+    return Kernel("mask of dropout, N elements", "4 N written", "25 N (Philox gives four) and 2 N",
+                  "%d RoIs × %s" % (rows, thousands(units)), 4 * elements, 27 * elements)
 
 
 def roi_align():
@@ -124,8 +146,28 @@ def preprocessing(height, width, to_height, to_width):
                   "%d × %d to %d × %d" % (height, width, to_height, to_width), 3 * height * width + 12 * to_height * to_width, 50 * to_height * to_width)
 
 
+# Of ops/kernels/weight_update.h: elements of a chunk, and the sums of their squares that one block adds side by side.
+CHUNK, LANES_OF_CHUNK = 32768, 8
+
+
+def weight_update(name, weights, moved, operations, bytes_text):
+    """Of SGD or AdamW; bytes and operations of an element without those of the norm."""
+    chain = CHUNK // LANES_OF_CHUNK
+    # Of one weight. Those of a network have some more, since no chunk holds two weights.
+    chunks = math.ceil(weights / CHUNK)
+    return Kernel(
+        name + ", N weights", "4 N read for the norm; " + bytes_text,
+        "2 N in float64 for the norm, %d N; serial: %s additions in each chunk of %s, then one per chunk" %
+        (operations, thousands(chain), thousands(CHUNK)),
+        "%.1f million, from %s chunks" % (weights / 1e6, thousands(chunks)), (4 + moved) * weights, (2 + operations) * weights)
+
+
 def sgd(weights):
-    return Kernel("SGD with momentum, N weights", "20 N in one pass", "6 N", "%.1f million" % (weights / 1e6), 20 * weights, 6 * weights)
+    return weight_update("SGD with momentum", weights, 12 + 8, 8, "12 N read, 8 N written")
+
+
+def adamw(weights):
+    return weight_update("AdamW", weights, 16 + 12, 15, "16 N read, 12 N written")
 
 
 class Network:
@@ -262,7 +304,8 @@ def microseconds(seconds):
 def kernels():
     trained = total(resnet50_stages(HEIGHT, WIDTH)[2:]) + fpn_parts(HEIGHT, WIDTH, ROIS, 90)
     return [overlap(12000, OBJECTS), coding(8192), matching(), sort(12000), nms(12000), top_k(), sampling(), rpn_losses(),
-            roi_align(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights)]
+            head_losses(90), random_mask(128, 4096), roi_align(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128),
+            preprocessing(480, 640, 800, 1067), sgd(trained.weights), adamw(trained.weights)]
 
 
 def kernel_lines():

@@ -52,7 +52,32 @@ class Kernels(unittest.TestCase):
         # 731 MB of maps and 206 MB of bins, in 16 bit.
         align = kernel_costs.roi_align()
         self.assertEqual(align.moved, 2 * 16 * 256 * (200 * 336 + 100 * 168 + 50 * 84 + 25 * 42) + 2 * 8192 * 256 * 49)
-        self.assertEqual(kernel_costs.sgd(1000).moved, 20000)
+
+    def test_losses(self):
+        rpn = kernel_costs.rpn_losses()
+        self.assertEqual((rpn.moved, rpn.operations), (20 * 16 * 268569, 60 * 4096))
+        # 6,144 places for samples.
+        self.assertIn("24 and 8 steps", rpn.case)
+        # 8,192 RoIs: 91 logits, their gradients and 364 of deltas; 4 deltas and 4 targets of each.
+        head = kernel_costs.head_losses(90)
+        self.assertEqual(head.moved, 8192 * 4 * (91 + 91 + 364 + 4 + 4))
+        self.assertEqual(head.operations, 8192 * (30 * 91 + 60))
+        self.assertIn("273 logits, 32 and 8 steps", head.case)
+
+    def test_a_mask_is_written_once(self):
+        mask = kernel_costs.random_mask(128, 4096)
+        self.assertEqual((mask.moved, mask.operations), (524288 * 4, 524288 * (100 / 4 + 2)))
+
+    def test_updates_of_weights(self):
+        # SGD: gradients twice, weights and one moment read and written. AdamW: a second moment.
+        sgd, adamw = kernel_costs.sgd(100000), kernel_costs.adamw(100000)
+        self.assertEqual(sgd.moved, 100000 * 4 * (2 + 2 + 2))
+        self.assertEqual(adamw.moved, 100000 * 4 * (2 + 2 + 4))
+        # w -= o v with v = m v + i (s g + d w): five products, three sums; a square and its sum.
+        self.assertEqual(sgd.operations, 100000 * (5 + 3 + 2))
+        self.assertEqual(adamw.operations, 100000 * (15 + 2))
+        self.assertEqual(sgd.case, "0.1 million, from 4 chunks")
+        self.assertIn("4,096 additions in each chunk of 32,768", sgd.operations_text)
 
     def test_times_are_those_of_the_rates(self):
         kernel = kernel_costs.Kernel("", "", "", "", moved=4.8e6, operations=132 * 128 * 1.98e3)

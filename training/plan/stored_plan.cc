@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -39,20 +40,35 @@ std::string PlanText(const StoredPlan& plan) {
 
 constexpr absl::string_view kChecksumLine = "# CRC-32C ";
 
-std::string WithChecksum(absl::string_view text) {
-  return absl::StrCat(text, kChecksumLine, absl::Hex(Crc32c(text), absl::kZeroPad8), "\n");
+std::string ChecksumLine(absl::string_view text) {
+  return absl::StrCat(kChecksumLine, absl::Hex(Crc32c(text), absl::kZeroPad8), "\n");
 }
 
-// Whether the text is as WithChecksum made it; older versions have written it without.
+// In the first line, so that a file that ends too early still demands it.
+std::string WithChecksum(absl::string_view text) { return absl::StrCat(ChecksumLine(text), text); }
+
+// Whether the text is as WithChecksum made it; older versions have written the checksum at the end,
+// or none.
 bool IsIntact(absl::string_view text) {
   const size_t line = text.rfind(kChecksumLine);
-  return line == absl::string_view::npos || WithChecksum(text.substr(0, line)) == text;
+  if (line == absl::string_view::npos) return true;
+  if (absl::StartsWith(text, kChecksumLine)) {
+    const size_t end = text.find('\n');
+    return end != absl::string_view::npos && WithChecksum(text.substr(end + 1)) == text;
+  }
+  return ChecksumLine(text.substr(0, line)) == text.substr(line);
+}
+
+absl::Status ParseIntact(const std::string& text, const std::string& path, PlanBasis& basis) {
+  const absl::Status damaged = absl::DataLossError(absl::StrCat(path, " is damaged"));
+  if (!IsIntact(text)) return damaged;
+  RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, path, &basis));
+  // Every version has written the folder first.
+  return basis.has_folder() ? absl::OkStatus() : damaged;
 }
 
 absl::Status ParseBasis(const std::string& text, const std::string& path, PlanBasis& basis) {
-  const absl::Status status = IsIntact(text)
-                                  ? configs::ParseTextproto(text, path, &basis)
-                                  : absl::DataLossError(absl::StrCat(path, " is damaged"));
+  const absl::Status status = ParseIntact(text, path, basis);
   if (status.ok()) return status;
   return absl::DataLossError(absl::StrCat(
       status.message(),

@@ -1,7 +1,7 @@
 // The plan of a run directory, and what it was made from.
 //
 //   plan.textproto        the experiment; the reasons are its comments
-//   plan_basis.textproto  what it was made from (plan_basis.proto), and a checksum; written last
+//   plan_basis.textproto  what it was made from (plan_basis.proto), after a checksum; written last
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const auto stored, ReadStoredPlan("runs/cells"));

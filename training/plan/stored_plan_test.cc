@@ -1,5 +1,6 @@
 #include "rcnn/training/plan/stored_plan.h"
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 
@@ -75,16 +76,37 @@ TEST(StoredPlanTest, ADamagedBasisDoesNotCostAnEditedPlan) {
   }
 }
 
-TEST(StoredPlanTest, ABasisOfAnEarlierVersionHasNoChecksum) {
+// Also one that ends after a whole line, which is a text of the format.
+TEST(StoredPlanTest, ABasisThatEndsTooEarlyIsDamaged) {
+  const std::string directory = Fresh();
+  const std::string path = directory + "/plan_basis.textproto";
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  const std::string whole = *ReadFile(path);
+  for (size_t size = 0; size < whole.size(); ++size) {
+    ASSERT_THAT(WriteFileAtomically(path, whole.substr(0, size)), IsOk());
+    EXPECT_THAT(ReadStoredPlan(directory),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("give it with --config")))
+        << size << " of " << whole.size() << " bytes";
+  }
+}
+
+TEST(StoredPlanTest, ABasisOfAnEarlierVersionHasItsChecksumAtTheEndOrNone) {
   const std::string directory = Fresh();
   const std::string path = directory + "/plan_basis.textproto";
   ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
   const std::string text = *ReadFile(path);
-  ASSERT_THAT(WriteFileAtomically(path, text.substr(0, text.find("# CRC-32C"))), IsOk());
-  const auto read = ReadStoredPlan(directory);
-  ASSERT_THAT(read, IsOk());
-  ASSERT_TRUE(read->has_value());
-  EXPECT_EQ((*read)->basis.budget_seconds(), 1200);
+  const size_t line = text.find('\n') + 1;
+  const std::string checksum = text.substr(0, line), basis = text.substr(line);
+  ASSERT_THAT(checksum, HasSubstr("# CRC-32C "));
+  for (const std::string& earlier : {basis + checksum, basis}) {
+    ASSERT_THAT(WriteFileAtomically(path, earlier), IsOk());
+    const auto read = ReadStoredPlan(directory);
+    ASSERT_THAT(read, IsOk());
+    ASSERT_TRUE(read->has_value());
+    EXPECT_EQ((*read)->basis.budget_seconds(), 1200);
+  }
+  ASSERT_THAT(WriteFileAtomically(path, "threads: 1\n" + basis + checksum), IsOk());
+  EXPECT_THAT(ReadStoredPlan(directory), StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST(StoredPlanTest, AnErrorInAnEditedPlanNamesItsPlace) {

@@ -49,6 +49,8 @@ _IMAGE_OF_RANK_1 = "02.png"
 # The longest that the others may run after a rank was killed or stopped: the limit, the roll call, the
 # launcher's grace, and what a busy machine takes for the rest.
 _END_SECONDS = 90
+# The longest that an error of the input may take to be said, by all processes.
+_ERROR_SECONDS = 30
 
 
 def children(pid):
@@ -114,15 +116,25 @@ def expect_none_left(directory):
         time.sleep(0.05)
 
 
-def finish(process):
+def finish(process, seconds=_END_SECONDS):
     """Returns the exit code and what was printed, of a process that has to end soon."""
     try:
-        output, _ = process.communicate(timeout=_END_SECONDS)
+        output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         output, _ = process.communicate()
-        raise AssertionError("the processes do not end:\n" + output)
+        raise AssertionError("the processes do not end within %.0f s:\n%s" % (seconds, output))
     return process.returncode, output
+
+
+def finish_with_errors(processes):
+    """The same of processes that were just started, whose input is an error: all of them within its time."""
+    end = time.monotonic() + _ERROR_SECONDS
+    try:
+        return [finish(process, max(0.1, end - time.monotonic())) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def expect_near(expected, actual, tolerance):
@@ -422,7 +434,7 @@ def test_launchers(scheduler, directory):
             dict({name: text.format(rank) for name, text in variables.items()}, MASTER_PORT=port) for rank in range(2)]
         processes = start_ranks(
             scheduler, os.path.join(directory, "launcher"), environments, [(_RATE + "0.5",), (_RATE + "0.25",)])
-        for code, output in [finish(process) for process in processes]:
+        for code, output in finish_with_errors(processes):
             assert code == 1 and "rank 0 is 0.5, of rank 1 0.25" in output, (launcher, code, output)
     print("launchers: %s" % ", ".join(launchers), flush=True)
 
@@ -444,6 +456,7 @@ def test_unshared_folder(scheduler, directory):
     command = scheduler.command(run_dir, "--threads=1")
     commands = [command, unshared(command, parent)]
     if commands[1] is None:
+        assert not os.environ.get("RCNN_REQUIRE_NAMESPACES"), "the system gives no namespace of mounts here"
         print("a folder that is not shared: not tested, the system gives no namespace of mounts", flush=True)
         return
     port = str(free_port())
@@ -452,10 +465,20 @@ def test_unshared_folder(scheduler, directory):
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env=dict(os.environ, RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port))
         for rank, command in enumerate(commands)]
-    for code, output in [finish(process) for process in processes]:
+    for code, output in finish_with_errors(processes):
         assert code == 1, (code, output)
         assert "rank 1: on " in output and "shared file system" in output and run_dir in output, output
     print("a folder that is not shared: named", flush=True)
+
+
+def expect_error(scheduler, run_dir, case):
+    """Each process ends with 1, and each of the words is in what one of them printed."""
+    environments, flags, words = case
+    of_ranks = finish_with_errors(start_ranks(scheduler, run_dir, environments, flags))
+    for code, output in of_ranks:
+        assert code == 1, (code, output)
+    for word in words:
+        assert any(word in output for _, output in of_ranks), (word, of_ranks)
 
 
 def test_errors(scheduler, directory):
@@ -476,27 +499,22 @@ def test_errors(scheduler, directory):
         (ranks([0], 2), [(quick,)], ["rank 1 of 2 has not come"]),
         (ranks([1], 2), [(quick,)], ["cannot reach rank 0"]),
     ]
-    start = time.monotonic()
-    with socket.socket() as taken:
+    # Two at a time, as the time of each counts.
+    with socket.socket() as taken, concurrent.futures.ThreadPoolExecutor(2) as pool:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         cases.append((ranks([0], 2, taken.getsockname()[1]), [(quick,)], ["MASTER_PORT"]))
-        started = [
-            start_ranks(scheduler, os.path.join(directory, "error%d" % number), environments, flags)
-            for number, (environments, flags, _) in enumerate(cases)]
-        outcomes = [[finish(process) for process in processes] for processes in started]
-    for (_, _, words), of_ranks in zip(cases, outcomes):
-        for code, output in of_ranks:
-            assert code == 1, (code, output)
-        for word in words:
-            assert any(word in output for _, output in of_ranks), (word, of_ranks)
-    assert time.monotonic() - start < _END_SECONDS, outcomes
-    code, output = scheduler.run(os.path.join(directory, "none"), "--local_processes=-1")
-    assert code == 1 and "--local_processes: -1" in output, output
-    code, output = scheduler.run(
-        os.path.join(directory, "none"), "--local_processes=2", "--collective_timeout=soon")
-    assert code == 1 and '--collective_timeout: "soon" is not a time' in output, output
-    print("errors: named", flush=True)
+        outcomes = [
+            pool.submit(expect_error, scheduler, os.path.join(directory, "error%d" % number), case)
+            for number, case in enumerate(cases)]
+        for outcome in outcomes:
+            outcome.result()
+    for flags, words in (
+            (["--local_processes=-1"], "--local_processes: -1"),
+            (["--local_processes=2", "--collective_timeout=soon"], '--collective_timeout: "soon" is not a time')):
+        (code, output), = finish_with_errors([scheduler.start(os.path.join(directory, "none"), *flags)])
+        assert code == 1 and words in output, output
+    print("errors: named within %d s" % _ERROR_SECONDS, flush=True)
 
 
 def main():

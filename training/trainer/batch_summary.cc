@@ -30,6 +30,9 @@ BatchReport Summarize(const data::Batch& batch, const StepLosses& step, int64_t 
   BatchReport report = {number, batch.images.size(0), loss};
   for (const auto& [name, part] : step.parts) report.parts.emplace_back(name, part.item<double>());
   report.counts = step.counts;
+  for (const auto& [name, count] : step.unread_counts) {
+    report.counts.emplace_back(name, count.item<double>());
+  }
   if (step.total.defined()) {
     report.text = absl::StrCat(ListImages(batch), " (", DescribeLosses(step), ")");
   }

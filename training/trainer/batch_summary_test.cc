@@ -65,10 +65,13 @@ TEST(BatchSummaryTest, AddsUnreadCountsToTheMeans) {
   StepLosses step = Step();
   step.counts.clear();
   step.unread_counts = {{"rois_positive", at::scalar_tensor(3, at::kLong)}};
-  RunningMeans means;
-  AddToMeans(step, means);
-  EXPECT_THAT(means.Take(), ElementsAre(Pair("loss", 1.5), Pair("loss_classes", 1.0),
-                                        Pair("loss_box", 0.5), Pair("rois_positive", 3.0)));
+  RunningMeans of_step, of_report;
+  AddToMeans(step, of_step);
+  AddToMeans(Summarize(SecondOfTwo(), step, 5, 1.5), of_report);
+  for (RunningMeans* const means : {&of_step, &of_report}) {
+    EXPECT_THAT(means->Take(), ElementsAre(Pair("loss", 1.5), Pair("loss_classes", 1.0),
+                                           Pair("loss_box", 0.5), Pair("rois_positive", 3.0)));
+  }
 }
 
 }  // namespace

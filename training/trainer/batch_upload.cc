@@ -6,6 +6,9 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
+#include <vector>
+
+#include "rcnn/detection/device_copy.h"
 
 namespace rcnn::training {
 namespace {
@@ -16,6 +19,16 @@ bool HasPixels(const data::Batch& batch) {
                      [](const data::BatchImage& image) { return image.has_pixels; });
 }
 
+// What has to be copied: the bytes of the entries that have some, else all images.
+std::vector<at::Tensor*> FindPixels(data::Batch& batch) {
+  std::vector<at::Tensor*> pixels;
+  for (data::BatchImage& image : batch.entries) {
+    if (image.bytes.defined()) pixels.push_back(&image.bytes);
+  }
+  if (pixels.empty()) pixels.push_back(&batch.images);
+  return pixels;
+}
+
 }  // namespace
 
 data::Batch BatchUpload::Upload(const data::Batch& batch) {
@@ -24,17 +37,15 @@ data::Batch BatchUpload::Upload(const data::Batch& batch) {
   if (!stream_) stream_ = streams.getStreamFromGlobalPool(device_);
   const c10::Stream user = streams.getStream(device_);
   data::Batch uploaded = batch;
-  // Only from pinned memory does a copy to a GPU run by itself. LibTorch reuses that memory only
-  // when the copy is done.
-  const at::Tensor source = device_.is_cuda() ? batch.images.pin_memory() : batch.images;
+  const std::vector<at::Tensor*> pixels = FindPixels(uploaded);
   c10::Event copied(device_.type());
   {
     const c10::StreamGuard copies(*stream_);
-    uploaded.images = source.to(device_, /*non_blocking=*/true);
+    for (at::Tensor* const tensor : pixels) *tensor = detection::CopyToDevice(*tensor, device_);
     copied.record(*stream_);
   }
   copied.block(user);
-  uploaded.images.record_stream(user);
+  for (const at::Tensor* const tensor : pixels) tensor->record_stream(user);
   return uploaded;
 }
 

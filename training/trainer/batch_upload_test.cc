@@ -26,6 +26,19 @@ data::Batch TwoImages() {
   return batch;
 }
 
+// As BatchBuilderOptions::keep_bytes leaves them: the images have one element of memory, and the
+// second one, whose maps are cached, has no bytes.
+data::Batch BytesOfTwoOfThree() {
+  data::Batch batch;
+  batch.images = at::zeros({}).expand({3, 3, 4, 5});
+  batch.entries.resize(3);
+  for (const size_t b : {size_t{0}, size_t{2}}) {
+    batch.entries[b].bytes = at::full({2, 3, 3}, static_cast<int64_t>(b) + 7, at::kByte);
+  }
+  batch.entries[1].has_pixels = false;
+  return batch;
+}
+
 TEST(BatchUploadTest, LeavesTheBatchOnTheCpu) {
   const data::Batch batch = TwoImages();
   BatchUpload upload(at::kCPU);
@@ -55,6 +68,23 @@ TEST(BatchUploadTest, TheNetworksStreamWaitsForTheCopy) {
   }
   batch.images.to(FarDevice());
   EXPECT_THAT(TakeFarStreamLog(), ElementsAre("copy on 0"));
+}
+
+TEST(BatchUploadTest, CopiesBytesInPlaceOfImagesThatAreSizesAlone) {
+  const data::Batch batch = BytesOfTwoOfThree();
+  BatchUpload upload(FarDevice());
+  TakeFarStreamLog();
+  const data::Batch uploaded = upload.Upload(batch);
+  EXPECT_THAT(TakeFarStreamLog(),
+              ElementsAre("copy on 1", "copy on 1", "record on 1", "0 waits for 1",
+                          "0 uses a tensor", "0 uses a tensor"));
+  EXPECT_TRUE(uploaded.images.is_same(batch.images));
+  EXPECT_FALSE(uploaded.entries[1].bytes.defined());
+  for (const size_t b : {size_t{0}, size_t{2}}) {
+    EXPECT_EQ(uploaded.entries[b].bytes.device(), FarDevice());
+    EXPECT_TRUE(uploaded.entries[b].bytes.cpu().equal(batch.entries[b].bytes));
+    EXPECT_TRUE(batch.entries[b].bytes.is_cpu());
+  }
 }
 
 TEST(BatchUploadTest, ImagesWithoutPixelsStay) {

@@ -2,11 +2,15 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <utility>
 
 #include "rcnn/detection/counted_truths.h"
+#include "rcnn/detection/device_copy.h"
+#include "rcnn/detection/fast_rcnn_head.h"
 #include "rcnn/detection/module_device.h"
 #include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/device_targets.h"
@@ -20,6 +24,7 @@ using detection::FasterRcnn;
 using detection::GroundTruths;
 using detection::OptionalRange;
 using detection::RoiSamples;
+using detection::TrainingTargets;
 
 StepLosses MakeStep(const detection::Losses& losses) {
   const at::Tensor total = losses.Total();
@@ -71,22 +76,26 @@ OptionalRange OwnImages(const data::Batch& batch) {
   return detection::ImageRange{batch.own_begin, batch.own_end()};
 }
 
+// On the device of a network. By counters the ground truth is in tensors of a fixed size.
+TrainingTargets MakeTargets(const data::Batch& batch, const at::Device& device, bool by_counters) {
+  TrainingTargets targets = {MakeInputSizes(batch), {}};
+  if (!by_counters) {
+    targets.truths = TruthsOn(device, batch);
+    return targets;
+  }
+  targets.counted =
+      detection::CountTruths(MakeGroundTruths(batch), targets.sizes, ImageIds(batch), device);
+  return targets;
+}
+
 // With the sizes of the maps of other processes' images.
-detection::TrainingTargets MakeTargets(const data::Batch& batch, MapSizes& map_sizes,
-                                       const at::Device& device) {
-  detection::TrainingTargets targets = {MakeInputSizes(batch), TruthsOn(device, batch)};
+TrainingTargets MakeTargets(const data::Batch& batch, const at::Device& device, bool by_counters,
+                            MapSizes& map_sizes) {
+  TrainingTargets targets = MakeTargets(batch, device, by_counters);
   if (!OwnImages(batch)) return targets;
   for (const data::BatchImage& entry : batch.entries) {
     targets.extents.push_back(map_sizes.Extents(SizeOfInput(entry)));
   }
-  return targets;
-}
-
-// For samples by counters.
-detection::TrainingTargets MakeCountedTargets(const data::Batch& batch, const at::Device& device) {
-  detection::TrainingTargets targets = {MakeInputSizes(batch), {}};
-  targets.counted =
-      detection::CountTruths(MakeGroundTruths(batch), targets.sizes, ImageIds(batch), device);
   return targets;
 }
 
@@ -96,34 +105,74 @@ RoiSamples OfOwnImages(RoiSamples samples, const OptionalRange& own) {
   return own ? detection::SamplesOfImages(samples, *own) : std::move(samples);
 }
 
+// Joint training where several ranks share a batch.
+struct SharedTraining {
+  std::shared_ptr<FasterRcnn> model;
+  std::shared_ptr<ProposalExchange> exchange;
+  at::Device device;
+  bool by_counters = false;
+  std::shared_ptr<MapSizes> map_sizes;
+};
+
+// The first half of a step, and what it was made for.
+struct FirstHalf {
+  TrainingTargets targets;
+  detection::JointRpnPass pass;
+};
+
 // The other ranks of the batch wait for this one's proposals, even if it has none.
-detection::JointRpnPass ComputeJointRpn(const FasterRcnn& model, const data::Batch& batch,
-                                        const at::Device& device, MapSizes& map_sizes,
-                                        const at::Generator& generator,
-                                        ProposalExchange& exchange) {
+FirstHalf ComputeJointRpn(const SharedTraining& shared, const data::Batch& batch,
+                          const at::Generator& generator) {
   if (TakesNoImage(batch)) return {};
   try {
-    return model.ComputeJointRpn(MakeImages(batch, device), MakeTargets(batch, map_sizes, device),
-                                 generator, OwnImages(batch));
+    FirstHalf half;
+    half.targets = MakeTargets(batch, shared.device, shared.by_counters, *shared.map_sizes);
+    half.pass = shared.model->ComputeJointRpn(MakeImages(batch, shared.device), half.targets,
+                                              generator, OwnImages(batch));
+    return half;
   } catch (const std::exception&) {
-    exchange.Abandon();
+    shared.exchange->Abandon();
     throw;
   }
 }
 
-StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch,
-                           const at::Device& device, MapSizes& map_sizes,
-                           const at::Generator& generator, ProposalExchange& exchange) {
-  detection::JointRpnPass pass =
-      ComputeJointRpn(model, batch, device, map_sizes, generator, exchange);
-  std::vector<at::Tensor> proposals = exchange.Share(pass.proposals);
+// Rows of zeros fill what the images lack. With the capacity of one process, as the draws of the
+// ground truth follow from it.
+RoiSamples SampleCounted(const detection::FastRcnnHead& head, const SharedProposals& proposals,
+                         const detection::CountedTruths& truths, const at::Generator& generator) {
+  const auto images = static_cast<int64_t>(proposals.images.size());
+  const at::Tensor boxes = at::zeros({images, std::max<int64_t>(proposals.capacity, 1), 4});
+  const at::Tensor counts = at::empty({images}, at::kLong);
+  for (int64_t b = 0; b < images; ++b) {
+    const at::Tensor& of_image = proposals.images[static_cast<size_t>(b)];
+    boxes[b].narrow(0, 0, of_image.size(0)).copy_(of_image);
+    counts.data_ptr<int64_t>()[b] = of_image.size(0);
+  }
+  const at::Device device = truths.boxes.device();
+  return head.SampleCounted(detection::CopyToDevice(boxes, device),
+                            detection::CopyToDevice(counts, device), truths, generator);
+}
+
+// Of all images of the batch.
+RoiSamples SampleRois(const SharedTraining& shared, SharedProposals proposals,
+                      const TrainingTargets& targets, const at::Generator& generator) {
+  const detection::FastRcnnHead& head = *shared.model->head();
+  if (targets.counted) return SampleCounted(head, proposals, *targets.counted, generator);
+  for (at::Tensor& boxes : proposals.images) boxes = boxes.to(shared.device);
+  return head.Sample(proposals.images, targets.truths, generator);
+}
+
+StepLosses JointLossOfPart(const SharedTraining& shared, const data::Batch& batch,
+                           const at::Generator& generator) {
+  FirstHalf half = ComputeJointRpn(shared, batch, generator);
+  SharedProposals proposals =
+      shared.exchange->ShareCounted(half.pass.proposals, half.pass.proposal_capacity);
   if (TakesNoImage(batch)) return {};
-  for (at::Tensor& boxes : proposals) boxes = boxes.to(device);
-  const GroundTruths truths = TruthsOn(device, batch);
-  const RoiSamples samples =
-      OfOwnImages(model.head()->Sample(proposals, truths, generator), OwnImages(batch));
-  pass.losses.Append(model.ComputeHeadLosses(pass.maps, samples, truths, generator));
-  return MakeStep(pass.losses);
+  const RoiSamples samples = OfOwnImages(
+      SampleRois(shared, std::move(proposals), half.targets, generator), OwnImages(batch));
+  half.pass.losses.Append(
+      shared.model->ComputeHeadLosses(half.pass.maps, samples, half.targets.truths, generator));
+  return MakeStep(half.pass.losses);
 }
 
 }  // namespace
@@ -136,10 +185,9 @@ LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model, std::shared_ptr<Froz
   return [model, frozen, device, by_counters, map_sizes](const data::Batch& batch,
                                                          const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
-    return MakeStep(model->ComputeRpnLosses(
-        ComputeFeatures(*model, frozen.get(), batch, device),
-        by_counters ? MakeCountedTargets(batch, device) : MakeTargets(batch, *map_sizes, device),
-        generator, OwnImages(batch)));
+    return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch, device),
+                                            MakeTargets(batch, device, by_counters, *map_sizes),
+                                            generator, OwnImages(batch)));
   };
 }
 
@@ -160,12 +208,14 @@ LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
 }
 
 LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
-                                 std::shared_ptr<ProposalExchange> exchange) {
+                                 std::shared_ptr<ProposalExchange> exchange, Sampling sampling) {
   const at::Device device = detection::ModuleDevice(*model);
+  const bool by_counters = SamplesByCounters(*model, device, sampling);
   const auto map_sizes = std::make_shared<MapSizes>(*model);
-  return [model, exchange, device, map_sizes](const data::Batch& batch,
-                                              const at::Generator& generator) {
-    return JointLossOfPart(*model, batch, device, *map_sizes, generator, *exchange);
+  const SharedTraining shared = {std::move(model), std::move(exchange), device, by_counters,
+                                 map_sizes};
+  return [shared](const data::Batch& batch, const at::Generator& generator) {
+    return JointLossOfPart(shared, batch, generator);
   };
 }
 
@@ -173,9 +223,7 @@ LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model, Sampling sampling)
   const at::Device device = detection::ModuleDevice(*model);
   const bool by_counters = SamplesByCounters(*model, device, sampling);
   return [model, device, by_counters](const data::Batch& batch, const at::Generator& generator) {
-    const detection::TrainingTargets targets =
-        by_counters ? MakeCountedTargets(batch, device)
-                    : detection::TrainingTargets{MakeInputSizes(batch), TruthsOn(device, batch)};
+    const TrainingTargets targets = MakeTargets(batch, device, by_counters);
     return MakeStep(model->ComputeLosses(MakeImages(batch, device), targets, generator));
   };
 }

@@ -77,9 +77,10 @@ LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model,
                            Sampling sampling = Sampling::kOfDevice);
 
 // The same where several ranks share a batch: RoIs are drawn from the proposals of all its images,
-// one after the other, so that the ranks exchange them.
+// so that the ranks exchange them, and wait for a GPU.
 LossFunction MakeSharedJointLoss(std::shared_ptr<detection::FasterRcnn> model,
-                                 std::shared_ptr<ProposalExchange> exchange);
+                                 std::shared_ptr<ProposalExchange> exchange,
+                                 Sampling sampling = Sampling::kOfDevice);
 
 }  // namespace rcnn::training
 

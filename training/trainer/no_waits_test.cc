@@ -21,6 +21,7 @@
 #include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/trainer/batch_summary.h"
 #include "rcnn/training/trainer/batch_targets.h"
+#include "rcnn/training/trainer/batch_upload.h"
 #include "rcnn/training/trainer/losses.h"
 #include "rcnn/training/trainer/non_finite_flag.h"
 #include "rcnn/training/trainer/running_means.h"
@@ -95,6 +96,13 @@ data::Batch MixedSizes() {
   return batch;
 }
 
+// The second and the third image, which are this process's part of a batch of several.
+data::Batch LastTwo(data::Batch batch) {
+  batch.images = batch.images.slice(0, 1, 3);
+  batch.own_begin = 1;
+  return batch;
+}
+
 // As the loader leaves them for a GPU.
 data::Batch Bytes() {
   data::Batch batch = ThreeImages();
@@ -128,6 +136,12 @@ std::vector<Case> Cases() {
     cases.push_back({"joint", std::string(kTiny) + kRpn + kHead, batch});
   }
   cases.push_back({"joint", kPyramid, ThreeImages()});
+  for (const data::Batch& batch :
+       {LastTwo(ThreeImages()), LastTwo(MixedSizes()), LastTwo(Bytes())}) {
+    cases.push_back({"rpn", std::string(kTiny) + kRpn, batch});
+    cases.push_back({"head", std::string(kTiny) + kHead, batch});
+  }
+  cases.push_back({"head", kPyramid, LastTwo(ThreeImages())});
   return cases;
 }
 
@@ -136,8 +150,9 @@ TEST(NoWaitsTest, AnIterationWaitsForNothing) {
     SCOPED_TRACE(one.kind + " of " + one.model);
     const auto model = Model(one.model, QueueDevice());
     const LossFunction losses = Losses(one.kind, model, Sampling::kByCounters);
+    BatchUpload upload(QueueDevice());
     TakeWaits();
-    const StepLosses step = losses(one.batch, Generator("samples"));
+    const StepLosses step = losses(upload.Upload(one.batch), Generator("samples"));
     step.total.backward();
     EXPECT_THAT(TakeWaits(), IsEmpty());
     EXPECT_TRUE(step.read_with_log);
@@ -191,8 +206,8 @@ TEST(NoWaitsTest, TheDeviceHasTheLossesAndGradientsOfTheCpu) {
     const auto near = Model(one.model, at::kCPU), far = Model(one.model, QueueDevice());
     const StepLosses expected =
         Losses(one.kind, near, Sampling::kByCounters)(one.batch, Generator("samples"));
-    const StepLosses found =
-        Losses(one.kind, far, Sampling::kByCounters)(one.batch, Generator("samples"));
+    const StepLosses found = Losses(one.kind, far, Sampling::kByCounters)(
+        BatchUpload(QueueDevice()).Upload(one.batch), Generator("samples"));
     expected.total.backward();
     found.total.backward();
     EXPECT_TRUE(found.total.cpu().allclose(expected.total, 1e-5, 1e-5));
@@ -239,6 +254,15 @@ TEST(MakeImagesTest, BytesBecomeTheInput) {
     ops::PreprocessInto(entry.bytes, entry.preprocess, slot);
     EXPECT_TRUE(images.parts[0][b].equal(slot));
   }
+}
+
+TEST(MakeImagesTest, UploadedBytesBecomeTheSameInput) {
+  const data::Batch batch = Bytes();
+  const detection::BatchMap images =
+      MakeImages(BatchUpload(QueueDevice()).Upload(batch), QueueDevice());
+  ASSERT_EQ(images.parts.size(), 1u);
+  EXPECT_EQ(images.parts[0].device(), QueueDevice());
+  EXPECT_TRUE(images.parts[0].cpu().equal(MakeImages(batch).parts[0]));
 }
 
 TEST(MakeImagesTest, BytesOfOtherSizesHaveTheirOwnPadding) {

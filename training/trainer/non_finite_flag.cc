@@ -26,9 +26,14 @@ at::Tensor NonFiniteFlag::IsClear() const {
 }
 
 std::optional<NonFiniteFlag::Fault> NonFiniteFlag::Read() const {
+  if (first_.empty()) return std::nullopt;
+  std::vector<at::Tensor> firsts;
+  for (const auto& [name, first] : first_) firsts.push_back(first);
+  const at::Tensor iterations = at::stack(firsts).cpu();
+  const int64_t* next = iterations.data_ptr<int64_t>();
   std::optional<Fault> fault;
   for (const auto& [name, first] : first_) {
-    const int64_t iteration = first.item<int64_t>();
+    const int64_t iteration = *next++;
     if (iteration == kNone || (fault.has_value() && iteration > fault->iteration)) continue;
     if (!fault.has_value() || iteration < fault->iteration) fault = Fault{iteration, {}};
     fault->names.push_back(name);

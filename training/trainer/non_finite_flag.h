@@ -29,15 +29,15 @@ class NonFiniteFlag {
   };
 
   // Records whether the values called `name` are finite in `iteration` >= 0: a bool scalar on any
-  // device, the same one for each call with that name. Does not wait for the device.
+  // device, the same one for each call. Does not wait for the device.
   void Add(const std::string& name, const at::Tensor& finite, int64_t iteration);
 
   // Whether all values so far were finite: a bool scalar on their device, undefined before the
-  // first Add. Does not wait for the device. The values added are those of one device.
+  // first Add. Does not wait for the device.
   at::Tensor IsClear() const;
 
   // The first iteration of those added in which some values were not finite; none if all were.
-  // Waits for the devices.
+  // Waits for the device, once.
   std::optional<Fault> Read() const;
 
  private:

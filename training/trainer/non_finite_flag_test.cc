@@ -4,10 +4,13 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::training {
 namespace {
 
+using ops::testing::QueueDevice;
+using ops::testing::TakeWaits;
 using ::testing::ElementsAre;
 
 const at::Tensor& Yes() {
@@ -63,6 +66,21 @@ TEST(NonFiniteFlagTest, IsClearUntilAValueIsNotFinite) {
   flag.Add("b", No(), 1);
   flag.Add("b", Yes(), 2);
   EXPECT_FALSE(flag.IsClear().item<bool>());
+}
+
+TEST(NonFiniteFlagTest, AllNamesAreReadAtOnce) {
+  NonFiniteFlag flag;
+  const auto add = [&](const char* name, const at::Tensor& finite) {
+    flag.Add(name, finite.to(QueueDevice(), at::kBool, /*non_blocking=*/true), 4);
+  };
+  add("a", Yes());
+  add("b", No());
+  add("c", No());
+  TakeWaits();
+  const auto fault = flag.Read();
+  EXPECT_THAT(TakeWaits(), ElementsAre("copy to the CPU"));
+  ASSERT_TRUE(fault.has_value());
+  EXPECT_THAT(fault->names, ElementsAre("b", "c"));
 }
 
 // The flag of a meta tensor can be computed only if no value is read.

@@ -1,10 +1,11 @@
 // A message is the number of boxes of each image, int64, and then their float32 coordinates; before
-// them the number of images, which is kAbandoned in place of a message.
+// them the number of images, which is kAbandoned in place of a message, and the capacity, int64.
 
 #include "rcnn/training/trainer/proposal_exchange.h"
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/status/statusor.h"
@@ -33,9 +34,10 @@ at::Tensor TakeBoxes(int64_t count, absl::string_view& message) {
   return boxes;
 }
 
-std::string Pack(const std::vector<at::Tensor>& images) {
+std::string Pack(const std::vector<at::Tensor>& images, int64_t capacity) {
   std::string message;
   AppendNumber(static_cast<int64_t>(images.size()), message);
+  AppendNumber(capacity, message);
   for (const at::Tensor& boxes : images) AppendNumber(boxes.size(0), message);
   for (const at::Tensor& boxes : images) {
     const at::Tensor rows = boxes.to(at::kCPU).contiguous();
@@ -44,12 +46,12 @@ std::string Pack(const std::vector<at::Tensor>& images) {
   return message;
 }
 
-std::vector<at::Tensor> Unpack(absl::string_view message) {
+// Adds what one rank gave.
+void Unpack(absl::string_view message, SharedProposals& all) {
   std::vector<int64_t> counts(static_cast<size_t>(TakeNumber(message)));
+  all.capacity = std::max(all.capacity, TakeNumber(message));
   for (int64_t& count : counts) count = TakeNumber(message);
-  std::vector<at::Tensor> images;
-  for (const int64_t count : counts) images.push_back(TakeBoxes(count, message));
-  return images;
+  for (const int64_t count : counts) all.images.push_back(TakeBoxes(count, message));
 }
 
 bool IsAbandoned(absl::string_view message) { return TakeNumber(message) == kAbandoned; }
@@ -57,16 +59,19 @@ bool IsAbandoned(absl::string_view message) { return TakeNumber(message) == kAba
 }  // namespace
 
 std::vector<at::Tensor> ProposalExchange::Share(const std::vector<at::Tensor>& own) {
-  const absl::StatusOr<std::vector<std::string>> messages = ranks_->AllGather(Pack(own));
+  return ShareCounted(own, /*capacity=*/0).images;
+}
+
+SharedProposals ProposalExchange::ShareCounted(const std::vector<at::Tensor>& own,
+                                               int64_t capacity) {
+  const absl::StatusOr<std::vector<std::string>> messages = ranks_->AllGather(Pack(own, capacity));
   if (!messages.ok()) throw OtherRankFailed(messages.status());
   for (const std::string& message : *messages) {
     if (IsAbandoned(message)) throw OtherRankFailed(absl::OkStatus());
   }
-  std::vector<at::Tensor> all;
+  SharedProposals all;
   for (int64_t part = 0; part < share_.part.parts; ++part) {
-    for (at::Tensor& boxes : Unpack((*messages)[static_cast<size_t>(share_.first_rank + part)])) {
-      all.push_back(std::move(boxes));
-    }
+    Unpack((*messages)[static_cast<size_t>(share_.first_rank + part)], all);
   }
   return all;
 }

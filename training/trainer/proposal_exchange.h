@@ -11,6 +11,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <string>
@@ -39,6 +40,12 @@ class OtherRankFailed : public std::exception {
   std::string what_;
 };
 
+// Proposals of all images of a batch.
+struct SharedProposals {
+  std::vector<at::Tensor> images;  // [P_b, 4] float32 of each, in order, on the CPU
+  int64_t capacity = 0;            // the largest of those that the ranks gave
+};
+
 class ProposalExchange {
  public:
   // `in_step`: the ranks exchange other values in the same step (shared_norms.h).
@@ -49,6 +56,10 @@ class ProposalExchange {
   // returns those of all images of its batch, in order, on the CPU. Throws OtherRankFailed, also if
   // another rank has called Abandon.
   std::vector<at::Tensor> Share(const std::vector<at::Tensor>& own);
+
+  // The same, with the most proposals that one of this rank's images can have
+  // (detection::JointRpnPass::proposal_capacity).
+  SharedProposals ShareCounted(const std::vector<at::Tensor>& own, int64_t capacity);
 
   // In place of Share, if this rank has no proposals because of an error. Does nothing with
   // `in_step`, as the others may be waiting elsewhere: the error has to break the connection.

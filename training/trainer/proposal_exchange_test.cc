@@ -38,6 +38,19 @@ TEST(ProposalExchangeTest, GivesThoseOfAllImagesOfTheBatch) {
   EXPECT_THAT(RunRanks(5, work), Each(IsOk()));
 }
 
+// Of the ranks of a batch.
+TEST(ProposalExchangeTest, TheCapacityIsTheLargest) {
+  const auto work = [](const std::shared_ptr<RankGroup>& group) {
+    const UpdateShare share = ShareOfUpdate(group->rank(), group->size(), 2);
+    ProposalExchange exchange(group, share);
+    const SharedProposals all = exchange.ShareCounted({Boxes(1)}, 10 * group->rank());
+    EXPECT_EQ(all.capacity, group->rank() < 2 ? 10 : 30);
+    EXPECT_EQ(all.images.size(), 2u);
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(RunRanks(4, work), Each(IsOk()));
+}
+
 TEST(ProposalExchangeTest, ProposalsOfAnotherDeviceComeAsThoseOfTheCpu) {
   const auto work = [](const std::shared_ptr<RankGroup>& group) {
     ProposalExchange exchange(group, ShareOfUpdate(group->rank(), group->size(), 1));

@@ -73,6 +73,10 @@ constexpr char kJoint[] =
     "      train_proposals { before_nms: 50 after_nms: 10 } }"
     "head { fc { fc_channels: [16] dropout: 0.5 } targets { rois_per_image: 16 } }";
 
+// Its proposals are made from the ground truth.
+constexpr char kFast[] =
+    "head { fc { fc_channels: [16] dropout: 0.5 } targets { rois_per_image: 16 } }";
+
 struct RunSetup {
   std::string model = kRpn;
   int batches = 4;
@@ -90,6 +94,7 @@ struct RunSetup {
   std::shared_ptr<const data::Dataset> others_dataset = nullptr;
   // The CPU as a device, on which sums only begin (gradient_buckets.h).
   bool on_device = false;
+  Sampling sampling = Sampling::kOfDevice;
 };
 
 TrainerOptions MakeOptions(const RunSetup& setup) {
@@ -107,15 +112,30 @@ TrainerOptions MakeOptions(const RunSetup& setup) {
   return options;
 }
 
+// Of the head, with boxes near and far from each object as proposals.
+LossFunction MakeHeadLoss(const std::shared_ptr<FasterRcnn>& model, Sampling sampling) {
+  return [losses = MakeFastRcnnLoss(model, nullptr, sampling)](data::Batch batch,
+                                                               const at::Generator& generator) {
+    const at::Tensor others = at::tensor({0.f, 0.f, 20.f, 12.f, 30.f, 4.f, 60.f, 40.f});
+    for (data::BatchImage& entry : batch.entries) {
+      entry.proposals =
+          at::cat({entry.boxes, entry.boxes + 2, entry.boxes + 9, others.view({2, 4})});
+    }
+    return losses(batch, generator);
+  };
+}
+
 LossFunction MakeLosses(const RunSetup& setup, const TrainerOptions& options,
                         const std::shared_ptr<FasterRcnn>& model) {
   LossFunction losses;
-  if (setup.model != kJoint) {
-    losses = MakeRpnLoss(model, nullptr);
+  if (setup.model == kRpn) {
+    losses = MakeRpnLoss(model, nullptr, setup.sampling);
+  } else if (setup.model == kFast) {
+    losses = MakeHeadLoss(model, setup.sampling);
   } else if (options.exchange != nullptr) {
-    losses = MakeSharedJointLoss(model, options.exchange);
+    losses = MakeSharedJointLoss(model, options.exchange, setup.sampling);
   } else {
-    losses = MakeJointLoss(model);
+    losses = MakeJointLoss(model, setup.sampling);
   }
   if (setup.change == nullptr) return losses;
   const int rank = options.ranks == nullptr ? 0 : options.ranks->rank();
@@ -236,6 +256,28 @@ TEST(TrainerRanksTest, RanksTrainOnDevicesWhatOneProcessTrains) {
   }
 }
 
+// As on GPUs: anchors and RoIs are sampled by counters, the same for any number of ranks. The
+// images of a batch differ in size.
+TEST(TrainerRanksTest, RanksTrainByCountersWhatOneProcessTrains) {
+  const ScopedDeviceLibrary library(CpuDeviceLibrary());
+  for (const char* model : {kRpn, kFast, kJoint}) {
+    for (const int batches : {2, 1}) {
+      RunSetup setup = {.model = model, .batches = batches, .images = 4, .solver = "sgd {}"};
+      setup.transform = "resize { shortest_side_px: [40, 48, 64] } pad_to_multiple_px: 16";
+      setup.sampling = Sampling::kByCounters;
+      const Outcome alone = Train(1, setup);
+      ASSERT_THAT(alone.statuses, Each(IsOk()));
+      setup.on_device = true;
+      for (const int ranks : {2, 3}) {
+        SCOPED_TRACE(absl::StrCat(model, " ", batches, " batches, ", ranks, " ranks"));
+        const Outcome together = Train(ranks, setup);
+        ASSERT_THAT(together.statuses, Each(IsOk()));
+        EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
+      }
+    }
+  }
+}
+
 // The proposals [P_b, 4] that a network with these weights selects for the RoIs of each
 // image of a batch.
 std::vector<at::Tensor> SelectedProposals(const StateDict& weights) {
@@ -303,14 +345,18 @@ TEST(TrainerRanksTest, RanksShareBatchesOfImagesOfDifferentSizes) {
 }
 
 TEST(TrainerRanksTest, LogsTheNumbersOfTheWholeUpdate) {
-  for (const int batches : {4, 1}) {
+  for (const auto& [batches, sampling] :
+       {std::pair(4, Sampling::kOfDevice), std::pair(1, Sampling::kOfDevice),
+        std::pair(4, Sampling::kByCounters), std::pair(1, Sampling::kByCounters)}) {
     RunSetup setup = {.model = kJoint, .batches = batches};
+    setup.sampling = sampling;
     const std::string of_one = setup.directory = EmptyDirectory("of_one");
     ASSERT_THAT(Train(1, setup).statuses, Each(IsOk()));
     const std::string of_two = setup.directory = EmptyDirectory("of_two");
     ASSERT_THAT(Train(2, setup).statuses, Each(IsOk()));
     const auto expected = Metrics(of_one), found = Metrics(of_two);
     ASSERT_EQ(found.size(), expected.size());
+    ASSERT_TRUE(expected[0].contains("rois_positive"));
     for (size_t i = 0; i < found.size(); ++i) {
       for (const auto& [name, value] : expected[i].items()) {
         if (name == "time" || name == "images_per_second" || name == "data_wait") continue;
