@@ -307,6 +307,17 @@ bool IsOtherCocoFile(absl::string_view file) {
   return false;
 }
 
+// An image of the folder that has the file name of a path from elsewhere, and what to do about it.
+std::string AdviceOnName(const FolderContents& contents, absl::string_view name) {
+  const std::string path = absl::StrReplaceAll(name, {{"\\", "/"}});
+  for (const std::string& image : contents.images()) {
+    if (FilePart(image) != FilePart(path)) continue;
+    return absl::StrCat("; if ", image, " is meant, write its file_name as \"", FilePart(image),
+                        "\", relative to the folder of the images");
+  }
+  return "";
+}
+
 }  // namespace
 
 Places FindCoco(const FolderContents& contents, Notices& notices) {
@@ -316,7 +327,7 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
       files.begin(), files.end(), [](const std::string& file) { return !IsOtherCocoFile(file); });
   if (others != files.begin()) files.erase(others, files.end());
   std::vector<PartPlace> places;
-  std::string without;
+  std::string without, advice;
   for (const std::string& file : files) {
     const std::vector<std::string>& names = contents.coco_images().at(file);
     const std::optional<std::string> images = FolderWith(contents, names, file);
@@ -325,6 +336,7 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
       const bool leaves = !NameInFolder(contents.folder(), name).ok();
       without =
           absl::StrCat(file, " names ", name, leaves ? ", a path that leaves the folder" : "");
+      advice = AdviceOnName(contents, name);
       notices.push_back(absl::StrCat(
           without, ", and none of its images is in the folder, so it is ", "not read"));
       continue;
@@ -339,8 +351,9 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
     places.push_back(std::move(place));
   }
   if (places.empty() && !without.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        contents.folder(), ": ", without, "; neither that image nor the others are in the folder"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(contents.folder(), ": ", without,
+                     "; neither that image nor the others are in the folder", advice));
   }
   for (size_t i = 0; i < places.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
