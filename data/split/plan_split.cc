@@ -158,14 +158,14 @@ class Dealer {
     return {of_labels, wanted_images_[side] - wanted_images_[dealt.side]};
   }
 
-  double CountOf(int side) const { return WantedAtFirst(side) - wanted_images_[side]; }
+  double CountImages(int side) const { return WantedAtFirst(side) - wanted_images_[side]; }
 
   // The old side must keep an image. Unless the new one is empty, the old one must have more than
   // its share, and the new one must not get more than its own.
   bool MayMove(const Dealt& dealt, int side) const {
     const double count = static_cast<double>(dealt.source->images.size());
-    if (CountOf(dealt.side) < count + 0.5) return false;
-    return CountOf(side) < 0.5 ||
+    if (CountImages(dealt.side) < count + 0.5) return false;
+    return CountImages(side) < 0.5 ||
            (wanted_images_[dealt.side] < 0 && count < wanted_images_[side] + 0.5);
   }
 

@@ -92,7 +92,7 @@ absl::Status ReadNames(const YAML::Node& names, Texts& texts, YoloYaml& yaml) {
   }
   if (names.IsScalar()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "names: ", Text(names), " is no list of the classes, as in names: [", Text(names), "]"));
+        "names: ", Text(names), " is not a list of the classes, as in names: [", Text(names), "]"));
   }
   if (yaml.names.empty()) {
     return absl::InvalidArgumentError("no \"names\": a list of the classes");
