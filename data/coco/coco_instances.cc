@@ -330,11 +330,13 @@ class Sections {
       if (std::find(read_.begin(), read_.end(), section) != read_.end()) continue;
       const bool is_annotations = absl::string_view(section) == "annotations";
       if (is_annotations && !options_.need_annotations) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("no \"", section,
-                       "\" section: a COCO instances file has \"images\", \"annotations\" and "
-                       "\"categories\"",
-                       is_annotations ? " (an image_info file has no ground truth)" : ""));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "no \"", section,
+          "\" section: a COCO instances file has \"images\", \"annotations\" and "
+          "\"categories\"",
+          is_annotations ? " (an image_info file has no ground truth, and does not belong "
+                           "into a folder of labelled images)"
+                         : ""));
     }
     return absl::OkStatus();
   }
