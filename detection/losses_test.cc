@@ -19,8 +19,10 @@ TEST(LossesTest, TheTotalIsTheSumOfTheParts) {
 }
 
 TEST(LossesTest, AppendKeepsWhetherOutputsAreFinite) {
-  Losses losses = {{}, {}, {{"rpn", at::scalar_tensor(true, at::kBool)}}};
-  losses.Append({{}, {}, {{"head", at::scalar_tensor(false, at::kBool)}}});
+  Losses losses, more;
+  losses.finite = {{"rpn", at::scalar_tensor(true, at::kBool)}};
+  more.finite = {{"head", at::scalar_tensor(false, at::kBool)}};
+  losses.Append(more);
   ASSERT_EQ(losses.finite.size(), 2u);
   EXPECT_EQ(losses.finite[1].first, "head");
   EXPECT_FALSE(losses.finite[1].second.item<bool>());
