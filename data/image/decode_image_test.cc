@@ -20,6 +20,7 @@ namespace rcnn::data {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -170,10 +171,12 @@ TEST(DecodeImage, EveryCutOffImageIsAnError) {
   }
 }
 
-// An image of 4 x 2 pixels, whose one tile has 16000 x 16000, and 8 bytes in the file.
+// An image of 4 x 2 pixels, whose one tile has 16000 x 16000, and 8 bytes in the file. Versions of
+// libtiff differ in what they refuse first.
 TEST(DecodeImage, ATileMuchLargerThanItsImageIsRefused) {
   EXPECT_THAT(StatusFromThrown(Read("claims_256_megabyte_tile.tif")),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("byte limit")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AnyOf(HasSubstr("byte limit"), HasSubstr("tile byte count"))));
 }
 
 TEST(DecodeImage, CutOffBmpIsAnError) {
