@@ -17,7 +17,7 @@ import documentation
 
 BAZEL = ("./bazelw", "bazel")
 # External programs that the documentation calls.
-OTHERS = ("cd", "export", "gdb", "git", "head", "mpirun", "srun", "sudo", "tensorboard", "torchrun")
+OTHERS = ("cd", "export", "gdb", "git", "head", "mpiexec", "mpirun", "srun", "sudo", "tensorboard", "torchrun")
 LABEL = re.compile(r"(?<![\w@:/])//(?!my|visibility:|conditions:)[\w/.+-]*(?::[\w.+/-]+)?")
 FLAG = re.compile(r"--([a-z][a-z0-9_]*)\b")
 EXPERIMENT = re.compile(r"(?:shapes|bccd|voc07|voc0712|coco)_[a-z0-9_*]+")
