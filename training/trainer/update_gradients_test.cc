@@ -82,7 +82,7 @@ std::shared_ptr<FasterRcnn> Model() {
   return model;
 }
 
-struct Setup {
+struct UpdateSetup {
   bool is_joint = false;  // otherwise of the RPN alone
   int batches = 1;
   int images = kImages;  // of each batch
@@ -100,7 +100,7 @@ struct Found {
   std::map<std::string, double> means;          // of what one process logs
 };
 
-LossFunction MakeLosses(const Setup& setup, const UpdateOptions& options,
+LossFunction MakeLosses(const UpdateSetup& setup, const UpdateOptions& options,
                         const std::shared_ptr<FasterRcnn>& model, const at::Tensor& extra) {
   LossFunction losses = MakeRpnLoss(model, nullptr);
   if (setup.is_joint) {
@@ -116,7 +116,7 @@ LossFunction MakeLosses(const Setup& setup, const UpdateOptions& options,
   };
 }
 
-UpdateOptions MakeOptions(const Setup& setup, const std::shared_ptr<RankGroup>& ranks) {
+UpdateOptions MakeOptions(const UpdateSetup& setup, const std::shared_ptr<RankGroup>& ranks) {
   UpdateOptions options;
   options.stage = "stage";
   options.seed = 4;
@@ -129,7 +129,7 @@ UpdateOptions MakeOptions(const Setup& setup, const std::shared_ptr<RankGroup>& 
   return options;
 }
 
-std::unique_ptr<data::Loader> MakeLoader(const Setup& setup, const UpdateShare& share) {
+std::unique_ptr<data::Loader> MakeLoader(const UpdateSetup& setup, const UpdateShare& share) {
   data::LoaderOptions options;
   options.batches.batching.set_images_per_batch(setup.images);
   options.batches.seed = 4;
@@ -140,7 +140,8 @@ std::unique_ptr<data::Loader> MakeLoader(const Setup& setup, const UpdateShare& 
   return data::Loader::Create(DatasetWith(setup.with_objects), options).value();
 }
 
-absl::StatusOr<Found> ComputeUpdate(const Setup& setup, const std::shared_ptr<RankGroup>& ranks) {
+absl::StatusOr<Found> ComputeUpdate(const UpdateSetup& setup,
+                                    const std::shared_ptr<RankGroup>& ranks) {
   const auto model = Model();
   if (setup.freeze) setup.freeze(*model);
   std::vector<TrainedParameter> parameters = {{"extra", at::ones({3}).requires_grad_()}};
@@ -170,13 +171,13 @@ absl::StatusOr<Found> ComputeUpdate(const Setup& setup, const std::shared_ptr<Ra
   return found;
 }
 
-Found OfOneProcess(const Setup& setup) {
+Found OfOneProcess(const UpdateSetup& setup) {
   absl::StatusOr<Found> found = ComputeUpdate(setup, nullptr);
   EXPECT_THAT(found, IsOk());
   return found.ok() ? *std::move(found) : Found();
 }
 
-std::vector<Found> OfRanks(int ranks, const Setup& setup) {
+std::vector<Found> OfRanks(int ranks, const UpdateSetup& setup) {
   std::vector<Found> all(static_cast<size_t>(ranks));
   const auto statuses = RunRanks(ranks, [&](const std::shared_ptr<RankGroup>& group) {
     absl::StatusOr<Found> found = ComputeUpdate(setup, group);
@@ -214,7 +215,7 @@ TEST(UpdateGradientsTest, RanksWithoutObjectsCountInTheWholeBatch) {
   for (const bool is_joint : {false, true}) {
     for (const auto& [batches, ranks] : {std::pair(1, 2), std::pair(1, 4), std::pair(2, 2)}) {
       SCOPED_TRACE(absl::StrCat(is_joint, " ", batches, " batches, ", ranks, " ranks"));
-      const Setup setup = {is_joint, batches, kImages / batches, /*with_objects=*/1};
+      const UpdateSetup setup = {is_joint, batches, kImages / batches, /*with_objects=*/1};
       ExpectNear(OfOneProcess(setup), OfRanks(ranks, setup));
     }
   }
@@ -223,7 +224,7 @@ TEST(UpdateGradientsTest, RanksWithoutObjectsCountInTheWholeBatch) {
 TEST(UpdateGradientsTest, ReportsTheNumbersOfTheWholeBatch) {
   for (const bool is_joint : {false, true}) {
     SCOPED_TRACE(is_joint);
-    const Setup setup = {is_joint, /*batches=*/1, kImages, /*with_objects=*/1};
+    const UpdateSetup setup = {is_joint, /*batches=*/1, kImages, /*with_objects=*/1};
     const Found alone = OfOneProcess(setup);
     for (const Found& found : OfRanks(3, setup)) {
       ASSERT_EQ(found.report.batches.size(), 1u);
@@ -241,7 +242,7 @@ TEST(UpdateGradientsTest, RanksWithoutImagesAddNothing) {
   for (const bool is_joint : {false, true}) {
     for (const auto& [images, ranks] : {std::pair(1, 2), std::pair(2, 4)}) {
       SCOPED_TRACE(absl::StrCat(is_joint, " ", images, " images, ", ranks, " ranks"));
-      const Setup setup = {is_joint, /*batches=*/1, images};
+      const UpdateSetup setup = {is_joint, /*batches=*/1, images};
       ExpectNear(OfOneProcess(setup), OfRanks(ranks, setup));
     }
   }
@@ -249,7 +250,7 @@ TEST(UpdateGradientsTest, RanksWithoutImagesAddNothing) {
 
 // The RPN's loss, which does not use the head, and a backbone that is not trained.
 TEST(UpdateGradientsTest, FrozenAndUnusedParametersHaveNoGradientOnAnyRank) {
-  Setup setup;
+  UpdateSetup setup;
   setup.freeze = [](FasterRcnn& model) {
     torch::nn::Module* const backbone = detection::FindPart(model, "backbone");
     ASSERT_NE(backbone, nullptr);
@@ -273,7 +274,7 @@ TEST(UpdateGradientsTest, FrozenAndUnusedParametersHaveNoGradientOnAnyRank) {
 TEST(UpdateGradientsTest, AParameterThatOneRankUsesHasItsGradientOnAll) {
   for (const int batches : {1, 2}) {
     SCOPED_TRACE(batches);
-    Setup setup = {/*is_joint=*/false, batches, kImages / batches};
+    UpdateSetup setup = {/*is_joint=*/false, batches, kImages / batches};
     setup.add = [](int rank, const at::Tensor& extra) {
       return rank == 1 ? extra.mul(2.5).sum() : at::zeros({});
     };
