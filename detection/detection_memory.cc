@@ -10,8 +10,8 @@
 namespace rcnn::detection {
 namespace {
 
-// Multiples of every stride, and not small for any backbone.
-constexpr int64_t kSidePx = 384;
+// Multiples of every stride, and large enough for maps that are computed in bands of rows.
+constexpr int64_t kHeightPx = 1152, kSmallPx = 1152, kLargePx = 1728;
 
 double Measured(const FasterRcnn& model, int64_t height, int64_t width) {
   const at::NoGradGuard no_grad;
@@ -24,11 +24,11 @@ double Measured(const FasterRcnn& model, int64_t height, int64_t width) {
 }  // namespace
 
 DetectionMemory DetectionMemory::Measure(const FasterRcnn& model) {
-  const double small = Measured(model, kSidePx, kSidePx);
-  const double large = Measured(model, kSidePx, 2 * kSidePx);
+  const double small = Measured(model, kHeightPx, kSmallPx);
+  const double large = Measured(model, kHeightPx, kLargePx);
   DetectionMemory memory;
-  memory.per_pixel_ = std::max(0.0, large - small) / (kSidePx * kSidePx);
-  memory.constant_ = std::max(0.0, 2 * small - large);
+  memory.per_pixel_ = std::max(0.0, large - small) / (kHeightPx * (kLargePx - kSmallPx));
+  memory.constant_ = std::max(0.0, small - memory.per_pixel_ * (kHeightPx * kSmallPx));
   return memory;
 }
 

@@ -1,8 +1,8 @@
 // How much memory a detector's tensors take on an image, before it is given the image.
 //
 // Feature maps are proportional to the pixels that the network sees. So it is run on two
-// small blank images, and larger ones are extrapolated. Besides the tensors there are the
-// weights and some scratch of the convolutions, which do not grow with the image.
+// blank images of at most two million pixels, and larger ones are extrapolated. Besides the tensors
+// there are the weights and some scratch of the convolutions, which do not grow with the image.
 //
 // Example:
 //   const DetectionMemory memory = DetectionMemory::Measure(*model);

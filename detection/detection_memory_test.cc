@@ -41,7 +41,7 @@ TEST(DetectionMemoryTest, ForetellsWhatALargeImageTakes) {
        {"backbone { tiny {} }", "backbone { resnet { depth: RESNET_18 } }"}) {
     const auto model = Model(backbone);
     const DetectionMemory memory = DetectionMemory::Measure(*model);
-    for (const auto& [height, width] : {std::pair(900, 1200), std::pair(1800, 1600)}) {
+    for (const auto& [height, width] : {std::pair(1600, 1400), std::pair(1800, 2400)}) {
       const auto peak = static_cast<double>(Peak(*model, height, width));
       const auto foretold = static_cast<double>(memory.Bytes(int64_t{height} * width));
       EXPECT_GT(foretold, 0.85 * peak) << backbone << " " << height << " x " << width;
