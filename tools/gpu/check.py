@@ -23,7 +23,7 @@ def parse(words):
     parser.add_argument("--only", action="append", choices=sorted(ALL_STEPS), help="this step alone; may be repeated")
     parser.add_argument("--compile", action="store_true", help="torchvision with torch.compile as well")
     parser.add_argument("--any_torch", action="store_true", help="compare with other versions of torch and torchvision too")
-    parser.add_argument("--seconds", type=float, default=290, help="the limit of all steps together (default: %(default)g)")
+    parser.add_argument("--seconds", type=float, default=290, help="the limit of all steps together, five times as long on a CPU (default: %(default)g)")
     parser.add_argument("--programs", help="folder of the programs, such as bazel-bin (default: those in %s)" %
                         device_programs.BUNDLE)
     parser.add_argument("--out", default="gpu_check", help="folder of report.json, report.md and check.log (default: %(default)s)")
@@ -81,7 +81,9 @@ def run_step(check, name, limit):
 
 def main(words):
     arguments = parse(words)
-    end = time.monotonic() + arguments.seconds
+    # A rehearsal shows that the steps work, on machines that may be busy; its times say nothing.
+    patience = 5 if arguments.device == "cpu" else 1
+    end = time.monotonic() + arguments.seconds * patience
     work = tempfile.mkdtemp(prefix="rcnn_gpu_check")
     try:
         try:
@@ -93,7 +95,7 @@ def main(words):
             if left <= 0:
                 check.report.begin(name)  # its status is then: out of time
                 continue
-            run_step(check, name, min(ALL_STEPS[name][1], left))
+            run_step(check, name, min(ALL_STEPS[name][1] * patience, left))
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print("\n" + check.report.table())
