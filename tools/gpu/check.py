@@ -23,7 +23,8 @@ def parse(words):
     parser.add_argument("--only", action="append", choices=sorted(ALL_STEPS), help="this step alone; may be repeated")
     parser.add_argument("--compile", action="store_true", help="torchvision with torch.compile as well")
     parser.add_argument("--any_torch", action="store_true", help="compare with other versions of torch and torchvision too")
-    parser.add_argument("--seconds", type=float, default=290, help="the limit of all steps together, five times as long on a CPU (default: %(default)g)")
+    parser.add_argument("--seconds", type=float, default=290,
+                        help="the limit of all steps together, five times as long on a CPU (default: %(default)g)")
     parser.add_argument("--programs", help="folder of the programs, such as bazel-bin (default: those in %s)" %
                         device_programs.BUNDLE)
     parser.add_argument("--out", default="gpu_check", help="folder of report.json, report.md and check.log (default: %(default)s)")
