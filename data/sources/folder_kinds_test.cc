@@ -508,18 +508,18 @@ TEST_F(FolderKindsTest, TextInUtf16) {
 TEST_F(FolderKindsTest, ClassNamesThatAreNotUtf8AreTold) {
   PutImage("a.png");
   Put("a.txt", "0 0.5 0.5 0.5 0.2\n");
-  Put("classes.txt", "\xc3\xa8\n");  // GBK
+  Put("classes.txt", "\xb9\xb7\n");  // GBK
   const auto folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());
   EXPECT_THAT(folder->notices, ElementsAre(AllOf(HasSubstr("not UTF-8"), HasSubstr("iconv"))));
 }
 
-// A table has one part; the name of its file says which.
+// A column that names no part is not read.
 TEST_F(FolderKindsTest, CsvColumnsOfPartsAreTold) {
   PutImage("a.png");
-  Put("boxes.csv", "Split,filename,class,xmin,ymin,xmax,ymax\ntest,a.png,cat,1,2,3,4\n");
+  Put("boxes.csv", "Split,filename,class,xmin,ymin,xmax,ymax\nfold1,a.png,cat,1,2,3,4\n");
   EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 3 4"));
-  EXPECT_THAT(told_, AllOf(HasSubstr("the column Split is not read"), HasSubstr("test.csv")));
+  EXPECT_THAT(told_, HasSubstr("the column Split is not read"));
 }
 
 TEST_F(FolderKindsTest, YoloListsThatNameNoImageAreTold) {

@@ -84,7 +84,8 @@ struct RunSetup {
   int64_t stop_at = -1;  // an iteration at which a shutdown is asked for
   ValidationFunction validate = Measure;
   // Replaces joint training.
-  std::function<LossFunction(std::shared_ptr<FasterRcnn>)> losses = MakeJointLoss;
+  std::function<LossFunction(std::shared_ptr<FasterRcnn>)> losses =
+      [](const std::shared_ptr<FasterRcnn>& model) { return MakeJointLoss(model); };
   std::shared_ptr<FasterRcnn> model = Model();
   std::vector<std::string>* notices = nullptr;
   std::shared_ptr<const data::Dataset> dataset = Shapes();
