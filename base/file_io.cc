@@ -23,6 +23,7 @@
 #include "absl/strings/str_split.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/errno_status.h"
+#include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn {
@@ -31,21 +32,6 @@ namespace {
 std::string ParentDirectory(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path().string();
   return directory.empty() ? "." : directory;
-}
-
-// open, retried if a signal interrupts it, which a slow file system allows.
-int OpenRetried(const std::string& path, int flags) {
-  for (;;) {
-    const int descriptor = open(path.c_str(), flags | O_CLOEXEC, 0644);
-    if (descriptor >= 0 || errno != EINTR) return descriptor;
-  }
-}
-
-int SyncRetried(int descriptor) {
-  for (;;) {
-    const int result = fsync(descriptor);
-    if (result == 0 || errno != EINTR) return result;
-  }
 }
 
 // Opens a regular file for reading and returns its descriptor and size.
@@ -193,15 +179,10 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
 
 absl::Status AtomicFile::Append(absl::string_view bytes) {
   if (descriptor_ < 0) return ClosedStatus(path_);
-  for (absl::string_view left = bytes; !left.empty();) {
-    const ssize_t wrote = write(descriptor_, left.data(), left.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) {
-      const absl::Status error = ErrnoStatus("write", path_);
-      Discard();
-      return error;
-    }
-    left.remove_prefix(static_cast<size_t>(wrote));
+  if (!WriteAllRetried(descriptor_, bytes)) {
+    const absl::Status error = ErrnoStatus("write", path_);
+    Discard();
+    return error;
   }
   digest_.size += static_cast<int64_t>(bytes.size());
   digest_.crc32c = Crc32c(bytes, digest_.crc32c);

@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/errno_status.h"
+#include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn {
@@ -33,13 +34,6 @@ bool IsMissing(int error) { return error == ENOENT || error == ENOTDIR; }
 std::string ParentDirectory(const std::string& path) {
   const std::string parent = fs::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
-}
-
-int OpenRetried(const std::string& path, int flags) {
-  for (;;) {
-    const int descriptor = open(path.c_str(), flags | O_CLOEXEC);
-    if (descriptor >= 0 || errno != EINTR) return descriptor;
-  }
 }
 
 using TakePiece = absl::FunctionRef<absl::Status(absl::string_view)>;
@@ -162,10 +156,7 @@ absl::Status SyncFile(const std::string& path) {
   const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
   if (descriptor < 0) return ErrnoStatus("open", path);
   const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
-  while (fsync(descriptor) != 0) {
-    if (errno != EINTR) return ErrnoStatus("write", path);
-  }
-  return absl::OkStatus();
+  return SyncRetried(descriptor) == 0 ? absl::OkStatus() : ErrnoStatus("write", path);
 }
 
 absl::Status RenamePath(const std::string& from, const std::string& to) {

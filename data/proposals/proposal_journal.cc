@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::data {
@@ -73,20 +74,11 @@ absl::Status Errno(absl::string_view what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path));
 }
 
-// A signal can interrupt it on a slow file system.
-int OpenRetried(const std::string& path) {
-  constexpr int kFlags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-  for (;;) {
-    const int descriptor = open(path.c_str(), kFlags, 0644);
-    if (descriptor >= 0 || errno != EINTR) return descriptor;
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<ProposalJournal> ProposalJournal::Open(const std::string& path,
                                                       const std::string& key, Replay replay) {
-  const int descriptor = OpenRetried(path);
+  const int descriptor = OpenRetried(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
   if (descriptor < 0) return Errno("cannot open", path);
   ProposalJournal journal(path, descriptor);
   RCNN_RETURN_IF_ERROR(journal.Lock());
@@ -123,13 +115,7 @@ absl::Status ProposalJournal::ReplayOrBegin(const std::string& key, Replay repla
 }
 
 absl::Status ProposalJournal::Write(const std::string& bytes) {
-  for (size_t done = 0; done < bytes.size();) {
-    const ssize_t written = write(descriptor_, bytes.data() + done, bytes.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Errno("cannot write", path_);
-    done += static_cast<size_t>(written);
-  }
-  return absl::OkStatus();
+  return WriteAllRetried(descriptor_, bytes) ? absl::OkStatus() : Errno("cannot write", path_);
 }
 
 absl::Status ProposalJournal::Append(absl::Span<const Box> boxes, absl::Span<const float> scores) {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/errno_status.h"
+#include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::data {
@@ -42,18 +43,6 @@ class ShardFiles::OpenFile {
   const int descriptor_;
 };
 
-namespace {
-
-// A signal can interrupt it on a slow file system. Without O_NONBLOCK a pipe would make it wait.
-int OpenRetried(const std::string& path) {
-  for (;;) {
-    const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor >= 0 || errno != EINTR) return descriptor;
-  }
-}
-
-}  // namespace
-
 ShardFiles::ShardFiles(std::vector<std::string> paths, size_t max_open)
     : paths_(std::move(paths)), max_open_(max_open) {}
 
@@ -73,7 +62,8 @@ ShardFiles::Shared ShardFiles::Keep(int64_t file, Shared opened) const {
 
 absl::StatusOr<ShardFiles::Shared> ShardFiles::Find(int64_t file) const {
   if (Shared known = Keep(file, nullptr)) return known;
-  const int descriptor = OpenRetried(path(file));
+  // Without O_NONBLOCK opening a pipe would wait for a writer.
+  const int descriptor = OpenRetried(path(file), O_RDONLY | O_NONBLOCK);
   if (descriptor < 0) return ErrnoStatus("open", path(file));
   return Keep(file, std::make_shared<const OpenFile>(descriptor));
 }

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "rcnn/base/exception_status.h"
+#include "rcnn/base/host_name.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/distributed/collective_backend.h"
 #include "rcnn/training/distributed/device_library.h"

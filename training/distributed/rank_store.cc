@@ -35,6 +35,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "rcnn/base/exception_status.h"
+#include "rcnn/base/host_name.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/shutdown.h"
@@ -127,11 +128,6 @@ Json DescribeMember(const RankEnvironment& ranks) {
 }
 
 }  // namespace
-
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
 
 std::string RankNames(const std::vector<int>& ranks) {
   if (ranks.size() == 1) return absl::StrCat("rank ", ranks.front());

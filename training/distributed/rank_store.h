@@ -87,9 +87,6 @@ class RankStore {
 // "rank 2", "ranks 1 and 3".
 std::string RankNames(const std::vector<int>& ranks);
 
-// Of this machine.
-std::string HostName();
-
 }  // namespace rcnn::training
 
 #endif  // RCNN_TRAINING_DISTRIBUTED_RANK_STORE_H_

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "rcnn/base/device_probe.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/host_name.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/distributed/agreement.h"
@@ -25,11 +26,6 @@ namespace {
 
 constexpr char kEnd[] = "end";
 constexpr char kTokenFile[] = "ranks.txt";
-
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
 
 // Differs from what an earlier run has left.
 std::string MakeToken() {

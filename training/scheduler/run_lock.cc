@@ -12,6 +12,8 @@
 #include "absl/time/time.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/host_name.h"
+#include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::training {
@@ -20,22 +22,10 @@ namespace {
 constexpr int kTries = 100;
 constexpr int64_t kMaxHolderBytes = 4096;
 
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
-
 std::string LockText() {
   return absl::StrFormat(
       "process %d on %s since %s\n", getpid(), HostName(),
       absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::Now(), absl::UTCTimeZone()));
-}
-
-int OpenRetried(const std::string& path, int flags) {
-  for (;;) {
-    const int descriptor = open(path.c_str(), flags | O_CLOEXEC, 0644);
-    if (descriptor >= 0 || errno != EINTR) return descriptor;
-  }
 }
 
 int LockRetried(int descriptor) {

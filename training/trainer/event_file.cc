@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/host_name.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/training/trainer/append_file.h"
@@ -71,12 +72,6 @@ Event NewEvent(int64_t step, absl::Time time) {
   event.set_wall_time(absl::ToDoubleSeconds(time - absl::UnixEpoch()));
   event.set_step(step);
   return event;
-}
-
-std::string HostName() {
-  char name[256] = {};
-  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "localhost";
-  return name;
 }
 
 // Removes the next intact record from `rest`, with any damage before it; nullopt if there
@@ -169,7 +164,7 @@ absl::StatusOr<EventFile> EventFile::Create(const std::string& directory, absl::
   static std::atomic<int> counter{0};
   const std::string path =
       absl::StrFormat("%s/%s%010d.%s.%d.%d.%s", directory, kPrefix, absl::ToUnixSeconds(now),
-                      HostName(), getpid(), counter.fetch_add(1), label);
+                      HostName("localhost"), getpid(), counter.fetch_add(1), label);
   RCNN_ASSIGN_OR_RETURN(AppendFile file, AppendFile::Open(path));
   EventFile events(std::move(file));
   Event version = NewEvent(0, now);
