@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "rcnn/ops/box_coder_schema.h"
-#include "rcnn/ops/check.h"
 #include "rcnn/ops/dispatch.h"
 #include "rcnn/ops/proposals_request.h"
 
@@ -53,12 +51,10 @@ ProposalTensors ProposalsOnCpuOrMeta(at::TensorList logits, at::TensorList delta
                                      bool drop_small_before_top_n, at::ArrayRef<double> weights,
                                      at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
                                      double max_log_scale, bool inclusive, bool exact_inverse) {
-  CheckCountedImageInfo(deltas, image_info);
-  const std::vector<double> unread(static_cast<size_t>(image_info.numel()), 1);
-  const ProposalRequest request = ReadProposalRequest(
-      logits, deltas, anchors, unread, objectness, pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
-      nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean, stddev,
-      max_log_scale, inclusive, exact_inverse);
+  const ProposalRequest request = ReadCountedProposalRequest(
+      logits, deltas, anchors, image_info, objectness, pre_nms_top_n, post_nms_top_n,
+      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
+      stddev, max_log_scale, inclusive, exact_inverse);
   const CountedProposals results = Allocate(request);
   if (!image_info.is_meta()) {
     Spread(GenerateProposals(request.levels, ReadSizes(image_info), request.options), results);
@@ -67,44 +63,17 @@ ProposalTensors ProposalsOnCpuOrMeta(at::TensorList logits, at::TensorList delta
 }
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
-  DefineOperator(m,
-                 "counted_proposals(Tensor[] logits, Tensor[] deltas, Tensor[] anchors, "
-                 "Tensor image_info, *, str objectness='sigmoid', int pre_nms_top_n=6000, "
-                 "int post_nms_top_n=300, float nms_iou_threshold=0.7, "
-                 "bool nms_suppress_equal=False, float min_side_px=16., "
-                 "bool drop_small_before_top_n=False, " RCNN_BOX_CODER_SCHEMA
-                 ") -> (Tensor rois, Tensor scores, Tensor counts)",
-                 &ProposalsOnCpuOrMeta, &ProposalsOnCpuOrMeta);
+  DefineOperator(m, RCNN_PROPOSALS_SCHEMA("counted_proposals", "Tensor"), &ProposalsOnCpuOrMeta,
+                 &ProposalsOnCpuOrMeta);
 }
 
 }  // namespace
-
-void CheckCountedImageInfo(at::TensorList deltas, const at::Tensor& image_info) {
-  TORCH_CHECK(!deltas.empty(), "levels: expected at least one, got none");
-  CheckShape(deltas[0], "deltas of level 0", {-1, -1, -1, -1});
-  CheckShape(image_info, "image_info", {deltas[0].size(0), 3});
-  CheckDtype(image_info, "image_info", {at::kFloat});
-  CheckSameDevice(image_info, "image_info", deltas[0], "deltas of level 0");
-}
 
 CountedProposals GenerateCountedProposals(const std::vector<ProposalLevel>& levels,
                                           const at::Tensor& image_info,
                                           const ProposalOptions& options) {
   static const auto op = FindOperator<decltype(ProposalsOnCpuOrMeta)>("counted_proposals");
-  std::vector<at::Tensor> logits, deltas, anchors;
-  for (const ProposalLevel& level : levels) {
-    logits.push_back(level.logits);
-    deltas.push_back(level.deltas);
-    anchors.push_back(level.anchors);
-  }
-  const bool is_pair = options.objectness == ObjectnessKind::kSoftmaxPair;
-  const BoxCoderOptions& coder = options.coder;
-  auto [rois, scores, counts] =
-      op.call(logits, deltas, anchors, image_info, is_pair ? "softmax_pair" : "sigmoid",
-              options.pre_nms_top_n, options.post_nms_top_n, options.nms_iou_threshold,
-              options.nms_suppress_equal, options.min_side_px, options.drop_small_before_top_n,
-              coder.weights, coder.mean, coder.stddev, coder.max_log_scale, coder.inclusive,
-              coder.exact_inverse);
+  auto [rois, scores, counts] = CallProposalOperator(op, levels, image_info, options);
   return {std::move(rois), std::move(scores), std::move(counts)};
 }
 

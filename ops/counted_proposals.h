@@ -36,9 +36,6 @@ CountedProposals GenerateCountedProposals(const std::vector<ProposalLevel>& leve
                                           const at::Tensor& image_info,
                                           const ProposalOptions& options);
 
-// Throws c10::Error unless there are deltas and `image_info` is [B, 3] float32 on their device.
-void CheckCountedImageInfo(at::TensorList deltas, const at::Tensor& image_info);
-
 }  // namespace rcnn::ops
 
 #endif  // RCNN_OPS_COUNTED_PROPOSALS_H_

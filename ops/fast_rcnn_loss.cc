@@ -5,11 +5,11 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/log_softmax.h>
 
-#include <cmath>
 #include <tuple>
 
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/loss_checks.h"
 #include "rcnn/ops/loss_normalizer.h"
 #include "rcnn/ops/smooth_l1.h"
 
@@ -17,11 +17,8 @@ namespace rcnn::ops {
 namespace {
 
 void CheckOptions(const FastRcnnLossOptions& options) {
-  const double normalizer = options.normalizer.value_or(1);
-  TORCH_CHECK(normalizer > 0 && std::isfinite(normalizer),
-              "normalizer: expected > 0 and finite, got ", normalizer);
-  TORCH_CHECK(options.box_weight >= 0 && std::isfinite(options.box_weight),
-              "box_weight: expected >= 0 and finite, got ", options.box_weight);
+  CheckLossNormalizer("normalizer", options.normalizer);
+  CheckBoxWeight(options.box_weight);
 }
 
 void CheckTensors(const at::Tensor& class_logits, const at::Tensor& deltas,

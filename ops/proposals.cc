@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "rcnn/base/not_finite_error.h"
-#include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/cpu/greedy_suppression.h"
 #include "rcnn/ops/cpu/score_order.h"
@@ -291,14 +290,6 @@ ProposalTensors ProposalsWithSizeTensor(at::TensorList logits, at::TensorList de
       stddev, max_log_scale, inclusive, exact_inverse);
 }
 
-#define RCNN_PROPOSALS_SCHEMA(name, info)                                   \
-  name "(Tensor[] logits, Tensor[] deltas, Tensor[] anchors, " info         \
-       " image_info, *, str objectness='sigmoid', int pre_nms_top_n=6000, " \
-       "int post_nms_top_n=300, float nms_iou_threshold=0.7, "              \
-       "bool nms_suppress_equal=False, float min_side_px=16., "             \
-       "bool drop_small_before_top_n=False, " RCNN_BOX_CODER_SCHEMA         \
-       ") -> (Tensor rois, Tensor scores, Tensor counts)"
-
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
   DefineOperator(m, RCNN_PROPOSALS_SCHEMA("proposals.sizes", "float[]"), &ProposalsOnCpuOrMeta,
                  &ProposalsOnCpuOrMeta);
@@ -306,31 +297,17 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
                          &ProposalsWithSizeTensor, &ProposalsWithSizeTensor);
 }
 
-#undef RCNN_PROPOSALS_SCHEMA
-
 }  // namespace
 
 Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
                             const std::vector<InputSize>& sizes, const ProposalOptions& options) {
   TORCH_CHECK(!levels.empty(), "levels: expected at least one, got none");
   static const auto op = FindProposalsOperator();
-  std::vector<at::Tensor> logits, deltas, anchors;
-  for (const ProposalLevel& level : levels) {
-    logits.push_back(level.logits);
-    deltas.push_back(level.deltas);
-    anchors.push_back(level.anchors);
-  }
   std::vector<double> numbers;
   for (const InputSize& size : sizes) {
     numbers.insert(numbers.end(), {size.height, size.width, size.scale});
   }
-  const bool is_pair = options.objectness == ObjectnessKind::kSoftmaxPair;
-  const BoxCoderOptions& coder = options.coder;
-  auto [rois, scores, counts] = op.call(
-      logits, deltas, anchors, numbers, is_pair ? "softmax_pair" : "sigmoid", options.pre_nms_top_n,
-      options.post_nms_top_n, options.nms_iou_threshold, options.nms_suppress_equal,
-      options.min_side_px, options.drop_small_before_top_n, coder.weights, coder.mean, coder.stddev,
-      coder.max_log_scale, coder.inclusive, coder.exact_inverse);
+  auto [rois, scores, counts] = CallProposalOperator(op, levels, numbers, options);
   return {std::move(rois), std::move(scores), std::move(counts)};
 }
 

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/check.h"
 
 namespace rcnn::ops {
@@ -85,6 +84,14 @@ std::vector<ProposalImage> ReadImages(at::ArrayRef<double> image_info, int64_t b
   return images;
 }
 
+void CheckCountedImageInfo(at::TensorList deltas, const at::Tensor& image_info) {
+  TORCH_CHECK(!deltas.empty(), "levels: expected at least one, got none");
+  CheckShape(deltas[0], "deltas of level 0", {-1, -1, -1, -1});
+  CheckShape(image_info, "image_info", {deltas[0].size(0), 3});
+  CheckDtype(image_info, "image_info", {at::kFloat});
+  CheckSameDevice(image_info, "image_info", deltas[0], "deltas of level 0");
+}
+
 }  // namespace
 
 int64_t ProposalRequest::LevelCapacity() const {
@@ -122,6 +129,20 @@ ProposalRequest ReadProposalRequest(at::TensorList logits, at::TensorList deltas
   }
   request.images = ReadImages(image_info, request.batch(), min_side_px);
   return request;
+}
+
+ProposalRequest ReadCountedProposalRequest(
+    at::TensorList logits, at::TensorList deltas, at::TensorList anchors,
+    const at::Tensor& image_info, c10::string_view objectness, int64_t pre_nms_top_n,
+    int64_t post_nms_top_n, double nms_iou_threshold, bool nms_suppress_equal, double min_side_px,
+    bool drop_small_before_top_n, at::ArrayRef<double> weights, at::ArrayRef<double> mean,
+    at::ArrayRef<double> stddev, double max_log_scale, bool inclusive, bool exact_inverse) {
+  CheckCountedImageInfo(deltas, image_info);
+  const std::vector<double> unread(static_cast<size_t>(image_info.numel()), 1);
+  return ReadProposalRequest(logits, deltas, anchors, unread, objectness, pre_nms_top_n,
+                             post_nms_top_n, nms_iou_threshold, nms_suppress_equal, min_side_px,
+                             drop_small_before_top_n, weights, mean, stddev, max_log_scale,
+                             inclusive, exact_inverse);
 }
 
 }  // namespace rcnn::ops

@@ -4,27 +4,21 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/log_sigmoid.h>
 
-#include <cmath>
 #include <tuple>
 
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/loss_checks.h"
 #include "rcnn/ops/loss_normalizer.h"
 #include "rcnn/ops/smooth_l1.h"
 
 namespace rcnn::ops {
 namespace {
 
-void CheckNormalizer(const char* name, const c10::optional<double>& value) {
-  TORCH_CHECK(!value.has_value() || (*value > 0 && std::isfinite(*value)), name,
-              ": expected > 0 and finite, got ", value.value_or(0));
-}
-
 void CheckOptions(const RpnLossOptions& options) {
-  CheckNormalizer("objectness_normalizer", options.objectness_normalizer);
-  CheckNormalizer("box_normalizer", options.box_normalizer);
-  TORCH_CHECK(options.box_weight >= 0 && std::isfinite(options.box_weight),
-              "box_weight: expected >= 0 and finite, got ", options.box_weight);
+  CheckLossNormalizer("objectness_normalizer", options.objectness_normalizer);
+  CheckLossNormalizer("box_normalizer", options.box_normalizer);
+  CheckBoxWeight(options.box_weight);
 }
 
 void CheckIndex(const at::Tensor& index, const char* name, const at::Tensor& deltas) {

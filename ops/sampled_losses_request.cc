@@ -5,23 +5,21 @@
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/loss_checks.h"
 
 namespace rcnn::ops {
 namespace {
 
 double ReadNormalizer(const char* name, c10::optional<double> value) {
-  TORCH_CHECK(!value.has_value() || (*value > 0 && std::isfinite(*value)), name,
-              ": expected > 0 and finite, got ", value.value_or(0));
+  CheckLossNormalizer(name, value);
   return value.value_or(0);
 }
 
 void CheckFactors(double box_weight, double beta) {
-  TORCH_CHECK(box_weight >= 0 && std::isfinite(box_weight),
-              "box_weight: expected >= 0 and finite, got ", box_weight);
-  TORCH_CHECK(beta >= 0 && std::isfinite(beta), "beta: expected >= 0 and finite, got ", beta);
+  CheckBoxWeight(box_weight);
+  CheckSmoothL1Beta(beta);
 }
 
 // The same dtype and device as `like`, and finite.

@@ -22,6 +22,7 @@ namespace {
 using ::rcnn::ops::testing::MaxGradientError;
 using ::rcnn::ops::testing::TestSeed;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr double kTolerance = 1e-12;  // of float64 sums in another order
 
@@ -153,6 +154,13 @@ TEST(SampledRpnLossTest, ErrorsNameTheArgument) {
                                options);
               }),
               HasSubstr("box_weight"));
+  options = {};
+  options.beta = 1e300;  // infinite as a float32
+  EXPECT_THAT(ErrorMessage([&] {
+                SampledRpnLoss(problem.logits, problem.deltas, problem.sample, problem.targets,
+                               options);
+              }),
+              StartsWith("beta: expected >= 0 and finite, got "));
 }
 
 struct HeadProblem {
@@ -243,6 +251,11 @@ TEST(SampledFastRcnnLossTest, ErrorsNameTheArgument) {
                                     options);
               }),
               HasSubstr("box_distance"));
+  EXPECT_THAT(ErrorMessage([&] {
+                SampledFastRcnnLoss(problem.logits, problem.deltas, problem.labels, problem.targets,
+                                    {.beta = 1e300});
+              }),
+              StartsWith("beta: expected >= 0 and finite, got "));
 }
 
 }  // namespace

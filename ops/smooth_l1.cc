@@ -5,18 +5,17 @@
 #include <ATen/ops/smooth_l1_loss.h>
 
 #include <cmath>
-#include <limits>
 
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/loss_checks.h"
 
 namespace rcnn::ops {
 namespace {
 
 void CheckArguments(const at::Tensor& predictions, const at::Tensor& targets,
                     const SmoothL1Options& options) {
-  TORCH_CHECK(options.beta >= 0 && options.beta <= std::numeric_limits<float>::max(),
-              "beta: expected >= 0 and finite, got ", options.beta);
+  CheckSmoothL1Beta(options.beta);
   CheckDtype(predictions, "predictions", {at::kFloat, at::kDouble});
   CheckShape(targets, "targets", predictions.sym_sizes());
   CheckSameDtypeAndDevice(targets, "targets", predictions, "predictions");

@@ -19,7 +19,7 @@
 namespace rcnn::ops {
 
 struct SmoothL1Options {
-  // Where the parabola ends, >= 0 and finite.
+  // Where the parabola ends, >= 0 and at most the largest float32.
   double beta = 1;
 };
 

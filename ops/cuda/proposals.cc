@@ -182,12 +182,10 @@ ProposalTensors CountedProposalsOnCuda(at::TensorList logits, at::TensorList del
                                        bool drop_small_before_top_n, at::ArrayRef<double> weights,
                                        at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
                                        double max_log_scale, bool inclusive, bool exact_inverse) {
-  CheckCountedImageInfo(deltas, image_info);
-  const std::vector<double> unread(static_cast<size_t>(image_info.numel()), 1);
-  ProposalRequest request = ReadProposalRequest(
-      logits, deltas, anchors, unread, objectness, pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
-      nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean, stddev,
-      max_log_scale, inclusive, exact_inverse);
+  ProposalRequest request = ReadCountedProposalRequest(
+      logits, deltas, anchors, image_info, objectness, pre_nms_top_n, post_nms_top_n,
+      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
+      stddev, max_log_scale, inclusive, exact_inverse);
   const c10::cuda::CUDAGuard guard(image_info.device());
   MakeReadable(request);
   const at::Tensor sizes = image_info.detach().contiguous();
