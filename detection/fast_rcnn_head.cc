@@ -14,6 +14,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/finite_output.h"
+#include "rcnn/detection/image_rows.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/pool_rois.h"
 #include "rcnn/ops/balanced_sampler.h"
@@ -120,11 +121,6 @@ SampleRows JoinSigns(const ops::CountedSample& sample, int64_t count) {
   const at::Tensor negative = sample.negative.gather(1, (place - positives).clamp_min(0));
   return {at::where(is_positive, positive, negative), is_positive,
           place.ge(positives + sample.negative_count.unsqueeze(1))};
-}
-
-// Rows [B, R, 4] of boxes [B, N, 4], by their numbers [B, R] in each image.
-at::Tensor RowsOfImages(const at::Tensor& boxes, const at::Tensor& rows) {
-  return boxes.gather(1, rows.unsqueeze(2).expand({-1, -1, 4}));
 }
 
 // RoIs [B R, 5] from boxes [B, R, 4].
@@ -329,11 +325,11 @@ RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Te
                             {rows, config_.targets().positive_fraction()});
   const SampleRows chosen = JoinSigns(sample, rows);
   const at::Tensor boxes = RowsOfImages(candidates, chosen.rows);
-  const at::Tensor gt = matches.gt_index.gather(1, chosen.rows).clamp_min(0);
+  const at::Tensor gt = RowsOfImages(matches.gt_index, chosen.rows).clamp_min(0);
   const at::Tensor background = chosen.is_positive.logical_not();
   RoiSamples samples;
   samples.rois = WithImages(boxes.masked_fill(chosen.is_beyond.unsqueeze(2), 0));
-  samples.labels = truths.labels.gather(1, gt)
+  samples.labels = RowsOfImages(truths.labels, gt)
                        .masked_fill(background, 0)
                        .masked_fill(chosen.is_beyond, -1)
                        .flatten();
