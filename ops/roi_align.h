@@ -47,7 +47,7 @@ struct RoiAlignOptions {
 // value at the edge. Positions and sums are float32 for float32 and bfloat16
 // input, float64 for float64. R == 0 gives [0, C, pooled_height, pooled_width].
 // Gradients flow to input, none to rois; both passes are bit-identical for any
-// number of threads. A second derivative throws. Devices without a kernel use the
+// number of threads. Differentiating the gradient again throws. Devices without a kernel use the
 // fallback of dispatch.h.
 // Throws c10::Error naming the argument on a wrong rank, dtype, device or option,
 // on RoIs without a pixel to read, and on the first row of rois that rois.h does

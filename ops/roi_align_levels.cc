@@ -126,7 +126,7 @@ class RoiAlignGradient : public Function<RoiAlignGradient> {
     return CallBackward(grad, *arguments);
   }
   static variable_list backward(AutogradContext*, const variable_list&) {
-    TORCH_CHECK(false, "roi_align: second derivatives are not implemented");
+    TORCH_CHECK(false, "the gradient of roi_align cannot be differentiated again");
   }
 };
 

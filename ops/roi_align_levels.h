@@ -18,7 +18,7 @@ namespace rcnn::ops {
 //   levels    [R] int64 on the device of the RoIs, each in [0, L)
 //   scales    L spatial scales
 //   return    [R, C, pooled_height, pooled_width], dtype, device and memory format of features[0]
-// Gradients flow to the features only; second derivatives throw.
+// Gradients flow to the features only; differentiating the gradient again throws.
 at::Tensor RoiAlignLevels(at::TensorList features, const at::Tensor& rois, const at::Tensor& levels,
                           const std::vector<double>& scales, const RoiAlignGrid& grid);
 

@@ -283,7 +283,7 @@ class RoiPoolGradient : public Function<RoiPoolGradient> {
     return op.call(grad, argmax, rois, spatial_scale, layout->sizes, layout->channels_last);
   }
   static variable_list backward(AutogradContext*, const variable_list&) {
-    TORCH_CHECK(false, "roi_pool: second derivatives are not implemented");
+    TORCH_CHECK(false, "the gradient of roi_pool cannot be differentiated again");
   }
 };
 

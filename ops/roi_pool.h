@@ -41,8 +41,8 @@ struct RoiPoolOptions {
 // R == 0 gives [0, C, pooled_height, pooled_width].
 // The gradient of a bin goes to its maximum, of equal ones to the first in
 // row-major order; none goes to rois. Both passes are bit-identical for any number
-// of threads. A second derivative throws. Devices without a kernel use the fallback of
-// dispatch.h.
+// of threads. Differentiating the gradient again throws. Devices without a kernel use
+// the fallback of dispatch.h.
 // Throws c10::Error naming the argument on a wrong rank, dtype, device or option,
 // on RoIs without a pixel to read, and on the first row of rois that rois.h does
 // not allow.

@@ -70,7 +70,7 @@ class SampledLossGradient : public Function<SampledLossGradient> {
     return {grad_logits * grad.select(0, 0), grad_deltas * grad.select(0, 1)};
   }
   static variable_list backward(AutogradContext*, const variable_list&) {
-    TORCH_CHECK(false, "sampled losses: second derivatives are not implemented");
+    TORCH_CHECK(false, "the gradient of sampled losses cannot be differentiated again");
   }
 };
 

@@ -128,7 +128,7 @@ TEST(SampledRpnLossTest, HasNoSecondDerivative) {
   const at::Tensor weight = at::ones({}, at::kDouble).requires_grad_();
   losses.objectness.backward(weight, /*retain_graph=*/true, /*create_graph=*/true);
   EXPECT_THAT(ErrorMessage([&] { logits.grad().sum().backward(); }),
-              HasSubstr("second derivatives"));
+              HasSubstr("the gradient of sampled losses cannot be differentiated again"));
 }
 
 TEST(SampledRpnLossTest, ErrorsNameTheArgument) {
