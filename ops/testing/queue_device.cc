@@ -98,11 +98,12 @@ at::Tensor ToCpu(const at::Tensor& tensor) {
       tensor.data_ptr(), tensor.sizes(), tensor.strides(), [tensor](void*) {}, options);
 }
 
-// An `out` that was empty has the memory of what was written.
-void TakeMemory(const at::Tensor& written, const at::Tensor& out) {
-  if (out.numel() > 0 || written.numel() == 0) return;
+// An `out` of another shape has that of what was written, and its memory if it was empty; a resized
+// one that was not has become smaller, in place.
+void TakeShape(const at::Tensor& written, const at::Tensor& out) {
+  if (out.sizes() == written.sizes()) return;
   at::TensorImpl* const impl = out.unsafeGetTensorImpl();
-  impl->set_storage_keep_dtype(ShareStorage(written));
+  if (out.numel() == 0) impl->set_storage_keep_dtype(ShareStorage(written));
   impl->set_sizes_and_strides(written.sizes(), written.strides());
 }
 
@@ -193,7 +194,7 @@ void RunOnCpu(const c10::OperatorHandle& op, const c10::FunctionSchema& schema,
       continue;
     }
     const c10::IValue& argument = arguments[static_cast<size_t>(written)];
-    if (argument.isTensor()) TakeMemory(result.toTensor(), argument.toTensor());
+    if (argument.isTensor()) TakeShape(result.toTensor(), argument.toTensor());
     result = argument;
   }
 }
@@ -249,6 +250,9 @@ TORCH_LIBRARY_IMPL(aten, XPU, m) {
   m.impl("empty_strided", &EmptyStrided);
   m.impl("copy_", &Copy);
   m.impl("record_stream", &RecordStream);
+  // LibTorch's kernel for all devices gives `out` the shape of the elements, then that of the sum,
+  // and lets the device's own kernel do so again: from_blob's memory does not grow.
+  m.impl("smooth_l1_loss", torch::CppFunction::makeFromBoxedFunction<&RunAny>());
   m.impl("convolution_overrideable", torch::CppFunction::makeFromBoxedFunction<&RunConvolution>());
   m.impl("convolution_backward_overrideable",
          torch::CppFunction::makeFromBoxedFunction<&RunConvolutionBackward>());

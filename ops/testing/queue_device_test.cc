@@ -42,6 +42,23 @@ TEST(QueueDeviceTest, ComputesWhatTheCpuComputes) {
   EXPECT_TRUE(there.cpu().allclose(compute(a, b)));
 }
 
+TEST(QueueDeviceTest, ASummedLossIsAScalarWithAGradient) {
+  const at::Tensor a = at::arange(8, at::kFloat).view({2, 4}), b = a.sin();
+  const at::Tensor x = Moved(a).requires_grad_();
+  const at::Tensor loss = at::smooth_l1_loss(x, Moved(b), at::Reduction::Sum, 0.5);
+  EXPECT_EQ(loss.dim(), 0);
+  EXPECT_TRUE(loss.cpu().allclose(at::smooth_l1_loss(a, b, at::Reduction::Sum, 0.5)));
+  loss.backward();
+  EXPECT_TRUE(x.grad().cpu().allclose(((a - b) / 0.5).clamp(-1, 1)));
+}
+
+TEST(QueueDeviceTest, ShrinksInPlace) {
+  at::Tensor x = Moved(at::arange(6, at::kFloat));
+  x.resize_({2});
+  EXPECT_EQ(x.sizes(), at::IntArrayRef({2}));
+  EXPECT_TRUE(x.cpu().equal(at::arange(2, at::kFloat)));
+}
+
 TEST(QueueDeviceTest, GradientsFlowThroughConvolutions) {
   at::Generator generator = at::detail::createCPUGenerator(1);
   const at::Tensor x = at::randn({2, 3, 8, 8}, generator), w = at::randn({4, 3, 3, 3}, generator);

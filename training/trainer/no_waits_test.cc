@@ -197,37 +197,51 @@ TEST(NoWaitsTest, NeitherDoesTheUpdate) {
   EXPECT_THAT(TakeWaits(), Not(IsEmpty())) << "the log reads";
 }
 
-// The device's picks are those of the CPU by counters; only dropout, which has another mask there,
-// is left out.
-TEST(NoWaitsTest, TheDeviceHasTheLossesAndGradientsOfTheCpu) {
-  for (const Case& one : Cases()) {
-    if (one.model == kPyramid) continue;
-    SCOPED_TRACE(one.kind + " of " + one.model);
-    const auto near = Model(one.model, at::kCPU), far = Model(one.model, QueueDevice());
-    const StepLosses expected =
-        Losses(one.kind, near, Sampling::kByCounters)(one.batch, Generator("samples"));
-    const StepLosses found = Losses(one.kind, far, Sampling::kByCounters)(
-        BatchUpload(QueueDevice()).Upload(one.batch), Generator("samples"));
-    expected.total.backward();
-    found.total.backward();
-    EXPECT_TRUE(found.total.cpu().allclose(expected.total, 1e-5, 1e-5));
-    const auto wanted = near->named_parameters();
-    for (const auto& item : far->named_parameters()) {
-      const at::Tensor& gradient = wanted[item.key()].grad();
-      ASSERT_EQ(item.value().grad().defined(), gradient.defined()) << item.key();
-      if (gradient.defined()) {
-        EXPECT_TRUE(item.value().grad().cpu().allclose(gradient, 1e-4, 1e-5)) << item.key();
-      }
+void CompareGradients(const FasterRcnn& near, const FasterRcnn& far) {
+  const auto wanted = near.named_parameters();
+  for (const auto& item : far.named_parameters()) {
+    const at::Tensor& gradient = wanted[item.key()].grad();
+    ASSERT_EQ(item.value().grad().defined(), gradient.defined()) << item.key();
+    if (gradient.defined()) {
+      EXPECT_TRUE(item.value().grad().cpu().allclose(gradient, 1e-4, 1e-5)) << item.key();
     }
   }
 }
 
+// Only dropout, which has another mask on the device, is left out.
+void CompareWithTheCpu(Sampling sampling) {
+  for (const Case& one : Cases()) {
+    if (one.model == kPyramid) continue;
+    SCOPED_TRACE(one.kind + " of " + one.model);
+    const auto near = Model(one.model, at::kCPU), far = Model(one.model, QueueDevice());
+    const StepLosses expected = Losses(one.kind, near, sampling)(one.batch, Generator("samples"));
+    const StepLosses found = Losses(one.kind, far, sampling)(
+        BatchUpload(QueueDevice()).Upload(one.batch), Generator("samples"));
+    EXPECT_EQ(found.total.dim(), 0);
+    expected.total.backward();
+    found.total.backward();
+    EXPECT_TRUE(found.total.cpu().allclose(expected.total, 1e-5, 1e-5));
+    CompareGradients(*near, *far);
+  }
+}
+
+TEST(NoWaitsTest, TheDeviceHasTheLossesAndGradientsOfTheCpu) {
+  CompareWithTheCpu(Sampling::kByCounters);
+}
+
+// Models with branches are trained so on a GPU.
+TEST(NoWaitsTest, SoItHasWithTheGenerator) {
+  CompareWithTheCpu(Sampling::kOfDevice);
+}
+
 // What the first test would say of the other sampling.
 TEST(NoWaitsTest, SamplingByTheGeneratorWaits) {
-  const auto model = Model(std::string(kTiny) + kRpn + kHead, QueueDevice());
-  TakeWaits();
-  Losses("rpn", model, Sampling::kOfDevice)(ThreeImages(), Generator("samples"));
-  EXPECT_THAT(TakeWaits(), Not(IsEmpty()));
+  for (const char* kind : {"rpn", "joint"}) {
+    const auto model = Model(std::string(kTiny) + kRpn + kHead, QueueDevice());
+    TakeWaits();
+    Losses(kind, model, Sampling::kOfDevice)(ThreeImages(), Generator("samples"));
+    EXPECT_THAT(TakeWaits(), Not(IsEmpty())) << kind;
+  }
 }
 
 // On the CPU nothing changes unless it is asked for.
