@@ -152,6 +152,10 @@ bool IsUnreadableNow(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
 }
 
+void KeepUnreadable(const absl::Status& status, absl::Status& kept) {
+  if (IsUnreadableNow(status)) kept.Update(status);
+}
+
 absl::Status SyncFile(const std::string& path) {
   const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
   if (descriptor < 0) return ErrnoStatus("open", path);

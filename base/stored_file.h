@@ -55,6 +55,10 @@ bool IsDamage(const absl::Status& status);
 // and who goes on without it makes something else than with it.
 bool IsUnreadableNow(const absl::Status& status);
 
+// Stores `status` in `kept` if it is such an error and `kept` is not one yet: for readers that go
+// on to the next file, and fail with the first of these errors at the end.
+void KeepUnreadable(const absl::Status& status, absl::Status& kept);
+
 // Makes a file's bytes durable.
 absl::Status SyncFile(const std::string& path);
 

@@ -136,6 +136,17 @@ TEST_F(StoredFileTest, WhatCannotBeReadNowMayBeWhole) {
   }
 }
 
+TEST_F(StoredFileTest, KeepsTheFirstErrorThatSaysNothingOfTheFile) {
+  absl::Status kept;
+  KeepUnreadable(absl::OkStatus(), kept);
+  KeepUnreadable(absl::NotFoundError("missing"), kept);
+  EXPECT_THAT(kept, IsOk());
+  KeepUnreadable(absl::UnavailableError("EIO"), kept);
+  KeepUnreadable(absl::PermissionDeniedError("EACCES"), kept);
+  KeepUnreadable(absl::OkStatus(), kept);
+  EXPECT_THAT(kept, StatusIs(absl::StatusCode::kUnavailable, "EIO"));
+}
+
 TEST_F(StoredFileTest, CopiesOnlyWhatIsWhole) {
   const std::string bytes(1000003, 'b');
   const std::string from = Put("from", bytes), to = Put("to", "before");

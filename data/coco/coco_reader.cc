@@ -185,7 +185,7 @@ bool CocoTableMaker::DropObject(const CocoAnnotation& annotation, int64_t index,
 
 void CocoTableMaker::ReadFacts(ListedImage& image) {
   const absl::StatusOr<ImageFacts> facts = ReadImageFacts(image.info.path);
-  if (IsUnreadableNow(facts.status())) unreadable_.Update(facts.status());
+  KeepUnreadable(facts.status(), unreadable_);
   if (facts.ok()) {
     image.facts = *facts;
   } else if (absl::IsNotFound(facts.status())) {

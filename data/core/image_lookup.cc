@@ -52,9 +52,9 @@ const ImageLookup::Listing& ImageLookup::List(const std::string& subfolder) {
     listing[stem].push_back(file);
   }
   if (error) {
-    const absl::Status status =
-        ErrorNumberStatus(error.value(), "list", (fs::path(folder_) / subfolder).string());
-    if (IsUnreadableNow(status)) status_.Update(status);
+    KeepUnreadable(
+        ErrorNumberStatus(error.value(), "list", (fs::path(folder_) / subfolder).string()),
+        status_);
   }
   for (auto& [stem, files] : listing) {
     std::sort(files.begin(), files.end(),

@@ -37,7 +37,7 @@ void RecordTable::DropImage(std::string source, DefectKind kind, std::string val
 }
 
 void RecordTable::DropUnreadable(std::string source, const absl::Status& error) {
-  if (IsUnreadableNow(error)) unreadable_.Update(error);
+  KeepUnreadable(error, unreadable_);
   DropImage(std::move(source), DefectKind::kUnreadableAnnotation, std::string(error.message()));
 }
 
@@ -49,7 +49,7 @@ void RecordTable::DropRecord(const ImageRecord& record, DefectKind kind, std::st
 
 bool RecordTable::ReadFacts(Listed& image) {
   const absl::StatusOr<ImageFacts> facts = ReadImageFacts(image.record.path);
-  if (IsUnreadableNow(facts.status())) unreadable_.Update(facts.status());
+  KeepUnreadable(facts.status(), unreadable_);
   if (facts.ok()) {
     image.facts = *facts;
   } else if (absl::IsNotFound(facts.status())) {

@@ -124,9 +124,8 @@ class Hasher {
   }
 
   void KeepError(const absl::Status& error) {
-    if (!IsUnreadableNow(error)) return;
     const std::lock_guard<std::mutex> lock(mutex_);
-    error_.Update(error);
+    KeepUnreadable(error, error_);
   }
 
   const std::vector<std::string>& paths_;

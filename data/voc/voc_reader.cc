@@ -212,7 +212,7 @@ std::set<std::string> VocReader::LookAtAll() {
   std::set<std::string> classes;
   for (const auto& [name, file] : annotation_files_) {
     const absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
-    if (IsUnreadableNow(annotation.status())) unreadable_.Update(annotation.status());
+    KeepUnreadable(annotation.status(), unreadable_);
     if (!annotation.ok()) continue;  // a defect of its image, if the image is in the split
     for (const VocObject& object : annotation->objects) {
       if (IsClassName(object.name)) classes.insert(object.name);
@@ -298,7 +298,7 @@ void VocReader::FindImage(ListedImage& image) {
   const absl::StatusOr<std::string> path = ImagePathInside(files.front());
   if (!path.ok()) return DropImage(DefectKind::kUnsafeFileName, files.front(), image);
   const absl::StatusOr<ImageFacts> facts = ReadImageFacts(*path);
-  if (IsUnreadableNow(facts.status())) unreadable_.Update(facts.status());
+  KeepUnreadable(facts.status(), unreadable_);
   if (absl::IsNotFound(facts.status())) {  // a link to nothing
     return DropImage(DefectKind::kMissingImage, absl::StrCat("JPEGImages/", files.front()), image);
   }
@@ -387,7 +387,7 @@ VocReader::ListedImage VocReader::ReadListed(const std::string& name, int64_t id
   }
   absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
   if (!annotation.ok()) {
-    if (IsUnreadableNow(annotation.status())) unreadable_.Update(annotation.status());
+    KeepUnreadable(annotation.status(), unreadable_);
     const bool missing = absl::IsNotFound(annotation.status());
     DropImage(missing ? DefectKind::kMissingAnnotation : DefectKind::kUnreadableAnnotation,
               missing ? "" : std::string(annotation.status().message()), image);
