@@ -230,9 +230,7 @@ TEST(NoWaitsTest, TheDeviceHasTheLossesAndGradientsOfTheCpu) {
 }
 
 // Models with branches are trained so on a GPU.
-TEST(NoWaitsTest, SoItHasWithTheGenerator) {
-  CompareWithTheCpu(Sampling::kOfDevice);
-}
+TEST(NoWaitsTest, SoItHasWithTheGenerator) { CompareWithTheCpu(Sampling::kOfDevice); }
 
 // What the first test would say of the other sampling.
 TEST(NoWaitsTest, SamplingByTheGeneratorWaits) {
