@@ -179,4 +179,15 @@ std::string JoinParts(absl::string_view folder, absl::string_view file) {
   return absl::StrCat(folder, "/", file);
 }
 
+bool IsInside(absl::string_view path, absl::string_view folder) {
+  if (folder.empty() || path == folder) return true;
+  return path.size() > folder.size() && path[folder.size()] == '/' &&
+         absl::StartsWith(path, folder);
+}
+
+absl::string_view PathInside(absl::string_view path, absl::string_view folder) {
+  if (folder.empty()) return path;
+  return path.size() <= folder.size() ? "" : path.substr(folder.size() + 1);
+}
+
 }  // namespace rcnn::data

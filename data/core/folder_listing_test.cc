@@ -152,5 +152,16 @@ TEST(PathParts, AreThoseOfTheText) {
   EXPECT_EQ(JoinParts("a", "c"), "a/c");
 }
 
+TEST(PathParts, KnowWhatIsInsideAFolder) {
+  EXPECT_TRUE(IsInside("a/b", ""));
+  EXPECT_TRUE(IsInside("a/b", "a/b"));
+  EXPECT_TRUE(IsInside("a/b/c.jpg", "a/b"));
+  EXPECT_FALSE(IsInside("a/bc/c.jpg", "a/b"));
+  EXPECT_FALSE(IsInside("a", "a/b"));
+  EXPECT_EQ(PathInside("a/b/c.jpg", ""), "a/b/c.jpg");
+  EXPECT_EQ(PathInside("a/b/c.jpg", "a"), "b/c.jpg");
+  EXPECT_EQ(PathInside("a/b", "a/b"), "");
+}
+
 }  // namespace
 }  // namespace rcnn::data

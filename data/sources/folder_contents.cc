@@ -80,22 +80,6 @@ bool IsNamesFile(absl::string_view file) {
          absl::StartsWith(name, "license");
 }
 
-std::string PartName(absl::string_view path) {
-  std::string part;
-  std::string letters(path);
-  for (char& c : letters) c = absl::ascii_isalpha(c) ? absl::ascii_tolower(c) : ' ';
-  for (const absl::string_view word : absl::StrSplit(letters, ' ', absl::SkipEmpty())) {
-    if (word == "train" || word == "training" || word == "trainval" || word == "trainset") {
-      part = "train";
-    } else if (word == "val" || word == "valid" || word == "validation" || word == "valset") {
-      part = "val";
-    } else if (word == "test" || word == "testing" || word == "testset") {
-      part = "test";
-    }
-  }
-  return part;
-}
-
 absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
                                                     const ListingOptions& options) {
   FolderContents contents;
@@ -276,10 +260,17 @@ std::optional<std::string> FolderContents::FolderWith(const std::vector<std::str
   return best;
 }
 
+bool FolderContents::HasFile(absl::string_view path) const {
+  return std::binary_search(files_.begin(), files_.end(), path);
+}
+
+bool FolderContents::HasImage(absl::string_view path) const {
+  return std::binary_search(images_.begin(), images_.end(), path);
+}
+
 bool FolderContents::HasImages(absl::string_view folder) const {
-  return std::any_of(image_folders_.begin(), image_folders_.end(), [&](const std::string& path) {
-    return folder.empty() || path == folder || absl::StartsWith(path, absl::StrCat(folder, "/"));
-  });
+  return std::any_of(image_folders_.begin(), image_folders_.end(),
+                     [&](const std::string& path) { return IsInside(path, folder); });
 }
 
 }  // namespace rcnn::data

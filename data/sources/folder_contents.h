@@ -42,6 +42,7 @@ class FolderContents {
                                              const ListingOptions& options);
 
   const std::string& folder() const { return folder_; }
+  // Sorted, like the images.
   const std::vector<std::string>& files() const { return files_; }
   const std::vector<std::string>& images() const { return images_; }
   // Of the kind, sorted by folder.
@@ -63,6 +64,10 @@ class FolderContents {
   // several, the one whose path is most similar to `near`. nullopt if there is none.
   std::optional<std::string> FolderWith(const std::vector<std::string>& names,
                                         absl::string_view near) const;
+
+  // Whether there is a file, or an image file, of this path.
+  bool HasFile(absl::string_view path) const;
+  bool HasImage(absl::string_view path) const;
 
   // Whether an image lies in the folder or below it.
   bool HasImages(absl::string_view folder) const;
@@ -99,10 +104,6 @@ class FolderContents {
   absl::flat_hash_map<std::string, std::vector<int32_t>> folders_by_stem_;
   std::vector<std::string> image_folders_;
 };
-
-// "train", "val" or "test", if a folder or the file of this path is called so: "train2017",
-// "valid", "images_test", "instances_val.json". The last one counts. "" if none is.
-std::string PartName(absl::string_view path);
 
 // Whether a text file is not one of labels, though it lies beside them: names of classes, a readme,
 // a licence.

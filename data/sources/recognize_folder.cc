@@ -13,8 +13,13 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/sources/coco_layout.h"
 #include "rcnn/data/sources/folder_contents.h"
-#include "rcnn/data/sources/folder_layouts.h"
+#include "rcnn/data/sources/labelme_layout.h"
+#include "rcnn/data/sources/one_file_layouts.h"
+#include "rcnn/data/sources/part_place.h"
+#include "rcnn/data/sources/voc_layout.h"
+#include "rcnn/data/sources/yolo_layout.h"
 
 namespace rcnn::data {
 namespace {

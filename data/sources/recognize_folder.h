@@ -70,7 +70,7 @@ struct RecognizedFolder {
 // kInvalidArgument: the folder has no images or no readable annotations (lists what was
 // looked for and what the folder looks like), or can be read in two ways (names both
 // formats and the flag that decides), or an option is invalid. Also the errors of ListFiles and
-// of the layouts (folder_layouts.h).
+// of the layouts (part_place.h).
 absl::StatusOr<RecognizedFolder> RecognizeFolder(const std::string& folder,
                                                  const FolderOptions& options = {});
 

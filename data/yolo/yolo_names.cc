@@ -125,12 +125,8 @@ absl::StatusOr<YoloYaml> Convert(const YAML::Node& root, Texts texts) {
   return yaml;
 }
 
-bool IsYaml(absl::string_view file) {
-  return absl::EndsWithIgnoreCase(file, ".yaml") || absl::EndsWithIgnoreCase(file, ".yml");
-}
-
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
-  if (!IsYaml(path)) return ReadYoloNameList(path);
+  if (!IsYamlFile(path)) return ReadYoloNameList(path);
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxBytes}));
   RCNN_ASSIGN_OR_RETURN(YoloYaml yaml, ParseYoloYaml(text), path);
   return std::move(yaml.names);
@@ -149,6 +145,10 @@ absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
   } catch (const std::exception& error) {
     return Annotate(StandardExceptionStatus(error, absl::StatusCode::kInvalidArgument), "YAML");
   }
+}
+
+bool IsYamlFile(absl::string_view file) {
+  return absl::EndsWithIgnoreCase(file, ".yaml") || absl::EndsWithIgnoreCase(file, ".yml");
 }
 
 std::vector<std::string> ParseYoloNameList(absl::string_view text) {
@@ -173,11 +173,12 @@ absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder
   std::filesystem::directory_iterator entry(folder.empty() ? "." : folder, error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     std::string file = entry->path().filename().string();
-    if (IsYaml(file) || absl::EndsWithIgnoreCase(file, ".names")) files.push_back(std::move(file));
+    if (IsYamlFile(file) || absl::EndsWithIgnoreCase(file, ".names"))
+      files.push_back(std::move(file));
   }
   // YAML before plain lists, which may belong to another tool.
   std::sort(files.begin(), files.end(), [](const std::string& a, const std::string& b) {
-    return std::pair(!IsYaml(a), a) < std::pair(!IsYaml(b), b);
+    return std::pair(!IsYamlFile(a), a) < std::pair(!IsYamlFile(b), b);
   });
   files.insert(files.begin(), "data.yaml");
   for (const char* list : {"classes.txt", "obj.names", "_darknet.labels"}) files.emplace_back(list);

@@ -33,6 +33,9 @@ struct YoloYaml {
 // that stand for more than four times the text, so that memory is bounded by its size.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text);
 
+// Whether the file is called .yaml or .yml, in any case.
+bool IsYamlFile(absl::string_view file);
+
 // One name per line; blank lines are skipped.
 std::vector<std::string> ParseYoloNameList(absl::string_view text);
 

@@ -1,0 +1,99 @@
+#include "rcnn/data/sources/coco_layout.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/core/image_file_name.h"
+#include "rcnn/data/sources/part_folders.h"
+
+namespace rcnn::data {
+namespace {
+
+// Files of COCO's own that hold other annotations than boxes of objects.
+bool IsOtherCocoFile(absl::string_view file) {
+  const absl::string_view name = FilePart(file);
+  for (const absl::string_view other :
+       {"person_keypoints", "captions", "panoptic", "stuff", "image_info"}) {
+    if (absl::StartsWith(name, other)) return true;
+  }
+  return false;
+}
+
+// An image of the folder that has the file name of a path from elsewhere, and what to do about it.
+std::string AdviceOnName(const FolderContents& contents, absl::string_view name) {
+  const std::string path = absl::StrReplaceAll(name, {{"\\", "/"}});
+  for (const std::string& image : contents.images()) {
+    if (FilePart(image) != FilePart(path)) continue;
+    return absl::StrCat("; if ", image, " is meant, write its file_name as \"", FilePart(image),
+                        "\", relative to the folder of the images");
+  }
+  return "";
+}
+
+// Two files must not compete for one part.
+absl::Status CheckOneFileEach(const std::string& folder, const std::vector<PartPlace>& places) {
+  for (size_t i = 0; i < places.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (places[i].part != places[j].part) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          folder, ": both ", places[j].where, " and ", places[i].where, " could be ",
+          places[i].part.empty() ? "the annotations" : absl::StrCat("the part ", places[i].part),
+          "; remove one from the folder, or name it: --dataset=coco:", folder, "/", places[j].where,
+          ":", folder, "/", places[j].config.paths().images()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<PartPlace>> FindCoco(const FolderContents& contents, Notices& notices) {
+  std::vector<std::string> files;
+  for (const auto& [file, images] : contents.coco_images()) files.push_back(file);
+  const auto others = std::stable_partition(
+      files.begin(), files.end(), [](const std::string& file) { return !IsOtherCocoFile(file); });
+  if (others != files.begin()) files.erase(others, files.end());
+  std::vector<PartPlace> places;
+  std::string without, advice;
+  for (const std::string& file : files) {
+    const std::vector<std::string>& names = contents.coco_images().at(file);
+    const std::optional<std::string> images = FolderOfPartWith(contents, names, file);
+    if (!images) {
+      const std::string name = names.empty() ? "no image" : names.front();
+      const bool leaves = !NameInFolder(contents.folder(), name).ok();
+      without =
+          absl::StrCat(file, " names ", name, leaves ? ", a path that leaves the folder" : "");
+      advice = AdviceOnName(contents, name);
+      notices.push_back(absl::StrCat(
+          without, ", and none of its images is in the folder, so it is ", "not read"));
+      continue;
+    }
+    PartPlace place;
+    place.part = PartName(file);
+    place.where = file;
+    place.config.mutable_coco();
+    SetCommonFields(place.config);
+    place.config.mutable_paths()->set_annotations(file);
+    place.config.mutable_paths()->set_images(*images);
+    places.push_back(std::move(place));
+  }
+  if (places.empty() && !without.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(contents.folder(), ": ", without,
+                     "; neither that image nor the others are in the folder", advice));
+  }
+  RCNN_RETURN_IF_ERROR(CheckOneFileEach(contents.folder(), places));
+  return places;
+}
+
+}  // namespace rcnn::data

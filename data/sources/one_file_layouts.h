@@ -1,0 +1,31 @@
+// Formats with one file for many images: CVAT and CSV, whose files may tell parts apart inside, and
+// the indices of shards.
+//
+// Example:
+//   Notices notices;
+//   RCNN_ASSIGN_OR_RETURN(std::vector<PartPlace> places, FindCsv(contents, notices));
+
+#ifndef RCNN_DATA_SOURCES_ONE_FILE_LAYOUTS_H_
+#define RCNN_DATA_SOURCES_ONE_FILE_LAYOUTS_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/data/sources/folder_contents.h"
+#include "rcnn/data/sources/part_place.h"
+
+namespace rcnn::data {
+
+// As part_place.h says. CVAT's subsets are the parts. Errors: those of ReadFile and ParseCvat.
+absl::StatusOr<std::vector<PartPlace>> FindCvat(const FolderContents& contents, Notices& notices);
+
+// The values in the column of parts are the parts. kInvalidArgument for a value that names no part
+// beside others that do, and for an image with two. Also the errors of ReadCsvAnnotation.
+absl::StatusOr<std::vector<PartPlace>> FindCsv(const FolderContents& contents, Notices& notices);
+
+// Each index is a part, by its name. No errors.
+absl::StatusOr<std::vector<PartPlace>> FindShards(const FolderContents& contents, Notices& notices);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SOURCES_ONE_FILE_LAYOUTS_H_

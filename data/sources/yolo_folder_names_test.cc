@@ -1,0 +1,102 @@
+#include "rcnn/data/sources/yolo_folder_names.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+class YoloFolderNamesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = absl::StrCat(testing::TempDir(), "/",
+                           testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(folder_);
+    ASSERT_THAT(CreateDirectories(folder_), IsOk());
+  }
+
+  // Images are known by their names alone.
+  void Put(const std::string& path, const std::string& content = "") {
+    const std::string file = absl::StrCat(folder_, "/", path);
+    ASSERT_THAT(CreateDirectories(fs::path(file).parent_path().string()), IsOk());
+    ASSERT_THAT(WriteFileAtomically(file, content), IsOk());
+  }
+
+  FolderContents Read() const {
+    const auto contents = FolderContents::Read(folder_, {});
+    EXPECT_THAT(contents, IsOk());
+    return contents.ok() ? *contents : FolderContents();
+  }
+
+  std::string folder_;
+};
+
+TEST_F(YoloFolderNamesTest, DataYamlComesBeforeOthersAndTheOuterBeforeTheInner) {
+  Notices notices;
+  const auto none = FindYaml(Read(), notices);
+  ASSERT_THAT(none, IsOk());
+  EXPECT_FALSE(none->has_value());
+  const auto found = [&] {
+    const auto yaml = FindYaml(Read(), notices);
+    return yaml.ok() && yaml->has_value() ? (*yaml)->file : "";
+  };
+  Put("inner/data.yaml", "names: [cat]\n");
+  EXPECT_EQ(found(), "inner/data.yaml");
+  Put("b.YML", "names: [cat]\n");
+  EXPECT_EQ(found(), "b.YML");
+  Put("a.yaml", "names: [cat\n");
+  EXPECT_EQ(found(), "b.YML");
+  EXPECT_THAT(notices, ElementsAre(HasSubstr("a.yaml is not read")));
+  Put("data.yaml", "names: [cat]\n");
+  EXPECT_EQ(found(), "data.yaml");
+  Put("data.yaml", "names: [cat\n");
+  EXPECT_THAT(FindYaml(Read(), notices),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.yaml")));
+}
+
+TEST_F(YoloFolderNamesTest, ListsMustAgree) {
+  Put("classes.txt", "cat\ndog\n");
+  Put("data/obj.names", "cat\ndog\n");
+  const auto list = FindNameLists(Read());
+  ASSERT_THAT(list, IsOk());
+  EXPECT_THAT(list->names, ElementsAre("cat", "dog"));
+  Put("data/obj.names", "dog\ncat\n");
+  EXPECT_THAT(FindNameLists(Read()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("classes.txt and data/obj.names name different classes")));
+}
+
+TEST_F(YoloFolderNamesTest, PathsOfOtherMachinesEndInTheFolder) {
+  Put("set/train/images/1.jpg");
+  Put("set/val.txt", "1.jpg\n");
+  const FolderContents contents = Read();
+  const auto place = [&](const std::string& text, const std::string& path = "") {
+    YoloYaml yaml;
+    yaml.path = path;
+    return PlaceInside(contents, {"set/data.yaml", yaml}, text);
+  };
+  const std::string images = "set/train/images";
+  EXPECT_THAT(place("../train/images"), Optional(images));
+  EXPECT_THAT(place("/home/me/set/train/images/"), Optional(images));
+  EXPECT_THAT(place("C:\\set\\train\\images"), Optional(images));
+  EXPECT_THAT(place("images", "train"), Optional(images));
+  EXPECT_THAT(place("./val.txt"), Optional(std::string("set/val.txt")));
+  EXPECT_EQ(place("test/images"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace rcnn::data
