@@ -14,6 +14,7 @@
 #include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/coco/coco_polygons.h"
 #include "rcnn/data/core/json_diagnosis.h"
 #include "simdjson.h"
 
@@ -190,6 +191,9 @@ class FieldCheck {
     if (!Has(bit) && !problem_.found()) problem_ = {field, DefectKind::kMissingField};
   }
 
+  // Notes that another field gave the value of a missing one.
+  void Supply(int bit) { present_ |= bit; }
+
   bool Has(int bit) const { return (present_ & bit) != 0; }
   const CocoProblem& problem() const { return problem_; }
   const std::string& value() const { return value_; }
@@ -206,12 +210,33 @@ enum : int { kId = 1, kImageId = 2, kCategoryId = 4, kBbox = 8, kOther = 16 };
 // Repairs to report after reading the annotations.
 struct Repairs {
   std::vector<size_t> without_id;
+  // Whose boxes are those of their polygons.
+  std::vector<size_t> without_box;
   int64_t bad_marks = 0;
   std::string first_bad_mark;
 };
 
-simdjson::error_code ReadRecord(ondemand::object object, absl::string_view json, Repairs& repairs,
-                                CocoAnnotation& annotation, FieldCheck& check) {
+// The document from the value on; the value stays unread.
+absl::string_view TextFrom(absl::string_view json, ondemand::value value) {
+  const char* const start = value.raw_json_token().data();
+  return json.substr(static_cast<size_t>(start - json.data()));
+}
+
+// Supplies a missing box by the polygons of `segmentation`, which is "" if there is none. False if
+// the box is there, or stays missing.
+bool TakeBoxOfPolygons(absl::string_view segmentation, CocoAnnotation& annotation,
+                       FieldCheck& check) {
+  if (check.Has(kBbox)) return false;
+  const auto box = BoundPolygons(segmentation);
+  if (!box) return false;
+  annotation.bbox = *box;
+  check.Supply(kBbox);
+  return true;
+}
+
+simdjson::error_code ReadRecord(ondemand::object object, size_t index, absl::string_view json,
+                                Repairs& repairs, CocoAnnotation& annotation, FieldCheck& check) {
+  absl::string_view segmentation;
   const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
     if (key == "id") {
       if (!IsNull(value)) check.Note("id", kId, value, GetWhole(value, annotation.id));
@@ -224,6 +249,8 @@ simdjson::error_code ReadRecord(ondemand::object object, absl::string_view json,
     } else if (key == "area") {
       double area = 0;
       if (GetFinite(value, area)) annotation.area = area;
+    } else if (key == "segmentation") {
+      segmentation = TextFrom(json, value);
     } else if (key == "iscrowd" && !GetMark(value, annotation.iscrowd) && !IsNull(value)) {
       if (repairs.bad_marks++ == 0) repairs.first_bad_mark = Shown(json, value);
     }
@@ -231,8 +258,10 @@ simdjson::error_code ReadRecord(ondemand::object object, absl::string_view json,
   });
   check.Require("image_id", kImageId);
   check.Require("category_id", kCategoryId);
+  const bool from_polygons = TakeBoxOfPolygons(segmentation, annotation, check);
   check.Require("bbox", kBbox);
   annotation.problem = check.problem();
+  if (from_polygons && !annotation.problem.found()) repairs.without_box.push_back(index);
   return error;
 }
 
@@ -311,6 +340,7 @@ class Sections {
   absl::StatusOr<CocoInstances> Finish() && {
     RCNN_RETURN_IF_ERROR(CheckAllThere());
     NumberAnnotations();
+    NoticeBoxesOfPolygons();
     if (repairs_.bad_marks > 0) {
       result_.notices.push_back(
           absl::StrCat(repairs_.bad_marks,
@@ -354,10 +384,19 @@ class Sections {
                      repairs_.without_id.front(), "]; they are numbered in the order of the file"));
   }
 
+  void NoticeBoxesOfPolygons() {
+    const std::vector<size_t>& places = repairs_.without_box;
+    if (places.empty()) return;
+    result_.notices.push_back(
+        absl::StrCat(places.size(), places.size() == 1 ? " annotation has" : " annotations have",
+                     " no bbox, the first annotations[", places.front(),
+                     "]; the bounding box of the polygons in segmentation is used"));
+  }
+
   absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
                        CocoAnnotation& annotation) {
     FieldCheck check(json_);
-    if (auto error = ReadRecord(object, json_, repairs_, annotation, check)) {
+    if (auto error = ReadRecord(object, index, json_, repairs_, annotation, check)) {
       return JsonError(RecordName(section, index), error);
     }
     if (!check.Has(kId)) repairs_.without_id.push_back(index);

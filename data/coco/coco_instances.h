@@ -1,10 +1,10 @@
 // A COCO "instances" annotations file (JSON), as written and almost unchecked.
 //
 // For large files: one pass with simdjson over the mapped file, without a tree in
-// memory. Only the fields below are kept; segmentations (polygons or RLE), info,
-// licenses and unknown fields are skipped. coco_reader.h interprets the records.
-// Use this reader if you need the file unchanged, such as for metrics that are
-// defined on the raw numbers.
+// memory. Only the fields below are kept; info, licenses and unknown fields are skipped, and so
+// are segmentations (polygons or RLE), except polygons of an annotation without a bbox.
+// coco_reader.h interprets the records. Use this reader if you need the file unchanged, such as
+// for metrics that are defined on the raw numbers.
 //
 // Format: cocodataset.org, "Data format", 1. Object Detection.
 //
@@ -56,7 +56,7 @@ struct CocoAnnotation {
   int64_t id = 0;
   int64_t image_id = 0;
   int64_t category_id = 0;
-  // x, y, width, height as in the file.
+  // x, y, width, height as in the file, or of the polygons where the file has none.
   std::array<double, 4> bbox = {0, 0, 0, 0};
   // In square pixels; NaN if missing or not a number.
   double area = std::numeric_limits<double>::quiet_NaN();
@@ -86,8 +86,9 @@ struct CocoInstances {
 };
 
 // Whole numbers of images, categories and annotations may be strings of digits. Annotations
-// without an id are numbered after the highest one. An area that is not a finite number
-// counts as missing; an iscrowd that is neither a whole number nor a boolean counts as 0.
+// without an id are numbered after the highest one. One without a bbox gets that of its polygons
+// (coco_polygons.h); a run-length mask without a bbox is a problem. An area that is not a finite
+// number counts as missing; an iscrowd that is neither a whole number nor a boolean counts as 0.
 //
 // kInvalidArgument, naming the record where there is one, for invalid JSON, an image without id or
 // file_name, a category without id or name, a missing or duplicate section, and for

@@ -248,6 +248,34 @@ TEST(ParseCocoInstances, TrimsNamesOfCategories) {
   EXPECT_EQ(instances->categories[0].name, "red cell");
 }
 
+// In any order of the fields; a box that is there stays, even a wrong one.
+TEST(ParseCocoInstances, AMissingBoxIsThatOfThePolygons) {
+  const auto instances = ParseCocoInstances(Annotations(
+      R"({"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 2, 4, 2, 4, 9]]},
+         {"segmentation": [[1, 2, 4, 2, 4, 9], [0, 3, 1, 3, 1, 4]], "id": 2, "image_id": 1,
+          "category_id": 1},
+         {"id": 3, "segmentation": [[1, 2, 4, 2, 4, 9]], "image_id": 1, "category_id": 1,
+          "bbox": [5, 6, 7, 8]},
+         {"id": 4, "segmentation": [[1, 2, 4, 2, 4, 9]], "image_id": 1, "category_id": 1,
+          "bbox": [5, 6, 7, "x"]})"));
+  ASSERT_THAT(instances, IsOk());
+  ASSERT_EQ(instances->annotations.size(), 4u);
+  EXPECT_THAT(instances->annotations[0].bbox, ElementsAre(1, 2, 3, 7));
+  EXPECT_THAT(instances->annotations[1].bbox, ElementsAre(0, 2, 4, 7));
+  EXPECT_THAT(instances->annotations[2].bbox, ElementsAre(5, 6, 7, 8));
+  for (size_t i = 0; i < 3; ++i) EXPECT_FALSE(instances->annotations[i].problem.found()) << i;
+  EXPECT_EQ(instances->annotations[3].problem.kind, DefectKind::kBadNumber);
+  EXPECT_THAT(instances->notices,
+              ElementsAre(HasSubstr("2 annotations have no bbox, the first annotations[0]")));
+}
+
+TEST(ParseCocoInstances, AMaskWithoutABoxIsAProblem) {
+  const CocoAnnotation mask = Only(R"({"id": 1, "image_id": 1, "category_id": 1,
+      "segmentation": {"counts": [1, 2, 1], "size": [2, 2]}})");
+  EXPECT_STREQ(mask.problem.field, "bbox");
+  EXPECT_EQ(mask.problem.kind, DefectKind::kMissingField);
+}
+
 TEST(ParseCocoInstances, NeedsNoAnnotationsWhereOnlyIdsAreWanted) {
   const std::string info = R"({"images": [{"id": 1, "file_name": "a"}], "categories": []})";
   ExpectError(info, "no \"annotations\" section");

@@ -46,8 +46,8 @@ absl::string_view StemPart(absl::string_view path);
 std::string JoinParts(absl::string_view folder, absl::string_view file);
 // Whether the path is the folder, or below it. Everything is in "", the whole folder.
 bool IsInside(absl::string_view path, absl::string_view folder);
-// "b/c.jpg" of "a/b/c.jpg" in "a"; the path itself in "", and "" of the folder itself. The path must
-// be inside.
+// "b/c.jpg" of "a/b/c.jpg" in "a"; the path itself in "", and "" of the folder itself. The path
+// must be inside.
 absl::string_view PathInside(absl::string_view path, absl::string_view folder);
 
 }  // namespace rcnn::data

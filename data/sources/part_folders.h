@@ -26,8 +26,8 @@ namespace rcnn::data {
 // "valid", "images_test", "instances_val.json". The last one counts. "" if none is.
 std::string PartName(absl::string_view path);
 
-// Some 16 to 31 of the files, spread evenly, or all of fewer: enough to see which images a folder of
-// annotations names.
+// Some 16 to 31 of the files, spread evenly, or all of fewer: enough to see which images a folder
+// of annotations names.
 std::vector<std::string> Spread(const std::vector<std::string>& files);
 
 // FolderContents::FolderWith, but of several that suit equally the one that is named after the
