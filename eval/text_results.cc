@@ -160,8 +160,13 @@ class Reader {
     std::vector<size_t> columns;
     size_t width = 0;
     char separator = ',';
+    bool separator_named = false;
     RCNN_RETURN_IF_ERROR(ForEachLine(path, [&](absl::string_view line) -> absl::Status {
-      if (columns.empty()) separator = data::FindCsvSeparator(line);
+      if (columns.empty() && !separator_named) separator = data::FindCsvSeparator(line);
+      if (columns.empty() && !separator_named && data::IsCsvSeparatorLine(line)) {
+        separator_named = true;
+        return absl::OkStatus();
+      }
       RCNN_ASSIGN_OR_RETURN(const data::CsvFields cells, data::ReadCsvLine(line, separator));
       if (!columns.empty()) return AddCsvLine(cells, width, columns);
       width = cells.size();

@@ -198,6 +198,7 @@ TEST_F(TextResultsTest, ReadsCsvOfSpreadsheets) {
   for (const char c : tabs) utf16 += {c, '\0'};
   EXPECT_EQ(Read(Write("utf16.csv", utf16)).size(), 1);
   EXPECT_EQ(Read(Write("marked.csv", "\xef\xbb\xbf" + text)).size(), 1);
+  EXPECT_EQ(Read(Write("excel.csv", "\xef\xbb\xbfsep=;\r\n" + text)).size(), 1);
 }
 
 TEST_F(TextResultsTest, CsvNeedsEveryColumnOnceAndNoFieldMore) {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -42,15 +41,17 @@ const std::vector<absl::string_view>& NamesOfColumn(int column) {
   return (*names)[column];
 }
 
-absl::Status ForEachRow(absl::string_view bytes,
-                        absl::FunctionRef<absl::Status(CsvFields row)> take) {
-  bytes = WithoutByteOrderMark(bytes);
-  return ForEachCsvRow(bytes, FindCsvSeparator(bytes), take);
-}
+// Whether "12,5" is a number: where commas separate columns, it may be 125 just as well.
+bool HasDecimalCommas(absl::string_view text) { return FindCsvSeparator(text) != ','; }
 
-bool IsNumber(const std::string& text) {
-  double value = 0;
-  return absl::SimpleAtod(text, &value) && std::isfinite(value);
+// `text` as a finite number; false if it is none.
+bool ParseNumber(const std::string& text, bool decimal_commas, double& value) {
+  if (absl::SimpleAtod(text, &value)) return std::isfinite(value);
+  const size_t comma = decimal_commas ? text.find(',') : std::string::npos;
+  if (comma == std::string::npos || absl::StrContains(text, ".")) return false;
+  std::string with_point = text;
+  with_point[comma] = '.';
+  return absl::SimpleAtod(with_point, &value) && std::isfinite(value);
 }
 
 // What columns the row names; kNone for others.
@@ -77,36 +78,41 @@ std::optional<Order> NamedColumns(const CsvFields& row) {
 }
 
 // nullopt if it cannot be read, or has none.
-std::optional<CsvFields> ReadFirstRow(absl::string_view beginning) {
+std::optional<CsvFields> ReadFirstRow(absl::string_view text) {
   std::optional<CsvFields> first;
-  const absl::Status status =
-      ForEachRow(beginning.substr(0, beginning.find_first_of("\r\n")), [&](CsvFields fields) {
-        if (!first) first = std::move(fields);
-        return absl::OkStatus();
-      });
+  const absl::string_view rows = WithoutCsvSeparatorLine(text);
+  const absl::Status status = ForEachCsvRow(rows.substr(0, rows.find_first_of("\r\n")),
+                                            FindCsvSeparator(text), [&](CsvFields fields) {
+                                              if (!first) first = std::move(fields);
+                                              return absl::OkStatus();
+                                            });
   return status.ok() ? first : std::nullopt;
 }
 
-std::optional<Order> UnnamedColumns(const CsvFields& row) {
-  const auto numbers = [&](size_t first, size_t last) {
-    return std::all_of(row.begin() + first, row.begin() + last, IsNumber);
+std::optional<Order> UnnamedColumns(const CsvFields& row, bool decimal_commas) {
+  const auto is_number = [&](const std::string& field) {
+    double value = 0;
+    return ParseNumber(field, decimal_commas, value);
   };
-  if (row.size() == 8 && !IsNumber(row[3]) && numbers(1, 3) && numbers(4, 8)) {
+  const auto numbers = [&](size_t first, size_t last) {
+    return std::all_of(row.begin() + first, row.begin() + last, is_number);
+  };
+  if (row.size() == 8 && !is_number(row[3]) && numbers(1, 3) && numbers(4, 8)) {
     return Order{0, 1, 2, 3, 4, 5, 6, 7, kNone};
   }
-  if (row.size() == 6 && !row[0].empty() && !IsNumber(row[5]) && numbers(1, 5)) {
+  if (row.size() == 6 && !row[0].empty() && !is_number(row[5]) && numbers(1, 5)) {
     return Order{0, kNone, kNone, 5, 1, 2, 3, 4, kNone};
   }
   return std::nullopt;
 }
 
-int64_t Pixels(const std::string& text) {
+int64_t Pixels(const std::string& text, bool decimal_commas) {
   double value = 0;
-  const bool good = absl::SimpleAtod(text, &value) && value > 0 && value < 1e9;
+  const bool good = ParseNumber(text, decimal_commas, value) && value > 0 && value < 1e9;
   return good ? static_cast<int64_t>(value) : 0;
 }
 
-CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order) {
+CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order, bool decimal_commas) {
   static const auto* const nothing = new std::string;
   const auto field = [&](int column) -> const std::string& {
     const int place = order[column];
@@ -115,8 +121,8 @@ CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order) {
   CsvRow row;
   row.row = number;
   row.file_name = field(kFile);
-  row.width = Pixels(field(kWidth));
-  row.height = Pixels(field(kHeight));
+  row.width = Pixels(field(kWidth), decimal_commas);
+  row.height = Pixels(field(kHeight), decimal_commas);
   row.class_name = field(kClass);
   row.part = field(kPart);
   row.text =
@@ -127,7 +133,7 @@ CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order) {
   if (row.class_name.empty() && no_corners) return row;
   for (int i = 0; i < 4; ++i) {
     const std::string& text = field(kXmin + i);
-    if (absl::SimpleAtod(text, &row.corners[i]) && std::isfinite(row.corners[i])) continue;
+    if (ParseNumber(text, decimal_commas, row.corners[i])) continue;
     row.problem = text.empty() ? DefectKind::kMissingField : DefectKind::kBadNumber;
     return row;
   }
@@ -138,8 +144,9 @@ CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order) {
 // Takes the rows of a file, of which the first may name the columns.
 class RowReader {
  public:
-  // `bytes`: of the file.
-  explicit RowReader(size_t bytes) : bytes_(bytes) {}
+  // `text`: the whole file.
+  explicit RowReader(absl::string_view text)
+      : bytes_(text.size()), decimal_commas_(HasDecimalCommas(text)) {}
 
   absl::Status Take(const CsvFields& fields) {
     ++number_;
@@ -148,7 +155,7 @@ class RowReader {
       if (part != kNone) annotation_.part_column = fields[static_cast<size_t>(part)];
       return absl::OkStatus();
     }
-    if (!order_) order_ = UnnamedColumns(fields);
+    if (!order_) order_ = UnnamedColumns(fields, decimal_commas_);
     if (!order_) {
       return absl::InvalidArgumentError(
           absl::StrCat("unknown columns: the first line is \"", absl::StrJoin(fields, ","),
@@ -159,7 +166,7 @@ class RowReader {
       return absl::InvalidArgumentError(
           absl::StrCat("row ", number_, ": too many rows for a file of ", bytes_, " bytes"));
     }
-    annotation_.rows.push_back(ReadRow(fields, number_, *order_));
+    annotation_.rows.push_back(ReadRow(fields, number_, *order_, decimal_commas_));
     return absl::OkStatus();
   }
 
@@ -167,6 +174,7 @@ class RowReader {
 
  private:
   const size_t bytes_;
+  const bool decimal_commas_;
   std::optional<Order> order_;
   int64_t number_ = 0;
   CsvAnnotation annotation_;
@@ -175,19 +183,21 @@ class RowReader {
 }  // namespace
 
 absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes) {
-  RowReader reader(bytes.size());
-  RCNN_RETURN_IF_ERROR(
-      ForEachRow(bytes, [&](const CsvFields& fields) { return reader.Take(fields); }));
+  const absl::string_view text = WithoutByteOrderMark(bytes);
+  RowReader reader(text);
+  RCNN_RETURN_IF_ERROR(ForEachCsvRow(WithoutCsvSeparatorLine(text), FindCsvSeparator(text),
+                                     [&](const CsvFields& fields) { return reader.Take(fields); }));
   return std::move(reader).Finish();
 }
 
 bool LooksLikeBoxesCsv(absl::string_view beginning) {
-  const std::optional<CsvFields> row = ReadFirstRow(beginning);
-  return row && (NamedColumns(*row) || UnnamedColumns(*row));
+  const absl::string_view text = WithoutByteOrderMark(beginning);
+  const std::optional<CsvFields> row = ReadFirstRow(text);
+  return row && (NamedColumns(*row) || UnnamedColumns(*row, HasDecimalCommas(text)));
 }
 
 std::string FindMissingCorners(absl::string_view beginning) {
-  const std::optional<CsvFields> row = ReadFirstRow(beginning);
+  const std::optional<CsvFields> row = ReadFirstRow(WithoutByteOrderMark(beginning));
   if (!row) return "";
   const Order order = FindColumns(*row);
   if (order[kFile] == kNone || order[kClass] == kNone) return "";

@@ -8,7 +8,8 @@
 // image_path, image_name, file, file_name; label, class_name, category, name; x1, y1,
 // x2, y2, x_min, ... Without such a line, 8 columns are read in the order above and 6 as
 // filename, xmin, ymin, xmax, ymax, class. Columns are separated by commas, semicolons
-// or tabs.
+// or tabs, or by what a first line "sep=;" names. Where that is not a comma, numbers may have
+// decimal commas: "12,5" is 12.5.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(CsvAnnotation annotation, ParseCsv(bytes), path);
@@ -29,7 +30,7 @@
 namespace rcnn::data {
 
 struct CsvRow {
-  // Counted from 1, the line of the names included.
+  // Counted from 1, the line of the names included and a line "sep=;" not, as in a spreadsheet.
   int64_t row = 0;
   std::string file_name;
   // 0 if missing.
@@ -59,7 +60,8 @@ struct CsvAnnotation {
 // for more than a thousand rows if they are shorter than any row of all columns.
 absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes);
 
-// Whether the first line of a file names the columns, or is a box of 8 or 6 columns as above.
+// Whether the first line of a file, after one that names the separator, names the columns, or is a
+// box of 8 or 6 columns as above.
 bool LooksLikeBoxesCsv(absl::string_view beginning);
 
 // Where the first line names columns for the image and the class, but not all corners: the corners

@@ -11,6 +11,7 @@ namespace rcnn::data {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -85,6 +86,46 @@ TEST(ParseCsv, ReadsAColumnOfParts) {
   EXPECT_EQ(annotation->rows[1].part, "");
   EXPECT_TRUE(annotation->rows[1].empty());
   EXPECT_EQ(ParseCsv("filename,class,xmin,ymin,xmax,ymax\n")->part_column, "");
+}
+
+TEST(ParseCsv, ReadsWhatSpreadsheetsWrite) {
+  const std::string text =
+      "\xef\xbb\xbfsep=;\r\nfilename;width;height;class;xmin;ymin;xmax;ymax\r\n"
+      "a,1.jpg;64;48;1,5;1,5;2;-3,25;4e0\r\n";
+  EXPECT_TRUE(LooksLikeBoxesCsv(text));
+  const auto annotation = ParseCsv(text);
+  ASSERT_THAT(annotation, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(1))));
+  const CsvRow& row = annotation->rows[0];
+  EXPECT_EQ(row.row, 2);
+  EXPECT_EQ(row.file_name, "a,1.jpg");
+  EXPECT_EQ(row.class_name, "1,5");
+  EXPECT_EQ(row.width, 64);
+  EXPECT_FALSE(row.problem);
+  EXPECT_THAT(row.corners, ElementsAre(1.5, 2, -3.25, 4));
+}
+
+TEST(ParseCsv, TheLineOfTheSeparatorDecides) {
+  const auto annotation = ParseCsv(
+      "SEP=|\nfile;name|filename|class|xmin|ymin|xmax|ymax\n"
+      ";;;|a.jpg|cat|1|2|3|4\n");
+  ASSERT_THAT(annotation, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(1))));
+  EXPECT_THAT(annotation->rows[0].corners, ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(FindMissingCorners("sep=;\nfilename;class;xmin;ymin\n"), "xmax, ymax");
+  EXPECT_THAT(ParseCsv("sep=;\n"), IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(0))));
+}
+
+// Without names of columns too. "1,2,3" and "1,234.5" are no numbers.
+TEST(ParseCsv, DecimalCommasNeedAnotherSeparator) {
+  const auto six = ParseCsv(
+      "a.jpg;1,5;2,5;3,5;4,5;cat\na.jpg;1,2,3;2;3;4;cat\n"
+      "a.jpg;1;2;3;1,234.5;cat\n");
+  ASSERT_THAT(six, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(3))));
+  EXPECT_THAT(six->rows[0].corners, ElementsAre(1.5, 2.5, 3.5, 4.5));
+  EXPECT_EQ(six->rows[1].problem, DefectKind::kBadNumber);
+  EXPECT_EQ(six->rows[2].problem, DefectKind::kBadNumber);
+  const auto quoted = ParseCsv("filename,class,xmin,ymin,xmax,ymax\na.jpg,cat,\"1,5\",2,3,4\n");
+  ASSERT_THAT(quoted, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(1))));
+  EXPECT_EQ(quoted->rows[0].problem, DefectKind::kBadNumber);
 }
 
 TEST(FindMissingCorners, NamesThem) {

@@ -8,12 +8,21 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "csv.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::data {
 namespace {
+
+// Of a first line that names the separator for spreadsheets: "sep=;".
+constexpr absl::string_view kSeparatorLine = "sep=";
+
+absl::string_view FirstLine(absl::string_view text) {
+  return text.substr(0, text.find_first_of("\r\n"));
+}
 
 using TakeCsvRow = absl::FunctionRef<absl::Status(CsvFields row)>;
 
@@ -71,8 +80,23 @@ absl::Status Split(absl::string_view bytes, char separator, Collector& collector
 
 }  // namespace
 
+bool IsCsvSeparatorLine(absl::string_view line) {
+  return line.size() == kSeparatorLine.size() + 1 &&
+         absl::StartsWithIgnoreCase(line, kSeparatorLine) && line.back() != '"';
+}
+
+absl::string_view WithoutCsvSeparatorLine(absl::string_view text) {
+  const absl::string_view line = FirstLine(text);
+  if (!IsCsvSeparatorLine(line)) return text;
+  text.remove_prefix(line.size());
+  absl::ConsumePrefix(&text, "\r");
+  absl::ConsumePrefix(&text, "\n");
+  return text;
+}
+
 char FindCsvSeparator(absl::string_view text) {
-  const absl::string_view line = text.substr(0, text.find_first_of("\r\n"));
+  const absl::string_view line = FirstLine(text);
+  if (IsCsvSeparatorLine(line)) return line.back();
   const auto has_fewer = [line](char a, char b) {
     return std::count(line.begin(), line.end(), a) < std::count(line.begin(), line.end(), b);
   };

@@ -8,7 +8,8 @@
 //     names.push_back(row[0]);
 //     return absl::OkStatus();
 //   };
-//   RCNN_RETURN_IF_ERROR(ForEachCsvRow(bytes, FindCsvSeparator(bytes), take), path);
+//   RCNN_RETURN_IF_ERROR(
+//       ForEachCsvRow(WithoutCsvSeparatorLine(bytes), FindCsvSeparator(bytes), take), path);
 
 #ifndef RCNN_DATA_CSV_CSV_ROWS_H_
 #define RCNN_DATA_CSV_CSV_ROWS_H_
@@ -29,9 +30,15 @@ using CsvFields = std::vector<std::string>;
 // Of a row. A field takes some 40 bytes, however short it is.
 inline constexpr size_t kMostCsvFields = 10'000;
 
-// Returns which of comma, semicolon and tab the first line of `text` has most of; of equal
-// counts the first.
+// Returns the separator that a first line "sep=;" names, as Excel writes it; otherwise which of
+// comma, semicolon and tab the first line of `text` has most of, of equal counts the first.
 char FindCsvSeparator(absl::string_view text);
+
+// Whether the line is "sep=" and one character, in any case.
+bool IsCsvSeparatorLine(absl::string_view line);
+
+// The text after a first line that IsCsvSeparatorLine.
+absl::string_view WithoutCsvSeparatorLine(absl::string_view text);
 
 // Calls `take` with each row of `bytes` that is not empty, and returns its first error.
 // kInvalidArgument, with the number of the row, counted from 1, for a quote that is not closed,

@@ -84,5 +84,16 @@ TEST(ReadCsvLineTest, ErrorsDoNotNameTheRow) {
   EXPECT_THAT(ReadCsvLine("a,b\rc,d", ','), StatusIs(code, HasSubstr("carriage return")));
 }
 
+TEST(FindCsvSeparator, IsWhatAFirstLineNames) {
+  EXPECT_EQ(FindCsvSeparator("sep=;\r\na,b,c\r\n"), ';');
+  EXPECT_EQ(FindCsvSeparator("Sep=\t\na;b;c\n"), '\t');
+  EXPECT_EQ(FindCsvSeparator("sep=\na;b;c\n"), ',');
+  EXPECT_EQ(WithoutCsvSeparatorLine("sep=;\r\na;b\r\n"), "a;b\r\n");
+  EXPECT_EQ(WithoutCsvSeparatorLine("sep=;\ra;b"), "a;b");
+  EXPECT_EQ(WithoutCsvSeparatorLine("sep=;"), "");
+  EXPECT_EQ(WithoutCsvSeparatorLine("sep=;;\na"), "sep=;;\na");
+  EXPECT_EQ(WithoutCsvSeparatorLine("\nsep=;\n"), "\nsep=;\n");
+}
+
 }  // namespace
 }  // namespace rcnn::data
