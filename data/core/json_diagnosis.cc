@@ -10,6 +10,19 @@
 #include "rcnn/base/git_lfs_pointer.h"
 
 namespace rcnn::data {
+namespace {
+
+// As iconv calls it. Of the first characters, which are ASCII or a byte order mark, UTF-32 has two
+// zero bytes in a row. The order of bytes is named where no byte order mark tells it.
+std::string GuessWideEncoding(absl::string_view bytes) {
+  const bool low_first = bytes[0] != '\0';
+  const bool is_32 = low_first ? bytes[2] == '\0' && bytes[3] == '\0' : bytes[1] == '\0';
+  const bool marked = absl::StartsWith(bytes, "\xff\xfe") || absl::StartsWith(bytes, "\xfe\xff") ||
+                      absl::StartsWith(bytes, absl::string_view("\0\0\xfe\xff", 4));
+  return absl::StrCat("UTF-", is_32 ? 32 : 16, marked ? "" : low_first ? "LE" : "BE");
+}
+
+}  // namespace
 
 bool IsWideText(absl::string_view bytes) {
   if (bytes.size() < 4) return false;
@@ -21,8 +34,10 @@ bool IsWideText(absl::string_view bytes) {
 std::optional<std::string> DescribeOtherFormat(absl::string_view bytes) {
   if (IsGitLfsPointer(bytes)) return kGitLfsPointer;
   if (IsWideText(bytes)) {
-    return "the text is UTF-16 or UTF-32, and JSON is UTF-8: save it as UTF-8, for example with "
-           "`iconv -f UTF-16 -t UTF-8`";
+    return absl::StrCat(
+        "the text is UTF-16 or UTF-32, and JSON is UTF-8: save it as UTF-8, for "
+        "example with `iconv -f ",
+        GuessWideEncoding(bytes), " -t UTF-8`");
   }
   return std::nullopt;
 }

@@ -23,8 +23,16 @@ TEST(JsonDiagnosis, NamesWideText) {
     const std::string wide = Wide("{\"images\": []}", big_endian);
     EXPECT_THAT(DescribeOtherFormat(wide), Optional(HasSubstr("UTF-16")));
     const std::string mark = big_endian ? "\xfe\xff" : "\xff\xfe";
-    EXPECT_THAT(DescribeOtherFormat(mark + wide), Optional(HasSubstr("UTF-16")));
+    EXPECT_THAT(DescribeOtherFormat(mark + wide), Optional(HasSubstr("iconv -f UTF-16 -t")));
+    EXPECT_THAT(DescribeOtherFormat(wide),
+                Optional(HasSubstr(big_endian ? "iconv -f UTF-16BE" : "iconv -f UTF-16LE")));
   }
+  EXPECT_THAT(DescribeOtherFormat(std::string("\xff\xfe\0\0{\0\0\0", 8)),
+              Optional(HasSubstr("iconv -f UTF-32 -t")));
+  EXPECT_THAT(DescribeOtherFormat(std::string("\0\0\xfe\xff\0\0\0{", 8)),
+              Optional(HasSubstr("iconv -f UTF-32 -t")));
+  EXPECT_THAT(DescribeOtherFormat(std::string("{\0\0\0\"\0\0\0", 8)),
+              Optional(HasSubstr("iconv -f UTF-32LE")));
   EXPECT_EQ(DescribeOtherFormat("{\"images\": []}"), std::nullopt);
   EXPECT_EQ(DescribeOtherFormat(""), std::nullopt);
 }

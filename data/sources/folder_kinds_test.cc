@@ -511,7 +511,9 @@ TEST_F(FolderKindsTest, ClassNamesThatAreNotUtf8AreTold) {
   Put("classes.txt", "\xb9\xb7\n");  // GBK
   const auto folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());
-  EXPECT_THAT(folder->notices, ElementsAre(AllOf(HasSubstr("not UTF-8"), HasSubstr("iconv"))));
+  EXPECT_THAT(folder->notices,
+              ElementsAre(AllOf(HasSubstr("not UTF-8"), HasSubstr("from its encoding"),
+                                HasSubstr("iconv -f ENCODING -t UTF-8"))));
 }
 
 // A column that names no part is not read.

@@ -191,8 +191,8 @@ void NoticeEncoding(OpenedFolder& folder) {
   if (bad == folder.classes.end()) return;
   folder.notices.push_back(absl::StrCat("the class name \"", *bad,
                                         "\" is not UTF-8, so reports cannot show it; convert the "
-                                        "file that names it, for example with "
-                                        "iconv -f GBK -t UTF-8"));
+                                        "file that names it from its encoding, for example with "
+                                        "iconv -f ENCODING -t UTF-8"));
 }
 
 }  // namespace
