@@ -114,7 +114,7 @@ TEST(ParseCsv, TheLineOfTheSeparatorDecides) {
   EXPECT_THAT(ParseCsv("sep=;\n"), IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(0))));
 }
 
-// Without names of columns too. "1,2,3" and "1,234.5" are no numbers.
+// Without names of columns too; neither "1,2,3" nor "1,234.5" is a number.
 TEST(ParseCsv, DecimalCommasNeedAnotherSeparator) {
   const auto six = ParseCsv(
       "a.jpg;1,5;2,5;3,5;4,5;cat\na.jpg;1,2,3;2;3;4;cat\n"

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
@@ -40,6 +41,10 @@ constexpr int kLines = 5;
 // In a LabelMe file an image sometimes precedes the fields that reveal the format. A file
 // with more than this before them is not read further.
 constexpr int64_t kMaxValues = 20'000'000;
+
+constexpr absl::string_view kLabelStudio = "Label Studio (JSON)";
+constexpr absl::string_view kLabelStudioAdvice =
+    "export it from Label Studio as COCO, YOLO or Pascal VOC XML, with images";
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
@@ -96,6 +101,7 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   }
   bool key(string_t& value) override {
     key_ = value;
+    label_studio_ |= value == "rectanglelabels" || value == "completed_by";
     if (depth_ == 1) section_ = value;
     if (depth_ == 1) top_.insert(value);
     // {"section": [{"key": ...}]} and [{"key": ...}]
@@ -112,7 +118,9 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
     Known();
     if (kind_.kind != AnnotationKind::kCoco) kind_.images.clear();
     const std::string other = kind_.kind == AnnotationKind::kNone ? LooksLike() : "";
-    if (!other.empty()) kind_.obstacle = Unsupported(other);
+    if (!other.empty()) {
+      kind_.obstacle = Unsupported(other, other == kLabelStudio ? kLabelStudioAdvice : "");
+    }
     return std::move(kind_);
   }
 
@@ -146,8 +154,10 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
     if (HasTop("objects") && HasTop("imgHeight")) return "Cityscapes (JSON)";
     if (HasTop("objects") && HasTop("size")) return "Supervisely (JSON)";
     if (Has(".image_id") && Has(".score")) return "COCO results: detections, not annotations";
+    // The list of tasks, and JSON-MIN. Before CreateML: a task has "annotations", and its "data"
+    // may have "image".
+    if (label_studio_ || Has(".data")) return std::string(kLabelStudio);
     if (Has(".image") && Has(".annotations")) return "CreateML (JSON)";
-    if (Has(".data") || Has(".completed_by")) return "Label Studio (JSON)";
     if (Has(".labels") && Has(".name")) return "BDD100K or Scalabel (JSON)";
     if (HasTop("assets") && HasTop("tags")) return "VoTT (JSON)";
     return "";
@@ -157,6 +167,8 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   int64_t depth_ = 0;
   int64_t values_ = 0;
   bool list_ = false;
+  // A key that only Label Studio writes, at any depth.
+  bool label_studio_ = false;
   std::string section_;
   std::string key_;
   std::set<std::string> top_;
@@ -212,6 +224,24 @@ bool IsDotaHeader(absl::string_view line) {
   return absl::StartsWith(line, "imagesource:") || absl::StartsWith(line, "gsd:");
 }
 
+// Whether the words are numbers as YOLO has them: a class, and fractions.
+bool IsYoloBox(const std::vector<absl::string_view>& words) {
+  constexpr size_t kLeastWords = 5;
+  if (words.size() < kLeastWords || !IsWhole(words[0])) return false;
+  return std::all_of(words.begin() + 1, words.end(), [](absl::string_view word) {
+    double value = 0;
+    return absl::SimpleAtod(word, &value) && value >= 0 && value <= 1;
+  });
+}
+
+// Whether a line would be one of YOLO if its commas were spaces, or decimal points.
+bool IsYoloWithCommas(absl::string_view line) {
+  if (!absl::StrContains(line, ",")) return false;
+  if (IsYoloBox(absl::StrSplit(line, absl::ByAnyChar(" \t,"), absl::SkipEmpty()))) return true;
+  const std::string with_points = absl::StrReplaceAll(line, {{",", "."}});
+  return IsYoloBox(absl::StrSplit(with_points, absl::ByAnyChar(" \t"), absl::SkipEmpty()));
+}
+
 // Whether a text of which more follows has all lines that TextKind reads.
 bool HasItsLines(absl::string_view beginning) {
   if (IsWideText(beginning)) return false;
@@ -227,7 +257,7 @@ bool HasItsLines(absl::string_view beginning) {
 
 FileKind TextKind(absl::string_view beginning) {
   FileKind kind;
-  int lines = 0, boxes = 0, named = 0, images = 0, dota = 0, kitti = 0;
+  int lines = 0, boxes = 0, named = 0, images = 0, dota = 0, kitti = 0, commas = 0;
   for (absl::string_view line :
        absl::StrSplit(WithoutByteOrderMark(beginning), absl::ByAnyChar("\r\n"))) {
     line = absl::StripAsciiWhitespace(line);
@@ -242,6 +272,7 @@ FileKind TextKind(absl::string_view beginning) {
     boxes += size >= 5 && numbers == size && IsWhole(words[0]) ? 1 : 0;
     named += size == 5 && numbers == 4 && !IsNumber(words[0]) ? 1 : 0;
     dota += size == 10 && numbers == 9 && !IsNumber(words[8]) ? 1 : 0;
+    commas += IsYoloWithCommas(line) ? 1 : 0;
     kitti += size >= 15 && !IsNumber(words[0]) && numbers == size - 1 ? 1 : 0;
   }
   kind.empty = lines == 0;
@@ -251,6 +282,12 @@ FileKind TextKind(absl::string_view beginning) {
   if (named == lines) {
     kind.obstacle =
         Unsupported("YOLO with names of classes (text)", "YOLO has their numbers, from 0");
+  }
+  if (commas == lines) {
+    kind.obstacle =
+        "looks like YOLO with commas in its lines; values must be separated by spaces, and "
+        "decimals "
+        "written with a point";
   }
   if (dota == lines) kind.obstacle = Unsupported("DOTA (oriented boxes, text)");
   if (kitti == lines) kind.obstacle = Unsupported("KITTI (text)");

@@ -79,6 +79,39 @@ TEST(ReadFileKind, KnowsFormatsThatAreNotRead) {
               HasSubstr("Open Images"));
 }
 
+// Its list of tasks with image and annotations is not CreateML's.
+TEST(ReadFileKind, KnowsLabelStudio) {
+  const std::string tasks = R"([{"id": 1, "annotations": [{"id": 1, "completed_by": 1, "result": [
+      {"original_width": 40, "type": "rectanglelabels", "value": {"x": 1, "y": 2, "width": 3,
+       "height": 4, "rectanglelabels": ["cat"]}}]}], "data": {"image": "/data/upload/a.jpg"}}])";
+  const std::string data_first =
+      R"([{"data": {"image": "a.jpg"}, "annotations": [{"result": []}], "id": 1}])";
+  const std::string minimal = R"([{"image": "/data/upload/a.jpg", "id": 1, "label": [{"x": 1,
+      "y": 2, "width": 3, "height": 4, "rectanglelabels": ["cat"]}], "annotator": 1}])";
+  for (const std::string& json : {tasks, data_first, minimal}) {
+    const FileKind kind = KindFor("a.json", json);
+    EXPECT_EQ(kind.kind, AnnotationKind::kNone);
+    EXPECT_EQ(kind.obstacle,
+              "looks like Label Studio (JSON), which is not supported; export it from Label Studio "
+              "as COCO, YOLO or Pascal VOC XML, with images");
+  }
+  EXPECT_THAT(KindFor("a.json", R"([{"image": "a.jpg", "annotations": [{"label": "cat",
+      "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4}}]}])")
+                  .obstacle,
+              HasSubstr("CreateML"));
+}
+
+TEST(ReadFileKind, KnowsYoloWithCommas) {
+  for (const char* text : {"0,0.5,0.5,0.1,0.1\n1,0.5,0.5,0.1,0.1\n", "0, 0.5, 0.5, 0.1, 0.1\n",
+                           "0 0,5 0,5 0,1 0,1\n"}) {
+    const FileKind kind = KindFor("a.txt", text);
+    EXPECT_EQ(kind.kind, AnnotationKind::kNone) << text;
+    EXPECT_THAT(kind.obstacle, HasSubstr("values must be separated by spaces")) << text;
+  }
+  // Boxes in pixels, as other programs write them.
+  EXPECT_EQ(KindFor("a.txt", "684,8,273,116,0,0,0,0\n").obstacle, "");
+}
+
 TEST(ReadFileKind, SaysWhichColumnsATableLacks) {
   const FileKind kind = KindFor("a.csv", "filename,class,x,y,width,height\na.jpg,cat,1,2,3,4\n");
   EXPECT_EQ(kind.kind, AnnotationKind::kNone);

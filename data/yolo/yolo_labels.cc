@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -16,6 +17,8 @@ namespace rcnn::data {
 namespace {
 
 constexpr size_t kMaxShown = 80;
+constexpr absl::string_view kAboutCommas =
+    "; values are separated by spaces, without commas, and decimals have a point";
 
 void SetProblem(YoloObject& object, DefectKind kind, absl::string_view what) {
   object.problem = kind;
@@ -65,7 +68,9 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
   for (const absl::string_view column : columns) {
     double value = 0;
     if (!absl::SimpleAtod(column, &value) || !std::isfinite(value)) {
-      SetProblem(object, DefectKind::kBadNumber, absl::StrCat("\"", column, "\" is not a number"));
+      SetProblem(object, DefectKind::kBadNumber,
+                 absl::StrCat("\"", column, "\" is not a number",
+                              absl::StrContains(column, ",") ? kAboutCommas : ""));
       return object;
     }
     numbers.push_back(value);

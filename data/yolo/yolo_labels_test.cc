@@ -12,6 +12,7 @@ namespace {
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 auto Near(double x, double y, double width, double height) {
@@ -88,6 +89,17 @@ TEST(ParseYoloLabels, SaysWhatIsWrongWithALine) {
   EXPECT_THAT(objects[1].text, HasSubstr("detections with scores are not labels"));
   for (size_t i = 2; i < 6; ++i) EXPECT_EQ(objects[i].problem, DefectKind::kBadNumber) << i;
   EXPECT_THAT(objects[2].text, HasSubstr("\"cat\" is not a number"));
+}
+
+TEST(ParseYoloLabels, SaysThatValuesAreSeparatedBySpaces) {
+  const auto objects =
+      ParseYoloLabels("0,0.5,0.5,0.2,0.1\n0, 0.5, 0.5, 0.2, 0.1\n0 0,5 0,5 0,2 0,1\n");
+  ASSERT_THAT(objects, SizeIs(3));
+  for (const YoloObject& object : objects) {
+    EXPECT_EQ(object.problem, DefectKind::kBadNumber) << object.text;
+    EXPECT_THAT(object.text, HasSubstr("values are separated by spaces, without commas"));
+  }
+  EXPECT_THAT(ParseYoloLabels("cat 0.5 0.5 0.2 0.1")[0].text, Not(HasSubstr("commas")));
 }
 
 TEST(ParseYoloLabels, AnEmptyFileHasNoObjects) {
