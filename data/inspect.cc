@@ -43,6 +43,9 @@ DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder
 DEFINE_string(box_units, "",
               "for a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
+DEFINE_string(exif_orientation, "",
+              "for a folder: whether boxes are of the images as turned by their EXIF orientation, "
+              "applied or not_applied; empty: as the annotated sizes say");
 DEFINE_bool(leaks, true,
             "for a folder: look for images of one source in two of its parts, which opens every "
             "image once");
@@ -315,8 +318,10 @@ int64_t PrintDefectsOfParts(const OpenedFolder& folder, const DefectReport& of_a
 // A recognised folder is described once it is open. `others`: leaks and defects that the dataset
 // itself does not report.
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& others) {
-  const DatasetFlagOptions options = {
-      .part = FLAGS_split, .follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units};
+  const DatasetFlagOptions options = {.part = FLAGS_split,
+                                      .follow_links = FLAGS_follow_links,
+                                      .box_units = FLAGS_box_units,
+                                      .exif_orientation = FLAGS_exif_orientation};
   const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
   if (!named) {
     return OpenDatasetFlag(FLAGS_dataset,
@@ -325,14 +330,12 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& others) {
                             .follow_links = FLAGS_follow_links},
                            options);
   }
-  RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder,
-                        OpenFolder(named->first, {.format = named->second,
-                                                  .follow_links = FLAGS_follow_links,
-                                                  .box_units = FLAGS_box_units}),
+  RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder, OpenFolderOfFlag(*named, options),
                         absl::StrCat("--dataset=", FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(others, PrintFolder(folder));
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
-                        OpenPartOfFolder(FLAGS_dataset, folder, options));
+                        OpenPartOfFolder(FLAGS_dataset, folder, options),
+                        absl::StrCat("--dataset=", FLAGS_dataset));
   others += PrintDefectsOfParts(folder, dataset->defects());
   return dataset;
 }

@@ -31,6 +31,9 @@ DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder
 DEFINE_string(box_units, "",
               "for a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
+DEFINE_string(exif_orientation, "",
+              "for a folder: whether boxes are of the images as turned by their EXIF orientation, "
+              "applied or not_applied; empty: as the annotated sizes say");
 DEFINE_bool(allow_defects, false,
             "write the rest even if more than 5 % of the objects are lost to defects");
 DEFINE_string(format, "",
@@ -117,20 +120,19 @@ void PrintJoinedParts(const OpenedFolder& folder, const Dataset& written) {
 // A recognised folder is described once it is open.
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset() {
   const DatasetFlagOptions options = {.follow_links = FLAGS_follow_links,
-                                      .box_units = FLAGS_box_units};
+                                      .box_units = FLAGS_box_units,
+                                      .exif_orientation = FLAGS_exif_orientation};
   const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
   if (!named) {
     return OpenDatasetFlag(
         FLAGS_dataset, {.data_root = FLAGS_data_root, .follow_links = FLAGS_follow_links}, options);
   }
-  RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder,
-                        OpenFolder(named->first, {.format = named->second,
-                                                  .follow_links = FLAGS_follow_links,
-                                                  .box_units = FLAGS_box_units}),
+  RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder, OpenFolderOfFlag(*named, options),
                         absl::StrCat("--dataset=", FLAGS_dataset));
   absl::PrintF("%s", Describe(folder));
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
-                        OpenPartOfFolder(FLAGS_dataset, folder, options));
+                        OpenPartOfFolder(FLAGS_dataset, folder, options),
+                        absl::StrCat("--dataset=", FLAGS_dataset));
   PrintJoinedParts(folder, *dataset);
   return dataset;
 }

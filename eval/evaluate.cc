@@ -58,6 +58,9 @@ DEFINE_bool(follow_links, true, "Follow symbolic links that lead out of a folder
 DEFINE_string(box_units, "",
               "For a folder: the unit of boxes, pixels or fractions of the image's "
               "sides. Default: as the format has it.");
+DEFINE_string(exif_orientation, "",
+              "For a folder: whether boxes are of the images as turned by their EXIF orientation, "
+              "applied or not_applied. Default: as the annotated sizes say.");
 DEFINE_string(detections, "",
               "Detections: COCO results JSON, VOC's comp4_det_test_<class>.txt or a folder of "
               "them, a folder of YOLO's <image>.txt with a confidence, or CSV.");
@@ -407,6 +410,7 @@ absl::Status Run(int& exit_code) {
   folder.part = FLAGS_split;
   folder.follow_links = FLAGS_follow_links;
   folder.box_units = FLAGS_box_units;
+  folder.exif_orientation = FLAGS_exif_orientation;
   if (!FLAGS_run_dir.empty()) folder.split_directory = FLAGS_run_dir + "/split";
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset, {.folder = folder}),
                         absl::StrCat("--dataset=", FLAGS_dataset));

@@ -89,6 +89,7 @@ absl::Status RunFolder(const std::shared_ptr<RankGroup>& ranks) {
   folder.format = FLAGS_data_format;
   folder.follow_links = FLAGS_follow_links;
   folder.box_units = FLAGS_box_units;
+  folder.exif_orientation = FLAGS_exif_orientation;
   folder.run_directory = FLAGS_run_dir;
   folder.dry_run = FLAGS_dry_run || FLAGS_print_config;
   folder.quiet = FLAGS_quiet || FLAGS_print_config;
@@ -124,6 +125,7 @@ absl::Status RunFolder(const std::shared_ptr<RankGroup>& ranks) {
 absl::Status CheckPlanFlags() {
   const std::pair<const char*, bool> flags[] = {
       {"box_units", !FLAGS_box_units.empty()},
+      {"exif_orientation", !FLAGS_exif_orientation.empty()},
       {"budget", !FLAGS_budget.empty()},
       {"recipe", !FLAGS_recipe.empty()},
       {"pretrained", !FLAGS_pretrained.empty()},

@@ -25,6 +25,10 @@ DEFINE_string(box_units, "",
               "For a folder of labelled images: the unit of boxes, pixels or fractions of the "
               "image's sides. Default: as the format has it; a folder whose boxes all lie within "
               "0..1 is then an error.");
+DEFINE_string(exif_orientation, "",
+              "For a folder of labelled images: whether boxes are of the images as turned by their "
+              "EXIF orientation, applied or not_applied. Default: as the annotated sizes say; an "
+              "image for which they do not is then left out as a defect.");
 DEFINE_string(
     budget, "",
     "For a folder of labelled images: the time that planning, training and evaluation may "

@@ -11,6 +11,7 @@ DECLARE_string(data_root);
 DECLARE_string(data_format);
 DECLARE_bool(follow_links);
 DECLARE_string(box_units);
+DECLARE_string(exif_orientation);
 DECLARE_string(budget);
 DECLARE_string(recipe);
 DECLARE_string(pretrained);

@@ -39,6 +39,15 @@ AnnotationTable Selected(const configs::DatasetConfig& config, AnnotationTable&&
   return selected;
 }
 
+// What to do about images whose orientation is undecided; "" if there are none.
+std::string AdviceOnOrientation(const DefectReport& defects) {
+  if (defects.counts().count(DefectKind::kUndecidedOrientation) == 0) return "";
+  return "\nwhether boxes are of the turned view can be said for a folder of labelled images by "
+         "--exif_orientation=applied or --exif_orientation=not_applied, and in the dataset's "
+         "config: exif_orientation: APPLIED if they are, NOT_APPLIED if they are of the images as "
+         "stored";
+}
+
 absl::Status NoImagesLeft(absl::string_view source, int64_t read, const DefectReport& defects) {
   std::string text = absl::StrCat(source, ": no images are left");
   if (read == 0 && defects.empty()) {
@@ -46,13 +55,7 @@ absl::Status NoImagesLeft(absl::string_view source, int64_t read, const DefectRe
   }
   if (read > 0) absl::StrAppend(&text, " of ", read, " read");
   absl::StrAppend(&text, "; ", defects.total(), " defects\n", defects.ToString(kDefectsInError));
-  if (defects.counts().count(DefectKind::kUndecidedOrientation) > 0) {
-    absl::StrAppend(&text,
-                    "\nwhether boxes are of the turned view can be said in the dataset's config: "
-                    "exif_orientation: APPLIED if they are, NOT_APPLIED if they are of the images "
-                    "as stored");
-  }
-  return absl::InvalidArgumentError(text);
+  return absl::InvalidArgumentError(absl::StrCat(text, AdviceOnOrientation(defects)));
 }
 
 void AddObjectTo(Fingerprint& fingerprint, const Object& object) {
@@ -100,7 +103,8 @@ absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view
   if (config.defect_policy() == configs::ERROR && !table.defects.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(source, ": ", table.defects.total(), " defects, and the policy is ERROR:\n",
-                     table.defects.ToString(kDefectsInError, /*with_action=*/false)));
+                     table.defects.ToString(kDefectsInError, /*with_action=*/false),
+                     AdviceOnOrientation(table.defects)));
   }
   table.inclusive_boxes = config.inclusive_boxes();
   if (!config.paths().has_image_list()) NoticeLoss(table);

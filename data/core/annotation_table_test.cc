@@ -121,7 +121,14 @@ TEST(FinishTable, NoImagesLeftIsAnError) {
   EXPECT_THAT(FinishTable({}, "set", table),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("no images are left; 1 defects"),
+                             HasSubstr("--exif_orientation=applied"),
                              HasSubstr("exif_orientation: APPLIED if they are"))));
+  configs::DatasetConfig strict;
+  strict.set_defect_policy(configs::ERROR);
+  EXPECT_THAT(FinishTable(strict, "set", table),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("the policy is ERROR"), HasSubstr("half turn"),
+                             HasSubstr("--exif_orientation=applied"))));
 }
 
 TEST(ComputeFingerprint, DependsOnEveryPartAndNotOnPaths) {

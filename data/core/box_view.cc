@@ -67,7 +67,8 @@ BoxView ViewFromAll(const Votes& votes, BoxView convention) {
 std::string DecisionNotice(const Votes& votes, BoxView view) {
   const char* decision =
       "; where no size tells it cannot be decided, unless the field exif_orientation says it: "
-      "APPLIED if boxes are of the turned view, NOT_APPLIED if they are of the images as stored";
+      "APPLIED if boxes are of the turned view, NOT_APPLIED if they are of the images as stored; "
+      "for a folder of labelled images --exif_orientation=applied or not_applied";
   if (view == BoxView::kTurned) decision = "; images are turned when they are decoded";
   if (view == BoxView::kStored) decision = "; images are taken as stored";
   return absl::StrCat(Counted(votes), decision);

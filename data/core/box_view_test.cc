@@ -98,7 +98,8 @@ TEST(BoxView, SizesThatContradictEachOtherDecideForThemselvesOnly) {
              {Image(6, 40, 60), Image(8, 60, 40), Image(3, 60, 40), Image(1, 60, 40)});
   EXPECT_THAT(decided.views, ElementsAre(kTurned, kStored, kUndecided, kStored));
   EXPECT_THAT(decided.notice,
-              HasSubstr("cannot be decided, unless the field exif_orientation says it"));
+              AllOf(HasSubstr("cannot be decided, unless the field exif_orientation says it"),
+                    HasSubstr("--exif_orientation=applied or not_applied")));
 }
 
 TEST(BoxView, SetsTheSizeOfTheView) {

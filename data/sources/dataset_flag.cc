@@ -125,13 +125,6 @@ std::optional<configs::DatasetConfig> FindConfig(const OpenedFolder& folder,
   return part->config;
 }
 
-absl::StatusOr<OpenedFolder> OpenNamed(const std::pair<std::string, std::string>& folder,
-                                       const DatasetFlagOptions& options) {
-  return OpenFolder(folder.first, {.format = folder.second,
-                                   .follow_links = options.follow_links,
-                                   .box_units = options.box_units});
-}
-
 absl::StatusOr<std::unique_ptr<Dataset>> OpenFolderPart(const OpenedFolder& folder,
                                                         const DatasetFlagOptions& options) {
   if (const auto config = FindConfig(folder, options.part)) {
@@ -202,7 +195,7 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
   std::error_code error;
   if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
     const DatasetFlagOptions resolved = TakePart(flag, options);
-    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(*folder, resolved));
+    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenFolderOfFlag(*folder, resolved));
     if (auto config = FindConfig(opened, resolved.part)) return *std::move(config);
     return absl::InvalidArgumentError(absl::StrCat("the folder has no part ", resolved.part));
   }
@@ -233,7 +226,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(const std::string& fla
   DatasetFlagOptions resolved = TakePart(flag, flag_options);
   resolved.data_root = options.data_root;
   if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
-    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(*folder, resolved));
+    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenFolderOfFlag(*folder, resolved));
     return OpenFolderPart(opened, resolved);
   }
   RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(flag, resolved));
@@ -249,13 +242,25 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(const std::string& flag
   return dataset;
 }
 
+absl::StatusOr<OpenedFolder> OpenFolderOfFlag(const std::pair<std::string, std::string>& folder,
+                                              const DatasetFlagOptions& flag_options) {
+  return OpenFolder(folder.first, {.format = folder.second,
+                                   .follow_links = flag_options.follow_links,
+                                   .box_units = flag_options.box_units,
+                                   .exif_orientation = flag_options.exif_orientation});
+}
+
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenPartOfFolder(
     const std::string& flag, const OpenedFolder& folder, const DatasetFlagOptions& flag_options) {
   const DatasetFlagOptions resolved = TakePart(flag, flag_options);
   if (auto opened = FindOpened(folder, resolved.part)) return opened;
-  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, OpenFolderPart(folder, resolved),
-                        absl::StrCat("--dataset=", flag));
-  return dataset;
+  return OpenFolderPart(folder, resolved);
+}
+
+std::optional<configs::DatasetConfig> ConfigOfPart(const std::string& flag,
+                                                   const OpenedFolder& folder,
+                                                   const DatasetFlagOptions& flag_options) {
+  return FindConfig(folder, TakePart(flag, flag_options).part);
 }
 
 }  // namespace rcnn::data

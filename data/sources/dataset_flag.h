@@ -51,6 +51,7 @@ struct DatasetFlagOptions {
   bool follow_links = true;
   // As in FolderOptions.
   std::string box_units = {};
+  std::string exif_orientation = {};
 };
 
 // Errors do not name the flag or its value: kInvalidArgument with line and column
@@ -78,11 +79,21 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(
     const std::string& flag, const DatasetOptions& options,
     const DatasetFlagOptions& flag_options = {});
 
-// The same for the folder that FolderOfDatasetFlag names, once OpenFolder has opened it. Parts
-// that are open are not read again.
+// Opens what FolderOfDatasetFlag has returned. Errors, which do not name the flag: those of
+// OpenFolder.
+absl::StatusOr<OpenedFolder> OpenFolderOfFlag(const std::pair<std::string, std::string>& folder,
+                                              const DatasetFlagOptions& flag_options = {});
+
+// The part of the open folder that the flag and the options name. Parts that are open are not read
+// again. Errors are those of OpenNamedDataset.
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenPartOfFolder(
     const std::string& flag, const OpenedFolder& folder,
     const DatasetFlagOptions& flag_options = {});
+
+// The config of that part; nullopt for a part that the folder does not have.
+std::optional<configs::DatasetConfig> ConfigOfPart(const std::string& flag,
+                                                   const OpenedFolder& folder,
+                                                   const DatasetFlagOptions& flag_options = {});
 
 // Parses a DatasetConfig from textproto; error messages start with `source`.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetConfig(absl::string_view text,

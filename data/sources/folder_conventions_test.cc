@@ -151,6 +151,40 @@ TEST_F(FolderConventionsTest, UprightImagesDecideNothing) {
   EXPECT_EQ(folder->FindPart("val")->config.exif_orientation(), configs::FROM_ANNOTATED_SIZES);
 }
 
+// COCO has no convention, so a half turn alone needs the option, which the error names.
+TEST_F(FolderConventionsTest, AnOptionDecidesWhatNoSizeTells) {
+  Put("a", {2, 2, 9, 9}, 3);
+  fs::remove(folder_ + "/a.xml");
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/a.json", R"({
+          "images": [{"id": 1, "file_name": "a.png", "width": 24, "height": 16}],
+          "categories": [{"id": 1, "name": "cat"}],
+          "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 2, 7, 7]}]})"),
+              IsOk());
+  EXPECT_THAT(OpenFolder(folder_, {}).status().ToString(),
+              HasSubstr("--exif_orientation=applied or --exif_orientation=not_applied"));
+  for (const bool applied : {false, true}) {
+    const auto folder =
+        OpenFolder(folder_, {.exif_orientation = applied ? "applied" : "not_applied"});
+    ASSERT_THAT(folder, IsOk());
+    ASSERT_EQ(folder->parts.size(), 1u);
+    EXPECT_EQ(folder->parts[0].config.exif_orientation(),
+              applied ? configs::APPLIED : configs::NOT_APPLIED);
+    EXPECT_EQ(folder->parts[0].images->image(0).exif_applied, applied);
+    EXPECT_THAT(folder->notices, Each(Not(HasSubstr("EXIF"))));
+  }
+  EXPECT_THAT(OpenFolder(folder_, {.exif_orientation = "APPLIED"}).status().ToString(),
+              HasSubstr("\"APPLIED\" is neither applied nor not_applied"));
+}
+
+// The option stands against sizes that say the opposite.
+TEST_F(FolderConventionsTest, TheOptionComesBeforeTheSizes) {
+  Put("a", {2, 2, 20, 9}, 6);
+  const auto folder = OpenFolder(folder_, {.exif_orientation = "applied"});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_TRUE(folder->parts[0].images->image(0).exif_applied);
+  EXPECT_EQ(folder->parts[0].config.exif_orientation(), configs::APPLIED);
+}
+
 // CSV has no convention: alone, the half turn would be a defect.
 TEST_F(FolderConventionsTest, APartWithoutATellingImageIsReadAgain) {
   Put("images/train/a", {2, 2, 9, 20}, 6);

@@ -218,7 +218,9 @@ absl::StatusOr<OpenedFolder> OpenFolder(const std::string& folder, const FolderO
   RCNN_RETURN_IF_ERROR(ShareCoordinates(opened));
   RCNN_RETURN_IF_ERROR(OpenParts(dataset_options, opened));
   RCNN_RETURN_IF_ERROR(CheckClasses(opened));
-  RCNN_RETURN_IF_ERROR(ShareExifOrientation(dataset_options, opened));
+  if (options.exif_orientation.empty()) {
+    RCNN_RETURN_IF_ERROR(ShareExifOrientation(dataset_options, opened));
+  }
   RCNN_RETURN_IF_ERROR(CheckAnnotatedOnce(opened));
   NoticeUnannotated(recognized.num_images, opened);
   NoticeEncoding(opened);

@@ -195,6 +195,19 @@ absl::Status SetBoxUnits(const std::string& units, std::vector<PartPlace>& place
   return absl::OkStatus();
 }
 
+absl::Status SetExifOrientation(const std::string& orientation, std::vector<PartPlace>& places) {
+  if (orientation.empty()) return absl::OkStatus();
+  if (orientation != "applied" && orientation != "not_applied") {
+    return absl::InvalidArgumentError(absl::StrCat("--exif_orientation: \"", orientation,
+                                                   "\" is neither applied nor not_applied"));
+  }
+  for (PartPlace& place : places) {
+    place.config.set_exif_orientation(orientation == "applied" ? configs::APPLIED
+                                                               : configs::NOT_APPLIED);
+  }
+  return absl::OkStatus();
+}
+
 RecognizedFolder Assemble(const std::string& folder, Reading reading) {
   RecognizedFolder recognized;
   recognized.folder = folder;
@@ -245,6 +258,7 @@ absl::StatusOr<RecognizedFolder> RecognizeFolder(const std::string& folder,
                         FolderContents::Read(absolute, {.follow_links = options.follow_links}));
   RCNN_ASSIGN_OR_RETURN(Reading reading, ChooseReading(contents, options));
   RCNN_RETURN_IF_ERROR(SetBoxUnits(options.box_units, reading.places));
+  RCNN_RETURN_IF_ERROR(SetExifOrientation(options.exif_orientation, reading.places));
   RecognizedFolder recognized = Assemble(absolute, std::move(reading));
   recognized.num_images = static_cast<int64_t>(contents.images().size());
   return recognized;

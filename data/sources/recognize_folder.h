@@ -43,6 +43,9 @@ struct FolderOptions {
   // The unit of boxes: "pixels" or "fractions" of the image's sides. "": as the format has
   // it, and a folder whose boxes all lie within 0..1 is an error.
   std::string box_units = {};
+  // "applied" or "not_applied": whether boxes are of images as turned by their EXIF orientation.
+  // "": the annotated sizes decide, and an image for which they do not is a defect.
+  std::string exif_orientation = {};
 };
 
 struct FolderPart {

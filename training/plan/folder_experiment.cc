@@ -223,11 +223,13 @@ std::string ExperimentName(absl::string_view folder) {
 
 absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOptions& options) {
   Clock clock = {MonotonicNow(), absl::ZeroDuration()};
-  RCNN_ASSIGN_OR_RETURN(const data::OpenedFolder folder,
-                        data::OpenFolder(options.folder, {.format = options.format,
-                                                          .follow_links = options.follow_links,
-                                                          .box_units = options.box_units}),
-                        "--data_root");
+  RCNN_ASSIGN_OR_RETURN(
+      const data::OpenedFolder folder,
+      data::OpenFolder(options.folder, {.format = options.format,
+                                        .follow_links = options.follow_links,
+                                        .box_units = options.box_units,
+                                        .exif_orientation = options.exif_orientation}),
+      "--data_root");
   clock.opening = MonotonicNow() - clock.start;
   if (!options.quiet) std::printf("%s", PrintableLines(data::Describe(folder)).c_str());
   FolderExperiment experiment;

@@ -33,6 +33,7 @@ struct FolderExperimentOptions {
   std::string format = {};
   bool follow_links = true;
   std::string box_units = {};
+  std::string exif_orientation = {};
   // "": runs/NAME, NAME after the folder.
   std::string run_directory = {};
   // Writes nothing to the run directory: a missing split is made in a temporary directory, and a
