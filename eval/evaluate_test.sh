@@ -100,6 +100,7 @@ expect 0 "left out 1 detections of unknown categories" --dataset=${shapes}/insta
 # Folders of labelled images.
 export XDG_CACHE_HOME=${TEST_TMPDIR}/cache
 expect 0 "${line}" --dataset=${shapes} --detections=${shapes}/detections.json
+expect 0 ": coco, 3 classes (" --dataset=${shapes} --detections=${shapes}/detections.json
 folder=${TEST_TMPDIR}/folder
 for part in train test; do
   mkdir -p "${folder}/${part}"
@@ -112,13 +113,23 @@ expect 1 "is not one of train, val, test, all" --dataset="${folder}" --split=tse
 mkdir "${TEST_TMPDIR}/empty_folder" "${TEST_TMPDIR}/csv"
 expect 1 "the folder is empty" --dataset="${TEST_TMPDIR}/empty_folder" --detections=${corpus}/empty.json
 # What is not used is told.
-cp -L ${shapes}/images/shapes_1.png "${TEST_TMPDIR}/csv"
+cp -L ${shapes}/images/shapes_1.png ${shapes}/images/shapes_2.png "${TEST_TMPDIR}/csv"
 cat > "${TEST_TMPDIR}/csv/boxes.csv" <<END
 filename,width,height,class,xmin,ymin,xmax,ymax
 shapes_1.png,160,128,disc,5,5,50,60
 shapes_1.png,160,128,disc,9,9,9,20
 END
 expect 0 "zero size" --dataset="${TEST_TMPDIR}/csv" --detections=${corpus}/empty.json
+# As inspect prints it, on standard error.
+expect 0 "/csv: csv, 1 class (disc)" --dataset="${TEST_TMPDIR}/csv" --detections=${corpus}/empty.json
+expect 0 "1 image in the folder without an annotation, or in no list, is not used" --dataset="${TEST_TMPDIR}/csv" \
+  --detections=${corpus}/empty.json
+if "${evaluate}" --dataset="${TEST_TMPDIR}/csv" --detections=${corpus}/empty.json 2> /dev/null | grep "is not used"; then
+  echo "FAILED: a notice on standard output"
+  failures=$((failures + 1))
+fi
+expect 1 "\"sideways\" is neither applied nor not_applied" --dataset="${TEST_TMPDIR}/csv" --detections=${corpus}/empty.json \
+  --exif_orientation=sideways
 
 # A table that could not be written is not a success.
 if [[ -c /dev/full ]] && "${evaluate}" "${good[@]}" > /dev/full 2> /dev/null; then

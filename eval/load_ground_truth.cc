@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
@@ -15,6 +16,7 @@
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/data/sources/make_dataset.h"
+#include "rcnn/data/sources/open_folder.h"
 #include "rcnn/eval/coco_ground_truth.h"
 #include "rcnn/eval/dataset_ground_truth.h"
 
@@ -22,8 +24,11 @@ namespace rcnn::eval {
 namespace {
 
 // By id: images that the annotated sizes say are to be turned.
-absl::StatusOr<std::set<int64_t>> FindTurned(const configs::DatasetConfig& config) {
-  RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> opened, data::MakeDataset(config, {}));
+absl::StatusOr<std::set<int64_t>> FindTurned(const configs::DatasetConfig& config,
+                                             std::shared_ptr<const data::Dataset> opened) {
+  if (opened == nullptr) {
+    RCNN_ASSIGN_OR_RETURN(opened, data::MakeDataset(config, {}));
+  }
   std::set<int64_t> turned;
   for (int64_t i = 0; i < opened->size(); ++i) {
     const data::ImageInfo info = opened->image(i);
@@ -32,12 +37,14 @@ absl::StatusOr<std::set<int64_t>> FindTurned(const configs::DatasetConfig& confi
   return turned;
 }
 
-absl::Status SetExifApplied(const configs::DatasetConfig& config, GroundTruth& truth) {
+absl::Status SetExifApplied(const configs::DatasetConfig& config,
+                            const std::shared_ptr<const data::Dataset>& opened,
+                            GroundTruth& truth) {
   if (config.exif_orientation() == configs::NOT_APPLIED) return absl::OkStatus();
   std::set<int64_t> turned;
   const bool sizes_decide = config.exif_orientation() == configs::FROM_ANNOTATED_SIZES;
   if (sizes_decide) {
-    RCNN_ASSIGN_OR_RETURN(turned, FindTurned(config));
+    RCNN_ASSIGN_OR_RETURN(turned, FindTurned(config, opened));
   }
   for (GroundTruthImage& image : truth.images) {
     image.exif_applied = !sizes_decide || turned.count(image.id) > 0;
@@ -45,8 +52,10 @@ absl::Status SetExifApplied(const configs::DatasetConfig& config, GroundTruth& t
   return absl::OkStatus();
 }
 
+// `opened`: the dataset of the config if it is open; null: it is opened if it is needed.
 absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetConfig& config,
-                                     const LoadGroundTruthOptions& options) {
+                                     const LoadGroundTruthOptions& options,
+                                     const std::shared_ptr<const data::Dataset>& opened) {
   const configs::DatasetPaths& paths = config.paths();
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth,
                         ReadCocoGroundTruth(paths.annotations(),
@@ -55,7 +64,7 @@ absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetConfig& config,
     std::fprintf(stderr, "%s: %s\n", Printable(paths.annotations()).c_str(),
                  Printable(warning).c_str());
   }
-  RCNN_RETURN_IF_ERROR(SetExifApplied(config, truth));
+  RCNN_RETURN_IF_ERROR(SetExifApplied(config, opened, truth));
   if (!paths.has_images()) return truth;
   for (GroundTruthImage& image : truth.images) {
     RCNN_ASSIGN_OR_RETURN(const std::string name, data::NameInFolder(paths.images(), image.file),
@@ -80,32 +89,35 @@ void PrintDefects(const data::Dataset& dataset) {
   if (!defects.empty()) std::fprintf(stderr, "%s\n", PrintableLines(defects).c_str());
 }
 
+// Whether the numbers of a COCO file are the ground truth without a change.
+bool IsUsedUnchanged(const configs::DatasetConfig& config) {
+  return config.has_coco() && config.classes_size() == 0 && config.box_units() == configs::PIXELS;
+}
+
+// `named`: what FolderOfDatasetFlag has returned for `dataset`.
 absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
+                                       const std::pair<std::string, std::string>& named,
                                        const LoadGroundTruthOptions& options) {
-  const absl::StatusOr<configs::DatasetConfig> config =
-      data::ParseDatasetFlag(dataset, options.folder);
-  if (config.ok() && config->has_coco() && config->classes_size() == 0 &&
-      config->box_units() == configs::PIXELS) {
-    return LoadCoco(*config, options);
-  }
-  RCNN_ASSIGN_OR_RETURN(
-      const std::unique_ptr<data::Dataset> opened,
-      data::OpenNamedDataset(dataset, {.follow_links = options.folder.follow_links},
-                             options.folder));
-  PrintDefects(*opened);
-  return FromDataset(*opened);
+  RCNN_ASSIGN_OR_RETURN(const data::OpenedFolder folder,
+                        data::OpenFolderOfFlag(named, options.folder));
+  std::fprintf(stderr, "%s", PrintableLines(data::Describe(folder)).c_str());
+  RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const data::Dataset> part,
+                        data::OpenPartOfFolder(dataset, folder, options.folder));
+  const auto config = data::ConfigOfPart(dataset, folder, options.folder);
+  if (config && IsUsedUnchanged(*config)) return LoadCoco(*config, options, part);
+  PrintDefects(*part);
+  return FromDataset(*part);
 }
 
 }  // namespace
 
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
                                             const LoadGroundTruthOptions& options) {
-  if (data::FolderOfDatasetFlag(dataset)) return LoadFolder(dataset, options);
-  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
-  const bool in_pixels = config.box_units() == configs::PIXELS;
-  if (config.has_coco() && config.classes_size() == 0 && in_pixels) {
-    return LoadCoco(config, options);
+  if (const auto folder = data::FolderOfDatasetFlag(dataset)) {
+    return LoadFolder(dataset, *folder, options);
   }
+  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
+  if (IsUsedUnchanged(config)) return LoadCoco(config, options, nullptr);
   if (!config.has_concat() && !config.has_shapes() && !config.has_defect_policy()) {
     config.set_defect_policy(configs::CLIP);
   }

@@ -33,8 +33,8 @@ struct LoadGroundTruthOptions {
 // In other datasets, boxes that leave their image are clipped and boxes without area are left
 // out, unless the config sets defect_policy. Ids are COCO's, else 1, 2, ... in order.
 //
-// Warnings, notices and the first 10 defects go to stderr, except for folders of other formats
-// than COCO.
+// Warnings, notices and the first 10 defects go to stderr, and for a folder what was recognised, as
+// `inspect` prints it. A folder is opened once.
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
                                             const LoadGroundTruthOptions& options = {});
 
