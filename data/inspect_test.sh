@@ -36,6 +36,11 @@ grep -q "^wrote 5 images" out.txt || fail "number of images as COCO"
 "$inspect" flat_coco --contact_sheet= --strict > out.txt 2> err.txt || fail "the folder as COCO"
 grep -q "flat_coco: coco, " out.txt || fail "the format of the folder as COCO"
 grep -qxF "$objects" out.txt || fail "objects as COCO"
+for program in "$inspect --contact_sheet=" "$write_dataset --out=turned"; do
+  $program --dataset=flat --exif_orientation=up > out.txt 2> err.txt && fail "a wrong --exif_orientation is accepted"
+  grep -q -- '--exif_orientation: "up" is neither applied nor not_applied' err.txt || fail "the error of --exif_orientation"
+done
+"$inspect" flat --contact_sheet= --exif_orientation=applied > out.txt 2> err.txt || fail "--exif_orientation=applied"
 (cd flat && "$inspect" . --strict) > out.txt 2> err.txt || fail "a folder from inside"
 grep -q "^no contact sheet: contact_sheet.jpg would become one of the images of \." out.txt || fail "a sheet among the images"
 [ ! -e flat/contact_sheet.jpg ] || fail "a sheet was written among the images"

@@ -76,6 +76,9 @@ expect 2 'budgt' --data_root="$folder" --budgt=20m
 expect 1 '--budget: "20" is not a time' --data_root="$folder" --budget=20 --run_dir="$plan_run"
 expect 1 '--recipe: "fast" is not a recipe' --data_root="$folder" --recipe=fast --run_dir="$plan_run"
 expect 1 '--plan: applies to a folder of labelled images only' --config=shapes_tiny_joint --plan
+expect 1 '--exif_orientation: "up" is neither applied nor not_applied' --data_root="$folder" --exif_orientation=up
+expect 1 '--exif_orientation: applies to a folder of labelled images only' --config=shapes_tiny_joint \
+  --exif_orientation=applied
 expect 1 'the folder is empty' --data_root="$(mktemp -d)"
 
 expect 0 'best possible recall at IoU 0.5' --data_root="$folder" --budget=4s --run_dir="$plan_run" --plan

@@ -309,6 +309,18 @@ TEST_F(FolderKindsTest, CocoShowsTheOffendingValue) {
   EXPECT_THAT(told_, HasSubstr("\"wide\""));
 }
 
+TEST_F(FolderKindsTest, CocoBoxesOfPolygonsAreTold) {
+  PutImage("a.png");
+  Put("a.json", Coco(CocoImage("1", "a.png"),
+                     R"({"id": 1, "image_id": 1, "category_id": 1, "area": 9, "segmentation":
+               [[1, 2, 4, 2, 4, 9]]},
+              {"id": 2, "image_id": 1, "category_id": 1, "area": 9, "segmentation":
+               {"size": [30, 40], "counts": [3, 4, 1193]}})"));
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 4 9"));
+  EXPECT_THAT(told_, AllOf(HasSubstr("1 annotation has no bbox, the first annotations[0]"),
+                           HasSubstr("object 1: missing field: id 2: bbox")));
+}
+
 // For every format whose boxes are pixels.
 TEST_F(FolderKindsTest, FractionsNeedAFlag) {
   const std::vector<std::pair<std::string, std::string>> files = {
@@ -514,6 +526,14 @@ TEST_F(FolderKindsTest, ClassNamesThatAreNotUtf8AreTold) {
   EXPECT_THAT(folder->notices,
               ElementsAre(AllOf(HasSubstr("not UTF-8"), HasSubstr("from its encoding"),
                                 HasSubstr("iconv -f ENCODING -t UTF-8"))));
+}
+
+// As Excel saves it where numbers have decimal commas.
+TEST_F(FolderKindsTest, CsvOfExcel) {
+  PutImage("a.png");
+  Put("boxes.csv",
+      "\xef\xbb\xbfsep=;\r\nfilename;class;xmin;ymin;xmax;ymax\r\na.png;cat;1,5;2;3,25;4\r\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1.5 2 3.25 4"));
 }
 
 // A column that names no part is not read.

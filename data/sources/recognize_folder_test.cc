@@ -278,6 +278,18 @@ TEST_F(RecognizeFolderTest, SaysWhatAnnotationsThatAreNotReadLookLike) {
   Put("labels.json", R"([{"image": "a.jpg", "annotations": [{"label": "cat"}]}])");
   EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
                                 HasSubstr("labels.json looks like CreateML")));
+  Put("labels.json", R"([{"id": 1, "annotations": [{"result": []}], "data": {"image": "a.jpg"}}])");
+  EXPECT_THAT(
+      Error(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("labels.json looks like Label Studio"),
+                     HasSubstr("export it from Label Studio as COCO, YOLO or Pascal VOC"))));
+  fs::remove(folder_ + "/labels.json");
+  Put("classes.txt", "cat\n");
+  Put("a.txt", "0,0.5,0.5,0.1,0.1\n");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("a.txt looks like YOLO with commas in its lines; values "
+                                          "must be separated by spaces")));
 }
 
 TEST_F(RecognizeFolderTest, NamesBothFormatsAndTheFlagThatDecides) {
