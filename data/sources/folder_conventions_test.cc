@@ -178,7 +178,7 @@ TEST_F(FolderConventionsTest, AnOptionDecidesWhatNoSizeTells) {
 
 // The option stands against sizes that say the opposite.
 TEST_F(FolderConventionsTest, TheOptionComesBeforeTheSizes) {
-  Put("a", {2, 2, 20, 9}, 6);
+  Put("a", {2, 2, 9, 9}, 6);
   const auto folder = OpenFolder(folder_, {.exif_orientation = "applied"});
   ASSERT_THAT(folder, IsOk());
   EXPECT_TRUE(folder->parts[0].images->image(0).exif_applied);
