@@ -285,9 +285,8 @@ FileKind TextKind(absl::string_view beginning) {
   }
   if (commas == lines) {
     kind.obstacle =
-        "looks like YOLO with commas in its lines; values must be separated by spaces, and "
-        "decimals "
-        "written with a point";
+        "looks like YOLO with commas in its lines; values must be separated by spaces, "
+        "and decimals written with a point";
   }
   if (dota == lines) kind.obstacle = Unsupported("DOTA (oriented boxes, text)");
   if (kitti == lines) kind.obstacle = Unsupported("KITTI (text)");
