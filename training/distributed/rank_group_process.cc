@@ -1,7 +1,7 @@
 // One rank of rank_group_test that is killed or stopped, or waits for one that is: joins a group,
 // does what its argument says, and prints the error that it gets.
 //
-//   rank_group_process dies|died_before|first_dies|first_stops
+//   rank_group_process dies|died_before|first_dies|first_stops|joins
 
 #include <ATen/ops/zeros.h>
 #include <signal.h>
@@ -23,12 +23,14 @@ namespace {
 
 // Rank 1 dies, and the others wait in the network; in "died_before" they begin when its connections
 // are closed, so that rank 2 fails before it has sent anything to rank 3. Or rank 0 dies or stops;
-// then rank 1 waits for it alone or in the network, and rank 2 at shared memory.
+// then rank 1 waits for it alone or in the network, and rank 2 at shared memory. In "joins"
+// something else listens for rank 0.
 absl::Status Run(absl::string_view scenario) {
   const bool stops = scenario == "first_stops";
   RankGroupOptions options;
   options.roll_call = absl::Seconds(1);
   if (stops) options.collective_timeout = absl::Seconds(1);
+  if (scenario == "joins") options.join_timeout = absl::Seconds(5);
   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks, ReadRankEnvironment(EnvironmentVariables()));
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<RankGroup> group, RankGroup::Join(ranks, options));
   const bool second_dies = scenario == "dies" || scenario == "died_before";

@@ -41,6 +41,7 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/distributed/await_listener.h"
+#include "rcnn/training/distributed/lost_connection.h"
 #include "rcnn/training/distributed/within_time.h"
 
 namespace rcnn::training {
@@ -73,6 +74,11 @@ std::string Endpoint(const RankEnvironment& ranks) {
   return absl::StrCat(bare ? "" : "[", ranks.master_address, bare ? ":" : "]:", ranks.master_port);
 }
 
+// After which the cause follows.
+std::string HostIsLost(const RankEnvironment& ranks) {
+  return absl::StrCat(Listener(ranks), " at ", Endpoint(ranks), " has ended or cannot be reached");
+}
+
 absl::Status CannotListen(const RankEnvironment& ranks, absl::string_view why) {
   return absl::FailedPreconditionError(
       absl::StrCat("rank 0 cannot listen at port ", ranks.master_port, ": ", why,
@@ -89,6 +95,7 @@ absl::Status CannotReach(const RankEnvironment& ranks, absl::Duration timeout,
 // The store of rank 0, after a first answer from it: a program that is not a store but has the
 // port may accept the connection and never answer.
 absl::StatusOr<StorePtr> ConnectStore(const RankEnvironment& ranks, absl::Duration timeout) {
+  ExplainLostConnections(HostIsLost(ranks));
   // Connecting has the same limit, and its own error is the better one.
   absl::StatusOr<StorePtr> store = WithinTime<StorePtr>(
       timeout + absl::Seconds(1), [ranks, timeout]() -> absl::StatusOr<StorePtr> {
@@ -177,9 +184,7 @@ absl::Status RankStore::Ask(const std::function<void()>& question) {
   });
   if (status.ok()) return status;
   is_broken_ = true;
-  return absl::UnavailableError(
-      absl::StrCat(Listener(ranks_), " at ", Endpoint(ranks_),
-                   " has ended or cannot be reached: ", status.message()));
+  return absl::UnavailableError(absl::StrCat(HostIsLost(ranks_), ": ", status.message()));
 }
 
 // The question keeps the store, which must outlive it.
