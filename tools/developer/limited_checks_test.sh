@@ -75,3 +75,12 @@ expect 0 '0 passed, 0 failed' in_ci 200 75
 expect 0 'notice: no result: limited: nothing of it ran in its time; by hand: bash' in_ci 200 75
 expect 0 'notice: left out: limited: it takes up to 100 s' in_ci 50 0
 expect 0 '0 passed, 0 failed' in_ci 50 0
+expect 0 'notice: left out: limited' in_ci 0 0
+
+# by_default SECONDS: .ci/run without a time, and one check that takes so long.
+by_default() {
+  env -u RCNN_CI_SECONDS bash -c "source .ci/functions.sh; check_within $1 limited true; finish"
+}
+
+expect 0 '1 passed, 0 failed' by_default 4400
+expect 0 'notice: left out: limited: it takes up to 4600 s' by_default 4600
