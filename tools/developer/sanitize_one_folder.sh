@@ -45,8 +45,7 @@ folders=(
   ops
   ops/kernels
 )
-# Whose tests train, or compile most of the tree: by hand before a release, with
-#   ./bazelw test --config=asan --config=ubsan //detection/... //ops/... //tools/... //training/...
+# Whose tests train, or compile most of the tree: by hand before a release, with sanitize_all.sh.
 by_hand=(
   detection
   detection/convolution
