@@ -65,7 +65,7 @@ DEFINE_bool(quiet, false, "Print errors only.");
 DEFINE_int32(local_processes, 0,
              "Train with so many processes on this machine, which share its cores; 0: as the "
              "launcher says that has started this process (torchrun, mpirun, srun), else one.");
-DEFINE_string(join_timeout, "30s",
+DEFINE_string(join_timeout, "25s",
               "Several processes: the time within which all must have started.");
 DEFINE_string(collective_timeout, "10m",
               "Several processes: the longest that one waits for the others before all stop with "

@@ -48,8 +48,9 @@ namespace rcnn::training {
 using Facts = std::vector<std::pair<std::string, std::string>>;
 
 struct RankGroupOptions {
-  // All ranks have to join within this time.
-  absl::Duration join_timeout = absl::Seconds(30);
+  // All ranks have to join within this time of one's call of Join. With the start of the program,
+  // an error is said within 30 s.
+  absl::Duration join_timeout = absl::Seconds(25);
   // The longest that a rank waits for the others in a collective.
   absl::Duration collective_timeout = absl::Minutes(10);
   // After a failed collective, how long a rank has to say that it lives; at most

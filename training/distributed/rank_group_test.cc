@@ -396,7 +396,26 @@ TEST(RankGroupTest, NamesRanksThatDoNotCome) {
   EXPECT_THAT(RunAll(Hurried({0, 2}, {4, 4})),
               Each(StatusIs(absl::StatusCode::kDeadlineExceeded,
                             MatchesRegex("ranks 1 and 3 of 4 have not come to 127.0.0.1:[0-9]+ "
-                                         "within 1s"))));
+                                         "within 1s; start all ranks, or give them more time with "
+                                         "--join_timeout"))));
+}
+
+// Rank 1 has waited for rank 0 before it waits for rank 2.
+TEST(RankGroupTest, TheTimeToJoinCountsOnce) {
+  Start start = Hurried({0, 1}, {3, 3});
+  start.options.join_timeout = absl::Seconds(4);
+  absl::Duration took;
+  std::thread second([&] {
+    const absl::Time begun = absl::Now();
+    EXPECT_THAT(RunRank(start, 1), StatusIs(absl::StatusCode::kDeadlineExceeded,
+                                            HasSubstr("rank 2 of 3 has not come")));
+    took = absl::Now() - begun;
+  });
+  absl::SleepFor(absl::Seconds(3));
+  EXPECT_THAT(RunRank(start, 0),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("rank 2 of 3 has not come")));
+  second.join();
+  EXPECT_LT(took, absl::Seconds(6));
 }
 
 TEST(RankGroupTest, RefusesTwoProcessesOfOneRank) {

@@ -57,6 +57,7 @@ constexpr char kAnswered[] = "answered/";
 constexpr absl::Duration kPause = absl::Milliseconds(20);
 constexpr absl::Duration kReportWait = absl::Seconds(1);
 constexpr absl::Duration kLeaveWait = absl::Seconds(5);
+constexpr absl::Duration kLeastMeetWait = absl::Seconds(1);
 constexpr absl::Duration kStopWait = absl::Seconds(20);
 
 std::vector<uint8_t> Packed(const Json& value) { return Json::to_msgpack(value); }
@@ -149,8 +150,9 @@ std::string RankNames(const std::vector<int>& ranks) {
 
 absl::StatusOr<std::unique_ptr<RankStore>> RankStore::Connect(const RankEnvironment& ranks,
                                                               absl::Duration timeout) {
+  const absl::Time begun = MonotonicNow();
   RCNN_ASSIGN_OR_RETURN(StorePtr store, ConnectStore(ranks, timeout));
-  return std::unique_ptr<RankStore>(new RankStore(ranks, std::move(store)));
+  return std::unique_ptr<RankStore>(new RankStore(ranks, std::move(store), begun));
 }
 
 // Rank 0 keeps the store until the others have read what is in it: those that have come and have
@@ -274,7 +276,7 @@ absl::Status RankStore::CheckMember() {
 }
 
 absl::Status RankStore::Meet(absl::Duration timeout) {
-  const absl::Time deadline = MonotonicNow() + timeout;
+  const absl::Time deadline = std::max(begun_ + timeout, MonotonicNow() + kLeastMeetWait);
   RCNN_RETURN_IF_ERROR(Arrive());
   // Rank 0 first: of a group of another size some ranks never come.
   RCNN_ASSIGN_OR_RETURN(bool are_there,
@@ -290,7 +292,8 @@ absl::Status RankStore::Meet(absl::Duration timeout) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<int> missing, RanksWithout(kReady));
   return absl::DeadlineExceededError(
       absl::StrCat(RankNames(missing), " of ", size(), " ", missing.size() == 1 ? "has" : "have",
-                   " not come to ", Endpoint(ranks_), " within ", absl::FormatDuration(timeout)));
+                   " not come to ", Endpoint(ranks_), " within ", absl::FormatDuration(timeout),
+                   "; start all ranks, or give them more time with --join_timeout"));
 }
 
 absl::Status RankStore::Explain(absl::string_view what, const absl::Status& error,

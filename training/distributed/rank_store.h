@@ -40,7 +40,8 @@ class RankStore {
   int size() const { return ranks_.world_size; }
   const c10::intrusive_ptr<c10d::Store>& store() const { return store_; }
 
-  // Waits until all ranks have called it. Errors as of RankGroup::Join.
+  // Waits until all ranks have called it: until `timeout` after the call of Connect, but at least a
+  // second. Errors as of RankGroup::Join.
   absl::Status Meet(absl::Duration timeout);
 
   // Rank 0 writes, the others read, one after the other.
@@ -58,8 +59,8 @@ class RankStore {
   absl::Status Explain(absl::string_view what, const absl::Status& error, absl::Duration roll_call);
 
  private:
-  RankStore(const RankEnvironment& ranks, c10::intrusive_ptr<c10d::Store> store)
-      : ranks_(ranks), store_(std::move(store)) {}
+  RankStore(const RankEnvironment& ranks, c10::intrusive_ptr<c10d::Store> store, absl::Time begun)
+      : ranks_(ranks), store_(std::move(store)), begun_(begun) {}
 
   // Calls the store. An exception means that its host has ended.
   absl::Status Ask(const std::function<void()>& question);
@@ -78,6 +79,7 @@ class RankStore {
 
   const RankEnvironment ranks_;
   const c10::intrusive_ptr<c10d::Store> store_;
+  const absl::Time begun_;  // by MonotonicNow, before connecting
   int64_t announcements_ = 0;
   bool is_broken_ = false;  // an error came from another rank, or was reported
   bool is_silent_ = false;  // the host does not answer

@@ -481,11 +481,14 @@ def expect_error(scheduler, run_dir, case):
         assert any(word in output for _, output in of_ranks), (word, of_ranks)
 
 
-def test_errors(scheduler, directory):
-    def ranks(numbers, size, port=None):
-        port = str(port or free_port())
-        return [{"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_PORT": port} for rank in numbers]
+def environments_of(numbers, size, port=None):
+    """Those of ranks, as torchrun sets them."""
+    port = str(port or free_port())
+    return [{"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_PORT": port} for rank in numbers]
 
+
+def test_errors(scheduler, directory):
+    ranks = environments_of
     seed = "--set=data.train.shapes.seed="
     quick = "--join_timeout=3s"
     cases = [
@@ -517,6 +520,22 @@ def test_errors(scheduler, directory):
     print("errors: named within %d s" % _ERROR_SECONDS, flush=True)
 
 
+def test_default_times(scheduler, directory):
+    """Ranks that do not find each other say so in time, without flags."""
+    with socket.socket() as silent, concurrent.futures.ThreadPoolExecutor(3) as pool:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        cases = [
+            (environments_of([0], 2), [()], ["rank 1 of 2 has not come"]),
+            (environments_of([1], 2), [()], ["cannot reach rank 0"]),
+            (environments_of([1], 2, silent.getsockname()[1]), [()], ["cannot reach rank 0"]),
+        ]
+        outcomes = [pool.submit(expect_error, scheduler, os.path.join(directory, "alone"), case) for case in cases]
+        for outcome in outcomes:
+            outcome.result()
+    print("ranks that find nobody: named within %d s without flags" % _ERROR_SECONDS, flush=True)
+
+
 def main():
     scheduler = scheduler_process.Scheduler(sys.argv[1], sys.argv[2])
     library = os.path.abspath(sys.argv[3])
@@ -543,6 +562,7 @@ def main():
         expect_near_in_first_stage(undisturbed.result()[0], four.result())
         for other in others:
             other.result()
+        test_default_times(scheduler, directory)  # when nothing else runs, as its time counts
         expect_none_left(directory)
     print("%d kills: every file is that of the undisturbed run" % kills)
 
