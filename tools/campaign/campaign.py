@@ -79,7 +79,7 @@ class Campaign:
         self.outcomes = collections.Counter()
         self.failures = []
         self.directory = tempfile.mkdtemp()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # removes the directory
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         print("seed", self.seed, flush=True)
 
     def path(self, name):
@@ -97,11 +97,15 @@ class Campaign:
         while not glob.glob(pattern) and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGTERM)
-        process.communicate()
+        scheduler_process.wait(process)
         print("undisturbed runs: %.1f s, %d files" % (time.monotonic() - start, len(self.expected)), flush=True)
 
     def close(self):
         """Called after the last try."""
+
+    def is_done(self, done):
+        """Whether nothing is left to do after so many tries."""
+        return done >= self.tries or (done > 0 and time.monotonic() >= self.end)
 
     def copy(self, state):
         """Returns a new run directory: a copy of "finished" or "unfinished", or a missing one for "nothing"."""
@@ -112,11 +116,11 @@ class Campaign:
         return run_dir
 
     def run(self, one_try):
-        """Calls `one_try`, which returns what happened in words and, if it is a failure, why."""
+        """Calls `one_try`, which returns what happened in words and, if it is a failure, why. Ctrl-C and SIGTERM end it."""
         done = 0
         try:
             self.prepare()
-            while done < self.tries and (done == 0 or time.monotonic() < self.end):
+            while not self.is_done(done):
                 outcome, failure = one_try()
                 done += 1
                 self.outcomes[outcome] += 1
@@ -126,6 +130,8 @@ class Campaign:
                     self.failures.append(failure)
                     print("FAILED: try %d: %s" % (done, failure), flush=True)
             self.close()
+        except KeyboardInterrupt:
+            print("stopped by hand", flush=True)
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
         for outcome, count in sorted(self.outcomes.items()):

@@ -10,10 +10,15 @@ the weights.
 
   bazel build //training:stage_scheduler //tools/campaign:libpower_cut.so
   tools/campaign/kill.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
-    --also=tools/campaign/other_stages.textproto --library=bazel-bin/tools/campaign/libpower_cut.so --tries=1000 --seconds=36000
+    --also=tools/campaign/other_stages.textproto --library=bazel-bin/tools/campaign/libpower_cut.so \\
+    --interruptions=1000 --seconds=36000 --record
+
+With --interruptions it stops when so many kills and power cuts have been checked: tries at whose moment a run has ended do not
+count. --record adds them to kill_totals.json and docs/reliability.md, also when it is stopped by Ctrl-C; commit both files.
 """
 
 import argparse
+import collections
 import os
 import shutil
 import signal
@@ -23,6 +28,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import campaign
+import kill_totals
 import power_cut
 import scheduler_process
 
@@ -36,14 +42,21 @@ class Kill(campaign.Campaign):
         super().__init__(arguments)
         self.disk = power_cut.Disk(library, self.directory)
         self.run_dir = self.path("killed")
-        schedulers = [self.scheduler] + [
+        self.schedulers = [self.scheduler] + [
             scheduler_process.Scheduler(arguments.scheduler, experiment) for experiment in also]
-        self.runs = [self.measure(number, scheduler) for number, scheduler in enumerate(schedulers)]
+        self.interruptions = 10**9
         self.run_left = None
-        self.undone = 0
+        self.begun = collections.Counter()  # what has happened to the run that is left
+        self.counts = dict.fromkeys(kill_totals.COUNTS, 0)  # what was checked
 
     def prepare(self):
-        pass
+        self.runs = [self.measure(number, scheduler) for number, scheduler in enumerate(self.schedulers)]
+
+    def is_done(self, done):
+        return self.is_enough(self.interruptions) or super().is_done(done)
+
+    def is_enough(self, interruptions):
+        return self.counts["kills"] + self.counts["power_cuts"] >= interruptions
 
     def measure(self, number, scheduler):
         """Does an undisturbed run. Returns its results, its time, and its number of operations on files."""
@@ -69,6 +82,7 @@ class Kill(campaign.Campaign):
             self.disk.begin(self.run_dir)
             self.run_left, self.tries_left = self.draw.choice(self.runs), self.draw.randint(1, MOST_IN_A_ROW)
             self.history = []
+            self.begun.clear()
             self.share_left = 1.0  # of the run, about
         scheduler, _, seconds, operations = self.run_left
         power_cut = self.draw.random() < 0.5
@@ -83,9 +97,11 @@ class Kill(campaign.Campaign):
         if code not in (0, -signal.SIGKILL):
             return self.fail("%s: ended with %d:\n%s" % (what, code, output))
         self.share_left = max(0.05, self.share_left - share)
+        if code != 0:
+            self.begun["power_cuts" if power_cut else "kills"] += 1
         if power_cut and code != 0:
             undone = self.disk.cut_power(self.run_dir, self.draw)
-            self.undone += undone
+            self.begun["undone"] += undone
             what += ", something lost" if undone else ", nothing lost"
         self.history.append("%s at %s" % (what, "operation %d" % cut_at if by_operation else "%.2f s" % delay))
         self.tries_left -= 1
@@ -115,13 +131,20 @@ class Kill(campaign.Campaign):
         if left:
             return self.fail("leftovers: %s" % left)
         self.run_left = None
+        self.count()
         return what, None
+
+    def count(self):
+        for name, number in self.begun.items():
+            self.counts[name] += number
 
     def fail(self, why):
         kept = os.path.join(tempfile.gettempdir(), "rcnn_kill_%d_%d" % (self.seed, len(self.failures)))
         shutil.copytree(self.run_dir, kept, symlinks=True, dirs_exist_ok=True)
         history = "\n  ".join(self.history)
         self.run_left = None
+        self.begun["failures"] += 1
+        self.count()
         return "failure", "%s\nthe run is kept in %s; before:\n  %s" % (why, kept, history)
 
     def close(self):
@@ -131,7 +154,6 @@ class Kill(campaign.Campaign):
             if failure:
                 self.failures.append(failure)
                 print("FAILED at the end: %s" % failure, flush=True)
-        print("%d operations and appended parts undone by power cuts" % self.undone)
 
 
 class Execution:
@@ -141,16 +163,18 @@ class Execution:
         self.process = process
 
     def communicate_all(self):
-        output, _ = self.process.communicate()
+        output = scheduler_process.wait(self.process)
         return self.process.returncode, output
 
     def kill_after(self, seconds):
         """Returns its exit code and output; kills it after `seconds`, unless that is None."""
-        end = None if seconds is None else time.monotonic() + seconds
-        while end is not None and time.monotonic() < end and self.process.poll() is None:
-            time.sleep(min(0.005, max(0.0, end - time.monotonic())))
-        if end is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
+        if seconds is not None:
+            end = time.monotonic() + seconds
+            try:
+                while time.monotonic() < end and self.process.poll() is None:
+                    time.sleep(min(0.005, max(0.0, end - time.monotonic())))
+            finally:
+                self.process.kill()  # nothing, if it has ended
         return self.communicate_all()
 
 
@@ -158,7 +182,15 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--library", required=True, help="//tools/campaign:libpower_cut.so")
     parser.add_argument("--also", action="append", default=[], help="a further experiment; may be repeated")
+    parser.add_argument("--interruptions", type=int, help="stop after so many checked kills and power cuts")
+    parser.add_argument("--record", action="store_true", help="add what is done to kill_totals.json and docs/reliability.md")
     own, rest = parser.parse_known_args()
     sys.argv[1:] = rest
     kill = Kill(campaign.parse_arguments(__doc__), own.library, own.also)
-    sys.exit(kill.run(kill.one_try))
+    if own.interruptions is not None:
+        kill.interruptions = own.interruptions
+    status = kill.run(kill.one_try)
+    print("checked: %(kills)d kills, %(power_cuts)d power cuts, which undid %(undone)d operations" % kill.counts)
+    if own.record and kill.counts["kills"] + kill.counts["power_cuts"] > 0:
+        kill_totals.add(kill.seed, kill.counts)
+    sys.exit(status)

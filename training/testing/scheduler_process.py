@@ -27,8 +27,18 @@ class Scheduler:
     def run(self, run_dir, *flags, **options):
         """Returns exit code and output; negative codes are signals that killed it."""
         process = self.start(run_dir, *flags, **options)
-        output, _ = process.communicate()
+        output = wait(process)
         return process.returncode, output
+
+
+def wait(process):
+    """Returns the output of a process when it has ended. It does not outlive an interruption of this one."""
+    try:
+        return process.communicate()[0]
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
 
 
 def metrics_lines(path):
