@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <arpa/inet.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/base/testing_command.h"
@@ -490,6 +492,21 @@ TEST(RankGroupTest, SaysThatRank0CannotBeReached) {
               ElementsAre(StatusIs(absl::StatusCode::kDeadlineExceeded,
                                    AllOf(HasSubstr("rank 1 cannot reach rank 0 at 127.0.0.1:"),
                                          HasSubstr("within 1s")))));
+}
+
+TEST(RankGroupTest, AShutdownEndsTheWaitForRank0) {
+  Start start = Hurried({1}, {2});
+  start.options.join_timeout = absl::Seconds(20);
+  std::thread asker([] {
+    absl::SleepFor(absl::Milliseconds(300));
+    RequestShutdown(SIGTERM);
+  });
+  const absl::Time begun = absl::Now();
+  EXPECT_THAT(RunAll(start), ElementsAre(StatusIs(absl::StatusCode::kCancelled,
+                                                  "stopped while the ranks were joining")));
+  EXPECT_LT(absl::Now() - begun, absl::Seconds(10));
+  asker.join();
+  ResetShutdownForTesting();
 }
 
 }  // namespace

@@ -93,13 +93,16 @@ absl::Status CannotReach(const RankEnvironment& ranks, absl::Duration timeout,
                    " within ", absl::FormatDuration(timeout), ": ", why));
 }
 
+absl::Status Stopped() { return absl::CancelledError("stopped while the ranks were joining"); }
+
 // The store of rank 0, after a first answer from it: a program that is not a store but has the
 // port may accept the connection and never answer.
 absl::StatusOr<StorePtr> ConnectStore(const RankEnvironment& ranks, absl::Duration timeout) {
   ExplainLostConnections(HostIsLost(ranks));
   // Connecting has the same limit, and its own error is the better one.
   absl::StatusOr<StorePtr> store = WithinTime<StorePtr>(
-      timeout + absl::Seconds(1), [ranks, timeout]() -> absl::StatusOr<StorePtr> {
+      timeout + absl::Seconds(1),
+      [ranks, timeout]() -> absl::StatusOr<StorePtr> {
         c10d::TCPStoreOptions options;
         options.port = static_cast<uint16_t>(ranks.master_port);
         options.isServer = ranks.rank == 0 && !ranks.launcher_listens;
@@ -114,8 +117,10 @@ absl::StatusOr<StorePtr> ConnectStore(const RankEnvironment& ranks, absl::Durati
             c10::make_intrusive<c10d::TCPStore>(ranks.master_address, options));
         connected->check({kFailure});
         return connected;
-      });
+      },
+      ShutdownRequested);
   if (store.ok()) return store;
+  if (absl::IsCancelled(store.status())) return Stopped();
   const absl::string_view why = store.status().message();
   // LibTorch's word for the one that listens.
   if (absl::StrContains(why, "server socket")) return CannotListen(ranks, why);
@@ -123,7 +128,7 @@ absl::StatusOr<StorePtr> ConnectStore(const RankEnvironment& ranks, absl::Durati
 }
 
 absl::StatusOr<bool> UnlessStopped(absl::StatusOr<bool> is_true) {
-  if (ShutdownRequested()) return absl::CancelledError("stopped while the ranks were joining");
+  if (ShutdownRequested()) return Stopped();
   return is_true;
 }
 

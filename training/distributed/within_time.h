@@ -9,6 +9,7 @@
 #ifndef RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_
 #define RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -20,20 +21,29 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "rcnn/base/exception_status.h"
+#include "rcnn/base/monotonic_time.h"
 
 namespace rcnn::training {
 
-// Returns what `work` returns, an error for what it throws, and kDeadlineExceeded after `limit`.
+// Returns what `work` returns, an error for what it throws, kDeadlineExceeded after `limit`, and
+// kCancelled soon after `stops`, which is asked in this thread, returns true. It may be null.
 template <typename T>
-absl::StatusOr<T> WithinTime(absl::Duration limit, std::function<absl::StatusOr<T>()> work) {
+absl::StatusOr<T> WithinTime(absl::Duration limit, std::function<absl::StatusOr<T>()> work,
+                             const std::function<bool()>& stops = nullptr) {
   auto promise = std::make_shared<std::promise<absl::StatusOr<T>>>();
   std::future<absl::StatusOr<T>> result = promise->get_future();
   std::thread([promise, work = std::move(work)] {
     promise->set_value(CatchExceptions(work));
   }).detach();
-  if (result.wait_for(absl::ToChronoMilliseconds(limit)) == std::future_status::ready)
-    return result.get();
-  return absl::DeadlineExceededError("no answer");
+  const absl::Time deadline = MonotonicNow() + limit;
+  while (true) {
+    const absl::Duration left = deadline - MonotonicNow();
+    const absl::Duration wait = stops ? std::min(left, absl::Milliseconds(50)) : left;
+    if (result.wait_for(absl::ToChronoMilliseconds(wait)) == std::future_status::ready)
+      return result.get();
+    if (stops && stops()) return absl::CancelledError("stopped");
+    if (MonotonicNow() >= deadline) return absl::DeadlineExceededError("no answer");
+  }
 }
 
 }  // namespace rcnn::training

@@ -24,6 +24,19 @@ TEST(WithinTimeTest, AnExceptionIsAnError) {
               StatusIs(absl::StatusCode::kInternal, "full"));
 }
 
+TEST(WithinTimeTest, LeavesWorkThatIsToStop) {
+  int asked = 0;
+  EXPECT_THAT(WithinTime<int>(
+                  absl::Seconds(60),
+                  [] {
+                    absl::SleepFor(absl::Seconds(60));
+                    return absl::StatusOr<int>(3);
+                  },
+                  [&] { return ++asked == 3; }),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(asked, 3);
+}
+
 TEST(WithinTimeTest, LeavesWorkThatTakesTooLong) {
   const absl::Time start = absl::Now();
   const auto slow = []() -> absl::StatusOr<int> {
