@@ -31,13 +31,13 @@ def measured(command):
         return cost, output.read().decode(errors="replace")
 
 
-def million_images(folder):
+def million_images(folder, programs):
     path = os.path.join(folder, "million.json")
     if not os.path.exists(path):
         subprocess.check_call(
             [sys.executable, os.path.join(ROOT, "data/coco/make_large_coco.py"), path + ".part", "1000000", "1000000", "--boxes"])
         os.rename(path + ".part", path)
-    return [os.path.join(ROOT, "bazel-bin/data/coco/coco_load"), path]
+    return [os.path.join(programs, "data/coco/coco_load"), path]
 
 
 def scale_case(folder, *arguments):
@@ -46,22 +46,22 @@ def scale_case(folder, *arguments):
     return folder
 
 
-def evaluation(folder):
-    return measure_growth.evaluate_command(os.path.join(ROOT, "bazel-bin/eval/evaluate"), folder)
+def evaluation(folder, programs):
+    return measure_growth.evaluate_command(os.path.join(programs, "eval/evaluate"), folder)
 
 
-def five_thousand_classes(folder):
-    return evaluation(scale_case(os.path.join(folder, "classes"), "--classes", "5000"))
+def five_thousand_classes(folder, programs):
+    return evaluation(scale_case(os.path.join(folder, "classes"), "--classes", "5000"), programs)
 
 
-def five_million_detections(folder):
+def five_million_detections(folder, programs):
     large = os.path.join(folder, "five_million")
     if not os.path.exists(os.path.join(large, "detections.json")):
         measure_growth.copy_case(scale_case(os.path.join(folder, "scale")), large, 10)
-    return evaluation(large)
+    return evaluation(large, programs)
 
 
-def huge_image(folder):
+def huge_image(folder, programs):
     """A folder with a small image, and a PNG whose header claims 30,000 x 30,000 pixels."""
     case = os.path.join(folder, "huge")
     os.makedirs(case, exist_ok=True)
@@ -78,7 +78,7 @@ def huge_image(folder):
                        chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
         with open(os.path.join(case, name + ".txt"), "w", encoding="utf-8") as file:
             file.write("0 0.5 0.5 0.5 0.5\n")
-    return [os.path.join(ROOT, "bazel-bin/data/inspect"), case, "--decode_images"]
+    return [os.path.join(programs, "data/inspect"), case, "--decode_images"]
 
 
 # What is run, its limits, and what its output must say.
@@ -92,7 +92,8 @@ CASES = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", default=os.path.join(tempfile.gettempdir(), "rcnn_limits"))
+    parser.add_argument("--folder", default=os.path.join(os.environ.get("TEST_TMPDIR", tempfile.gettempdir()), "rcnn_limits"))
+    parser.add_argument("--programs", default=os.path.join(ROOT, "bazel-bin"), help="the folder of what was built")
     parser.add_argument("--only", choices=CASES)
     arguments = parser.parse_args()
     os.makedirs(arguments.folder, exist_ok=True)
@@ -100,7 +101,7 @@ def main():
     for name, (make, limits, expected) in CASES.items():
         if arguments.only not in (None, name):
             continue
-        cost, output = measured(make(arguments.folder))
+        cost, output = measured(make(arguments.folder, os.path.abspath(arguments.programs)))
         fine = (cost.status == 0 and expected in output and cost.cpu_seconds <= limits["cpu_s"]
                 and cost.megabytes <= limits["mb"])
         print("%-24s %6.1f s, %5.1f of the processor (limit %d), %5.0f MB (limit %d)%s" % (
