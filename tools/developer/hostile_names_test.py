@@ -4,7 +4,7 @@ Classes, images, tensors and an annotation file have names with control sequence
 marks that turn the direction of text, formulas and markup. Nothing of that may reach standard output, standard error, a
 log or a written file unescaped; and the names must be there, escaped.
 
-  hostile_names_test.py INSPECT EVALUATE REPORT CONVERT_WEIGHTS STAGE_SCHEDULER EXPERIMENT
+  hostile_names_test.py INSPECT WRITE_DATASET EVALUATE REPORT CONVERT_WEIGHTS STAGE_SCHEDULER EXPERIMENT
 """
 
 import json
@@ -127,13 +127,26 @@ def check_html(path):
         failures.append("%s: no escaped class" % path)
 
 
+def write_shards(write_dataset, dataset, images):
+    """Their index has the names; a list of VOC, one name a line, cannot have them."""
+    flags = ("--dataset=coco:%s:%s" % (dataset, images), "--split=train", "--allow_defects")
+    run("write_dataset", write_dataset, *flags, "--shards=1", "--out=shards", needed=("instances\\x1b[31m\\n.json", "wrote 5 images"))
+    index = os.path.join("shards", "train.shards.jsonl")
+    check(index, read(index), needed=("\\u001b]0;title\\u0007.png", "\\u202egod"))
+    found = [json.loads(line).get("file_name") for line in read(index).decode("utf-8").splitlines()]
+    for name in IMAGES:
+        if name not in found:
+            failures.append("%s: no %r in %r" % (index, name, found))
+    run("write_dataset refuses", write_dataset, *flags, "--format=voc", "--out=voc", code=1, needed=("cannot hold the image name",))
+
+
 def quoted(text):
     """A string of protobuf's text format."""
     return '"%s"' % "".join("\\%03o" % byte for byte in text.encode("utf-8"))
 
 
 def main():
-    inspect, evaluate, report, convert_weights, scheduler, experiment = map(os.path.abspath, sys.argv[1:])
+    inspect, writer, evaluate, report, convert_weights, scheduler, experiment = map(os.path.abspath, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         dataset, results = write_dataset(os.path.join(folder, "evaluated"), CLASSES)
@@ -145,6 +158,7 @@ def main():
             "--decode_images", "--allow_defects", needed=(SHOWN_TRAINED, "\\x1b]0;title\\x07.png", "\\u009b31mcow"))
         run("inspect refuses", inspect, "--dataset=coco:%s:%s" % (dataset, images), "--contact_sheet=", code=1,
             needed=("is not a class name",))
+        write_shards(writer, trained, images)
 
         run("evaluate", evaluate, "--dataset=" + dataset, "--detections=" + results, "--metrics=coco,voc07",
             "--images=" + images, "--out=metrics.json", "--report=report.html", "--export_errors=errors.json",
