@@ -10,11 +10,15 @@ undisturbed one leaves.
   bazel build //training:stage_scheduler //tools/campaign:libfault_injection.so
   tools/campaign/faults.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
     --library=bazel-bin/tools/campaign/libfault_injection.so --seconds=3600
+
+With --every=0, each of these calls of a run from scratch fails once, in an order and with errors that follow from --seed. That
+takes hours: the last line says how a later run continues.
 """
 
 import argparse
 import errno
 import os
+import random
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -39,6 +43,9 @@ class Faults(campaign.Campaign):
         super().__init__(arguments)
         self.library = os.path.abspath(library)
         self.counts = {}
+        self.begin_every = None  # where the list of every call is begun; None: calls are drawn
+        self.all_calls = 0  # of that list
+        self.left = []
 
     def run_with(self, run_dir, call, nth, error):
         counts = self.path("counts")
@@ -61,12 +68,42 @@ class Faults(campaign.Campaign):
             print("%s: %s" % (state, counts), flush=True)
         return self.counts[state]
 
-    def one_try(self):
+    def prepare(self):
+        super().prepare()
+        if self.begin_every is not None:
+            every = self.list_every(self.count_calls("nothing"))
+            self.all_calls = len(every)
+            self.left = every[self.begin_every:]
+
+    def list_every(self, counts):
+        """Each call once, with an error, in random order. One call more in a later run moves no other one but by one place."""
+        every = []
+        for call, errors in ERRORS.items():
+            for nth in range(1, counts[call] + 1):
+                draw = random.Random("%d %s %d" % (self.seed, call, nth))
+                every.append((draw.random(), call, nth, draw.choice(errors)))
+        return [one[1:] for one in sorted(every)]
+
+    def how_to_continue(self):
+        next_one = self.begin_every + sum(self.outcomes.values())
+        if next_one >= self.all_calls > 0:
+            return "every call has failed once"
+        return "%d calls are left: --seed=%d --every=%d" % (self.all_calls - next_one, self.seed, next_one)
+
+    def is_done(self, done):
+        return (self.begin_every is not None and not self.left) or super().is_done(done)
+
+    def next_call(self):
+        """Returns a state, a call, its number and an error."""
+        if self.begin_every is not None:
+            return ("nothing", *self.left.pop(0))
         state = self.draw.choice(["nothing", "unfinished", "finished"])
         counts = self.count_calls(state)
         call = self.draw.choice([name for name in ERRORS if counts[name] > 0])
-        nth = self.draw.randint(1, counts[call])
-        error = self.draw.choice(ERRORS[call])
+        return state, call, self.draw.randint(1, counts[call]), self.draw.choice(ERRORS[call])
+
+    def one_try(self):
+        state, call, nth, error = self.next_call()
         where = "%s number %d failed with %s, from %s" % (call, nth, error, state)
         run_dir = self.copy(state)
         before = campaign.done_files(run_dir)
@@ -98,7 +135,12 @@ class Faults(campaign.Campaign):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--library", required=True, help="//tools/campaign:libfault_injection.so")
+    parser.add_argument("--every", type=int, help="fail every call once, and begin with this one of them")
     own, rest = parser.parse_known_args()
     sys.argv[1:] = rest
     faults = Faults(campaign.parse_arguments(__doc__), own.library)
-    sys.exit(faults.run(faults.one_try))
+    faults.begin_every = own.every
+    status = faults.run(faults.one_try)
+    if own.every is not None:
+        print(faults.how_to_continue())
+    sys.exit(status)

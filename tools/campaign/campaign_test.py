@@ -1,0 +1,92 @@
+"""Tests of campaign.py, and of the calls that faults.py chooses."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import types
+import unittest
+from unittest import mock
+
+import campaign
+import faults
+
+COUNTS = {"open": 5, "read": 4, "write": 3, "fsync": 2, "rename": 1, "mkdir": 1, "mmap": 0, "stat": 6, "list": 2}
+
+
+def arguments(**changes):
+    return types.SimpleNamespace(**{
+        "scheduler": "scheduler", "experiment": "experiment", "seed": 28, "seconds": 60, "tries": 100, **changes})
+
+
+class RunTest(unittest.TestCase):
+    def run_tries(self, one_try, **changes):
+        """Returns the exit code and what was printed."""
+        self.campaign = campaign.Campaign(arguments(**changes))
+        printed = io.StringIO()
+        with mock.patch.object(self.campaign, "prepare"), contextlib.redirect_stdout(printed):
+            code = self.campaign.run(one_try)
+        self.assertFalse(os.path.exists(self.campaign.directory))
+        return code, printed.getvalue()
+
+    def test_stops_after_the_tries(self):
+        code, printed = self.run_tries(lambda: ("no harm", None), tries=3)
+        self.assertEqual(code, 0)
+        self.assertIn("3 tries with seed 28, 0 failures", printed)
+
+    def test_tries_at_least_once(self):
+        self.assertIn("1 tries with seed 28", self.run_tries(lambda: ("no harm", None), seconds=0)[1])
+
+    def test_an_interruption_keeps_what_was_done(self):
+        one_try = mock.Mock(side_effect=[("no harm", None), ("failure", "a stage was lost"), KeyboardInterrupt])
+        code, printed = self.run_tries(one_try)
+        self.assertEqual(code, 1)
+        self.assertIn("stopped by hand", printed)
+        self.assertIn("2 tries with seed 28, 1 failures", printed)
+
+    def test_an_interrupted_program_does_not_run_on(self):
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.PIPE)
+        with mock.patch.object(process, "communicate", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            campaign.scheduler_process.wait(process)
+        self.assertLess(process.poll(), 0)
+        process.stdout.close()
+
+
+class EveryTest(unittest.TestCase):
+    def make(self, begin, counts=None):
+        made = faults.Faults(arguments(), "library")
+        self.addCleanup(os.rmdir, made.directory)
+        made.begin_every = begin
+        with mock.patch.object(campaign.Campaign, "prepare"), \
+                mock.patch.object(made, "count_calls", lambda state: counts or COUNTS):
+            made.prepare()
+        return made
+
+    def test_each_call_fails_once(self):
+        made = self.make(0)
+        calls = []
+        while not made.is_done(0):
+            state, call, nth, error = made.next_call()
+            self.assertEqual(state, "nothing")
+            self.assertIn(error, faults.ERRORS[call])
+            calls.append((call, nth))
+            made.outcomes["no harm"] += 1
+        self.assertCountEqual(calls, [(call, nth) for call, count in COUNTS.items() for nth in range(1, count + 1)])
+        self.assertEqual(made.how_to_continue(), "every call has failed once")
+
+    def test_a_later_run_continues(self):
+        first = self.make(0)
+        done = [first.next_call() for _ in range(10)]
+        first.outcomes["no harm"] = 10
+        self.assertEqual(first.how_to_continue(), "14 calls are left: --seed=28 --every=10")
+        self.assertEqual(self.make(10).left, first.left)
+        self.assertFalse({one[1:] for one in done} & set(first.left))
+
+    def test_another_number_of_calls_keeps_the_order(self):
+        more = self.make(0, {**COUNTS, "read": COUNTS["read"] + 1}).left
+        self.assertEqual([one for one in more if one[:2] != ("read", 5)], self.make(0).left)
+
+
+if __name__ == "__main__":
+    unittest.main()
