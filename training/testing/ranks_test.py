@@ -212,6 +212,26 @@ def shut_down(scheduler, run_dir):
     print("SIGTERM: stopped with %d" % (128 + signal.SIGTERM), flush=True)
 
 
+def test_shutdown(scheduler, directory):
+    """SIGTERM to the launcher during a training: both ranks stop at one iteration, with one checkpoint."""
+    run_dir = os.path.join(directory, "shut_down")
+    process = scheduler.start(
+        run_dir, *_RANKS, "--set=resources.checkpoint_iterations=1000",
+        "--set=stages.fast1.train_fast_rcnn.training.solver.iterations=100000")
+    ranks = wait_for_children(process, 2)
+    metrics = os.path.join(run_dir, "stages", "3_fast1", "metrics.jsonl")
+    while not os.path.exists(metrics) and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    code, output = finish(process)
+    expect_gone(ranks)
+    assert code == 128 + signal.SIGTERM, (code, output)
+    written = [os.path.basename(path) for path in checkpoints(run_dir) if os.path.exists(path + "/manifest.json")]
+    iterations = set(re.findall(r"stopped at iteration (\d+) of stage fast1", output))
+    assert len(iterations) == 1 and written == ["checkpoint-" + iterations.pop()], (written, output)
+    print("SIGTERM during a training: one checkpoint", flush=True)
+
+
 def checkpoints(run_dir):
     return set(glob.glob(os.path.join(run_dir, "stages", "*", "checkpoint-*")))
 
@@ -551,7 +571,7 @@ def main():
             pool.submit(test_stops, scheduler, directory, victims),
             pool.submit(test_interruptions, scheduler, directory, library, writes),
             pool.submit(test_kills, scheduler, directory, kills, draw)]
-        tests = (test_damaged_image, test_errors, test_launchers, test_unshared_folder)
+        tests = (test_damaged_image, test_errors, test_launchers, test_shutdown, test_unshared_folder)
         others = [pool.submit(test, scheduler, directory) for test in tests]
         few = 1 if kills == 1 else 5
         four = pool.submit(test_four, scheduler, directory, few, random.Random(seed + 1))
