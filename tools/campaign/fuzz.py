@@ -11,10 +11,12 @@ A failing input is kept as a file in --found, and ends the run with 1.
   tools/campaign/fuzz.py --seconds=60 --turn                # one target, which the number of commits chooses
   tools/campaign/fuzz.py --folders=base,data --build_only   # builds only
   tools/campaign/fuzz.py --seconds=600 --record             # adds to the totals of all runs
+  tools/campaign/fuzz.py --seconds=600 --until_goal         # goes on until the totals have 24 hours of the processor
   tools/campaign/fuzz.py --totals                           # prints them as a table
 
 The totals are in fuzz_totals.json, by target, and their sum is in docs/reliability.md. Commit both files after a run with
---record. What an interrupted run has done counts.
+--record. What an interrupted run has done counts. With --until_goal the targets that have had the least time come first; Ctrl-C
+ends it, and the same command continues. Several may run at once.
 """
 
 import argparse
@@ -39,6 +41,7 @@ TOTALS = os.path.join(ROOT, "tools/campaign/fuzz_totals.json")
 PAGE = os.path.join(ROOT, "docs/reliability.md")
 SUM = re.compile(r"^All recorded fuzzing together: .*$", re.MULTILINE)
 GOAL_HOURS = 24  # of the processor, all targets together
+FEWEST = 4  # of how many targets with the least time the next one is drawn
 
 
 def parse_arguments():
@@ -53,6 +56,7 @@ def parse_arguments():
     parser.add_argument("--corpus", help="a folder that keeps interesting inputs from run to run")
     parser.add_argument("--found", default=os.path.join(tempfile.gettempdir(), "rcnn_fuzz"), help="a folder for inputs that fail")
     parser.add_argument("--record", action="store_true", help="add what is done to fuzz_totals.json and docs/reliability.md")
+    parser.add_argument("--until_goal", action="store_true", help="--record, again and again, until the goal is reached")
     parser.add_argument("--totals", action="store_true", help="only print the totals of all recorded runs")
     parser.add_argument("--bazel", default="./bazelw", help="command of Bazel, with its startup options")
     return parser.parse_args()
@@ -75,10 +79,14 @@ def is_target(name):
     return name.startswith("//")
 
 
+def cpu_hours(totals):
+    return sum(total["cpu_seconds"] for total in totals.values()) / 3600
+
+
 def sum_line(totals):
     """The line of the page."""
     inputs = sum(total["inputs"] for total in totals.values())
-    hours = sum(total["cpu_seconds"] for total in totals.values()) / 3600
+    hours = cpu_hours(totals)
     return "All recorded fuzzing together: %s inputs in %.2f of %d CPU hours." % (format(inputs, ","), hours, GOAL_HOURS)
 
 
@@ -175,11 +183,24 @@ class Fuzzing:
             "" if process.returncode == 0 else "  FAILED"), flush=True)
         self.inputs += inputs
         self.cpu_seconds += cpu_seconds
-        if self.arguments.record and tried:
+        if (self.arguments.record or self.arguments.until_goal) and tried:
             add_to_totals(target, cpu_seconds, inputs)
         if process.returncode != 0:
             self.failed.append(target)
             print(process.stdout[-8000:], flush=True)
+
+    def run_each(self, targets):
+        for target in targets:
+            self.run_target(target)
+
+    def run_to_the_goal(self, targets):
+        """The target is drawn from those with the least time, so that two of these programs rarely run the same one."""
+        while cpu_hours(read_totals()) < GOAL_HOURS and len(self.failed) < len(targets):
+            totals = read_totals()
+            sound = [target for target in targets if target not in self.failed]
+            sound.sort(key=lambda target: totals.get(target, {"cpu_seconds": 0})["cpu_seconds"])
+            self.run_target(random.SystemRandom().choice(sound[:FEWEST]))
+            self.seed += 1
 
     def run(self):
         targets = self.list_targets()
@@ -187,8 +208,13 @@ class Fuzzing:
         if self.arguments.build_only:
             return 0 if targets else 1
         print("seed", self.seed, flush=True)
-        for target in targets:
-            self.run_target(target)
+        try:
+            if self.arguments.until_goal:
+                self.run_to_the_goal(targets)
+            else:
+                self.run_each(targets)
+        except KeyboardInterrupt:
+            print("stopped by hand", flush=True)
         print("%d targets, %d inputs, %.2f hours of the processor, seed %d, %d failures" % (
             len(targets), self.inputs, self.cpu_seconds / 3600, self.seed, len(self.failed)))
         return 1 if self.failed or not targets else 0

@@ -57,7 +57,7 @@ class TotalsTest(unittest.TestCase):
         with open(program, "w", encoding="utf-8") as file:
             file.write(OUTPUT % code)
         os.chmod(program, 0o755)
-        arguments = argparse.Namespace(bazel="unused", seed=28, found=self.folder, seconds=1, corpus=None, record=True)
+        arguments = argparse.Namespace(bazel="unused", seed=28, found=self.folder, seconds=1, corpus=None, record=True, until_goal=False)
         fuzzing = fuzz.Fuzzing(arguments)
         with mock.patch.object(fuzzing, "command", lambda target: [program]):
             fuzzing.run_target("//a:x_fuzz_test")
@@ -70,6 +70,29 @@ class TotalsTest(unittest.TestCase):
         self.assertEqual(total["inputs"], 2 * 1234)
         self.assertGreater(total["cpu_seconds"], 0)
         self.assertEqual(fuzzing.failed, [])
+
+    def test_runs_go_on_to_the_goal_with_the_least_time_first(self):
+        targets = ["//a:%d_fuzz_test" % number for number in range(6)]
+        fuzz.add_to_totals(targets[5], 3600.0 * (fuzz.GOAL_HOURS - 1), 1)
+        fuzzing = fuzz.Fuzzing(argparse.Namespace(bazel="unused", seed=28, found=self.folder))
+        seeds = []
+
+        def run_target(target):
+            seeds.append(fuzzing.seed)
+            fuzz.add_to_totals(target, 600.0, 1)
+
+        with mock.patch.object(fuzzing, "run_target", run_target):
+            fuzzing.run_to_the_goal(targets)
+        times = [fuzz.read_totals().get(target, {"cpu_seconds": 0})["cpu_seconds"] for target in targets]
+        self.assertEqual(sum(times[:5]), 3600)
+        self.assertEqual(times[5], 3600 * (fuzz.GOAL_HOURS - 1))
+        self.assertEqual(seeds, list(range(28, 34)))
+
+    def test_a_target_that_fails_is_not_run_again(self):
+        fuzzing = fuzz.Fuzzing(argparse.Namespace(bazel="unused", seed=28, found=self.folder))
+        with mock.patch.object(fuzzing, "run_target", fuzzing.failed.append):
+            fuzzing.run_to_the_goal(["//a:x_fuzz_test", "//b:y_fuzz_test"])
+        self.assertCountEqual(fuzzing.failed, ["//a:x_fuzz_test", "//b:y_fuzz_test"])
 
     def test_a_failing_target_is_recorded_and_fails(self):
         fuzzing = self.fuzz_once(77)
