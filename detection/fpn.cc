@@ -11,12 +11,12 @@
 namespace rcnn::detection {
 namespace {
 
-// Adds `top`, enlarged to the size of `map`. Without gradients some channels at a time, because at
-// the finest level the enlarged map is one of a detector's largest tensors.
+// Adds `top`, enlarged to the size of `map`. On the CPU without gradients some channels at a time,
+// because at the finest level the enlarged map is one of a detector's largest tensors.
 void AddEnlarged(const at::Tensor& top, at::Tensor& map) {
   constexpr int64_t kChannels = 32;
   const std::vector<int64_t> size = {map.size(2), map.size(3)};
-  if (at::GradMode::is_enabled()) {
+  if (at::GradMode::is_enabled() || !map.is_cpu()) {
     map.add_(at::upsample_nearest2d(top, size));
     return;
   }
