@@ -58,4 +58,18 @@ AutocastScope::~AutocastScope() {
   SetType(device_, previous_type_);
 }
 
+c10::optional<c10::ScalarType> AutocastType(c10::DeviceType device) {
+  if (!IsEnabled(device)) return c10::nullopt;
+  return Type(device);
+}
+
+UncachedAutocastScope::UncachedAutocastScope()
+    : was_cached_(at::autocast::is_autocast_cache_enabled()) {
+  at::autocast::set_autocast_cache_enabled(false);
+}
+
+UncachedAutocastScope::~UncachedAutocastScope() {
+  at::autocast::set_autocast_cache_enabled(was_cached_);
+}
+
 }  // namespace rcnn

@@ -18,6 +18,7 @@
 
 #include <c10/core/DeviceType.h>
 #include <c10/core/ScalarType.h>
+#include <c10/util/Optional.h>
 
 namespace rcnn {
 
@@ -34,6 +35,22 @@ class AutocastScope {
   c10::DeviceType device_;
   bool was_enabled_;
   c10::ScalarType previous_type_;
+};
+
+// The short type in which this thread computes on the CPU or CUDA; not set outside any scope.
+c10::optional<c10::ScalarType> AutocastType(c10::DeviceType device);
+
+// Makes autocast convert weights at each use during its lifetime, and keep none of them.
+class UncachedAutocastScope {
+ public:
+  UncachedAutocastScope();
+  // Restores what was set before.
+  ~UncachedAutocastScope();
+  UncachedAutocastScope(const UncachedAutocastScope&) = delete;
+  UncachedAutocastScope& operator=(const UncachedAutocastScope&) = delete;
+
+ private:
+  bool was_cached_;
 };
 
 }  // namespace rcnn

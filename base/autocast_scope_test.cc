@@ -1,6 +1,7 @@
 #include "rcnn/base/autocast_scope.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "gtest/gtest.h"
 
@@ -41,6 +42,32 @@ TEST(AutocastScopeTest, TheWeightsStayAndGetTheirGradientsInFloat32) {
   EXPECT_EQ(weight.grad().scalar_type(), at::kFloat);
   EXPECT_TRUE(weight.grad().equal(at::full({4, 3}, 2.0f)));
   EXPECT_EQ(weight[0][0].item<float>(), value);
+}
+
+TEST(AutocastScopeTest, TheTypeIsKnown) {
+  EXPECT_FALSE(AutocastType(kCpu).has_value());
+  const AutocastScope scope(kCpu, at::kBFloat16);
+  EXPECT_EQ(AutocastType(kCpu), at::kBFloat16);
+}
+
+// Autocast keeps the converted form of a weight that is trained until the end of the scope.
+TEST(AutocastScopeTest, WithoutItsCacheAWeightThatChangesIsConvertedAgain) {
+  at::Tensor weight = at::ones({4, 3}).requires_grad_();
+  const AutocastScope scope(kCpu, at::kBFloat16);
+  const auto first = [&] { return Product(weight)[0][0].item<float>(); };
+  const auto set = [&](double value) {
+    const at::NoGradGuard no_grad;
+    weight.fill_(value);
+  };
+  {
+    const UncachedAutocastScope uncached;
+    EXPECT_EQ(first(), 3);
+    set(2);
+    EXPECT_EQ(first(), 6);
+  }
+  EXPECT_EQ(first(), 6);
+  set(1);
+  EXPECT_EQ(first(), 6);
 }
 
 }  // namespace

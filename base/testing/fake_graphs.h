@@ -1,0 +1,68 @@
+// Graphs for the CPU while it exists, in place of CUDA's: they do their work again at each replay,
+// and put its results where the first ones are. For a use see base/graphed_function_test.cc.
+
+#ifndef RCNN_BASE_TESTING_FAKE_GRAPHS_H_
+#define RCNN_BASE_TESTING_FAKE_GRAPHS_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "rcnn/base/device_graph.h"
+
+namespace rcnn::testing {
+
+class FakeGraphs {
+ public:
+  FakeGraphs() {
+    recorded_ = replayed_ = 0;
+    fails_ = false;
+    SetDeviceGraphLibrary(&kLibrary);
+  }
+  ~FakeGraphs() { SetDeviceGraphLibrary(nullptr); }
+  FakeGraphs(const FakeGraphs&) = delete;
+  FakeGraphs& operator=(const FakeGraphs&) = delete;
+
+  int64_t recorded() const { return recorded_; }
+  int64_t replayed() const { return replayed_; }
+
+  // Makes every recording throw from now on.
+  void Fail() { fails_ = true; }
+
+ private:
+  class Graph : public DeviceGraph {
+   public:
+    explicit Graph(GraphedWork work) : work_(std::move(work)), results_(work_()) {}
+
+    const std::vector<at::Tensor>& Replay() override {
+      const std::vector<at::Tensor> now = work_();
+      for (size_t i = 0; i < now.size(); ++i) results_[i].copy_(now[i]);
+      ++replayed_;
+      return results_;
+    }
+
+   private:
+    const GraphedWork work_;
+    std::vector<at::Tensor> results_;
+  };
+
+  static std::unique_ptr<DeviceGraph> Record(const c10::Device&, const GraphedWork& work) {
+    if (fails_) throw std::runtime_error("the stream is not capturing");
+    ++recorded_;
+    return std::make_unique<Graph>(work);
+  }
+
+  static constexpr DeviceGraphLibrary kLibrary = {c10::DeviceType::CPU, &Record};
+  static inline std::atomic<int64_t> recorded_ = 0, replayed_ = 0;
+  static inline std::atomic<bool> fails_ = false;
+};
+
+}  // namespace rcnn::testing
+
+#endif  // RCNN_BASE_TESTING_FAKE_GRAPHS_H_
