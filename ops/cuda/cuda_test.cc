@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "rcnn/base/device_graph.h"
+
 namespace rcnn::ops {
 namespace {
 
@@ -47,6 +49,10 @@ TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
     EXPECT_EQ(HasKernel(name, ""), kIsBuilt) << name;
   }
   EXPECT_EQ(HasKernel("proposals", "sizes"), kIsBuilt);
+}
+
+TEST(CudaTest, GraphsAreThereWhereCudaIsBuilt) {
+  EXPECT_EQ(FindDeviceGraphLibrary(c10::DeviceType::CUDA) != nullptr, kIsBuilt);
 }
 
 }  // namespace
