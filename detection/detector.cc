@@ -16,6 +16,7 @@
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/detection_memory.h"
 #include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/graphed_network.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
@@ -69,6 +70,7 @@ class Detector::Engine {
   Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
       : model_(std::move(model)), options_(options) {
     if (!device().is_cpu()) strict_ = ShareStrictFloat32();
+    if (options.max_graphs > 0) graphed_.emplace(*model_, options.max_graphs);
   }
 
   const c10::Device& device() const { return options_.device; }
@@ -91,6 +93,7 @@ class Detector::Engine {
     if (!device().is_cpu() && options_.precision == Precision::kBfloat16) {
       autocast.emplace(device().type(), at::kBFloat16);
     }
+    if (graphed_) return graphed_->Detect(std::move(images), batch.sizes, batch.original_sizes);
     return model_->Detect(std::move(images), batch.sizes, batch.original_sizes);
   }
 
@@ -98,6 +101,7 @@ class Detector::Engine {
   std::shared_ptr<FasterRcnn> model_;
   DetectorOptions options_;
   std::shared_ptr<const CudaFloat32Scope> strict_;  // on a GPU
+  mutable std::optional<GraphedNetwork> graphed_;
   mutable absl::Mutex mutex_;
   mutable std::optional<DetectionMemory> memory_ ABSL_GUARDED_BY(mutex_);
 };

@@ -40,6 +40,9 @@ struct DetectorOptions {
   PackedCacheOptions cache = {};
   // Where the network runs. CheckDevice (base/device.h) has accepted it.
   c10::Device device = c10::Device(c10::DeviceType::CPU);
+  // For how many sizes of images the network is launched as a graph on a GPU
+  // (graphed_network.h), which does not change the results. 0: none.
+  int64_t max_graphs = 0;
 };
 
 class Detector {

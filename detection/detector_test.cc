@@ -19,6 +19,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
@@ -128,6 +129,24 @@ TEST_F(DetectorTest, EqualsTheModel) {
     EXPECT_GT(expected.boxes.size(0), 3);
     ExpectSame(detector->Detect(image).value(), expected);
   }
+}
+
+TEST_F(DetectorTest, GraphsDoNotChangeDetections) {
+  const rcnn::testing::FakeGraphs graphs;
+  DetectorOptions options;
+  options.max_graphs = 2;
+  const auto plain = Detector::Load(directory_).value();
+  const auto graphed = Detector::Load(directory_, options).value();
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const at::Tensor image = Image(80, 90, seed);
+    const Detections expected = plain->Detect(image).value();
+    const Detections found = graphed->Detect(image).value();
+    EXPECT_TRUE(found.boxes.equal(expected.boxes));
+    EXPECT_TRUE(found.scores.equal(expected.scores));
+    EXPECT_TRUE(found.labels.equal(expected.labels));
+  }
+  EXPECT_EQ(graphs.recorded(), 1);
+  EXPECT_EQ(graphs.replayed(), 2);
 }
 
 TEST_F(DetectorTest, LoadsFromTheWeightsFile) {

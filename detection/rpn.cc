@@ -70,11 +70,21 @@ void Rpn::CheckMaps(const std::vector<at::Tensor>& maps) const {
 RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
                        int64_t input_width) const {
   CheckMaps(maps);
+  std::vector<std::pair<at::Tensor, at::Tensor>> outputs;
+  for (const at::Tensor& map : maps) outputs.push_back(RpnHead::Forward(map));
+  return AddAnchors(outputs, maps, input_height, input_width);
+}
+
+RpnOutput Rpn::AddAnchors(const std::vector<std::pair<at::Tensor, at::Tensor>>& outputs,
+                          const std::vector<at::Tensor>& maps, int64_t input_height,
+                          int64_t input_width) const {
+  CheckMaps(maps);
+  TORCH_CHECK(outputs.size() == maps.size(), "rpn: ", outputs.size(), " outputs for ", maps.size(),
+              " maps");
   const std::vector<at::Tensor> anchors = anchors_.Generate(maps, input_height, input_width);
   RpnOutput output;
   for (size_t i = 0; i < maps.size(); ++i) {
-    auto [logits, deltas] = RpnHead::Forward(maps[i]);
-    output.push_back({std::move(logits), std::move(deltas), anchors[i]});
+    output.push_back({outputs[i].first, outputs[i].second, anchors[i]});
   }
   return output;
 }

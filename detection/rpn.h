@@ -98,6 +98,10 @@ class Rpn : public RpnHead {
   // `maps`, one per level, are those of images of input_height x input_width.
   RpnOutput Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
                     int64_t input_width) const;
+  // The second half of Forward: adds the anchors to the network's logits and deltas of each level.
+  RpnOutput AddAnchors(const std::vector<std::pair<at::Tensor, at::Tensor>>& outputs,
+                       const std::vector<at::Tensor>& maps, int64_t input_height,
+                       int64_t input_width) const;
   // The output for each part of a batch.
   std::vector<RpnOutput> ForwardParts(const BatchFeatures& maps) const;
 
