@@ -39,6 +39,7 @@ DetectOptions OptionsFromFlags(int argc, char** argv) {
   options.batch = FLAGS_batch;
   options.device = FLAGS_device;
   options.precision = FLAGS_precision;
+  options.inference_graphs = FLAGS_inference_graphs;
   if (FLAGS_packed_cache) options.packed_cache = detection::DefaultPackedCacheFolder();
   options.ids_of = FLAGS_ids_of;
   options.draw = FLAGS_draw;

@@ -29,6 +29,9 @@ DEFINE_string(device, "cpu", "Where the network runs: cpu, cuda (the first GPU) 
 DEFINE_string(precision, "float32",
               "Precision of inference, float32 or bfloat16; on the CPU bfloat16 needs a processor "
               "with AVX-512 BF16.");
+DEFINE_int32(inference_graphs, 0,
+             "With --device=cuda: for how many sizes of images the network is launched as a CUDA "
+             "graph, from the second image of a size on. Results are the same. 0: none.");
 DEFINE_bool(packed_cache, true,
             "Keep the packed weights in the user's cache, so that the next start is faster; "
             "RCNN_PACKED_CACHE=FOLDER in the environment names another folder, and "

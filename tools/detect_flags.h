@@ -14,6 +14,7 @@ DECLARE_int32(max_per_image);
 DECLARE_int32(batch);
 DECLARE_string(device);
 DECLARE_string(precision);
+DECLARE_int32(inference_graphs);
 DECLARE_bool(packed_cache);
 DECLARE_string(ids_of);
 DECLARE_bool(draw);

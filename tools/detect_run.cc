@@ -64,6 +64,10 @@ absl::Status CheckOptions(const DetectOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("--batch=", options.batch, " is not in [1, 256]"));
   }
+  if (options.inference_graphs < 0 || options.inference_graphs > 1000) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--inference_graphs=", options.inference_graphs, " is not in [0, 1000]"));
+  }
   if (options.output.empty()) return absl::InvalidArgumentError("--output is empty");
   return ReadPrecision(options.precision).status();
 }
@@ -199,9 +203,11 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   // Before the model is loaded, and again when the names of all files are known.
   RCNN_RETURN_IF_ERROR(CheckOutputFolder({options.output, ResultNames(), options.overwrite}, {}));
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
-  RCNN_ASSIGN_OR_RETURN(const auto detector,
-                        LoadDetector(options.model, MakeLimits(options),
-                                     {precision, {.folder = options.packed_cache}, device}));
+  RCNN_ASSIGN_OR_RETURN(
+      const auto detector,
+      LoadDetector(
+          options.model, MakeLimits(options),
+          {precision, {.folder = options.packed_cache}, device, options.inference_graphs}));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
   const std::vector<ImageJob> jobs = MakeJobs(
       options, found, ids,

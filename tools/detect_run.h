@@ -33,6 +33,8 @@ struct DetectOptions {
   std::string device = "cpu";
   // "float32" or "bfloat16".
   std::string precision = "float32";
+  // On a GPU: sizes of images with a graph (detection/graphed_network.h), in [0, 1000].
+  int64_t inference_graphs = 0;
   // Folder for packed weights (detection/packed_cache.h). "": none.
   std::string packed_cache = {};
   // A dataset (eval/load_ground_truth.h) whose image and class ids the results use;

@@ -499,6 +499,10 @@ TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
   EXPECT_THAT(RunDetect(options),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--max_per_image")));
   options = Options({"in"});
+  options.inference_graphs = -1;
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--inference_graphs=-1")));
+  options = Options({"in"});
   options.precision = "int8";
   EXPECT_THAT(RunDetect(options),
               StatusIs(absl::StatusCode::kInvalidArgument,

@@ -72,6 +72,7 @@ TEST(CheckExperimentTest, RejectsInvalidExperiments) {
       {"resources.checkpoints_kept=0", "resources.checkpoints_kept: is 0"},
       {"resources.checkpoint_seconds=nan", "resources.checkpoint_seconds"},
       {"resources.log_every=0", "resources.log_every"},
+      {"resources.inference_graphs=-1", "resources.inference_graphs"},
       {"resources.loader.workers=-1", "resources.loader: workers is -1"},
       {"stages=", "stages: is empty"},
   });

@@ -117,6 +117,7 @@ absl::StatusOr<InferenceOptions> MakeOptions(const ExperimentRun& run, const Sta
   InferenceOptions options;
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
+  options.max_graphs = run.config.resources().inference_graphs();
   options.progress = [&run](int64_t done) {
     if (run.progress) run.progress(done, "");
   };

@@ -17,6 +17,7 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/loader.h"
+#include "rcnn/detection/graphed_network.h"
 #include "rcnn/detection/module_device.h"
 #include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/trainer/batch_targets.h"
@@ -127,17 +128,36 @@ void Unpack(absl::string_view& bytes, DetectedImage& image) {
   Unpack(bytes, image.proposals);
 }
 
-// `images` are those of the batch on the device of the networks; `maps` are those of the detector,
-// for an RPN that shares its backbone.
-ops::Proposals TakeProposals(const DetectionNetworks& networks, const data::Batch& batch,
-                             const at::Tensor& images, const detection::FeatureMaps& maps) {
-  if (networks.rpn == nullptr) {
-    const data::BatchImage& entry = batch.entries[0];
-    return {MakeRois(entry.proposals).to(images.device()), entry.proposal_scores, {}};
-  }
+// Whether the RPN is a part of the detector.
+bool IsOneNetwork(const DetectionNetworks& networks) {
+  return networks.rpn != nullptr && networks.rpn == networks.detector;
+}
+
+// The maps and proposals of a batch, from `images` on the device of the networks.
+struct MapsAndProposals {
+  detection::BatchFeatures maps;
+  ops::Proposals proposals;
+};
+
+// `graphed`, of the detector, is used if that has the RPN too.
+MapsAndProposals TakeProposals(const DetectionNetworks& networks,
+                               detection::GraphedNetwork& graphed, const data::Batch& batch,
+                               const at::Tensor& images) {
   const detection::InputSizes sizes = MakeInputSizes(batch);
-  if (networks.rpn != networks.detector) return networks.rpn->Propose(images, sizes);
-  return networks.rpn->Propose(maps, sizes, networks.rpn->config().rpn().test_proposals());
+  if (IsOneNetwork(networks)) {
+    detection::NetworkOutput output = graphed.Forward(images);
+    const configs::ProposalsConfig& limits = networks.rpn->config().rpn().test_proposals();
+    return {std::move(output.maps), networks.rpn->rpn()->Propose(output.rpn, sizes, limits)};
+  }
+  MapsAndProposals found;
+  found.maps = networks.detector->Features(images);
+  if (networks.rpn != nullptr) {
+    found.proposals = networks.rpn->Propose(images, sizes);
+  } else {
+    const data::BatchImage& entry = batch.entries[0];
+    found.proposals = {MakeRois(entry.proposals).to(images.device()), entry.proposal_scores, {}};
+  }
+  return found;
 }
 
 void Append(const detection::Detections& found, const data::BatchImage& entry,
@@ -158,12 +178,12 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
   }
 }
 
-DetectedImage DetectOne(const DetectionNetworks& networks, const data::Dataset& dataset,
-                        const data::Batch& batch, bool with_proposals) {
+DetectedImage DetectOne(const DetectionNetworks& networks, detection::GraphedNetwork& graphed,
+                        const data::Dataset& dataset, const data::Batch& batch,
+                        bool with_proposals) {
   at::NoGradGuard no_grad;
   const at::Tensor images = batch.images.to(detection::ModuleDevice(*networks.detector));
-  const detection::FeatureMaps maps = networks.detector->Features(images);
-  const ops::Proposals proposals = TakeProposals(networks, batch, images, maps);
+  const auto [maps, proposals] = TakeProposals(networks, graphed, batch, images);
   DetectedImage image;
   const std::vector<detection::Detections> found =
       networks.detector->Detect(maps, proposals.rois, MakeInputSizes(batch), OriginalSizes(batch));
@@ -172,11 +192,14 @@ DetectedImage DetectOne(const DetectionNetworks& networks, const data::Dataset& 
   return image;
 }
 
-ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfig& limits,
-                          const InferenceOptions& options, const data::Batch& batch) {
+ops::Proposals ProposeOne(const FasterRcnn& model, detection::GraphedNetwork& graphed,
+                          const configs::ProposalsConfig& limits, const InferenceOptions& options,
+                          const data::Batch& batch) {
   const detection::InputSizes sizes = MakeInputSizes(batch);
   if (options.features == nullptr) {
-    return model.Propose(batch.images.to(detection::ModuleDevice(model)), sizes, limits);
+    TORCH_CHECK(model.rpn() != nullptr, "this model has no rpn");
+    const at::Tensor images = batch.images.to(detection::ModuleDevice(model));
+    return model.rpn()->Propose(graphed.Forward(images).rpn, sizes, limits);
   }
   return model.Propose(options.features->Maps(batch), sizes, limits);
 }
@@ -340,12 +363,13 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
                                    mirrored ? nullptr : PixelsNeeded(options.features)));
   const at::Device device = detection::ModuleDevice(model);
   const int64_t at_once = options.features == nullptr ? ImagesAtOnce(device) : 1;
+  detection::GraphedNetwork graphed(model, options.max_graphs);
   return ForEachImage<InferredProposals>(
       *loader,
       {*dataset, first, dataset->size(), at_once, device, options.progress, options.ranks.get()},
       [&](data::Batch& batch) {
         if (mirrored) Mirror(batch);
-        return ToImage(ProposeOne(model, limits, options, batch), batch.entries[0]);
+        return ToImage(ProposeOne(model, graphed, limits, options, batch), batch.entries[0]);
       },
       [&](InferredProposals& image) { return take(image); });
 }
@@ -356,13 +380,15 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, networks.detector->config(), options, 0, nullptr));
   const at::Device device = detection::ModuleDevice(*networks.detector);
+  detection::GraphedNetwork graphed(*networks.detector,
+                                    IsOneNetwork(networks) ? options.max_graphs : 0);
   eval::Detections all;
   RCNN_RETURN_IF_ERROR(ForEachImage<DetectedImage>(
       *loader,
       {*dataset, 0, dataset->size(), ImagesAtOnce(device), device, options.progress,
        options.ranks.get()},
       [&](data::Batch& batch) {
-        return DetectOne(networks, *dataset, batch, options.take_proposals != nullptr);
+        return DetectOne(networks, graphed, *dataset, batch, options.take_proposals != nullptr);
       },
       [&](DetectedImage& found) {
         all.Append(found.detections);

@@ -51,6 +51,10 @@ struct InferenceOptions {
   int64_t max_proposals = 0;
   // ProposeAll: the source of the maps; null: computed by the network.
   std::shared_ptr<FrozenFeatures> features;
+  // For how many sizes of images the network is launched as a graph on a GPU
+  // (detection/graphed_network.h), which does not change the results. Without effect on networks
+  // that share no backbone, on stored proposals, and with `features`.
+  int64_t max_graphs = 0;
   // DetectAll: called after each image with the proposals that its detections come from.
   std::function<void(InferredProposals proposals)> take_proposals;
   // Called after each image with the number of finished images.

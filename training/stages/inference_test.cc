@@ -16,6 +16,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/proposals/proposal_writer.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
@@ -124,6 +125,24 @@ TEST(DetectAllTest, EqualsTheDetector) {
   ASSERT_THAT(found, IsOk());
   ExpectSame(*found, ByDetector(*model, *dataset, "shortest_side_px: 0 longest_side_px: 0"), 0.05);
   EXPECT_THAT(done, ElementsAre(1, 2, 3));
+}
+
+TEST(DetectAllTest, GraphsChangeNothing) {
+  const rcnn::testing::FakeGraphs graphs;
+  const auto dataset = Shapes();
+  const auto model = Model();
+  InferenceOptions options = Options();
+  const auto plain = DetectAll({model, model}, dataset, options).value();
+  EXPECT_EQ(graphs.recorded(), 0);
+  options.max_graphs = 2;
+  ExpectSame(DetectAll({model, model}, dataset, options).value(), plain, 0);
+  EXPECT_EQ(graphs.recorded(), 1);
+  EXPECT_EQ(graphs.replayed(), 2);
+  // The detector's own RPN is not used, so that nothing is recorded.
+  const auto rpn = Model(2);
+  ExpectSame(DetectAll({rpn, model}, dataset, options).value(),
+             DetectAll({rpn, model}, dataset, Options()).value(), 0);
+  EXPECT_EQ(graphs.recorded(), 1);
 }
 
 TEST(DetectAllTest, BoxesAreInStoredPixels) {
@@ -337,6 +356,28 @@ TEST(ProposeAllTest, ImagesWithCachedMapsAreNotLoadedAgain) {
   EXPECT_THAT(dataset->loads(), ElementsAre(2, 2, 2));
   expect_same(propose(Options(), false), first);
   expect_same(propose(Options(), true), mirrored);
+}
+
+TEST(ProposeAllTest, GraphsChangeNothing) {
+  const rcnn::testing::FakeGraphs graphs;
+  const auto dataset = Shapes();
+  const auto model = Model();
+  std::vector<std::vector<float>> scores[2];
+  for (const int64_t max_graphs : {0, 2}) {
+    InferenceOptions options = Options();
+    options.max_graphs = max_graphs;
+    EXPECT_THAT(ProposeAll(*model, dataset, model->config().rpn().test_proposals(), options, 0,
+                           /*mirrored=*/false,
+                           [&](const InferredProposals& found) {
+                             scores[max_graphs > 0].push_back(found.scores);
+                             return absl::OkStatus();
+                           }),
+                IsOk());
+  }
+  ASSERT_EQ(scores[0].size(), 3u);
+  EXPECT_GT(scores[0][0].size(), 1u);
+  EXPECT_EQ(scores[0], scores[1]);
+  EXPECT_EQ(graphs.replayed(), 2);
 }
 
 TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {

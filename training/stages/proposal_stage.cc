@@ -95,6 +95,7 @@ absl::Status Propose(const ExperimentRun& run, const StageConfig& stage,
   InferenceOptions options;
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
+  options.max_graphs = run.config.resources().inference_graphs();
   options.ranks = run.ranks;
   // Mirror images are made after resizing here, but before it in training.
   if (!mirrored) options.features = CachedFeatures(run, *dataset, options.transform, model);
