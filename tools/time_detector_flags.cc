@@ -15,6 +15,8 @@ DEFINE_string(device, "",
               "Times inference as a whole on this device: cpu, cuda or cuda:1. Default: its parts, "
               "on the CPU.");
 DEFINE_string(precision, "float32", "Precision of inference, float32 or bfloat16.");
+DEFINE_int32(inference_graphs, 0,
+             "With --device: for how many sizes of images the network is launched as a graph.");
 DEFINE_bool(layers, false, "Inference, each layer alone, for tools/peers/roofline.py.");
 DEFINE_int32(repeats, 5, "Timed runs, after one warm-up run.");
 

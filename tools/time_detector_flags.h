@@ -14,6 +14,7 @@ DECLARE_int32(batch);
 DECLARE_bool(train);
 DECLARE_string(device);
 DECLARE_string(precision);
+DECLARE_int32(inference_graphs);
 DECLARE_bool(layers);
 DECLARE_int32(repeats);
 

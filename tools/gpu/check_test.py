@@ -215,6 +215,19 @@ class Steps(Folder):
             rows = {row["what"]: row["value"] for row in checked.report.record["steps"]["kernels"]["rows"]}
             self.assertEqual(rows["both keep the same boxes"], int(equal))
 
+    def test_other_detections_with_a_graph_fail_on_every_machine(self):
+        plain = {"digest": 7, "detections": 3}
+        for digest, error in ((7, None), (8, "CUDA graph are others")):
+            checked = self.checked("inference")
+            called = []
+            printed = json.dumps({"total": [3.0, 1.0, 2.0], "digest": digest, "detections": 3})
+            checked.programs.run = lambda words, _: (called.append(words), printed)[1]  # pylint: disable=cell-var-from-loop
+            self.assert_fails(lambda: device_steps.graphed_inference(
+                checked, "inference", ["time_detector"], 4.0, plain, None), error)
+            self.assertEqual(called, [["time_detector", "--inference_graphs=1"]])
+            rows = [row["value"] for row in checked.report.record["steps"]["inference"]["rows"]]
+            self.assertEqual(rows, [2.0, 2.0, 0 if error else 1])
+
     def assert_fails(self, function, error):
         """Calls a function that must raise CommandError, unless `error` is None."""
         if error is None:

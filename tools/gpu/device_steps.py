@@ -171,6 +171,25 @@ def step(check, name, deadline):
     check.report.add(name, "rcnn / torchvision", ours / peer["images_per_second"], least=2)
 
 
+def timed_detection(check, words, deadline):
+    """The median milliseconds of time_detector, and the rest of what it printed."""
+    found = programs.last_json(check.programs.run(words, deadline))
+    times = sorted(found["total"])
+    return times[len(times) // 2], found
+
+
+def graphed_inference(check, name, words, plain_ms, plain, deadline):
+    """The same detection with the network as a CUDA graph: the same bits, and the time that it saves."""
+    graphed_ms, graphed = timed_detection(check, [*words, "--inference_graphs=1"], deadline)
+    equal = graphed["digest"] == plain["digest"]
+    check.report.add(name, "the same with a CUDA graph", graphed_ms, "ms")
+    check.report.add(name, "without a graph / with it", plain_ms / graphed_ms)
+    check.report.add(name, "both give the same bits, %d detections" % plain["detections"], int(equal), least=1)
+    # On every machine, so it fails where no bar is judged too.
+    if not equal:
+        raise CommandError("detections with a CUDA graph are others than those without")
+
+
 def inference(check, name, deadline):
     """Detection on one image, from an image on the CPU to detections there."""
     need_torch(check)
@@ -180,12 +199,12 @@ def inference(check, name, deadline):
              "--weights=" + folder + "/weights.safetensors", "--image=" + folder + "/image.safetensors",
              "--name_map=torchvision_fasterrcnn_fpn", "--device=" + check.device, "--repeats=" + repeats,
              "--precision=" + ("bfloat16" if check.device != "cpu" else "float32")]
-    times = sorted(programs.last_json(check.programs.run(words, deadline))["total"])
-    ours = times[len(times) // 2]
+    ours, plain = timed_detection(check, words, deadline)
     check.report.add(name, "inference R50-FPN %d × %d, batch 1" % (size.height, size.width), ours, "ms", most=8)
     peer = check.programs.run_python("time_torch.py", ["inference", check.device, folder, repeats, *check.compile_flag], deadline)
     check.report.add(name, "torchvision, tuned", peer["inference_ms"], "ms")
     check.report.add(name, "rcnn / torchvision", ours / peer["inference_ms"])
+    graphed_inference(check, name, words, ours, plain, deadline)
 
 
 def kernels(check, name, deadline):
@@ -240,7 +259,7 @@ STEPS = {
     "shapes": (shapes, 60),
     "resume": (resume, 40),
     "step": (step, 50),
-    "inference": (inference, 20),
+    "inference": (inference, 30),
     "kernels": (kernels, 15),
     "voc07": (voc07, 35),
 }
