@@ -16,8 +16,8 @@
 namespace rcnn {
 namespace {
 
-// Shapes without a graph that are remembered.
-constexpr size_t kRemembered = 64;
+// Shapes that are remembered, besides twice as many as there may be graphs.
+constexpr int64_t kRemembered = 64;
 
 std::vector<at::Tensor> Copies(const std::vector<at::Tensor>& tensors) {
   std::vector<at::Tensor> copies;
@@ -87,7 +87,8 @@ bool GraphedFunction::HasCome(const Key& key) {
     return true;
   }
   seen_.push_front(key);
-  if (seen_.size() > kRemembered) seen_.pop_back();
+  const auto count = static_cast<int64_t>(seen_.size());
+  if (count > kRemembered + 2 * options_.max_graphs) seen_.pop_back();
   return false;
 }
 
