@@ -11,6 +11,7 @@
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/batch_memory.h"
 #include "rcnn/base/cuda_float32_scope.h"
+#include "rcnn/base/device_graph.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/batch_map.h"
@@ -70,7 +71,8 @@ class Detector::Engine {
   Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
       : model_(std::move(model)), options_(options) {
     if (!device().is_cpu()) strict_ = ShareStrictFloat32();
-    if (options.max_graphs > 0) graphed_.emplace(*model_, options.max_graphs);
+    const bool has_graphs = FindDeviceGraphLibrary(device().type()) != nullptr;
+    if (has_graphs && options.max_graphs > 0) graphed_.emplace(*model_, options.max_graphs);
   }
 
   const c10::Device& device() const { return options_.device; }
