@@ -323,7 +323,7 @@ def network_lines():
     detection = 2 * (total(stages) + fpn_parts(HEIGHT, WIDTH, 1000, 90)).products
     training, inference = voc07_operations()
     rate = PRODUCTS["bfloat16"]
-    yield "| work | operations of matrix products and convolutions | least time | bar |"
+    yield "| work | operations of matrix products and convolutions | least time | target |"
     yield "| --- | --- | --- | --- |"
     yield "| training step of R50-FPN, an image of 800 × 1333, bfloat16 | %s | %.2f ms, %.0f images/s | 150 images/s |" % (
         amount(step), 1e3 * step / rate, rate / step)
