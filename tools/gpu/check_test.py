@@ -47,7 +47,7 @@ class Reports(Folder):
         self.assertEqual([(row["what"], row["value"], row["met"]) for row in stored["rows"]], [("NMS", 0.15, True)])
         self.assertEqual(report.defects(), ["kernels: out of time"])
 
-    def test_bars(self):
+    def test_targets(self):
         report = self.report()
         report.begin("step")
         for value, most, least in ((0.2, 0.2, None), (0.3, 0.2, None), (90, None, 90), (89, None, 90), (None, None, 90),
@@ -58,16 +58,16 @@ class Reports(Folder):
         report.end("step", "ok", 3)
         self.assertEqual(len(report.defects()), 4)
 
-    def test_a_rehearsal_judges_no_bar(self):
+    def test_a_rehearsal_judges_no_target(self):
         for device, sizes in (("cpu", "full"), ("cuda", "small")):
             report = self.report(device, sizes)
             report.begin("step")
             report.add("step", "x", 3, most=1)
             report.end("step", "ok", 1)
             self.assertEqual(report.defects(), [])
-            self.assertIn("The bars are not judged", report.table())
+            self.assertIn("The targets are not judged", report.table())
 
-    def test_a_skipped_step_is_a_defect_where_bars_are_judged(self):
+    def test_a_skipped_step_is_a_defect_where_targets_are_judged(self):
         for device, sizes, defects in (("cuda", "full", ["kernels: skipped"]), ("cuda", "small", []), ("cpu", "full", [])):
             report = self.report(device, sizes)
             report.begin("kernels")

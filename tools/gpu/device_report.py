@@ -24,7 +24,7 @@ class Report:
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         self.record = {**facts, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "steps": {}}
-        # A bar says something about a GPU at full size alone.
+        # Targets apply only to a GPU at full size.
         self.judges = facts["device"] != "cpu" and facts["sizes"] == "full"
         self.write()
 
@@ -41,12 +41,12 @@ class Report:
         self.write()
 
     def add(self, step, what, value, unit="", most=None, least=None):
-        """Adds a measurement. `most` and `least` are its bars; a value that is not a number misses them."""
-        row = {"what": what, "value": value, "unit": unit, "bar": "", "met": None}
+        """Adds a measurement. `most` and `least` are its targets; a value that is not a number misses them."""
+        row = {"what": what, "value": value, "unit": unit, "target": "", "met": None}
         if most is not None:
-            row["bar"], row["met"] = "≤ " + _format(most), value is not None and value <= most
+            row["target"], row["met"] = "≤ " + _format(most), value is not None and value <= most
         if least is not None:
-            row["bar"], row["met"] = "≥ " + _format(least), value is not None and value >= least
+            row["target"], row["met"] = "≥ " + _format(least), value is not None and value >= least
         if not self.judges:
             row["met"] = None
         self.record["steps"][step]["rows"].append(row)
@@ -61,24 +61,24 @@ class Report:
             os.replace(path + ".tmp", path)
 
     def table(self):
-        judged = "" if self.judges else " The bars are not judged: they are for a GPU and --sizes=full."
+        judged = "" if self.judges else " The targets are not judged: they are for a GPU and --sizes=full."
         lines = ["%s, sizes %s, %s.%s" % (self.record["device"], self.record["sizes"], self.record["started"], judged), "",
-                 "| step | what | measured | bar | met |", "| --- | --- | --- | --- | --- |"]
+                 "| step | what | measured | target | met |", "| --- | --- | --- | --- | --- |"]
         for step, record in self.record["steps"].items():
             lines.append("| %s | | %s | | %.0f s |" % (step, record["status"], record["seconds"]))
             for row in record["rows"]:
                 value = "not measured" if row["value"] is None else ("%s %s" % (_format(row["value"]), row["unit"])).strip()
                 met = {True: "yes", False: "NO", None: ""}[row["met"]]
-                lines.append("| | %s | %s | %s | %s |" % (row["what"], value, row["bar"], met))
+                lines.append("| | %s | %s | %s | %s |" % (row["what"], value, row["target"], met))
             lines += ["| | %s | | | |" % " ".join(note.replace("|", "/").split()) for note in record["notes"]]
         return "\n".join(lines) + "\n"
 
     def defects(self):
-        """What failed, was cut or missed its bar, and where bars are judged what was skipped, in words."""
+        """Says what failed, ran out of time or missed its target, and, where targets are judged, what was skipped."""
         bad = (FAILED, CUT, SKIPPED) if self.judges else (FAILED, CUT)
         found = []
         for step, record in self.record["steps"].items():
             if record["status"] in bad:
                 found.append("%s: %s" % (step, record["status"]))
-            found += ["%s: %s is not %s" % (step, row["what"], row["bar"]) for row in record["rows"] if row["met"] is False]
+            found += ["%s: %s is not %s" % (step, row["what"], row["target"]) for row in record["rows"] if row["met"] is False]
         return found

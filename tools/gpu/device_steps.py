@@ -116,7 +116,7 @@ def resume(check, name, deadline):
     different = campaign.difference(expected, campaign.everything(killed))
     check.report.add(name, "files compared", len(expected))
     check.report.add(name, "equal bit for bit", 0 if different else 1, least=1)
-    # On every machine, so it fails where no bar is judged too.
+    # An error on every machine, also where no target is judged.
     if different:
         raise CommandError("after the resume " + different)
 
@@ -221,7 +221,7 @@ def kernels(check, name, deadline):
     check.report.add(name, "the same in bfloat16", align["rcnn_bfloat16_ms"], "ms")
     check.report.add(name, "torchvision's in float32", min(align["torchvision_ms"]), "ms")
     check.report.add(name, "rcnn / torchvision, float32", min(align["rcnn_ms"]) / min(align["torchvision_ms"]), most=0.5)
-    # On every machine, so it fails where no bar is judged too.
+    # An error on every machine, also where no target is judged.
     if not nms["equal"]:
         raise CommandError("rcnn's NMS keeps other boxes than torchvision's")
 

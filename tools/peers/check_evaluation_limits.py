@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measures //eval on a case of the size of COCO's validation set against the bars that it has to meet, and says of each whether it does.
+"""Measures //eval on a case of the size of COCO's validation set against its limits, and says for each whether it is met.
 
-    ./bazelw build //eval:evaluate //eval:report && tools/peers/check_evaluation_bars.py [--rounds 7] [--images 5000]
+    ./bazelw build //eval:evaluate //eval:report && tools/peers/check_evaluation_limits.py [--rounds 7] [--images 5000]
 
 In one run, on two cores, medians: `evaluate` and the peers of compare_evaluators.py on boxes and on masks; `evaluate` with error
 analysis and report, without and with 200 thumbnails; the bootstrap comparison of two results; the report in headless Chromium
 (eval/html/check_page.py). Needs no data: cases and images are made in --folder, where they stay for the next run. Prints the peers' tables
-in Markdown, then the bars. Exits 1 if one is missed or cannot be measured. --images=200 tries the command in a minute.
+in Markdown, then the limits. Exits 1 if one is missed or cannot be measured. --images=200 tries the command in a minute.
 """
 import argparse
 import json
@@ -85,20 +85,20 @@ def open_in_browser(page):
     return max(seconds), [line for line in problems if "loaded in" not in line]
 
 
-class Bars:
+class Limits:
     def __init__(self):
         self.rows = []
         self.missed = False
 
-    def add(self, what, measured, bar, unit=""):
-        """A bar that is met if measured <= bar; measured None: it could not be measured."""
-        met = measured is not None and measured <= bar
+    def add(self, what, measured, limit, unit=""):
+        """A limit that is met if measured <= limit; measured None: it could not be measured."""
+        met = measured is not None and measured <= limit
         self.missed |= not met
         shown = "not measured" if measured is None else f"{measured:.2f}{unit}"
-        self.rows.append(f"| {what} | {shown} | {bar:g}{unit} | {'pass' if met else 'FAIL'} |")
+        self.rows.append(f"| {what} | {shown} | {limit:g}{unit} | {'pass' if met else 'FAIL'} |")
 
     def print(self):
-        print("| bar | measured | at most | |\n| --- | --- | --- | --- |")
+        print("| figure | measured | limit | |\n| --- | --- | --- | --- |")
         print("\n".join(self.rows), flush=True)
 
 
@@ -135,16 +135,16 @@ def report_commands(args, python, case):
     }
 
 
-def add_report_bars(bars, case, timings, peer):
-    bars.add(f"error analysis and report without thumbnails: time / {peer}'s plain time",
+def add_report_limits(limits, case, timings, peer):
+    limits.add(f"error analysis and report without thumbnails: time / {peer}'s plain time",
              timings["report"].seconds / timings[peer].seconds, 1.5)
     thumbnails = count_thumbnails(f"{case}/thumbnails.html")
-    bars.add(f"report with {thumbnails} thumbnails: more than without", timings["thumbnails"].seconds - timings["report"].seconds, 3, " s")
-    bars.add("comparison of two results, 1,000 draws, whole process", timings["compare"].seconds, 5, " s")
-    bars.add("size of the report", os.path.getsize(f"{case}/thumbnails.html") / 1e6, 20, " MB")
+    limits.add(f"report with {thumbnails} thumbnails: more than without", timings["thumbnails"].seconds - timings["report"].seconds, 3, " s")
+    limits.add("comparison of two results, 1,000 draws, whole process", timings["compare"].seconds, 5, " s")
+    limits.add("size of the report", os.path.getsize(f"{case}/thumbnails.html") / 1e6, 20, " MB")
     opened = open_in_browser(f"{case}/thumbnails.html")
-    bars.add("the report opens in Chromium", opened and opened[0], 2, " s")
-    bars.add("problems that check_page.py finds in it", opened and float(len(opened[1])), 0)
+    limits.add("the report opens in Chromium", opened and opened[0], 2, " s")
+    limits.add("problems that check_page.py finds in it", opened and float(len(opened[1])), 0)
     for problem in opened[1] if opened else []:
         print(problem, file=sys.stderr)
 
@@ -161,22 +161,22 @@ def main():
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     os.makedirs(args.folder, exist_ok=True)
     python = peers.make_environment(args.folder)
-    bars = Bars()
+    limits = Limits()
 
     case, timings, equal = measure_kind(args, python, "bbox", lambda case: report_commands(args, python, case))
     peer = fastest_peer(timings)
-    bars.add(f"boxes: time / {peer}'s", timings["evaluate"].seconds / timings[peer].seconds, 0.4)
-    bars.add(f"boxes: memory / {peer}'s", timings["evaluate"].megabytes / timings[peer].megabytes, 0.75)
-    bars.add("boxes: numbers that differ", 0.0 if equal else 1.0, 0)
-    add_report_bars(bars, case, timings, peer)
+    limits.add(f"boxes: time / {peer}'s", timings["evaluate"].seconds / timings[peer].seconds, 0.4)
+    limits.add(f"boxes: memory / {peer}'s", timings["evaluate"].megabytes / timings[peer].megabytes, 0.75)
+    limits.add("boxes: numbers that differ", 0.0 if equal else 1.0, 0)
+    add_report_limits(limits, case, timings, peer)
 
     _, timings, equal = measure_kind(args, python, "segm", lambda case: {})
     peer = fastest_peer(timings)
-    bars.add(f"masks: time / {peer}'s", timings["evaluate"].seconds / timings[peer].seconds, 1)
-    bars.add("masks: numbers that differ", 0.0 if equal else 1.0, 0)
+    limits.add(f"masks: time / {peer}'s", timings["evaluate"].seconds / timings[peer].seconds, 1)
+    limits.add("masks: numbers that differ", 0.0 if equal else 1.0, 0)
     print()
-    bars.print()
-    return 1 if bars.missed else 0
+    limits.print()
+    return 1 if limits.missed else 0
 
 
 if __name__ == "__main__":
