@@ -160,7 +160,8 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   std::error_code ignored;
   const std::filesystem::file_status target = std::filesystem::status(path, ignored);
   if (std::filesystem::is_directory(target)) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot write ", path, ": it is a directory"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot write ", path, ": it is a directory; give the name of a file"));
   }
   // The rename would replace the device with a file, for all users.
   if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {

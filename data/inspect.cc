@@ -370,7 +370,9 @@ int main(int argc, char** argv) {
                      .takes_arguments = true},
                     &argc, &argv);
   if (argc > 2) {
-    return rcnn::ExitCode(absl::InvalidArgumentError("more than one folder is given"));
+    return rcnn::ExitCode(absl::InvalidArgumentError(
+        absl::StrCat("more than one folder is given, ", argv[1], " and ", argv[2],
+                     argc > 3 ? " among them" : "", "; inspect them one by one")));
   }
   if (argc == 2) FLAGS_dataset = argv[1];
   return rcnn::ExitCode(rcnn::data::Inspect());

@@ -54,7 +54,8 @@ absl::StatusOr<std::vector<Metric>> ParseFloors(absl::string_view text) {
           absl::StrCat("'", part, "' is not NAME=NUMBER, as in ap50=0.9"));
     }
     if (std::any_of(floors.begin(), floors.end(), Named(floor.name))) {
-      return absl::InvalidArgumentError(absl::StrCat("two floors for ", floor.name));
+      return absl::InvalidArgumentError(
+          absl::StrCat("two minimums for ", floor.name, "; give one"));
     }
     floors.push_back(std::move(floor));
   }

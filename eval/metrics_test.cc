@@ -76,8 +76,8 @@ TEST(ParseFloorsTest, RejectsAnythingButNameEqualsNumber) {
   for (const char* bad : {"ap50", "ap50=", "=0.5", "ap50=high", "ap=0.5;ap50=1", "ap=nan"}) {
     EXPECT_THAT(ParseFloors(bad), ::testing::Not(IsOk())) << bad;
   }
-  EXPECT_THAT(ParseFloors("ap=1,ap=2"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("two floors")));
+  EXPECT_THAT(ParseFloors("ap=1,ap=2"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                 HasSubstr("two minimums for ap; give one")));
 }
 
 }  // namespace

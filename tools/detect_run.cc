@@ -68,7 +68,10 @@ absl::Status CheckOptions(const DetectOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("--inference_graphs=", options.inference_graphs, " is not in [0, 1000]"));
   }
-  if (options.output.empty()) return absl::InvalidArgumentError("--output is empty");
+  if (options.output.empty()) {
+    return absl::InvalidArgumentError(
+        "--output is empty; name the folder for the results, as in --output=found");
+  }
   return ReadPrecision(options.precision).status();
 }
 

@@ -498,6 +498,10 @@ TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
   options.max_per_image = -1;
   EXPECT_THAT(RunDetect(options),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--max_per_image")));
+  options.max_per_image = 0;
+  options.output = "";
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("as in --output=found")));
   options = Options({"in"});
   options.inference_graphs = -1;
   EXPECT_THAT(RunDetect(options),

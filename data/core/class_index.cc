@@ -23,7 +23,8 @@ absl::StatusOr<ClassIndex> ClassIndex::Create(const std::vector<std::string>& na
     }
     const int64_t label = static_cast<int64_t>(index.labels_.size()) + 1;
     if (!index.labels_.emplace(name, label).second) {
-      return absl::InvalidArgumentError(absl::StrCat("the class \"", name, "\" is listed twice"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the class \"", name, "\" is listed twice; remove one of them"));
     }
   }
   return index;

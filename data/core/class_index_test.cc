@@ -30,7 +30,8 @@ TEST(ClassIndex, NumbersNamesFromOne) {
 
 TEST(ClassIndex, RejectsEmptyListsAndDuplicates) {
   EXPECT_THAT(ErrorMessage({}), HasSubstr("no classes"));
-  EXPECT_THAT(ErrorMessage({"cat", "dog", "cat"}), HasSubstr("\"cat\" is listed twice"));
+  EXPECT_THAT(ErrorMessage({"cat", "dog", "cat"}),
+              HasSubstr("\"cat\" is listed twice; remove one"));
   EXPECT_THAT(ErrorMessage({"cat", ""}), HasSubstr("\"\" is not a class name"));
   EXPECT_THAT(ErrorMessage({std::string("a\0b", 3)}), HasSubstr("a\\x00"));
 }

@@ -33,7 +33,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> ConcatDataset::Create(
     }
     if (parts[i]->inclusive_boxes() != parts[0]->inclusive_boxes()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("concat: part ", i, " and part 0 differ in inclusive_boxes"));
+          absl::StrCat("concat: part ", i,
+                       " and part 0 differ in inclusive_boxes; set it in all parts or in none"));
     }
   }
   return absl::WrapUnique<Dataset>(new ConcatDataset(std::move(parts)));

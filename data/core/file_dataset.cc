@@ -26,8 +26,10 @@ std::vector<Object> FileDataset::objects(int64_t index) const {
 absl::StatusOr<std::string> FileDataset::ReadImageBytes(int64_t index) const {
   const ImageInfo info = image(index);
   if (info.path.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(info.name, ": the dataset was opened without a folder of images"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        info.name,
+        ": the dataset was opened without a folder of images; set paths.images, or name "
+        "it as in coco:INSTANCES.json:IMAGES"));
   }
   return Dataset::ReadImageBytes(index);
 }
@@ -41,7 +43,8 @@ absl::StatusOr<std::shared_ptr<const Image>> FileDataset::LoadImage(int64_t inde
   if (decoded.width() != info.width || decoded.height() != info.height) {
     return absl::InvalidArgumentError(
         absl::StrCat(Place(index), ": the image has ", decoded.width(), " x ", decoded.height(),
-                     " pixels, but its annotation was made for ", info.width, " x ", info.height));
+                     " pixels, but its annotation was made for ", info.width, " x ", info.height,
+                     "; correct the annotation, or restore the image"));
   }
   return std::make_shared<const Image>(std::move(decoded));
 }

@@ -68,8 +68,9 @@ absl::StatusOr<std::string> ImageFinder::Best(const std::vector<int64_t>& candid
     return absl::NotFoundError(absl::StrCat("the folder ", parent, " has no image ", name));
   }
   if (second < 0) return images_[best];
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, " matches both ", images_[best], " and ", images_[second]));
+  return absl::InvalidArgumentError(absl::StrCat(name, " matches both ", images_[best], " and ",
+                                                 images_[second],
+                                                 "; write the folder before the name"));
 }
 
 absl::StatusOr<std::string> ImageFinder::Find(absl::string_view name) const {

@@ -54,7 +54,8 @@ TEST(ImageFinder, TakesAnotherExtensionInTheFolderThatIsNamed) {
 TEST(ImageFinder, RefusesWhatFitsTwoImages) {
   EXPECT_THAT(Finder().Find("c.png"),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("train/c.png"), HasSubstr("val/c.png"))));
+                       AllOf(HasSubstr("train/c.png"), HasSubstr("val/c.png"),
+                             HasSubstr("write the folder before the name"))));
 }
 
 TEST(ImageFinder, SaysWhyThereIsNone) {

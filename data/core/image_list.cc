@@ -55,7 +55,8 @@ absl::StatusOr<ImageList> ImageList::Read(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
   RCNN_ASSIGN_OR_RETURN(ImageList list, Decode(bytes), path);
   if (list.names().empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": an empty list"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": an empty list; write an image name on each line"));
   }
   return list;
 }

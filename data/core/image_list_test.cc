@@ -91,7 +91,8 @@ TEST(ImageList, AnEmptyFileIsAnError) {
   const std::string path = testing::TempDir() + "/empty.txt";
   ASSERT_THAT(WriteFileAtomically(path, "\n\n"), IsOk());
   EXPECT_THAT(ImageList::Read(path),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty list")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("empty list; write an image name on each line")));
 }
 
 TEST(ImageList, ReadsUtf16) {

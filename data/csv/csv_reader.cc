@@ -65,9 +65,10 @@ absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
   RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
   const std::string& column = annotation.part_column;
   if (config.csv().has_part() && column.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(paths.annotations, ": csv.part is \"", config.csv().part(),
-                     "\", and no column is called split, subset, set, partition or usage"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        paths.annotations, ": csv.part is \"", config.csv().part(),
+        "\", but no column is called split, subset, set, partition or usage; add one, or "
+        "remove csv.part"));
   }
   RecordTable records(config, {});
   if (!config.csv().has_part() && !column.empty()) {

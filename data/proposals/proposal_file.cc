@@ -134,7 +134,8 @@ absl::Status ProposalFile::CheckDataset(const std::string& fingerprint,
   }
   if (size() != dataset.size()) {
     return absl::InvalidArgumentError(absl::StrCat("proposals for ", size(), " images; there are ",
-                                                   dataset.size(), " in the dataset"));
+                                                   dataset.size(),
+                                                   " in the dataset: generate them again"));
   }
   for (int64_t i = 0; i < size(); ++i) {
     if (image_ids_[i] != dataset.image(i).id) {

@@ -162,7 +162,7 @@ TEST(ProposalFileTest, ImagesOfOtherIdsAreErrors) {
   ExpectOpenError(raw, "image_ids[1] is 7, not 101");
   raw.offsets = {0, 2};
   raw.image_ids = {100};
-  ExpectOpenError(raw, "proposals for 1 images; there are 2");
+  ExpectOpenError(raw, "proposals for 1 images; there are 2 in the dataset: generate them again");
 }
 
 TEST(ProposalFileTest, DetectsBadBoxesOnAccess) {

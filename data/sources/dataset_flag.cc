@@ -197,7 +197,8 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
     const DatasetFlagOptions resolved = TakePart(flag, options);
     RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenFolderOfFlag(*folder, resolved));
     if (auto config = FindConfig(opened, resolved.part)) return *std::move(config);
-    return absl::InvalidArgumentError(absl::StrCat("the folder has no part ", resolved.part));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the folder has no part ", resolved.part, "; leave it out to use all images"));
   }
   if (form == "shapes") return ParseShapes(flag);
   if (absl::StartsWith(flag, "voc:")) return ParseVoc(flag);

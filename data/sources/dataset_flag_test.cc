@@ -51,7 +51,7 @@ TEST(ParseDatasetFlag, RecognisesAFolder) {
   EXPECT_THAT(Parsed("yolo:" + yolo + ":test"),
               AllOf(HasSubstr("yolo { name: \"cat\" name: \"dog\" }"),
                     Not(HasSubstr("/yolo_roboflow/train/images"))));
-  EXPECT_THAT(Parsed("yolo:" + yolo + ":val"), HasSubstr("no part val"));
+  EXPECT_THAT(Parsed("yolo:" + yolo + ":val"), HasSubstr("no part val; leave it out"));
   EXPECT_THAT(Parsed("coco:" + yolo), HasSubstr("no annotations that can be read"));
   EXPECT_THAT(Parsed("csv:nowhere"), HasSubstr("no such folder"));
   EXPECT_THAT(Parsed("csv:"), HasSubstr("csv:FOLDER[:PART]"));

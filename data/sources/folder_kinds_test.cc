@@ -717,7 +717,8 @@ TEST_F(FolderKindsTest, YoloFilesOfNamesThatDifferOrAreWrongAreTold) {
   Put("pets.yml", "nc: 3\nnames: [cat, dog]\n");
   folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());
-  EXPECT_THAT(folder->notices, ElementsAre("pets.yml is not read: nc is 3, but there are 2 names"));
+  EXPECT_THAT(folder->notices, ElementsAre("pets.yml is not read: nc is 3, but there are 2 names; "
+                                           "correct the one that is wrong"));
   fs::remove(folder_ + "/Classes.TXT");
   EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
                                 AllOf(HasSubstr("class names"), HasSubstr("nc is 3"))));

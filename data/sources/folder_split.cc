@@ -179,7 +179,9 @@ class Splitter {
     }
     if (source_ == SIZE_MAX) {
       return absl::InvalidArgumentError(
-          absl::StrCat(folder_.folder, ": has a part val and a part test, but none to train on"));
+          absl::StrCat(folder_.folder,
+                       ": has a part val and a part test, but none to train on; "
+                       "call one train, or add it"));
     }
     const double size = static_cast<double>(folder_.parts[source_].images->size());
     shares_ = options_.shares;
@@ -221,7 +223,8 @@ class Splitter {
           const std::string key = absl::StrCat(place, ":", name);
           if (sides.emplace(key, static_cast<SplitSide>(side)).second) continue;
           return absl::InvalidArgumentError(
-              absl::StrCat(file, ": names ", name, ", which another list names too"));
+              absl::StrCat(file, ": names ", name,
+                           ", which another list names too; remove it from one of them"));
         }
       }
     }
@@ -271,9 +274,10 @@ class Splitter {
     const bool lacks =
         Count(0) == 0 || (shares_.val > 0 && Count(1) == 0) || (shares_.test > 0 && Count(2) == 0);
     if (!lacks) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder_.folder, ": ", Count(0) + Count(1) + Count(2),
-                     " images are too few to be split: it takes at least 3 of different sources"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder_.folder, ": ", Count(0) + Count(1) + Count(2),
+        " images are too few to be split: at least 3 from different sources are needed; add "
+        "images"));
   }
 
   // A new directory is renamed into place once it is complete. In an existing one the lists

@@ -353,7 +353,8 @@ TEST_F(SplitFolderTest, EachDefectIsToldOnce) {
 TEST_F(SplitFolderTest, ErrorsSayWhatToDo) {
   Put("a", 1);
   Put("b", 2);
-  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too few")));
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("too few"), HasSubstr("; add images"))));
   Put("c", 3);
   ASSERT_THAT(Split(), IsOk());
   fs::rename(folder_, root_ + "/other");
@@ -362,7 +363,16 @@ TEST_F(SplitFolderTest, ErrorsSayWhatToDo) {
   fs::rename(folder_, root_ + "/set");
   folder_ = root_ + "/set";
   ASSERT_THAT(WriteFileAtomically(root_ + "/split/val.txt", "a.png\nb.png\nc.png\n"), IsOk());
-  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("another list")));
+  EXPECT_THAT(Split(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("which another list names too; remove it from one of them")));
+}
+
+TEST_F(SplitFolderTest, AFolderWithoutImagesToTrainOnIsAnError) {
+  Put("valid/a", 1);
+  Put("test/b", 2);
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("none to train on; call one train, or add it")));
 }
 
 }  // namespace

@@ -92,7 +92,8 @@ DatasetOr MakeFromRecords(const configs::DatasetConfig& config, const DatasetOpt
   const bool one_file = config.has_cvat() || config.has_csv();
   if (one_file && !config.paths().has_annotations()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(config.has_cvat() ? "cvat" : "csv", ": paths.annotations names no file"));
+        absl::StrCat(config.has_cvat() ? "cvat" : "csv",
+                     ": paths.annotations names no file; set it to the file of annotations"));
   }
   if (!one_file && !config.paths().has_annotations()) paths.annotations = paths.images;
   ImageList list;
@@ -109,7 +110,9 @@ DatasetOr MakeFromRecords(const configs::DatasetConfig& config, const DatasetOpt
 DatasetOr MakeCoco(const configs::DatasetConfig& config, const DatasetOptions& options) {
   const configs::DatasetPaths& paths = config.paths();
   if (paths.annotations().empty()) {
-    return absl::InvalidArgumentError("coco: paths.annotations names no file");
+    return absl::InvalidArgumentError(
+        "coco: paths.annotations names no file; set it to the instances file, such as "
+        "instances_train2017.json");
   }
   const std::string images =
       paths.images().empty() ? "" : UnderRoot(options.data_root, paths.images());
@@ -123,7 +126,8 @@ DatasetOr MakeCoco(const configs::DatasetConfig& config, const DatasetOptions& o
 DatasetOr MakeShards(const configs::DatasetConfig& config, const DatasetOptions& options) {
   const configs::DatasetPaths& paths = config.paths();
   if (paths.annotations().empty()) {
-    return absl::InvalidArgumentError("shards: paths.annotations names no index");
+    return absl::InvalidArgumentError(
+        "shards: paths.annotations names no index; set it to one, such as train.shards.jsonl");
   }
   ShardPaths found;
   found.index = UnderRoot(options.data_root, paths.annotations());

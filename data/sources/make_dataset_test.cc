@@ -22,6 +22,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 absl::StatusOr<std::unique_ptr<Dataset>> Make(const std::string& text,
@@ -195,7 +196,8 @@ TEST(MakeDataset, LoadingNamesAMissingOrChangedImage) {
   std::filesystem::copy(folder + "/JPEGImages/shapes-0-000000.png", path);
   EXPECT_THAT(coco->Load(2),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("has 64 x 64 pixels, but its annotation was made for 160 x 128")));
+                       HasSubstr("has 64 x 64 pixels, but its annotation was made for 160 x 128; "
+                                 "correct the annotation, or restore the image")));
 }
 
 TEST(MakeDataset, WithoutAFolderOnlyAnnotationsAreAvailable) {
@@ -203,7 +205,8 @@ TEST(MakeDataset, WithoutAFolderOnlyAnnotationsAreAvailable) {
   ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
   std::unique_ptr<Dataset> coco = *Make("coco {} paths { annotations: 'train.json' }", folder);
   EXPECT_EQ(coco->size(), 12);
-  EXPECT_THAT(coco->Load(0), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(coco->Load(0),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("set paths.images")));
 }
 
 TEST(MakeDataset, PutsPartsOneAfterTheOther) {
@@ -225,7 +228,8 @@ TEST(MakeDataset, RejectsMismatchedParts) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("part 1 has the classes disc, square and part 0")));
   EXPECT_THAT(Make("concat { parts { shapes {} } parts { shapes {} inclusive_boxes: true } }"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("differ in inclusive_boxes")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("differ in inclusive_boxes; set it in all parts")));
   EXPECT_THAT(Make("concat { parts { shapes {} } } classes: 'cat'"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("belong in its parts")));
   EXPECT_THAT(
@@ -233,12 +237,27 @@ TEST(MakeDataset, RejectsMismatchedParts) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("part 0: shapes: num_images")));
 }
 
+TEST(MakeDataset, RejectsAPartOfACsvFileWithoutParts) {
+  const std::string folder = FreshFolder("no_parts");
+  std::filesystem::create_directories(folder);
+  ASSERT_THAT(WriteFileAtomically(folder + "/boxes.csv",
+                                  "filename,width,height,class,xmin,ymin,xmax,ymax\n"),
+              IsOk());
+  EXPECT_THAT(Make("csv { part: 'train' } paths { annotations: 'boxes.csv' }", folder),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("csv.part is \"train\""),
+                             HasSubstr("add one, or remove csv.part"))));
+}
+
 TEST(MakeDataset, RejectsUnusedFields) {
   EXPECT_THAT(Make(""), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no source")));
-  EXPECT_THAT(Make("coco {}"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("names no file")));
-  EXPECT_THAT(Make("shards {}"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("names no index")));
+  EXPECT_THAT(Make("coco {}"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                        HasSubstr("names no file; set it to the instances file")));
+  EXPECT_THAT(Make("csv {}"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("names no file; set it to the file of annotations")));
+  EXPECT_THAT(Make("shards {}"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                          HasSubstr("such as train.shards.jsonl")));
   EXPECT_THAT(Make("shapes {} classes: 'cat'"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("num_classes")));
   EXPECT_THAT(Make("shapes {} leave_out_empty_images: true"),

@@ -95,7 +95,10 @@ absl::StatusOr<std::vector<std::string>> ReadSplit(const std::string& folder,
   RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(*bytes), path);
   std::vector<std::string> names =
       ParseVocSplit(text, [&](const std::string& name) { return annotations.count(name) > 0; });
-  if (names.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": an empty list"));
+  if (names.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": an empty list; write an image name on each line"));
+  }
   return names;
 }
 

@@ -286,7 +286,8 @@ TEST_F(VocReaderTest, NamesMissingFoldersAndLists) {
   EXPECT_THAT(Error("voc { split: 'none' }"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("; the lists there: all, empty")));
   EXPECT_THAT(Error("voc { split: 'empty' }"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("an empty list")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("an empty list; write an image name on each line")));
   EXPECT_THAT(ReadVoc(Config("voc { split: '../../x' }"), folder_), ::testing::Not(IsOk()));
   EXPECT_THAT(Error("voc {} classes: ['a', 'b', 'a']"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"a\" is listed twice")));

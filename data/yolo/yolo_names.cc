@@ -104,8 +104,9 @@ absl::Status CheckCount(const YAML::Node& count, const YoloYaml& yaml) {
   int64_t number = 0;
   if (!count || !absl::SimpleAtoi(Text(count), &number)) return absl::OkStatus();
   if (number == static_cast<int64_t>(yaml.names.size())) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("nc is ", number, ", but there are ", yaml.names.size(), " names"));
+  return absl::InvalidArgumentError(absl::StrCat("nc is ", number, ", but there are ",
+                                                 yaml.names.size(),
+                                                 " names; correct the one that is wrong"));
 }
 
 absl::StatusOr<YoloYaml> Convert(const YAML::Node& root, Texts texts) {

@@ -111,6 +111,7 @@ check_input() {
     inspect)
       expect_error 1 '--dataset=voc:absent:trainval: ' "${program}" --dataset=voc:absent:trainval
       expect_error 1 'expected a folder of labelled images' "${program}" --dataset=absent
+      expect_error 1 'inspect them one by one' "${program}" one two
       expect_error 1 '--contact_sheet: ' "${program}" --dataset=absent --contact_sheet=absent/x.jpg
       expect_error 1 'num_imags' "${program}" --dataset=shapes:num_imags=3
       expect_error 1 'text.pth' "${program}" --dataset=coco:text.pth
@@ -146,7 +147,7 @@ check_input() {
     write_selective_search)
       expect_error 1 '--out is missing' "${program}"
       expect_error 1 '--dataset=voc:absent:test: ' "${program}" --dataset=voc:absent:test --out=x
-      expect_error 1 '--out: cannot write .: it is a directory' "${program}" --out=.
+      expect_error 1 '--out: cannot write .: it is a directory; give the name of a file' "${program}" --out=.
       expect_error 1 '--search: max_boxes' "${program}" --search=max_boxes:-1 --out=x
       ;;
     runtime_info)
