@@ -42,12 +42,12 @@ DEFINE_string(split, "", "part of a folder: train, val, test; empty or all: all 
 DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
 DEFINE_string(box_units, "",
               "for a folder: the unit of boxes, pixels or fractions of the image's "
-              "sides; empty: as the format has it");
+              "sides; empty: that of the format");
 DEFINE_string(exif_orientation, "",
               "for a folder: whether boxes are of the images as turned by their EXIF orientation, "
               "applied or not_applied; empty: as the annotated sizes say");
 DEFINE_bool(leaks, true,
-            "for a folder: look for images of one source in two of its parts, which opens every "
+            "for a folder: look for images from one source in two of its parts, which reads every "
             "image once");
 DEFINE_bool(strict, false, "exit with 1 if there are defects or leaks");
 DEFINE_bool(allow_defects, false,

@@ -30,7 +30,7 @@ DEFINE_string(data_root, "", "folder that relative paths of --dataset start from
 DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
 DEFINE_string(box_units, "",
               "for a folder: the unit of boxes, pixels or fractions of the image's "
-              "sides; empty: as the format has it");
+              "sides; empty: that of the format");
 DEFINE_string(exif_orientation, "",
               "for a folder: whether boxes are of the images as turned by their EXIF orientation, "
               "applied or not_applied; empty: as the annotated sizes say");

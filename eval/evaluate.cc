@@ -57,7 +57,7 @@ DEFINE_string(run_dir, "",
 DEFINE_bool(follow_links, true, "Follow symbolic links that lead out of a folder.");
 DEFINE_string(box_units, "",
               "For a folder: the unit of boxes, pixels or fractions of the image's "
-              "sides. Default: as the format has it.");
+              "sides. Default: that of the format.");
 DEFINE_string(exif_orientation, "",
               "For a folder: whether boxes are of the images as turned by their EXIF orientation, "
               "applied or not_applied. Default: as the annotated sizes say.");

@@ -26,7 +26,7 @@ bool Exists(const fs::path& path) {
   return fs::exists(path, error);
 }
 
-// Detects common mistakes in place of a model.
+// Recognises common mistakes, such as the path of something that is not a model.
 absl::Status CheckPath(const std::string& path) {
   if (!Exists(path)) {
     return absl::NotFoundError(absl::StrCat("--model=", path, ": no such folder; ", kAdvice));
@@ -59,7 +59,7 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
     const std::string& path, const DetectorLimits& limits,
     const detection::DetectorOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckPath(path));
-  // "folder/" and "folder" are one.
+  // "folder/" and "folder" are the same.
   fs::path directory(path);
   if (!directory.has_filename()) directory = directory.parent_path();
   RCNN_ASSIGN_OR_RETURN(detection::ModelDirectory files,

@@ -32,7 +32,7 @@ using data::Image;
 using data::Orientation;
 using detection::Detector;
 
-// Images read ahead, besides those of a batch, and images being drawn. More would only take memory.
+// Images read ahead, besides those of a batch, and images being drawn. More would only cost memory.
 constexpr size_t kReadAhead = 2;
 constexpr size_t kMaxDrawn = 3;
 
@@ -129,15 +129,15 @@ class Pipeline {
 
  private:
   void ReadAhead();
-  // Prints how much memory an image will take, before it is read, if that is more than was
-  // announced so far.
+  // Before an image is read, prints how much memory it will take if that is more than announced so
+  // far.
   void Announce(const ImageJob& job);
   // The next images, at most options_.batch. Empty after the last.
   std::vector<Item> NextBatch();
   absl::Status Process(std::vector<Item> batch);
-  // The detections of each image. An error of the batch becomes that of the image that has it.
+  // The detections of each image. If the batch fails, only the images that fail alone have errors.
   std::vector<DetectionsOrError> DetectEach(const std::vector<at::Tensor>& images);
-  // Prints, of the first batch that fails, why its images go through the network one by one.
+  // For the first batch that fails, prints why its images go through the network one by one.
   void SayOneByOne(size_t images, const absl::Status& why);
   // Keeps the detections of an image, and starts to draw them.
   absl::Status Keep(const ImageJob& job, LoadedImage loaded, const detection::Detections& found,

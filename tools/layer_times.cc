@@ -54,8 +54,8 @@ std::string MethodName(ConvolutionMethod method) {
   return "";
 }
 
-// Multiplications by the method for one of the definition's. Of Winograd's, a block of 4 x 4
-// outputs takes 36 or 64 in place of 144.
+// The method's multiplications divided by the definition's. With Winograd's, a block of 4 x 4
+// outputs takes 36 or 64 instead of 144.
 double Share(ConvolutionMethod method, const at::Tensor& output) {
   const double tiles = static_cast<double>((output.size(2) + 3) / 4 * ((output.size(3) + 3) / 4));
   const double of_output = 16 * tiles / static_cast<double>(output.size(2) * output.size(3));

@@ -43,7 +43,7 @@ def files_by_stem(voc):
 
 
 def copy_images(voc, folder, train, test):
-    """Copies images and annotations of a VOC layout into one folder; with `train` so many drawn ones into two."""
+    """Copies images and annotations of a VOC layout into one folder; with `train`, draws that many and copies them into two."""
     if os.path.exists(folder):
         return
     files = files_by_stem(voc)
@@ -110,8 +110,8 @@ def main():
     data.add_argument("--voc", help="a dataset in the VOC layout, which becomes a flat folder")
     data.add_argument("--folder", help="a folder of labelled images, used unchanged")
     parser.add_argument("--work", required=True, help="folder of the runs")
-    parser.add_argument("--train", type=int, default=0, help="with --voc: so many images, drawn, as part train")
-    parser.add_argument("--test", type=int, default=0, help="and so many others as part test")
+    parser.add_argument("--train", type=int, default=0, help="with --voc: number of images drawn for the part train")
+    parser.add_argument("--test", type=int, default=0, help="number of other images drawn for the part test")
     parser.add_argument("--budget", default="20m")
     parser.add_argument("--seeds", default="3,4,5")
     parser.add_argument("--threads", type=int, default=0)

@@ -82,7 +82,7 @@ def parse_seeds(text):
 
 
 def print_accuracy(found, seeds):
-    """Prints what each seed of each way has; returns whether the ways differ by no more than the seeds of the first."""
+    """Prints the accuracy of each seed of each way; returns whether the ways differ by no more than the seeds of the first."""
     print("\n| metric, processes x threads | " + " | ".join("seed %d" % seed for seed in seeds) + " | mean | spread |")
     print("| --- |" + " --- |" * (len(seeds) + 2))
     is_within = True

@@ -23,7 +23,7 @@ DEFINE_bool(follow_links, true,
             "Follow symbolic links that lead out of the folder of labelled images.");
 DEFINE_string(box_units, "",
               "For a folder of labelled images: the unit of boxes, pixels or fractions of the "
-              "image's sides. Default: as the format has it; a folder whose boxes all lie within "
+              "image's sides. Default: that of the format; a folder whose boxes all lie within "
               "0..1 is then an error.");
 DEFINE_string(exif_orientation, "",
               "For a folder of labelled images: whether boxes are of the images as turned by their "
@@ -63,8 +63,8 @@ DEFINE_bool(
     "change nothing. Exit code 1 if anything is.");
 DEFINE_bool(quiet, false, "Print errors only.");
 DEFINE_int32(local_processes, 0,
-             "Train with so many processes on this machine, which share its cores; 0: as the "
-             "launcher says that has started this process (torchrun, mpirun, srun), else one.");
+             "Train with this many processes on this machine, which share its cores. 0: as many as "
+             "the launcher (torchrun, mpirun, srun) that started this process says, else one.");
 DEFINE_string(join_timeout, "25s",
               "Several processes: the time within which all must have started.");
 DEFINE_string(collective_timeout, "10m",

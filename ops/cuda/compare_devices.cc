@@ -30,8 +30,9 @@
 #include "rcnn/ops/cuda/device_comparison.h"
 
 DEFINE_string(device, "cpu", "The device: cpu, cuda (the first GPU) or cuda:1.");
-DEFINE_double(seconds, 10, "No round starts after this time; the first three do always.");
-DEFINE_uint64(seed, 1, "Of the arguments.");
+DEFINE_double(seconds, 10,
+              "Start no new round after this many seconds; the first three always run.");
+DEFINE_uint64(seed, 1, "Seed of the random arguments.");
 DEFINE_bool(large, false, "The third round has 1,000,000 boxes instead of 5,000.");
 
 namespace rcnn::ops {

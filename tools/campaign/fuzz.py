@@ -50,13 +50,14 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, help="of all choices; by default a new one each time, which is printed")
     parser.add_argument("--only", default="", help="targets with this in their names")
     parser.add_argument(
-        "--folders", default=",".join(FOLDERS), help="with their subfolders; base, data and eval do without LibTorch")
+        "--folders", default=",".join(FOLDERS),
+        help="folders to fuzz, with their subfolders; the targets of base, data and eval need no LibTorch")
     parser.add_argument("--build_only", action="store_true", help="build the targets, and run none")
-    parser.add_argument("--turn", action="store_true", help="one of them, chosen by the number of commits")
+    parser.add_argument("--turn", action="store_true", help="fuzz one target, chosen by the number of commits")
     parser.add_argument("--corpus", help="a folder that keeps interesting inputs from run to run")
     parser.add_argument("--found", default=os.path.join(tempfile.gettempdir(), "rcnn_fuzz"), help="a folder for inputs that fail")
-    parser.add_argument("--record", action="store_true", help="add what is done to fuzz_totals.json and docs/reliability.md")
-    parser.add_argument("--until_goal", action="store_true", help="--record, again and again, until the goal is reached")
+    parser.add_argument("--record", action="store_true", help="add the run to fuzz_totals.json and docs/reliability.md")
+    parser.add_argument("--until_goal", action="store_true", help="repeat with --record until the goal is reached")
     parser.add_argument("--totals", action="store_true", help="only print the totals of all recorded runs")
     parser.add_argument("--bazel", default="./bazelw", help="command of Bazel, with its startup options")
     return parser.parse_args()
@@ -75,7 +76,7 @@ def replace_file(path, text):
 
 
 def is_target(name):
-    """Not what was done before targets were recorded one by one."""
+    """False for the total of runs that did not record their targets one by one."""
     return name.startswith("//")
 
 

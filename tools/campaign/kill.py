@@ -87,7 +87,7 @@ class Kill(campaign.Campaign):
         scheduler, _, seconds, operations = self.run_left
         power_cut = self.draw.random() < 0.5
         by_operation = self.draw.random() < BY_OPERATION
-        # Within what is left of the run: a later moment would find it done.
+        # Within the rest of the run, which would be done at a later moment.
         share = self.draw.uniform(0, self.share_left)
         cut_at = 1 + int(share * operations) if by_operation else 0
         delay = share * seconds

@@ -1,4 +1,4 @@
-"""Cuts the power of a program that has run with libpower_cut.so: undoes a random part of what is not durable.
+"""Simulates a power cut of a program that has run with libpower_cut.so: undoes a random part of what is not durable.
 
 A file's bytes are durable once the file is synced, and a name once its directory is: both are needed. What a killed
 process has not synced stays undurable, until a later process syncs it or the power is cut.
@@ -27,7 +27,7 @@ def files_below(folder):
 
 
 class Disk:
-    """What is durable of a run directory, from begin() on, over any number of processes."""
+    """The durable state of a run directory, from begin() on, over any number of processes."""
 
     def __init__(self, library, folder):
         self.library = os.path.abspath(library)
@@ -35,7 +35,7 @@ class Disk:
         self.graves = os.path.join(folder, "graves")
 
     def begin(self, run_dir):
-        """All that is there counts as durable."""
+        """Everything that exists counts as durable."""
         shutil.rmtree(self.graves, ignore_errors=True)
         os.mkdir(self.graves)
         open(self.journal, "w").close()

@@ -145,14 +145,14 @@ enter_root() {
   ' bash "${root}" "$@"
 }
 
-# excerpt FILE LINES: the end of a log, without colours, progress and places of this machine.
+# excerpt FILE LINES: the end of a log, without colours, progress and paths of this machine.
 excerpt() {
   sed -E 's/\x1b\[[0-9;]*[A-Za-z]//g; s/.*\r([^\r])/\1/; s/\r//g' "$1" |
     grep -vE '://|^\[[0-9, ]+ / [0-9, ]+\]|^(Loading|Analyzing|Computing|Starting local|INFO|WARNING|DEBUG)' |
     sed -e 's#/root/#~/#g' | grep -vE '^ *$' | tail -n "$2" || true
 }
 
-# Of the last time that the step was done.
+# The seconds of the last time that the step was done.
 step_seconds() {
   awk -v step="$1" '$1 == step { seconds = $2 } END { print seconds }' "$2/first_hour/times.txt"
 }

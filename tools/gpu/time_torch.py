@@ -36,7 +36,7 @@ def wait(device):
 
 
 def median_ms(device, repeats, work):
-    """The median time of calls, each of which ends when the device has nothing left to do."""
+    """The median time of calls, each measured until the device is idle."""
     times = []
     for _ in range(WARM_UP + repeats):
         wait(device)
@@ -48,7 +48,7 @@ def median_ms(device, repeats, work):
 
 
 def autocast(device):
-    """bfloat16 on a GPU. On the CPU torchvision's operators do not have it."""
+    """bfloat16 on a GPU. On the CPU torchvision's operators do not support it."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
@@ -135,7 +135,7 @@ def time_inference(device, folder, repeats, compiled):
 
 
 def proposal_boxes(count, device):
-    """Boxes and scores as an RPN gives them: many overlap. No scores are equal: torchvision may take those in any order."""
+    """Boxes and scores as an RPN gives them: many overlap. Scores are distinct, as torchvision orders equal ones freely."""
     generator = torch.Generator().manual_seed(1)
     centers = torch.rand(count, 2, generator=generator) * torch.tensor([1333.0, 800.0])
     sides = 2 ** (5 + 4 * torch.rand(count, 2, generator=generator))

@@ -1,9 +1,8 @@
-// The library through which ranks add up values that are on their GPUs: NCCL, where a program has
-// it.
+// The library through which ranks add up values on their GPUs: NCCL, if the program has it.
 //
-// It registers itself, as base/device_probe.h has it of the GPUs, so that nothing else here depends
-// on CUDA: nccl_backend.cc, which is empty unless --config=cuda is given. For rank_group.cc and
-// tests, which register Gloo for the CPU.
+// It registers itself, like the probe of GPUs in base/device_probe.h, so that nothing else here
+// depends on CUDA: nccl_backend.cc, which is empty unless --config=cuda is given. For rank_group.cc
+// and tests, which register Gloo for the CPU.
 //
 // Example:
 //   static const DeviceLibrary kLibrary = {"NCCL", &GpuIdentity, &ConnectNccl, &CloseNccl};
@@ -25,18 +24,18 @@ namespace rcnn::training {
 struct DeviceLibrary {
   const char* name = "";
 
-  // Tells the devices of a machine apart, by other means than the index, which CUDA_VISIBLE_DEVICES
+  // Identifies a device of a machine by something other than its index, which CUDA_VISIBLE_DEVICES
   // changes. Throws on errors.
   std::string (*identity)(const c10::Device& device) = nullptr;
 
-  // Connects to all ranks, which do the same at the same time, each with its own device. What takes
-  // longer than `timeout` is ended by the library. Throws on errors.
+  // Connects to all ranks, which do the same at the same time, each with its own device. The
+  // library aborts an operation that takes longer than `timeout`. Throws on errors.
   CollectiveBackendPtr (*connect)(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
                                   const c10::Device& device,
                                   std::chrono::milliseconds timeout) = nullptr;
 
-  // Connects no more. Without `all_ended` gives up what has not ended, so that the device is free
-  // for other work; otherwise all ranks do the same at about the same time. May take long.
+  // Disconnects. Without `all_ended` it aborts the operations that have not ended, so that the
+  // device is free for other work; with it all ranks call it at about the same time. May take long.
   void (*close)(CollectiveBackend& backend, bool all_ended) = nullptr;
 };
 

@@ -12,9 +12,9 @@
 // A rank is present while it holds a lock on its byte of the memory's file, by an open file
 // description of its own. The kernel releases it when the process ends, however that happens.
 //
-// Meet counts those who have come; the last one starts the next generation. Waiting spins for some
-// microseconds, as ranks with equal work come at nearly the same time, and then sleeps in the
-// kernel (futex). Every kLook it checks whether a rank has ended.
+// Meet counts the ranks that have arrived; the last one starts the next generation. Waiting spins
+// for some microseconds, as ranks with equal work arrive at nearly the same time, then sleeps in
+// the kernel (futex). Every kLook it checks whether a rank has ended.
 
 #include "rcnn/training/distributed/local_exchange.h"
 

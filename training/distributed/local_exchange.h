@@ -1,8 +1,8 @@
 // Exchanges data between ranks that are all on one machine, through memory that they share.
 //
-// A value of a sum is copied once and read once by every rank; through a socket it is copied six
-// times, and the kernel takes as long as the rest. Use it through RankGroup, which falls back to
-// sockets where ranks are on several machines or may not open each other's memory.
+// A value of a sum is copied once and read once by every rank. Through a socket it would be copied
+// six times, and the kernel would take as long as the rest. Use it through RankGroup, which falls
+// back to sockets where ranks are on several machines or may not open each other's memory.
 //
 // Collectives: all ranks call the same functions in the same order, once all have been opened. A
 // rank that ends is noticed within moments. After an error nothing else may be called. Not
@@ -32,8 +32,8 @@ namespace rcnn::training {
 
 class LocalExchange {
  public:
-  // Rank 0: makes the memory, of which a file descriptor is kept, and no file. kUnavailable if the
-  // system does not allow it.
+  // Rank 0: makes the memory, which has a file descriptor but no file. kUnavailable if the system
+  // does not allow it.
   static absl::StatusOr<std::unique_ptr<LocalExchange>> Create(int ranks);
 
   // Another rank, while rank 0 keeps its own: maps the memory with this address(). kUnavailable if
@@ -55,7 +55,7 @@ class LocalExchange {
   // rank has ended; kDeadlineExceeded if one takes longer than `timeout`.
   absl::Status Sum(absl::Span<const absl::Span<float>> values, absl::Duration timeout);
 
-  // Returns the bytes of all ranks, in the order of the ranks. Errors as of Sum.
+  // Returns the bytes of all ranks, in the order of the ranks. Errors: those of Sum.
   absl::StatusOr<std::vector<std::string>> AllGather(absl::string_view bytes,
                                                      absl::Duration timeout);
 

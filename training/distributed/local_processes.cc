@@ -131,7 +131,8 @@ class Process {
     if (IsRunning()) kill(pid_, signal);
   }
 
-  // Prints what has come. Call it when there is something to read, or nothing more to come.
+  // Prints the output that has arrived. Call it when there is something to read, or when the output
+  // has ended.
   void Read() {
     std::array<char, 4096> buffer;
     const ssize_t count = read(pipe_, buffer.data(), buffer.size());

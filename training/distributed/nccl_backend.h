@@ -21,7 +21,7 @@
 
 namespace rcnn::training {
 
-// As of DeviceLibrary. The UUID of a GPU.
+// The functions of DeviceLibrary. The identity is the UUID of the GPU.
 std::string GpuIdentity(const c10::Device& device);
 
 CollectiveBackendPtr ConnectNccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,

@@ -27,11 +27,11 @@
 namespace rcnn::training {
 namespace {
 
-// Bytes of a first message to all. Most have no second one.
+// Bytes of the first message to all. Mostly no second one is needed.
 constexpr int64_t kFirstBytes = 4096;
 
-// How much later than this group a library of devices gives up a sum: the group's error is the
-// better one.
+// How much later than this group the devices' library abandons a sum, because the group's error is
+// the better one.
 constexpr absl::Duration kLibraryMargin = absl::Minutes(1);
 
 using Json = nlohmann::json;
@@ -43,7 +43,7 @@ at::Tensor AsTensor(absl::string_view bytes) {
   return tensor;
 }
 
-// The bytes and zeros up to `size`, as all ranks have to send equally much.
+// The bytes, padded with zeros to `size`, because all ranks have to send the same number.
 at::Tensor Padded(absl::string_view bytes, int64_t size) {
   at::Tensor padded = at::zeros({size}, at::kByte);
   padded.narrow(0, 0, static_cast<int64_t>(bytes.size())).copy_(AsTensor(bytes));
@@ -87,15 +87,16 @@ class RankGroup::State {
 
   // Makes the device ready for sums. The error is this rank's own.
   absl::Status ConnectDevice(const DeviceLibrary& library, const c10::Device& device);
-  // Only now a library connects the devices of all ranks.
+  // The library connects the devices of all ranks only at this first sum.
   absl::Status MakeFirstSum();
 
   // Begins a sum on the device, or waits for all.
   absl::Status BeginSum(const at::Tensor& values);
   absl::Status FinishSums();
 
-  // A collective's error as it is on all ranks. A rank may be waiting for this one rather than for
-  // the one that has failed: what is closed wakes it, so that it takes part in the roll call.
+  // Returns the error of a collective, the same on all ranks. A rank may be waiting for this rank
+  // rather than for the one that has failed: closing the connections wakes it, so that it takes
+  // part in the roll call.
   absl::Status Explain(absl::string_view what, const absl::Status& status) {
     if (status.ok()) return status;
     if (device_ != nullptr) device_->GiveUp();
@@ -390,7 +391,7 @@ absl::StatusOr<std::string> RankGroup::Broadcast(absl::string_view bytes) {
 }
 
 // The first message of each rank has the length and the beginning of its bytes; a second one, of
-// equal length on all ranks, has what is left of the longest.
+// equal length on all ranks, has the rest of the longest.
 absl::StatusOr<std::vector<std::string>> RankGroup::AllGather(absl::string_view bytes) {
   if (LocalExchange* const local = state_->local()) {
     absl::StatusOr<std::vector<std::string>> all =

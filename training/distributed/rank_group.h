@@ -105,8 +105,8 @@ class RankGroup {
   // Whether the sums of this tensor are made on its device, so that BeginSum can be used for it.
   bool IsOnDevice(const at::Tensor& values) const;
 
-  // A Sum of one tensor on the device that only begins: it follows what the device was given
-  // before, and runs beside what it is given later. Until FinishSums nothing else uses the values.
+  // Begins a Sum of one tensor on the device: it runs after the work that the device already has,
+  // and beside work that it gets later. Nothing else may use the values until FinishSums.
   absl::Status BeginSum(at::Tensor values);
 
   // Waits until all sums that were begun have been made.

@@ -2,7 +2,7 @@
 //
 //   arrivals/<rank>      number of processes that came with this rank; more than 1 is an error
 //   member/<rank>        world size, versions, and who it is, as MessagePack
-//   ready/<rank>         what rank 0 says of itself fits this rank
+//   ready/<rank>         this rank has found that rank 0's entry agrees with its own
 //   announcement/<n>     the n-th message of rank 0
 //   failures             number of failures reported; the first of them writes
 //   failure              code and message of the first failure, and how many ranks did not answer
@@ -11,14 +11,14 @@
 //   left                 number of ranks that have left
 //
 // Rank 0 hosts the store, or torchrun does. Every wait is a loop over short questions to it ("is
-// this key there?"), so that each also notices `failure`, and the end of the store.
+// this key set?"), so that each also notices `failure`, and the end of the store.
 //
 // A collective fails within moments when a rank dies, as its connections close, and after the time
-// limit when one hangs. A rank on which it has failed closes its own connections, so that it fails
-// on those too that were waiting for this rank. Gloo does not say which rank was the first. So each
-// rank first gives a reported failure kReportWait to appear, then writes answered/<rank> and waits
-// for the others (RankGroupOptions::roll_call): those who do not answer have ended or hang. Where
-// the host hangs no question is answered, which is found out first.
+// limit when one hangs. A rank on which it has failed closes its own connections, so that it also
+// fails on the ranks that were waiting for this one. Gloo does not say which rank was the first. So
+// each rank first waits kReportWait for a reported failure to appear, then writes answered/<rank>
+// and waits for the others (RankGroupOptions::roll_call): ranks that do not answer have ended or
+// hang. If the host hangs, no question is answered; this is checked first.
 
 #include "rcnn/training/distributed/rank_store.h"
 
@@ -132,7 +132,7 @@ absl::StatusOr<bool> UnlessStopped(absl::StatusOr<bool> is_true) {
   return is_true;
 }
 
-// What a rank says of itself.
+// A rank's description of itself.
 Json DescribeMember(const RankEnvironment& ranks) {
   return {{"world_size", ranks.world_size},
           {"rcnn", Version()},
@@ -160,8 +160,8 @@ absl::StatusOr<std::unique_ptr<RankStore>> RankStore::Connect(const RankEnvironm
   return std::unique_ptr<RankStore>(new RankStore(ranks, std::move(store), begun));
 }
 
-// Rank 0 keeps the store until the others have read what is in it: those that have come and have
-// not ended without a word.
+// Rank 0 keeps the store until the others have read its contents: those that have joined, and have
+// not ended without reporting it.
 RankStore::~RankStore() {
   const auto all_left = [&]() -> absl::StatusOr<bool> {
     int64_t left = 0, present = -lost_;
@@ -283,7 +283,7 @@ absl::Status RankStore::CheckMember() {
 absl::Status RankStore::Meet(absl::Duration timeout) {
   const absl::Time deadline = std::max(begun_ + timeout, MonotonicNow() + kLeastMeetWait);
   RCNN_RETURN_IF_ERROR(Arrive());
-  // Rank 0 first: of a group of another size some ranks never come.
+  // Rank 0 first: if its group has another size, some ranks will never join.
   RCNN_ASSIGN_OR_RETURN(bool are_there,
                         WaitUntil(deadline, [&] { return UnlessStopped(Has("member/0")); }));
   if (are_there) {
@@ -324,7 +324,7 @@ absl::Status RankStore::Explain(absl::string_view what, const absl::Status& erro
   lost_ = static_cast<int64_t>(silent.size());
   const absl::Status explained =
       Report(absl::UnavailableError(absl::StrCat(who, " (", what, ": ", error.message(), ")")));
-  // All ranks say what the first of them has found.
+  // All ranks return what the first of them has found.
   RCNN_RETURN_IF_ERROR(ReportedFailure());
   return explained;
 }
@@ -335,8 +335,8 @@ absl::Status RankStore::Announce(absl::string_view message) {
   return Ask([&] { store_->set(key, std::vector<uint8_t>(message.begin(), message.end())); });
 }
 
-// A rank that was asked to stop hears it from rank 0, which was asked too, unless that has gone and
-// the store has not.
+// A rank that was asked to stop learns it from rank 0, which was asked too, unless rank 0 has ended
+// while the store has not.
 absl::StatusOr<std::string> RankStore::Await() {
   const std::string key = absl::StrCat("announcement/", announcements_++);
   absl::Time stop = absl::InfiniteFuture();
@@ -358,8 +358,8 @@ absl::Status RankStore::Report(absl::Status error) {
   const Json failure = {{"code", static_cast<int>(error.code())},
                         {"message", std::string(error.message())},
                         {"lost", lost_}};
-  // If rank 0 has ended, there is nobody to tell. The answer to a question shows that the store has
-  // what was sent before it, which a call of `set` does not wait for.
+  // If rank 0 has ended, there is nobody to tell. `set` does not wait until the store has the
+  // value; the answer to the `check` after it shows that it has.
   Ask([&] {
     if (store_->add("failures", 1) != 1) return;
     store_->set(kFailure, Packed(failure));

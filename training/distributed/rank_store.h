@@ -1,8 +1,9 @@
-// What the ranks of a group tell each other besides data: who is there, why one stops, what rank 0
-// does next. For rank_group.cc.
+// What the ranks of a group tell each other besides data: who takes part, why one stops, what rank
+// 0 does next. For rank_group.cc.
 //
-// A key-value store, LibTorch's TCPStore, which rank 0 hosts, or torchrun does. Every call is
-// kUnavailable once that has ended, and the error of the first rank that has reported one.
+// A key-value store, LibTorch's TCPStore, hosted by rank 0 or by torchrun. Every call returns
+// kUnavailable once the host has ended, and once a rank has reported an error, the first such
+// error.
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_RANK_STORE_H_
 #define RCNN_TRAINING_DISTRIBUTED_RANK_STORE_H_
@@ -25,11 +26,11 @@ namespace rcnn::training {
 
 class RankStore {
  public:
-  // Connects to the store, and on rank 0 starts it. Errors as of RankGroup::Join.
+  // Connects to the store; rank 0 also starts it. Errors: those of RankGroup::Join.
   static absl::StatusOr<std::unique_ptr<RankStore>> Connect(const RankEnvironment& ranks,
                                                             absl::Duration timeout);
 
-  // Tells the others that this rank leaves. The host waits for those that have come, for a few
+  // Tells the others that this rank leaves. The host waits for the ranks that have joined, a few
   // seconds at most.
   ~RankStore();
 
@@ -41,20 +42,20 @@ class RankStore {
   const c10::intrusive_ptr<c10d::Store>& store() const { return store_; }
 
   // Waits until all ranks have called it: until `timeout` after the call of Connect, but at least a
-  // second. Errors as of RankGroup::Join.
+  // second. Errors: those of RankGroup::Join.
   absl::Status Meet(absl::Duration timeout);
 
-  // Rank 0 writes, the others read, one after the other.
+  // Rank 0 writes messages; the others read them in the same order.
   absl::Status Announce(absl::string_view message);
   absl::StatusOr<std::string> Await();
 
   // The failure that a rank has reported, or OK.
   absl::Status ReportedFailure();
 
-  // Tells all ranks, if none has told before, and returns the error.
+  // Reports the error to all ranks, unless a rank has already reported one, and returns it.
   absl::Status Report(absl::Status error);
 
-  // After a collective has failed, as LibTorch says with `error`: returns why, the same on all
+  // For a collective that has failed with LibTorch's `error`: returns the cause, the same on all
   // ranks. Takes as long as `roll_call` if a rank does not answer.
   absl::Status Explain(absl::string_view what, const absl::Status& error, absl::Duration roll_call);
 
@@ -65,7 +66,7 @@ class RankStore {
   // Calls the store. An exception means that its host has ended.
   absl::Status Ask(const std::function<void()>& question);
   absl::StatusOr<bool> Has(const std::string& key);
-  // Whether the host answers within the limit. Afterwards nothing is asked if it does not.
+  // Whether the host answers within the limit. If it does not, it is asked nothing more.
   bool HostAnswers(absl::Duration limit);
   // Waits until `is_true` returns true: false at the deadline, or the error of a rank.
   absl::StatusOr<bool> WaitUntil(absl::Time deadline,
@@ -74,7 +75,7 @@ class RankStore {
   absl::StatusOr<std::vector<int>> RanksWithout(const std::string& prefix);
   absl::StatusOr<bool> AllHave(const std::string& prefix);
   absl::Status Arrive();
-  // That rank 0 has the same world size and versions.
+  // Checks that rank 0 has the same world size and versions.
   absl::Status CheckMember();
 
   const RankEnvironment ranks_;

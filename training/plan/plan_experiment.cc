@@ -32,7 +32,7 @@ namespace {
 
 using configs::ResNetConfig;
 
-// The share of the budget that is planned; the rest is for what was not measured.
+// The share of the budget that is planned; the rest is a reserve for work that was not measured.
 constexpr double kPlannedShare = 0.97;
 // Smaller changes of the scale are not made.
 constexpr double kLeastChange = 0.05;

@@ -24,7 +24,7 @@
 namespace rcnn::training {
 namespace {
 
-// What a run takes besides its stages: opening the data, writing results, in seconds.
+// Seconds of a run besides its stages: opening the data, writing results.
 constexpr double kStartSeconds = 2;
 // The scheduler's rehearsal, in iterations of each stage, cold ones included.
 constexpr double kRehearsedIterations = 12;

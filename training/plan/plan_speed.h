@@ -49,9 +49,9 @@ struct Schedule {
   double other = 0;
 };
 
-// The schedule of choices.recipe that takes `seconds`. Training gets what is left by the rehearsal,
-// the proposals, the evaluation and the validations, at most kMostValidations in each stage of
-// training. Validations get at most kValidationShare of the time. Where even kFewestValidations on
+// The schedule of choices.recipe that takes `seconds`. Training gets the time that the rehearsal,
+// the proposals, the evaluation and the validations leave. Each stage of training has at most
+// kMostValidations; they get at most kValidationShare of the time. If even kFewestValidations on
 // all images would take more, joint training validates on fewer images, and alternating training
 // not at all.
 Schedule FitSchedule(const PlanChoices& choices, const SecondsPerUnit& speed,

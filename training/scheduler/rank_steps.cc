@@ -27,7 +27,7 @@ namespace {
 constexpr char kEnd[] = "end";
 constexpr char kTokenFile[] = "ranks.txt";
 
-// Differs from what an earlier run has left.
+// Unlike any token that an earlier run has left.
 std::string MakeToken() {
   return absl::StrCat("process ", getpid(), " on ", HostName(), ", ",
                       absl::ToUnixNanos(absl::Now()), "\n");
@@ -53,7 +53,7 @@ std::string Absolute(const std::string& path) {
   return error ? path : absolute.string();
 }
 
-// Every part of the keys, also those at their defaults, so that two ranks have the same names.
+// Every part of the keys, including those at their defaults, so that two ranks have the same names.
 Facts MakeFacts(const std::vector<PlannedStage>& plan) {
   Facts facts;
   for (const PlannedStage& stage : plan) {

@@ -48,8 +48,8 @@ absl::Status DismissRanks(RankGroup& ranks);
 // The other ranks: runs the stages that rank 0 names, in its run directory, until DismissRanks.
 absl::Status FollowRankZero(ExperimentRun run, const std::vector<PlannedStage>& plan);
 
-// All ranks, a collective: whether a file that rank 0 writes to its `directory` can be read in
-// those of the others, within `wait`, as file systems of a network cache what they have seen.
+// All ranks, a collective: checks that the others can read, in their `directory`, a file that rank
+// 0 writes to its own. They retry for `wait`, because network file systems cache directories.
 // For the functions above, and their test.
 absl::Status CheckSharedDirectory(RankGroup& ranks, const std::string& directory,
                                   absl::Duration wait = absl::Seconds(10));

@@ -6,8 +6,8 @@
 //                                       key.txt, and of DONE (record.json)
 //
 // Large files (weights, detections) have a second copy only if the top of the run directory
-// has one. Checks read every byte. A file that cannot be read now is never treated as damaged
-// (base/stored_file.h).
+// has one. Checks read every byte. A file that is temporarily unreadable is never treated as
+// damaged (base/stored_file.h).
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(RecordStageFiles(directory, key, {"model.safetensors"}));
@@ -68,13 +68,13 @@ struct StageKey {
   bool from_copy = false;
 };
 
-// Damage is not an error here; other errors mean that it cannot be read now.
+// Damage is not an error here; other errors mean that it is temporarily unreadable.
 absl::StatusOr<StageKey> ReadStageKey(const std::string& directory);
 
 // Compares the files of the finished stage in `directory`, which has a key, with its record.
 // `elsewhere` are directories that may hold copies of the same names.
 // kDataLoss if the key or the record is missing or damaged in both copies, or the record belongs
-// to another key. Other codes: a file cannot be read now, and nothing is known.
+// to another key. Other codes: a file is temporarily unreadable, and nothing is known.
 absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
                                            const std::vector<std::string>& elsewhere);
 

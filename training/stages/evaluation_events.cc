@@ -108,7 +108,7 @@ std::vector<ThresholdCounts> CountAtThresholds(const eval::Detections& detection
     if (errors.detections[d] == eval::kNotJudged || errors.ignored[d] != 0) continue;
     if (category >= 0 && errors.lists.detection_classes[d] != category) continue;
     const double score = std::min(std::max(detections.scores[d], 0.0), 1.0);
-    // A score on a threshold reaches it, also where the product rounds down.
+    // A score on a threshold reaches it, even if the product rounds down.
     const auto bin = static_cast<size_t>(score * static_cast<double>(thresholds - 1) + 1e-9);
     (errors.detections[d] == eval::kNoError ? counts[bin].true_positives
                                             : counts[bin].false_positives) += 1;

@@ -22,9 +22,9 @@
 namespace rcnn::training {
 
 // Writes the report of `detections` on `dataset` to `path`; `proposals` is the recall of the
-// proposals that they come from. Of an image that cannot be read only the boxes are drawn.
-// Errors: those of MakeReportPage (eval/html/report_page.h) and of base/file_io.h, also if the
-// metrics.jsonl of a stage cannot be read now.
+// proposals that they come from. For an image that cannot be read, only the boxes are
+// drawn. Errors: those of MakeReportPage (eval/html/report_page.h) and of base/file_io.h, also if
+// the metrics.jsonl of a stage is temporarily unreadable.
 absl::Status WriteRunReport(const ExperimentRun& run,
                             const std::shared_ptr<const data::Dataset>& dataset,
                             const eval::Detections& detections, const eval::Report& report,

@@ -1,4 +1,4 @@
-// What is said of a batch and its losses: in messages, in the report of an update, in the log.
+// Describes a batch and its losses, for messages, the report of an update and the log.
 //
 // Example:
 //   images += ListImages(batch) + " (" + DescribeLosses(step) + ")";

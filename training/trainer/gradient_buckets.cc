@@ -151,7 +151,7 @@ void GradientBuckets::Work() {
     changed_.wait(lock, [this] { return is_closing_ || NextIsFinal(); });
     if (is_closing_) return;
     const Bucket& bucket = buckets_[next_];
-    if (next_ == 0) begun_.clear();  // of an update that was given up
+    if (next_ == 0) begun_.clear();  // of an abandoned update
     lock.unlock();
     absl::Status status = CatchExceptions([&] { return SumBucket(bucket); });
     lock.lock();

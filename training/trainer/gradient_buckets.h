@@ -72,8 +72,8 @@ class GradientBuckets {
   // RankGroup; kResourceExhausted if there is no memory for a bucket.
   absl::Status Finish();
 
-  // Waits for the sums on a GPU. Gives those parameters the sum as their gradient that lack one and
-  // have '1' in `has_gradient`. After an update that is given up it need not be called.
+  // Waits for the sums on a GPU. Parameters that have no gradient but '1' in `has_gradient` get the
+  // sum as their gradient. Need not be called after an abandoned update.
   absl::Status Store(const std::string& has_gradient);
 
   // Buckets that have been added up since the last Finish. For the test.

@@ -114,7 +114,7 @@ struct SharedTraining {
   std::shared_ptr<MapSizes> map_sizes;
 };
 
-// The first half of a step, and what it was made for.
+// The first half of a step, and the targets that it was computed for.
 struct FirstHalf {
   TrainingTargets targets;
   detection::JointRpnPass pass;

@@ -33,13 +33,13 @@ namespace rcnn::training {
 
 struct StepLosses {
   at::Tensor total;  // scalar; undefined if this process takes no image of the batch
-  // Summands of `total` by name, as detection/losses.h has them.
+  // Summands of `total` by name, as in detection/losses.h.
   std::vector<std::pair<std::string, at::Tensor>> parts;
   // For the log, by name.
   std::vector<std::pair<std::string, double>> counts;
   // Likewise, scalars on a device that are read with the log.
   std::vector<std::pair<std::string, at::Tensor>> unread_counts = {};
-  // Whether the network's outputs are finite, by name, as detection/losses.h has it.
+  // Whether the network's outputs are finite, by name, as in detection/losses.h.
   std::vector<std::pair<std::string, at::Tensor>> finite = {};
   // True on another device than the CPU, where reading a number waits for the device: `total` and
   // `parts` are read with the log.

@@ -1,8 +1,8 @@
 // The first iteration with a value that was not finite, kept on the device of the values.
 //
-// Reading a number of a device such as a GPU waits for it. So there the model tells whether
-// its values are finite in bool scalars of the device; these are folded into a flag, which
-// the trainer reads with the log, and before every checkpoint and validation.
+// Reading a number from a device such as a GPU waits for it. So on such a device the model
+// reports whether its values are finite in bool scalars that stay there. They are folded into a
+// flag, which the trainer reads with the log, and before every checkpoint and validation.
 //
 // Example:
 //   flag.Add("rpn_output", finite, /*iteration=*/12);
@@ -25,7 +25,7 @@ class NonFiniteFlag {
  public:
   struct Fault {
     int64_t iteration = 0;
-    std::vector<std::string> names;  // of what was not finite in it, sorted
+    std::vector<std::string> names;  // of the values that were not finite in it, sorted
   };
 
   // Records whether the values called `name` are finite in `iteration` >= 0: a bool scalar on any

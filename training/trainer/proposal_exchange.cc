@@ -46,7 +46,7 @@ std::string Pack(const std::vector<at::Tensor>& images, int64_t capacity) {
   return message;
 }
 
-// Adds what one rank gave.
+// Adds the proposals of one rank.
 void Unpack(absl::string_view message, SharedProposals& all) {
   std::vector<int64_t> counts(static_cast<size_t>(TakeNumber(message)));
   all.capacity = std::max(all.capacity, TakeNumber(message));

@@ -1,8 +1,8 @@
 // Batch norms that are trained on parts of batches (update_share.h): they use the statistics of
 // the whole batch, which the ranks exchange in the forward and in the backward pass.
 //
-// The ranks then depend on each other inside a step: an error of one cannot be agreed on, but
-// breaks the connection between them.
+// The ranks then depend on each other inside a step, where they cannot agree on an error: if one
+// fails, the connection between them breaks.
 //
 // Example:
 //   const bool in_step = ShareNorms(*model, ranks, share);
@@ -19,11 +19,12 @@
 
 namespace rcnn::training {
 
-// The sum over the ranks of this rank's batch, of float32 tensors. A collective of all ranks, also
-// those of other batches, here and in the backward pass. Throws OtherRankFailed.
+// Sums float32 tensors over the ranks that share this rank's batch. A collective of all ranks,
+// including those with other batches, in the forward and in the backward pass. Throws
+// OtherRankFailed.
 detection::PartsSum MakePartsSum(std::shared_ptr<RankGroup> ranks, const UpdateShare& share);
 
-// Lets the norms of `model` that are trained sum over the ranks. Returns whether there are any.
+// Makes the trained norms of `model` sum over the ranks. Returns whether there are any.
 bool ShareNorms(detection::FasterRcnn& model, const std::shared_ptr<RankGroup>& ranks,
                 const UpdateShare& share);
 

@@ -13,7 +13,7 @@
 namespace rcnn::training {
 namespace {
 
-// What is left of a statistic after so many batches.
+// The weight that a statistic still has after this many batches.
 double Left(double momentum, int64_t batches) {
   return std::pow(1 - momentum, static_cast<double>(batches));
 }
@@ -46,7 +46,7 @@ void SharedStatistics::Restore() {
   }
 }
 
-// A norm that a batch goes through several times has as many statistics of it.
+// A norm that a batch passes several times collects one statistic each time.
 std::vector<at::Tensor> SharedStatistics::Contribution(const Entry& entry,
                                                        const UpdateShare& share) {
   const data::IterationShare& batches = share.iterations;

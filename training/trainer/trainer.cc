@@ -323,7 +323,7 @@ bool Trainer::State::CheckpointIsDue(int64_t done) const {
   return by_count || by_time;
 }
 
-// Several ranks do what they have agreed on before the update.
+// Several ranks follow what they agreed on before the update.
 absl::Status Trainer::State::CheckpointIfDue() {
   const bool stops = IsAlone() ? ShutdownRequested() : stop_;
   const bool is_due = IsAlone() ? CheckpointIsDue(state_.done) : checkpoint_due_;

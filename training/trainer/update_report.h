@@ -1,5 +1,5 @@
-// What the ranks tell each other of an update, beside its gradients: whether all could compute
-// their part, and what is logged. Until then nobody makes use of the sums of the gradients.
+// What the ranks tell each other about an update, besides its gradients: whether all could compute
+// their part, and the figures for the log. Until then no rank uses the sums of the gradients.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const UpdateReport all, ShareReport(*ranks, mine));
