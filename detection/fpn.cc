@@ -1,30 +1,15 @@
 #include "rcnn/detection/fpn.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "rcnn/detection/enlarged_sum.h"
+
 namespace rcnn::detection {
 namespace {
-
-// Adds `top`, enlarged to the size of `map`. On the CPU without gradients some channels at a time,
-// because at the finest level the enlarged map is one of a detector's largest tensors.
-void AddEnlarged(const at::Tensor& top, at::Tensor& map) {
-  constexpr int64_t kChannels = 32;
-  const std::vector<int64_t> size = {map.size(2), map.size(3)};
-  if (at::GradMode::is_enabled() || !map.is_cpu()) {
-    map.add_(at::upsample_nearest2d(top, size));
-    return;
-  }
-  for (int64_t c = 0; c < map.size(1); c += kChannels) {
-    const int64_t count = std::min(kChannels, map.size(1) - c);
-    map.narrow(1, c, count).add_(at::upsample_nearest2d(top.narrow(1, c, count), size));
-  }
-}
 
 BatchMap EverySecondCell(const BatchMap& map) {
   return ForEachPart(map, [](const at::Tensor& part) {

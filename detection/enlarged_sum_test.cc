@@ -1,0 +1,91 @@
+#include "rcnn/detection/enlarged_sum.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "rcnn/base/tensor_memory.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
+
+at::Tensor Expected(const at::Tensor& top, const at::Tensor& map) {
+  const std::vector<int64_t> size = {map.size(2), map.size(3)};
+  return map + at::upsample_nearest2d(top, size);
+}
+
+// Channels, rows and columns of the coarse map, then rows and columns of the fine one.
+using Shape = std::array<int64_t, 5>;
+
+constexpr Shape kShapes[] = {
+    {3, 4, 5, 8, 10},      // twice as large
+    {1, 1, 1, 2, 2},       //
+    {40, 25, 34, 50, 68},  // several tasks
+    {2, 3, 3, 6, 5},       // an odd column
+    {2, 3, 3, 5, 6},       // an odd row
+    {35, 4, 5, 8, 15},     // thrice as wide, more channels than are added at a time
+    {2, 4, 5, 4, 5},       // of the same size
+};
+
+TEST(AddEnlargedTest, HasTheBitsOfLibTorchs) {
+  const at::NoGradGuard no_grad;
+  for (const Shape& shape : kShapes) {
+    const auto [channels, rows, columns, height, width] = shape;
+    const at::Tensor top = Draw({2, channels, rows, columns}, 1);
+    at::Tensor map = Draw({2, channels, height, width}, 2);
+    const at::Tensor expected = Expected(top, map);
+    AddEnlarged(top, map);
+    EXPECT_TRUE(map.equal(expected)) << top.sizes() << " to " << map.sizes();
+  }
+}
+
+TEST(AddEnlargedTest, TakesOtherTypesAndLayouts) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor top = Draw({2, 3, 4, 5}, 1), fine = Draw({2, 3, 8, 10}, 2);
+  const auto last = at::MemoryFormat::ChannelsLast;
+  at::Tensor map = fine.contiguous(last), wide = fine.to(at::kDouble), rows = fine.clone();
+  AddEnlarged(top.contiguous(last), map);
+  EXPECT_TRUE(map.equal(Expected(top, fine)));
+  AddEnlarged(top.to(at::kDouble), wide);
+  EXPECT_TRUE(wide.equal(Expected(top.to(at::kDouble), fine.to(at::kDouble))));
+  // Every second row of a taller map.
+  const at::Tensor tall = Draw({2, 3, 8, 5}, 3), some = tall.slice(2, 0, 8, 2);
+  const at::Tensor expected = Expected(some, rows);
+  AddEnlarged(some, rows);
+  EXPECT_TRUE(rows.equal(expected));
+}
+
+TEST(AddEnlargedTest, IsDifferentiable) {
+  const at::Tensor top = Draw({1, 2, 3, 3}, 1).requires_grad_();
+  at::Tensor map = Draw({1, 2, 6, 6}, 2);
+  AddEnlarged(top, map);
+  map.sum().backward();
+  EXPECT_TRUE(top.grad().equal(at::full_like(top, 4)));
+}
+
+TEST(AddEnlargedTest, TakesNoMemoryForTwiceTheSize) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor top = Draw({1, 8, 16, 16}, 1);
+  at::Tensor map = Draw({1, 8, 32, 32}, 2);
+  const TensorMemory memory;
+  AddEnlarged(top, map);
+  EXPECT_EQ(memory.peak_bytes(), 0);
+}
+
+TEST(AddEnlargedTest, RejectsOtherChannels) {
+  const at::NoGradGuard no_grad;
+  at::Tensor map = Draw({1, 2, 6, 6}, 2);
+  EXPECT_THROW(AddEnlarged(Draw({1, 3, 3, 3}, 1), map), c10::Error);
+  EXPECT_THROW(AddEnlarged(Draw({3, 2, 3, 3}, 1), map), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection
