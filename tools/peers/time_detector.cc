@@ -13,7 +13,6 @@
 #include <iostream>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -85,8 +84,10 @@ absl::Status Infer(const Job& job, Parts& parts) {
   clock.Lap("transform");
   const FeatureMaps maps = model.Features(BatchMap(std::move(batch.images))).parts.front();
   clock.Lap("backbone");
-  const RpnOutput output = model.rpn()->Forward(maps.levels, maps.height, maps.width);
-  const at::Tensor rois = model.rpn()->Propose(output, batch.sizes).rois;
+  const at::Tensor rois =
+      model.rpn()
+          ->Propose(model.rpn()->Forward(maps.levels, maps.height, maps.width), batch.sizes)
+          .rois;
   clock.Lap("rpn");
   model.Detect(maps, rois, batch.sizes, batch.original_sizes);
   clock.Lap("head");
@@ -204,10 +205,11 @@ absl::Status PrepareModel(FasterRcnn& model) {
   return absl::OkStatus();
 }
 
-// FillModel fills every tensor or fails.
+// FillModel fills every tensor or fails, and ResetParameters every one that is unfilled. So random
+// weights are in the same kind of memory as those of a file, and leave no holes when they are
+// dropped.
 absl::StatusOr<std::shared_ptr<FasterRcnn>> CreateModel(const configs::DetectorConfig& config) {
-  std::optional<UnfilledWeights> unfilled;
-  if (!FLAGS_weights.empty()) unfilled.emplace();
+  const UnfilledWeights unfilled;
   return FasterRcnn::Create(config.model(), config.class_name_size());
 }
 
