@@ -5,7 +5,8 @@
 //   rows in memory        [end of the successor - 1, end), at the front of the stage's tensor
 //   end of a stage        min(height, (end of the successor + 1) rounded up to a multiple of four)
 //
-// A row is computed once.
+// Of the last convolution those rows are kept that windows need which are not complete yet. A row
+// is computed once.
 
 #include "rcnn/detection/convolve_and_pool.h"
 
@@ -48,28 +49,42 @@ void KeepFrom(int64_t first, Stage& stage) {
   stage.rows.first = first;
 }
 
+struct MapSize {
+  int64_t height, width;
+};
+
+MapSize OutputSize(const MapSize& in, const ConvOptions& options) {
+  const auto size = [&](int64_t cells) {
+    return (cells + 2 * options.padding - options.kernel) / options.stride + 1;
+  };
+  return {size(in.height), size(in.width)};
+}
+
 class Bands {
  public:
+  // `rows` at a time of the last convolution, of which fewer than `kept` are kept.
   Bands(const std::vector<std::shared_ptr<Conv>>& convs, const Convolutions& convolutions,
-        const at::Tensor& x, int64_t rows)
+        const at::Tensor& x, int64_t rows, int64_t kept)
       : x_{x, 0, x.size(2)} {
+    MapSize size = {x.size(2), x.size(3)};
     for (size_t i = 0; i < convs.size(); ++i) {
       const auto later = static_cast<int64_t>(convs.size() - 1 - i);
-      const int64_t capacity = rows + kTileRows * later + 1;
-      stages_.push_back(
-          {convolutions[i],
-           {at::empty({1, convs[i]->options().out_channels, capacity, x.size(3)}, x.options()), 0,
-            x.size(2)},
-           0});
+      const int64_t capacity = rows + (later > 0 ? kTileRows * later + 1 : kept);
+      const ConvOptions& options = convs[i]->options();
+      size = OutputSize(size, options);
+      stages_.push_back({convolutions[i],
+                         {at::empty({1, options.out_channels, capacity, size.width}, x.options()),
+                          0, size.height},
+                         0});
     }
   }
 
-  // The next rows of the last convolution up to `end`, without gaps in a channel.
-  at::Tensor Next(int64_t end) {
+  // The rows of the last convolution from `first`, which have been kept, to `end` - 1.
+  at::Tensor Next(int64_t first, int64_t end) {
     Stage& last = stages_.back();
-    KeepFrom(last.end, last);
+    KeepFrom(first, last);
     ComputeTo(end, stages_.size() - 1);
-    return last.rows.rows.narrow(2, 0, end - last.rows.first);
+    return last.rows.rows.narrow(2, 0, end - first);
   }
 
  private:
@@ -77,7 +92,7 @@ class Bands {
     Stage& stage = stages_[i];
     if (i > 0) {
       Stage& before = stages_[i - 1];
-      const int64_t needed = std::min(RoundUp(end + 1), x_.height);
+      const int64_t needed = std::min(RoundUp(end + 1), before.rows.height);
       if (before.end < needed) {
         KeepFrom(std::max<int64_t>(stage.end - 1, 0), before);
         ComputeTo(needed, i - 1);
@@ -91,25 +106,40 @@ class Bands {
   std::vector<Stage> stages_;
 };
 
-void RecordCalls(const std::vector<std::shared_ptr<Conv>>& convs, const at::Tensor& x) {
+// Returns the size of the last convolution's map.
+MapSize RecordCalls(const std::vector<std::shared_ptr<Conv>>& convs, const at::Tensor& x) {
+  MapSize size = {x.size(2), x.size(3)};
   for (const auto& conv : convs) {
-    RecordLayerCall(*conv, {x.size(0), conv->options().in_channels, x.size(2), x.size(3)});
+    RecordLayerCall(*conv, {x.size(0), conv->options().in_channels, size.height, size.width});
+    size = OutputSize(size, conv->options());
   }
+  return size;
+}
+
+// The pooled rows that depend on none of a map's rows from `end` on.
+int64_t CompleteRows(int64_t end, int64_t height, const MaxPoolOptions& pool) {
+  if (end == height) return PooledSize(height, pool);
+  const int64_t last = end + pool.padding - pool.kernel;
+  return last < 0 ? 0 : last / pool.stride + 1;
 }
 
 at::Tensor ComputeInBands(const std::vector<std::shared_ptr<Conv>>& convs,
                           const Convolutions& convolutions, const MaxPoolOptions& pool,
                           const at::Tensor& x, int64_t rows) {
-  const int64_t height = x.size(2);
-  at::Tensor y = at::empty({1, convs.back()->options().out_channels, PooledSize(height, pool),
-                            PooledSize(x.size(3), pool)},
-                           x.options());
-  RecordCalls(convs, x);
-  Bands bands(convs, convolutions, x, rows);
+  const auto [height, width] = RecordCalls(convs, x);
+  at::Tensor y = at::empty(
+      {1, convs.back()->options().out_channels, PooledSize(height, pool), PooledSize(width, pool)},
+      x.options());
+  Bands bands(convs, convolutions, x, rows, pool.kernel);
+  int64_t pooled = 0;
   for (int64_t begin = 0; begin < height; begin += rows) {
-    const at::Tensor band = bands.Next(std::min(begin + rows, height));
-    const int64_t pooled = PooledSize(band.size(2), pool);
-    if (pooled > 0) MaxPoolInto(band, pool, y.narrow(2, begin / pool.stride, pooled));
+    const int64_t end = std::min(begin + rows, height);
+    const int64_t first = std::max<int64_t>(pooled * pool.stride - pool.padding, 0);
+    const at::Tensor band = bands.Next(first, end);
+    const int64_t count = CompleteRows(end, height, pool) - pooled;
+    if (count <= 0) continue;
+    MaxPoolRows(band, first, height, pool, pooled, y.narrow(2, pooled, count));
+    pooled += count;
   }
   return y;
 }
@@ -119,23 +149,38 @@ bool IsThreeByThree(const Conv& conv) {
   return options.kernel == 3 && options.stride == 1 && options.padding == 1;
 }
 
+// Windows without gaps, so that no row is skipped, and not of padding alone.
+bool HasPlainWindows(const MaxPoolOptions& pool) {
+  return pool.stride > 0 && pool.kernel >= pool.stride && pool.padding >= 0 &&
+         2 * pool.padding <= pool.kernel;
+}
+
 // Empty unless all convolutions and the pool can be computed in bands.
 Convolutions FindConvolutions(const std::vector<std::shared_ptr<Conv>>& convs,
                               const MaxPoolOptions& pool, const BatchMap& x) {
-  if (pool.kernel != 2 || pool.stride != 2 || pool.padding != 0) return {};
+  if (!HasPlainWindows(pool)) return {};
   Convolutions convolutions;
   for (const auto& conv : convs) {
-    const PackedConvolution* packed = IsThreeByThree(*conv) ? conv->Packed(x) : nullptr;
+    const bool fits = convolutions.empty() || IsThreeByThree(*conv);
+    const PackedConvolution* packed = fits ? conv->Packed(x) : nullptr;
     if (packed == nullptr || !packed->CanRunRows()) return {};
     convolutions.push_back(packed);
   }
   return convolutions;
 }
 
-bool HasBands(const std::vector<std::shared_ptr<Conv>>& convs, const at::Tensor& x, int64_t rows) {
-  return x.dim() == 4 && x.size(0) == 1 && x.is_contiguous() && x.device().is_cpu() &&
-         x.scalar_type() == at::kFloat && x.size(1) == convs.front()->options().in_channels &&
-         x.size(2) >= 4 * rows && x.size(3) > 1;
+bool HasBands(const std::vector<std::shared_ptr<Conv>>& convs, const MaxPoolOptions& pool,
+              const at::Tensor& x, int64_t rows) {
+  const ConvOptions& first = convs.front()->options();
+  const bool is_map = x.dim() == 4 && x.size(0) == 1 && x.is_contiguous() && x.device().is_cpu() &&
+                      x.scalar_type() == at::kFloat && x.size(1) == first.in_channels &&
+                      x.size(3) > 1 &&
+                      std::min(x.size(2), x.size(3)) + 2 * first.padding >= first.kernel;
+  if (!is_map) return false;
+  // The other convolutions keep the size.
+  const MapSize size = OutputSize({x.size(2), x.size(3)}, first);
+  return size.height >= 4 * rows && PooledSize(size.height, pool) > 0 &&
+         PooledSize(size.width, pool) > 0;
 }
 
 }  // namespace
@@ -145,7 +190,7 @@ BatchMap ConvolveAndPool(const std::vector<std::shared_ptr<Conv>>& convs,
   const Convolutions convolutions = FindConvolutions(convs, pool, x);
   const bool bands = !convolutions.empty() &&
                      std::any_of(x.parts.begin(), x.parts.end(), [&](const at::Tensor& part) {
-                       return HasBands(convs, part, band_rows);
+                       return HasBands(convs, pool, part, band_rows);
                      });
   if (!bands) {
     // Together: a norm in training looks at all parts.
@@ -153,7 +198,7 @@ BatchMap ConvolveAndPool(const std::vector<std::shared_ptr<Conv>>& convs,
     return MaxPool(x, pool);
   }
   for (at::Tensor& part : x.parts) {
-    part = HasBands(convs, part, band_rows)
+    part = HasBands(convs, pool, part, band_rows)
                ? ComputeInBands(convs, convolutions, pool, part, band_rows)
                : ConvolveAndPool(convs, pool, BatchMap(part), band_rows).parts.front();
   }

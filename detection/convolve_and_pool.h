@@ -1,4 +1,4 @@
-// Convolutions and the max pool after them, as in a block of VGG16.
+// Convolutions and the max pool after them, as in a block of VGG16 or at the start of a ResNet.
 //
 // After PrepareForInference a large map is computed in bands of rows: a band goes through all
 // convolutions and the pool before the next one begins. So the maps between the layers, which are
@@ -23,10 +23,10 @@ namespace rcnn::detection {
 
 // MaxPool(convs.back()(... convs.front()(x))) with the shapes and errors of these.
 //
-// In bands of `band_rows` rows, a multiple of four, where the map has at least four times as many;
-// if all convolutions are 3 x 3 of stride 1 and padding 1 and packed for it
-// (PackedConvolution::CanRunRows), the pool has windows of 2 x 2 side by side, and images are not
-// in one tensor.
+// In bands of `band_rows` rows, a multiple of four, where the map before the pool has at least four
+// times as many; if all convolutions are packed for it (PackedConvolution::CanRunRows), those after
+// the first are 3 x 3 of stride 1 and padding 1, the windows of the pool leave no gaps, and images
+// are not in one tensor.
 BatchMap ConvolveAndPool(const std::vector<std::shared_ptr<Conv>>& convs,
                          const MaxPoolOptions& pool, BatchMap x, int64_t band_rows = 32);
 

@@ -24,8 +24,12 @@ struct Block {
       options.in_channels = channels[i];
       options.out_channels = channels[i + 1];
       options.activation = Activation::kRelu;
-      convs.push_back(AddConv(*module, "conv" + std::to_string(i), options));
+      Add(options);
     }
+  }
+
+  void Add(const ConvOptions& options) {
+    convs.push_back(AddConv(*module, "conv" + std::to_string(convs.size()), options));
     ResetParameters(*module, Generator(1));
     const at::NoGradGuard no_grad;
     for (const auto& conv : convs) conv->bias().normal_(0, 0.1, Generator(2));
@@ -40,6 +44,20 @@ struct Block {
   std::shared_ptr<torch::nn::Module> module = std::make_shared<torch::nn::Module>();
   std::vector<std::shared_ptr<Conv>> convs;
 };
+
+// The first convolution of a ResNet, with fewer channels.
+Block Stem() {
+  ConvOptions options;
+  options.in_channels = 3;
+  options.out_channels = 16;
+  options.kernel = 7;
+  options.stride = 2;
+  options.padding = 3;
+  options.activation = Activation::kRelu;
+  Block stem({3});
+  stem.Add(options);
+  return stem;
+}
 
 at::Tensor Image(int64_t channels, int64_t height, int64_t width) {
   return at::randn({1, channels, height, width}, Generator(3));
@@ -67,6 +85,61 @@ TEST(ConvolveAndPoolTest, BandsHaveTheBitsOfLayers) {
       }
     }
   }
+}
+
+// Windows that overlap, that see padding, and that reach into the next band but one.
+TEST(ConvolveAndPoolTest, BandsOfAStemHaveTheBitsOfLayers) {
+  const at::NoGradGuard no_grad;
+  const Block stem = Stem();
+  PrepareForInference(*stem.module);
+  for (const int64_t height : {64, 67, 71, 78}) {
+    const at::Tensor x = Image(3, height, 37);
+    for (const MaxPoolOptions& pool : {MaxPoolOptions{3, 2, 1, false},
+                                       {3, 2, 1, true},
+                                       {3, 2, 0, false},
+                                       {5, 1, 2, false},
+                                       {9, 2, 4, false},
+                                       {3, 3, 0, true},
+                                       {2, 3, 1, false}}) {
+      const at::Tensor expected = stem.LayerByLayer(x, pool);
+      for (const int64_t rows : {4, 8}) {
+        const BatchMap y = ConvolveAndPool(stem.convs, pool, x, rows);
+        EXPECT_TRUE(y.parts.front().equal(expected))
+            << height << ": " << pool.kernel << " " << pool.stride << " " << rows;
+      }
+    }
+  }
+}
+
+// Strided first, as no network here has it.
+TEST(ConvolveAndPoolTest, ConvolutionsAfterAStemHaveTheBitsOfLayers) {
+  const at::NoGradGuard no_grad;
+  Block block = Stem();
+  ConvOptions options;
+  options.in_channels = options.out_channels = 16;
+  block.Add(options);
+  PrepareForInference(*block.module);
+  const MaxPoolOptions pool = {3, 2, 1, false};
+  for (const int64_t height : {64, 71}) {
+    const at::Tensor x = Image(3, height, 37);
+    EXPECT_TRUE(ConvolveAndPool(block.convs, pool, x, /*band_rows=*/4)
+                    .parts.front()
+                    .equal(block.LayerByLayer(x, pool)));
+  }
+}
+
+TEST(ConvolveAndPoolTest, BandsOfAStemTakeLessMemoryThanItsMap) {
+  const at::NoGradGuard no_grad;
+  const Block stem = Stem();
+  PrepareForInference(*stem.module);
+  if (stem.convs.front()->Packed(Image(3, 8, 8)) == nullptr) {
+    GTEST_SKIP() << "this LibTorch has no packed convolutions";
+  }
+  const at::Tensor x = Image(3, 1024, 64);
+  const int64_t map = 16 * 512 * 32 * 4;
+  const TensorMemory memory;
+  ConvolveAndPool(stem.convs, {3, 2, 1, false}, x, /*band_rows=*/16);
+  EXPECT_LE(memory.peak_bytes(), map / 2);
 }
 
 TEST(ConvolveAndPoolTest, BandsTakeLessMemoryThanTheMaps) {

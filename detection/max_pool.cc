@@ -67,6 +67,7 @@ int64_t IndexOfMax(const float* x, int64_t width, const Window& window) {
 
 struct PlaneShape {
   int64_t height, width, pooled_height, pooled_width;
+  int64_t first = 0;  // the row of the map at which the plane begins
 };
 
 // A window visits its cells row by row, as LibTorch does, so that of equal values the same wins.
@@ -81,7 +82,8 @@ void PoolRow(const float* x, int64_t i, const PlaneShape& shape, const MaxPoolOp
       const int64_t begin = q < 0 ? (stride - 1 - q) / stride : 0;
       const int64_t end = std::min(shape.pooled_width, (shape.width - q + stride - 1) / stride);
       if (begin >= end) continue;
-      TakeMax(x + row * shape.width + begin * stride + q, stride, end - begin, y + begin);
+      TakeMax(x + (row - shape.first) * shape.width + begin * stride + q, stride, end - begin,
+              y + begin);
     }
   }
 }
@@ -166,22 +168,29 @@ int64_t PooledSize(int64_t size, const MaxPoolOptions& options) {
   return windows + (partial ? 1 : 0);
 }
 
-void MaxPoolInto(const at::Tensor& x, const MaxPoolOptions& options, const at::Tensor& y) {
+void MaxPoolRows(const at::Tensor& x, int64_t first, int64_t height, const MaxPoolOptions& options,
+                 int64_t begin, const at::Tensor& y) {
   TORCH_CHECK(IsPlain(x) && IsPlain(y) && HasRowsWithoutGaps(x) && HasRowsWithoutGaps(y) &&
                   x.size(0) == y.size(0) && x.size(1) == y.size(1) &&
-                  y.size(2) == PooledSize(x.size(2), options) &&
                   y.size(3) == PooledSize(x.size(3), options),
               "max pool: ", x.toString(), " ", x.sizes(), " to ", y.toString(), " ", y.sizes());
-  const PlaneShape shape{x.size(2), x.size(3), y.size(2), y.size(3)};
+  const int64_t rows = y.size(2), top = begin * options.stride - options.padding;
+  const int64_t bottom = top + (rows - 1) * options.stride + options.kernel;
+  TORCH_CHECK(begin >= 0 && begin + rows <= PooledSize(height, options) &&
+                  first <= std::max<int64_t>(top, 0) &&
+                  first + x.size(2) >= std::min(bottom, height),
+              "max pool: rows ", begin, " to ", begin + rows, " depend on others than ", first,
+              " to ", first + x.size(2), " of ", height);
+  const PlaneShape shape{height, x.size(3), rows, y.size(3), first};
   const int64_t channels = x.size(1);
   const float* from = x.data_ptr<float>();
   float* to = y.data_ptr<float>();
-  at::parallel_for(0, x.size(0) * channels, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
+  at::parallel_for(0, x.size(0) * channels, 1, [&](int64_t begin_plane, int64_t end_plane) {
+    for (int64_t p = begin_plane; p < end_plane; ++p) {
       const float* plane = from + p / channels * x.stride(0) + p % channels * x.stride(1);
       float* pooled = to + p / channels * y.stride(0) + p % channels * y.stride(1);
-      for (int64_t i = 0; i < shape.pooled_height; ++i) {
-        PoolRow(plane, i, shape, options, pooled + i * shape.pooled_width);
+      for (int64_t i = 0; i < rows; ++i) {
+        PoolRow(plane, begin + i, shape, options, pooled + i * shape.pooled_width);
       }
     }
   });
@@ -193,7 +202,7 @@ at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options) {
     const at::Tensor y = at::empty(
         {x.size(0), x.size(1), PooledSize(x.size(2), options), PooledSize(x.size(3), options)},
         x.options());
-    MaxPoolInto(x.detach(), options, y);
+    MaxPoolRows(x.detach(), 0, x.size(2), options, 0, y);
     return y;
   }
   if (!IsPlain(x)) return Pool(x, options);

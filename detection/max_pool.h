@@ -37,9 +37,12 @@ int64_t PooledSize(int64_t size, const MaxPoolOptions& options);
 at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options);
 BatchMap MaxPool(const BatchMap& x, const MaxPoolOptions& options);
 
-// The same to y [N, C, H', W'], without gradients: float32 on the CPU, with gaps between channels
-// and images alone, as in some rows of a map. Throws c10::Error if y has another shape.
-void MaxPoolInto(const at::Tensor& x, const MaxPoolOptions& options, const at::Tensor& y);
+// The rows from `begin` on, as many as y [N, C, rows', W'] has, without gradients, to y. x
+// [N, C, rows, W] has the rows from `first` on, of a map of `height` rows, and at least those that
+// the result depends on. Both are float32 on the CPU, with gaps between channels and images alone.
+// Throws c10::Error if a size does not fit.
+void MaxPoolRows(const at::Tensor& x, int64_t first, int64_t height, const MaxPoolOptions& options,
+                 int64_t begin, const at::Tensor& y);
 
 }  // namespace rcnn::detection
 

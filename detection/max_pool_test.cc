@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/util/accumulate.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -96,12 +97,30 @@ TEST(MaxPoolTest, SmallMapsEqualLibTorch) {
 TEST(MaxPoolTest, PoolsRowsOfAMapIntoRowsOfAnother) {
   const at::Tensor x = Values({1, 3, 10, 7}, 6);
   const at::Tensor y = at::zeros({1, 3, 5, 3});
-  MaxPoolInto(x.narrow(2, 2, 4), {}, y.narrow(2, 1, 2));
+  MaxPoolRows(x.narrow(2, 2, 4), 2, 10, {}, 1, y.narrow(2, 1, 2));
   EXPECT_TRUE(y.narrow(2, 1, 2).equal(LibTorchPool(x, {}).narrow(2, 1, 2)));
   EXPECT_EQ(y.select(2, 0).abs().sum().item<float>(), 0);
   EXPECT_EQ(y.narrow(2, 3, 2).abs().sum().item<float>(), 0);
-  EXPECT_THROW(MaxPoolInto(x, {}, y.narrow(2, 1, 2)), c10::Error);
-  EXPECT_THROW(MaxPoolInto(x.narrow(3, 0, 6), {}, y), c10::Error);
+  // Rows that the map does not have, that were not passed, before and behind, and columns apart.
+  EXPECT_THROW(MaxPoolRows(x, 0, 10, {}, 4, y.narrow(2, 1, 2)), c10::Error);
+  EXPECT_THROW(MaxPoolRows(x.narrow(2, 3, 4), 3, 10, {}, 1, y.narrow(2, 1, 2)), c10::Error);
+  EXPECT_THROW(MaxPoolRows(x.narrow(2, 2, 3), 2, 10, {}, 1, y.narrow(2, 1, 2)), c10::Error);
+  EXPECT_THROW(MaxPoolRows(x.narrow(3, 0, 6), 0, 10, {}, 0, y), c10::Error);
+}
+
+// Rows at either end of the map see its padding, and others do not.
+TEST(MaxPoolTest, RowsOfOverlappingWindowsHaveTheBitsOfTheWholeMap) {
+  const MaxPoolOptions options = {3, 2, 1, false};
+  const at::Tensor x = Values({2, 3, 11, 7}, 6), expected = LibTorchPool(x, options);
+  for (int64_t begin = 0; begin < 6; ++begin) {
+    for (int64_t end = begin + 1; end <= 6; ++end) {
+      const int64_t first = std::max<int64_t>(2 * begin - 1, 0);
+      const int64_t last = std::min<int64_t>(2 * end, 11);
+      const at::Tensor y = at::zeros({2, 3, end - begin, 4});
+      MaxPoolRows(x.slice(2, first, last).contiguous(), first, 11, options, begin, y);
+      EXPECT_TRUE(y.equal(expected.slice(2, begin, end))) << begin << " to " << end;
+    }
+  }
 }
 
 TEST(MaxPoolTest, TheFirstOfEqualValuesGetsTheGradient) {

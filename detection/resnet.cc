@@ -5,10 +5,14 @@
 #include <string>
 #include <utility>
 
-#include "rcnn/detection/max_pool.h"
+#include "rcnn/detection/convolve_and_pool.h"
 
 namespace rcnn::detection {
 namespace {
+
+// Rows of the first map in a band. LibTorch computes two more for each band, so a band has more
+// rows than in a block of VGG16, in about as many bytes.
+constexpr int64_t kStemRows = 64;
 
 int64_t NumLayers(const ResNetOptions& options) { return options.pyramid ? 4 : 3; }
 
@@ -59,8 +63,10 @@ ResNet::ResNet(const ResNetOptions& options)
 }
 
 std::vector<BatchMap> ResNet::Compute(BatchMap images) const {
-  BatchMap x = conv1_->ForwardConsuming(std::move(images));
-  if (options_.stem_pool) x = MaxPool(x, {/*kernel=*/3, /*stride=*/2, /*padding=*/1});
+  BatchMap x = options_.stem_pool
+                   ? ConvolveAndPool({conv1_}, {/*kernel=*/3, /*stride=*/2, /*padding=*/1},
+                                     std::move(images), kStemRows)
+                   : conv1_->ForwardConsuming(std::move(images));
   std::vector<BatchMap> maps;
   for (const auto& layer : layers_) maps.push_back(x = layer->Forward(x));
   return options_.pyramid ? maps : std::vector<BatchMap>{maps.back()};
