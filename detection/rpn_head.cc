@@ -2,12 +2,19 @@
 
 #include <ATen/ops/linear.h>
 #include <ATen/ops/relu.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <string>
 
 #include "rcnn/detection/convolution/patches.h"
 
 namespace rcnn::detection {
+namespace {
+
+// Maps and products are shorter under autocast.
+at::Tensor Widen(const at::Tensor& x) { return x.element_size() < 4 ? x.to(at::kFloat) : x; }
+
+}  // namespace
 
 RpnHead::RpnHead(const RpnHeadOptions& options) {
   ConvOptions conv;
@@ -45,7 +52,9 @@ std::pair<at::Tensor, at::Tensor> RpnHead::ForwardAt(const at::Tensor& map,
   const auto product = [](const at::Tensor& rows, const Conv& conv) {
     return at::linear(rows, conv.weight().flatten(1), conv.bias());
   };
-  const at::Tensor rows = product(ExtractPatches(x, cells), *convs_.back()).relu_();
+  const at::Tensor rows = Widen(product(ExtractPatches(Widen(x), cells), *convs_.back()).relu_());
+  // As Conv::KeepFloat32 has it.
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   return {product(rows, *cls_score_), product(rows, *bbox_pred_)};
 }
 

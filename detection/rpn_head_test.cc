@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -73,6 +74,18 @@ TEST(RpnHeadTest, SampledCellsEqualTheWholeMap) {
       EXPECT_TRUE(Near(some_deltas, rows_of(deltas), 1e-11));
     }
   }
+}
+
+// Under autocast, where maps are bfloat16, scores and deltas are computed in float32.
+TEST(RpnHeadTest, SampledCellsOfShortMapsAreCloseToTheWholeMap) {
+  const at::Tensor cells = at::tensor({19, 0, 4, 27, 39}, at::kLong);
+  const auto head = Make(/*num_convs=*/1, ops::ObjectnessKind::kSigmoid);
+  head->to(at::kFloat);
+  const at::Tensor map = Map(4, 5).to(at::kBFloat16);
+  const AutocastScope scope(c10::DeviceType::CPU, c10::ScalarType::BFloat16);
+  const at::Tensor logits = head->Forward(map).first, some = head->ForwardAt(map, cells).first;
+  EXPECT_EQ(some.scalar_type(), at::kFloat);
+  EXPECT_TRUE(Near(some, logits.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, cells), 0.05));
 }
 
 TEST(RpnHeadTest, TensorsHaveTheDocumentedNames) {

@@ -1,10 +1,13 @@
 #include "rcnn/training/stages/stage_device.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/instruction_level.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/sample_experiment.h"
 
@@ -40,7 +43,9 @@ TEST(ChooseDeviceTest, NamesTheFieldIfThereIsNoSuchDevice) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no such GPU")));
 }
 
-TEST(ChooseDeviceTest, TheCpuTrainsInFloat32) {
+TEST(ChooseDeviceTest, ACpuWithoutBfloat16TrainsInFloat32) {
+  const ScopedInstructionLevel level(
+      std::min(SupportedInstructionLevel(), InstructionLevel::kAvx512));
   const std::string field = "stages.fast2.train_fast_rcnn.training.precision=";
   EXPECT_THAT(Chosen({field + "FLOAT32"}, {}), IsOk());
   for (const std::string precision : {"TF32", "BFLOAT16", "FLOAT16"}) {
@@ -49,6 +54,19 @@ TEST(ChooseDeviceTest, TheCpuTrainsInFloat32) {
                          AllOf(HasSubstr("stage fast2: training.precision: " + precision),
                                HasSubstr("resources.device: CUDA"))));
     EXPECT_THAT(Chosen({field + precision, "resources.device=CUDA"}, TwoGpus()), IsOk());
+  }
+}
+
+TEST(ChooseDeviceTest, ACpuWithBfloat16TrainsInItToo) {
+  if (SupportedInstructionLevel() < InstructionLevel::kAvx512Bf16) {
+    GTEST_SKIP() << "this processor has no instructions for bfloat16";
+  }
+  const ScopedInstructionLevel level(InstructionLevel::kAvx512Bf16);
+  const std::string field = "stages.fast2.train_fast_rcnn.training.precision=";
+  EXPECT_THAT(Chosen({field + "BFLOAT16"}, {}), IsOk());
+  for (const std::string precision : {"TF32", "FLOAT16"}) {
+    EXPECT_THAT(Chosen({field + precision}, {}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("AVX512-BF16")));
   }
 }
 

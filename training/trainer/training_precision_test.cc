@@ -53,7 +53,7 @@ LossFunction OfTheHead(const std::shared_ptr<detection::FasterRcnn>& model) {
   return MakeFastRcnnLoss(model, nullptr);
 }
 
-// On the CPU, where training itself offers float32 alone.
+// On any CPU; a stage is refused on those without instructions for bfloat16 (stage_device.h).
 StepLosses Compute(const LossFunction& losses, TrainingConfig::Precision precision) {
   StepLosses step =
       InPrecision(precision, c10::DeviceType::CPU, losses)(OneImage(), Generator("samples"));
@@ -89,6 +89,13 @@ TEST(InPrecisionTest, LossesAndWeightsStayInFloat32) {
     EXPECT_EQ(item.value().grad().scalar_type(), at::kFloat) << item.key();
     EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>()) << item.key();
   }
+}
+
+// Steps 1 and 3 compute the RPN at few cells, from maps of bfloat16.
+TEST(InPrecisionTest, StepsOfTheRpnAreClose) {
+  const auto loss = [] { return MakeRpnLoss(Model(), nullptr); };
+  const double plain = Total(loss(), TrainingConfig::FLOAT32);
+  EXPECT_NEAR(Total(loss(), TrainingConfig::BFLOAT16), plain, 0.02 * plain);
 }
 
 TEST(InPrecisionTest, EndsWithTheLoss) {
