@@ -15,7 +15,8 @@ namespace {
 
 // Cells of the map per task.
 constexpr int64_t kCellsPerTask = 32768;
-// On the CPU LibTorch adds some channels at a time, because the enlarged map is one of a detector's largest tensors.
+// On the CPU LibTorch adds some channels at a time, because the enlarged map is one of a detector's
+// largest tensors.
 constexpr int64_t kChannels = 32;
 
 RCNN_TARGET_CLONES void AddTwice(const float* __restrict top, int64_t count,

@@ -15,7 +15,7 @@ DEFINE_string(
     device, "",
     "Time inference as a whole on this device: cpu, cuda or cuda:1. Default: time its parts "
     "on the CPU.");
-DEFINE_string(precision, "float32", "Precision of inference, float32 or bfloat16.");
+DEFINE_string(precision, "float32", "float32 or bfloat16, of inference or, on the CPU, of a step.");
 DEFINE_int32(inference_graphs, 0,
              "With --device: for how many sizes of images the network is launched as a graph.");
 DEFINE_bool(layers, false, "Time each layer of inference alone, for tools/peers/roofline.py.");

@@ -26,7 +26,7 @@ COLUMNS = {
     "compiled": "compiled", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO float32",
     "openvino_bfloat16": "OpenVINO bfloat16", "debian": "torchvision 0.14",
 }
-INFERENCE_ONLY = ("rcnn_bfloat16", "compiled", "onnxruntime", "openvino", "openvino_bfloat16")
+INFERENCE_ONLY = ("compiled", "onnxruntime", "openvino", "openvino_bfloat16")
 
 
 def environment():

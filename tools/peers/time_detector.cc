@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 #include <gflags/gflags.h>
 #include <sys/resource.h>
 
@@ -13,6 +14,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
@@ -126,14 +129,22 @@ GroundTruths Truths(const InputBatch& batch) {
   return truths;
 }
 
+// Of training with that `training.precision`.
+at::Tensor Loss(const Job& job, const InputBatch& batch) {
+  std::optional<AutocastScope> scope;
+  if (FLAGS_precision == PrecisionName(Precision::kBfloat16)) {
+    scope.emplace(c10::DeviceType::CPU, c10::ScalarType::BFloat16);
+  }
+  return job.model
+      ->ComputeLosses(batch.images, {batch.sizes, Truths(batch)}, at::detail::createCPUGenerator(1))
+      .Total();
+}
+
 absl::Status Train(Job& job, Parts& parts) {
   Clock whole(parts), clock(parts);
   RCNN_ASSIGN_OR_RETURN(const InputBatch batch, Input(job));
   clock.Lap("transform");
-  const at::Tensor loss = job.model
-                              ->ComputeLosses(batch.images, {batch.sizes, Truths(batch)},
-                                              at::detail::createCPUGenerator(1))
-                              .Total();
+  const at::Tensor loss = Loss(job, batch);
   clock.Lap("forward");
   loss.backward();
   clock.Lap("backward");
@@ -195,14 +206,11 @@ absl::StatusOr<at::Tensor> Image() {
   return *image;
 }
 
-absl::Status PrepareModel(FasterRcnn& model) {
+absl::StatusOr<Precision> FindPrecision() {
   RCNN_ASSIGN_OR_RETURN(const Precision wanted, ParsePrecision(FLAGS_precision));
-  if (SupportedPrecision(wanted) != wanted) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "--precision=", FLAGS_precision, ": this processor has no instructions for it"));
-  }
-  PrepareForInference(model, {wanted, /*drop_weights=*/true});
-  return absl::OkStatus();
+  if (SupportedPrecision(wanted) == wanted) return wanted;
+  return absl::FailedPreconditionError(
+      absl::StrCat("--precision=", FLAGS_precision, ": this processor has no instructions for it"));
 }
 
 // FillModel fills every tensor or fails, and ResetParameters every one that is unfilled. So random
@@ -237,7 +245,9 @@ absl::StatusOr<Job> Prepare() {
   RCNN_ASSIGN_OR_RETURN(const at::Tensor image, Image());
   job.images.assign(static_cast<size_t>(FLAGS_batch), image);
   job.model->train(FLAGS_train);
-  if (!FLAGS_train && FLAGS_device.empty()) RCNN_RETURN_IF_ERROR(PrepareModel(*job.model));
+  if (!FLAGS_device.empty()) return job;
+  RCNN_ASSIGN_OR_RETURN(const Precision precision, FindPrecision());
+  if (!FLAGS_train) PrepareForInference(*job.model, {precision, /*drop_weights=*/true});
   return job;
 }
 
