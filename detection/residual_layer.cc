@@ -88,10 +88,10 @@ at::Tensor ResidualLayer::Forward(const at::Tensor& x) const {
   return Forward(BatchMap(x)).parts.front();
 }
 
-BatchMap ResidualLayer::Forward(const BatchMap& x) const {
-  BatchMap y = blocks_.front()->Forward(x);
-  for (size_t i = 1; i < blocks_.size(); ++i) y = blocks_[i]->Forward(y, /*overwrite=*/true);
-  return y;
+BatchMap ResidualLayer::Forward(BatchMap x) const {
+  x = blocks_.front()->Forward(x);
+  for (size_t i = 1; i < blocks_.size(); ++i) x = blocks_[i]->Forward(x, /*overwrite=*/true);
+  return x;
 }
 
 }  // namespace rcnn::detection

@@ -49,7 +49,8 @@ class ResidualLayer : public torch::nn::Module {
   ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t stride, const NormOptions& norm);
 
   at::Tensor Forward(const at::Tensor& x) const;
-  BatchMap Forward(const BatchMap& x) const;
+  // A map that is moved in is freed after the first block.
+  BatchMap Forward(BatchMap x) const;
 
  private:
   std::vector<std::shared_ptr<ResidualBlock>> blocks_;

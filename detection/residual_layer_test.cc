@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/tensor_memory.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
@@ -149,6 +150,19 @@ TEST(ResidualLayerTest, PreparedImagesOfABatchGiveWhatEachGivesAlone) {
       EXPECT_TRUE(y.parts[p].equal(layer->Forward(before.parts[p]))) << depth << " " << p;
     }
   }
+}
+
+// Of layer1 of ResNet-18, whose maps have one size: the input, and in each block two more.
+TEST(ResidualLayerTest, FreesAMapThatIsMovedInAfterTheFirstBlock) {
+  const at::NoGradGuard no_grad;
+  const auto layer = std::make_shared<ResidualLayer>(FindResNetShape(18), 1, 1, Norms());
+  FillAtRandom(*layer, 0.5, 6);
+  layer->eval();
+  PrepareForInference(*layer);
+  const int64_t map = 64 * 96 * 128 * 4;
+  const TensorMemory memory;
+  layer->Forward(BatchMap(at::ones({1, 64, 96, 128})));
+  EXPECT_LT(memory.peak_bytes(), 7 * map / 2);
 }
 
 }  // namespace

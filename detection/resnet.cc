@@ -68,8 +68,12 @@ std::vector<BatchMap> ResNet::Compute(BatchMap images) const {
                                      std::move(images), kStemRows)
                    : conv1_->ForwardConsuming(std::move(images));
   std::vector<BatchMap> maps;
-  for (const auto& layer : layers_) maps.push_back(x = layer->Forward(x));
-  return options_.pyramid ? maps : std::vector<BatchMap>{maps.back()};
+  for (const auto& layer : layers_) {
+    x = layer->Forward(std::move(x));
+    if (options_.pyramid) maps.push_back(x);
+  }
+  if (!options_.pyramid) maps.push_back(std::move(x));
+  return maps;
 }
 
 }  // namespace rcnn::detection
