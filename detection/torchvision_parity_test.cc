@@ -65,10 +65,10 @@ struct Model {
   std::string name;
   std::string map;     // of the weights' names; see Map()
   std::string config;  // ModelConfig, without what follows
-  int shortest_px = 160, longest_px = 256;
+  int shortest_px = 128, longest_px = 208;
   // Of an image in inference and in training: fewer than the usual thousands, as the
   // head is most of the time.
-  int proposals = 200, train_proposals = 100;
+  int proposals = 100, train_proposals = 50;
 };
 
 const char kRpnOfPyramid[] = R"(
@@ -106,8 +106,8 @@ Model ResNet50FpnV2() {
                        kHead, "}", kPixels),
           /*shortest_px=*/128,
           /*longest_px=*/208,
-          /*proposals=*/100,
-          /*train_proposals=*/40};
+          /*proposals=*/50,
+          /*train_proposals=*/20};
 }
 
 Model Vgg16() {
@@ -128,8 +128,8 @@ Model ResNet50C4() {
                    kPixels),
       /*shortest_px=*/128,
       /*longest_px=*/208,
-      /*proposals=*/30,
-      /*train_proposals=*/10};
+      /*proposals=*/16,
+      /*train_proposals=*/8};
 }
 
 // max |a - b| / max |b|.

@@ -94,9 +94,10 @@ def sizes(folder):
 
 
 def pack(folder, archive, preset=9):
-    """Returns the bytes of the archive. The default has the largest window: programs share most of their code."""
+    """Returns the bytes of the archive; with `preset` None nothing is compressed. The default has the largest window: programs share
+    most of their code."""
     os.makedirs(os.path.dirname(archive), exist_ok=True)
-    with tarfile.open(archive, "w:xz", preset=preset) as packed:
+    with tarfile.open(archive, "w") if preset is None else tarfile.open(archive, "w:xz", preset=preset) as packed:
         for name in sorted(os.listdir(folder)):
             packed.add(os.path.join(folder, name), arcname=name)
     return os.path.getsize(archive)

@@ -89,7 +89,7 @@ def last_json(output):
 def unpack(archive, folder):
     """Unpacks a bundle once, and returns `folder`."""
     if not os.path.exists(os.path.join(folder, "UNPACKED")):
-        with tarfile.open(archive, "r:xz") as packed:
+        with tarfile.open(archive) as packed:
             packed.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
         open(os.path.join(folder, "UNPACKED"), "w").close()
     return folder
