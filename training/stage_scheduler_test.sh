@@ -44,8 +44,8 @@ expect 2 'confg' --confg=shapes_tiny_alternating
 expect 0 $'device: CUDA\ndevice_index: 1' --print_config --device=cuda:1
 expect 1 '--device: "gpu" is not a device' --print_config --device=gpu
 expect 1 'resources.device: cuda:127' --dry_run --device=cuda:127
-expect 1 'stage rpn1: training.precision: BFLOAT16 needs a GPU' --dry_run \
-  --set=stages.rpn1.train_rpn.training.precision=BFLOAT16
+expect 1 'stage rpn1: training.precision: FLOAT16 needs a GPU' --dry_run \
+  --set=stages.rpn1.train_rpn.training.precision=FLOAT16
 
 # Classes come from the data, and defects of the data are reported.
 voc=$TEST_TMPDIR/voc
