@@ -65,10 +65,10 @@ struct Model {
   std::string name;
   std::string map;     // of the weights' names; see Map()
   std::string config;  // ModelConfig, without what follows
-  int shortest_px = 128, longest_px = 208;
+  int shortest_px = 160, longest_px = 256;
   // Of an image in inference and in training: fewer than the usual thousands, as the
   // head is most of the time.
-  int proposals = 100, train_proposals = 50;
+  int proposals = 100, train_proposals = 100;
 };
 
 const char kRpnOfPyramid[] = R"(
@@ -107,7 +107,7 @@ Model ResNet50FpnV2() {
           /*shortest_px=*/128,
           /*longest_px=*/208,
           /*proposals=*/50,
-          /*train_proposals=*/20};
+          /*train_proposals=*/40};
 }
 
 Model Vgg16() {
@@ -129,7 +129,7 @@ Model ResNet50C4() {
       /*shortest_px=*/128,
       /*longest_px=*/208,
       /*proposals=*/16,
-      /*train_proposals=*/8};
+      /*train_proposals=*/10};
 }
 
 // max |a - b| / max |b|.
