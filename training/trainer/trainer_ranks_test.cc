@@ -197,19 +197,30 @@ Outcome Train(int ranks, RunSetup setup) {
   return outcome;
 }
 
-// The largest difference of a tensor's values, relative to its largest value.
-double RelativeDifference(const StateDict& a, const StateDict& b) {
+// How much two trainings of `model` differ, relative to how far the first has come: the norm of the
+// difference of all weights, divided by the norm of the first's updates.
+double RelativeDifference(const std::string& model, const StateDict& a, const StateDict& b) {
   EXPECT_EQ(a.size(), b.size());
-  double largest = 0;
+  const auto start_model = Model(model);
+  const StateDict start = detection::weights::ModuleState(*start_model);
+  double difference = 0, update = 0;
   for (const StateDict::Entry& entry : a) {
     const at::Tensor* other = b.Find(entry.name);
+    const at::Tensor* first = start.Find(entry.name);
     EXPECT_NE(other, nullptr) << entry.name;
-    if (other == nullptr || !entry.tensor.is_floating_point()) continue;
-    const double scale = std::max(1e-3, entry.tensor.abs().max().item<double>());
-    largest = std::max(largest, (entry.tensor - *other).abs().max().item<double>() / scale);
+    EXPECT_NE(first, nullptr) << entry.name;
+    if (other == nullptr || first == nullptr || !entry.tensor.is_floating_point()) continue;
+    difference += (entry.tensor - *other).square().sum().item<double>();
+    update += (entry.tensor - *first).square().sum().item<double>();
   }
-  return largest;
+  EXPECT_GT(update, 0);
+  return std::sqrt(difference / update);
 }
+
+// Rounding differs with the number of ranks. In joint training it may tip a ReLU, seen to change
+// the updates of five iterations by 3e-4, which is some 1e-5 of the weights. A loss that one rank
+// makes a twentieth too large changes them by more than 1e-2.
+double Tolerance(const std::string& model) { return model == kJoint ? 1e-3 : 1e-5; }
 
 std::vector<nlohmann::json> Metrics(const std::string& directory) {
   std::vector<nlohmann::json> lines;
@@ -230,11 +241,23 @@ TEST(TrainerRanksTest, RanksTrainWhatOneProcessTrains) {
         SCOPED_TRACE(absl::StrCat(model, " ", batches, " batches, ", ranks, " ranks"));
         const Outcome together = Train(ranks, setup);
         ASSERT_THAT(together.statuses, Each(IsOk()));
-        EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
+        EXPECT_LT(RelativeDifference(setup.model, alone.weights, together.weights),
+                  Tolerance(setup.model));
         EXPECT_THAT(Differences(together.weights, Train(ranks, setup).weights), ElementsAre());
       }
     }
   }
+}
+
+// The control: what the tolerance is for.
+TEST(TrainerRanksTest, ALossThatARankDividesWronglyIsSeen) {
+  RunSetup setup = {.model = kJoint, .batches = 2, .images = 4, .solver = "sgd {}"};
+  const Outcome alone = Train(1, setup);
+  setup.change = [](int rank, const data::Batch&, StepLosses& step) {
+    if (rank == 1) step.total = step.total * 1.05;
+  };
+  EXPECT_GT(RelativeDifference(setup.model, alone.weights, Train(2, setup).weights),
+            10 * Tolerance(setup.model));
 }
 
 // The CPU takes the place of a GPU, and Gloo that of NCCL.
@@ -250,7 +273,8 @@ TEST(TrainerRanksTest, RanksTrainOnDevicesWhatOneProcessTrains) {
         SCOPED_TRACE(absl::StrCat(model, " ", batches, " batches, ", ranks, " ranks"));
         const Outcome together = Train(ranks, setup);
         ASSERT_THAT(together.statuses, Each(IsOk()));
-        EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
+        EXPECT_LT(RelativeDifference(setup.model, alone.weights, together.weights),
+                  Tolerance(setup.model));
       }
     }
   }
@@ -272,7 +296,8 @@ TEST(TrainerRanksTest, RanksTrainByCountersWhatOneProcessTrains) {
         SCOPED_TRACE(absl::StrCat(model, " ", batches, " batches, ", ranks, " ranks"));
         const Outcome together = Train(ranks, setup);
         ASSERT_THAT(together.statuses, Each(IsOk()));
-        EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
+        EXPECT_LT(RelativeDifference(setup.model, alone.weights, together.weights),
+                  Tolerance(setup.model));
       }
     }
   }
@@ -311,7 +336,8 @@ TEST(TrainerRanksTest, TheProposalsAfterFiveIterationsAreThoseOfOneProcess) {
       SCOPED_TRACE(absl::StrCat(batches, " batches, ", ranks, " ranks"));
       const Outcome together = Train(ranks, setup);
       ASSERT_THAT(together.statuses, Each(IsOk()));
-      EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-4);
+      EXPECT_LT(RelativeDifference(setup.model, alone.weights, together.weights),
+                Tolerance(setup.model));
       const std::vector<at::Tensor> found = SelectedProposals(together.weights);
       ASSERT_EQ(found.size(), expected.size());
       for (size_t i = 0; i < found.size(); ++i) {
@@ -339,7 +365,8 @@ TEST(TrainerRanksTest, RanksShareBatchesOfImagesOfDifferentSizes) {
       SCOPED_TRACE(absl::StrCat(model, " ", ranks, " ranks"));
       const Outcome together = Train(ranks, setup);
       ASSERT_THAT(together.statuses, Each(IsOk()));
-      EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
+      EXPECT_LT(RelativeDifference(setup.model, alone.weights, together.weights),
+                Tolerance(setup.model));
     }
   }
 }
@@ -375,7 +402,7 @@ TEST(TrainerRanksTest, ARankWithoutImagesIsNamedAndChangesNothing) {
     const Outcome together = Train(2, setup);
     ASSERT_THAT(together.statuses, Each(IsOk()));
     EXPECT_THAT(together.notices, Contains("an update has only 1 images: none for rank 1"));
-    EXPECT_LT(RelativeDifference(Train(1, setup).weights, together.weights), 1e-6);
+    EXPECT_LT(RelativeDifference(setup.model, Train(1, setup).weights, together.weights), 1e-6);
   }
 }
 
@@ -396,7 +423,7 @@ TEST(TrainerRanksTest, ResumesAtAnotherNumberOfRanks) {
     part.stop_at = -1;
     const Outcome resumed = Train(after, part);
     ASSERT_THAT(resumed.statuses, Each(IsOk()));
-    EXPECT_LT(RelativeDifference(alone.weights, resumed.weights), 1e-4);
+    EXPECT_LT(RelativeDifference(setup.model, alone.weights, resumed.weights), 1e-4);
     if (before == after) {
       EXPECT_THAT(Differences(Train(after, setup).weights, resumed.weights), ElementsAre());
     }
