@@ -245,7 +245,7 @@ simdjson::error_code ReadRecord(ondemand::object object, size_t index, absl::str
     } else if (key == "category_id") {
       check.Note("category_id", kCategoryId, value, GetWhole(value, annotation.category_id));
     } else if (key == "bbox") {
-      check.Note("bbox", kBbox, value, GetBox(value, annotation.bbox));
+      if (!IsNull(value)) check.Note("bbox", kBbox, value, GetBox(value, annotation.bbox));
     } else if (key == "area") {
       double area = 0;
       if (GetFinite(value, area)) annotation.area = area;

@@ -86,9 +86,10 @@ struct CocoInstances {
 };
 
 // Whole numbers of images, categories and annotations may be strings of digits. Annotations
-// without an id are numbered after the highest one. One without a bbox gets that of its polygons
-// (coco_polygons.h); a run-length mask without a bbox is a problem. An area that is not a finite
-// number counts as missing; an iscrowd that is neither a whole number nor a boolean counts as 0.
+// without an id are numbered after the highest one. One whose bbox is missing or null gets that of
+// its polygons (coco_polygons.h); a run-length mask without a bbox is a problem. An area that is
+// not a finite number counts as missing; an iscrowd that is neither a whole number nor a boolean
+// counts as 0.
 //
 // kInvalidArgument, naming the record where there is one, for invalid JSON, an image without id or
 // file_name, a category without id or name, a missing or duplicate section, and for

@@ -269,6 +269,16 @@ TEST(ParseCocoInstances, AMissingBoxIsThatOfThePolygons) {
               ElementsAre(HasSubstr("2 annotations have no bbox, the first annotations[0]")));
 }
 
+TEST(ParseCocoInstances, ANullBoxIsMissing) {
+  const CocoAnnotation polygons = Only(R"({"id": 1, "image_id": 1, "category_id": 1, "bbox": null,
+      "segmentation": [[1, 2, 4, 2, 4, 9]]})");
+  EXPECT_FALSE(polygons.problem.found());
+  EXPECT_THAT(polygons.bbox, ElementsAre(1, 2, 3, 7));
+  const CocoAnnotation none = Only(R"({"id": 1, "image_id": 1, "category_id": 1, "bbox": null})");
+  EXPECT_STREQ(none.problem.field, "bbox");
+  EXPECT_EQ(none.problem.kind, DefectKind::kMissingField);
+}
+
 TEST(ParseCocoInstances, AMaskWithoutABoxIsAProblem) {
   const CocoAnnotation mask = Only(R"({"id": 1, "image_id": 1, "category_id": 1,
       "segmentation": {"counts": [1, 2, 1], "size": [2, 2]}})");
