@@ -130,6 +130,7 @@ if "${evaluate}" --dataset="${TEST_TMPDIR}/csv" --detections=${corpus}/empty.jso
 fi
 expect 1 "\"sideways\" is neither applied nor not_applied" --dataset="${TEST_TMPDIR}/csv" --detections=${corpus}/empty.json \
   --exif_orientation=sideways
+expect 1 "--exif_orientation applies only to a folder" "${good[@]}" --exif_orientation=applied
 
 # A table that could not be written is not a success.
 if [[ -c /dev/full ]] && "${evaluate}" "${good[@]}" > /dev/full 2> /dev/null; then

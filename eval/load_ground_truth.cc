@@ -116,7 +116,8 @@ absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
   if (const auto folder = data::FolderOfDatasetFlag(dataset)) {
     return LoadFolder(dataset, *folder, options);
   }
-  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
+  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config,
+                        data::ParseDatasetFlag(dataset, options.folder));
   if (IsUsedUnchanged(config)) return LoadCoco(config, options, nullptr);
   if (!config.has_concat() && !config.has_shapes() && !config.has_defect_policy()) {
     config.set_defect_policy(configs::CLIP);

@@ -149,11 +149,47 @@ DatasetFlagOptions TakePart(const std::string& flag, DatasetFlagOptions options)
   return options;
 }
 
+// Other datasets have these options in their config, and would ignore them.
+absl::Status CheckFolderOptions(const DatasetFlagOptions& options) {
+  const char* const name = !options.box_units.empty()          ? "box_units"
+                           : !options.exif_orientation.empty() ? "exif_orientation"
+                                                               : nullptr;
+  if (name == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--", name, " applies only to a folder whose format is recognised; for this dataset write ",
+      "the field ", name, " into a file with its DatasetConfig, and name that file"));
+}
+
 absl::Status NoSuchDataset() {
   return absl::NotFoundError(absl::StrCat("no such file or folder; expected ", kDatasetFlagHelp,
                                           ", as in voc:VOCdevkit/VOC2007:test, "
                                           "coco:instances_val2017.json:val2017 or "
                                           "shapes:num_images=20"));
+}
+
+// What is not a folder to be recognised.
+absl::StatusOr<configs::DatasetConfig> ParseOtherFlag(const std::string& flag) {
+  const std::string form = flag.substr(0, flag.find(':'));
+  std::error_code error;
+  if (form == "shapes") return ParseShapes(flag);
+  if (absl::StartsWith(flag, "voc:")) return ParseVoc(flag);
+  if (absl::StartsWith(flag, "coco:")) return ParseCoco(flag);
+  if (absl::EndsWith(flag, ".json")) return MakeCocoConfig(flag);
+  if (absl::EndsWith(flag, kShardIndexExtension)) return MakeShardsConfig(flag);
+  for (const absl::string_view format : {"yolo", "labelme", "cvat", "csv", "shards"}) {
+    if (form != format) continue;
+    if (flag.size() <= form.size() + 1) {
+      return NotOfForm(absl::StrCat(format, ":FOLDER[:PART]"));
+    }
+    return absl::NotFoundError("no such folder");
+  }
+  if (form == "voc") return ParseVoc(flag);
+  if (form == "coco") return ParseCoco(flag);
+  if (!fs::exists(flag, error)) return NoSuchDataset();
+  constexpr char kAs[] = "read as a DatasetConfig (textproto)";
+  RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(flag, {.max_bytes = kMaxConfigBytes}), kAs);
+  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetConfig(text, flag), kAs);
+  return config;
 }
 
 }  // namespace
@@ -191,8 +227,6 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
   if (flag.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("no dataset given: ", kDatasetFlagHelp));
   }
-  const std::string form = flag.substr(0, flag.find(':'));
-  std::error_code error;
   if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
     const DatasetFlagOptions resolved = TakePart(flag, options);
     RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenFolderOfFlag(*folder, resolved));
@@ -200,24 +234,8 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
     return absl::InvalidArgumentError(
         absl::StrCat("the folder has no part ", resolved.part, "; leave it out to use all images"));
   }
-  if (form == "shapes") return ParseShapes(flag);
-  if (absl::StartsWith(flag, "voc:")) return ParseVoc(flag);
-  if (absl::StartsWith(flag, "coco:")) return ParseCoco(flag);
-  if (absl::EndsWith(flag, ".json")) return MakeCocoConfig(flag);
-  if (absl::EndsWith(flag, kShardIndexExtension)) return MakeShardsConfig(flag);
-  for (const absl::string_view format : {"yolo", "labelme", "cvat", "csv", "shards"}) {
-    if (form != format) continue;
-    if (flag.size() <= form.size() + 1) {
-      return NotOfForm(absl::StrCat(format, ":FOLDER[:PART]"));
-    }
-    return absl::NotFoundError("no such folder");
-  }
-  if (form == "voc") return ParseVoc(flag);
-  if (form == "coco") return ParseCoco(flag);
-  if (!fs::exists(flag, error)) return NoSuchDataset();
-  constexpr char kAs[] = "read as a DatasetConfig (textproto)";
-  RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(flag, {.max_bytes = kMaxConfigBytes}), kAs);
-  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetConfig(text, flag), kAs);
+  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseOtherFlag(flag));
+  RCNN_RETURN_IF_ERROR(CheckFolderOptions(options));
   return config;
 }
 

@@ -58,7 +58,8 @@ struct DatasetFlagOptions {
 // if the text is not a DatasetConfig, or with the form that `flag` should have;
 // kNotFound with all forms if it names nothing; the errors of ReadFile for a file.
 // A recognised folder is opened for its classes, with the errors of OpenFolder, and
-// kInvalidArgument for a part that it does not have.
+// kInvalidArgument for a part that it does not have. kInvalidArgument for the box_units or
+// exif_orientation of `options` if `flag` names another dataset.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
                                                         const DatasetFlagOptions& options = {});
 

@@ -66,6 +66,21 @@ TEST(ParseDatasetFlag, AllOfAVocFolderIsEveryAnnotation) {
             "voc { split: \"test\" } paths { folder: \"" + voc + "\" }");
 }
 
+TEST(ParseDatasetFlag, OnlyAFolderTakesItsOptions) {
+  for (const char* flag : {"shapes", "voc:a:test", "a.json"}) {
+    EXPECT_THAT(ParseDatasetFlag(flag, {.exif_orientation = "applied"}),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(StartsWith("--exif_orientation applies only to a folder"),
+                               HasSubstr("write the field exif_orientation into a file"))));
+    EXPECT_THAT(ParseDatasetFlag(flag, {.box_units = "pixels"}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--box_units applies")));
+  }
+  EXPECT_THAT(OpenDatasetFlag("shapes", {}, {.exif_orientation = "applied"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--exif_orientation")));
+  EXPECT_THAT(ParseDatasetFlag("csv:nowhere", {.box_units = "pixels"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such folder")));
+}
+
 TEST(OpenDatasetFlag, CutsAPartThatTheFolderDoesNotHave) {
   setenv("XDG_CACHE_HOME", testing::TempDir().c_str(), 1);
   const std::string yolo = std::string(kFolders) + "yolo_roboflow";
