@@ -174,8 +174,8 @@ absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder
   std::filesystem::directory_iterator entry(folder.empty() ? "." : folder, error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     std::string file = entry->path().filename().string();
-    if (IsYamlFile(file) || absl::EndsWithIgnoreCase(file, ".names"))
-      files.push_back(std::move(file));
+    const bool has_names = IsYamlFile(file) || absl::EndsWithIgnoreCase(file, ".names");
+    if (has_names) files.push_back(std::move(file));
   }
   // YAML before plain lists, which may belong to another tool.
   std::sort(files.begin(), files.end(), [](const std::string& a, const std::string& b) {
