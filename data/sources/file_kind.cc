@@ -46,6 +46,14 @@ constexpr absl::string_view kLabelStudio = "Label Studio (JSON)";
 constexpr absl::string_view kLabelStudioAdvice =
     "export it from Label Studio as COCO, YOLO or Pascal VOC XML, with images";
 
+// Keys that only Label Studio writes, at any depth.
+bool IsKeyOfLabelStudio(absl::string_view key) {
+  static constexpr absl::string_view kKeys[] = {"completed_by",  "rectanglelabels",
+                                                "polygonlabels", "ellipselabels",
+                                                "brushlabels",   "keypointlabels"};
+  return std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
+}
+
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 // kNotFound: the file has gone. Other codes: it cannot be read now.
@@ -101,7 +109,7 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   }
   bool key(string_t& value) override {
     key_ = value;
-    label_studio_ |= value == "rectanglelabels" || value == "completed_by";
+    label_studio_ = label_studio_ || IsKeyOfLabelStudio(value);
     if (depth_ == 1) section_ = value;
     if (depth_ == 1) top_.insert(value);
     // {"section": [{"key": ...}]} and [{"key": ...}]
@@ -167,7 +175,6 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   int64_t depth_ = 0;
   int64_t values_ = 0;
   bool list_ = false;
-  // A key that only Label Studio writes, at any depth.
   bool label_studio_ = false;
   std::string section_;
   std::string key_;

@@ -88,7 +88,9 @@ TEST(ReadFileKind, KnowsLabelStudio) {
       R"([{"data": {"image": "a.jpg"}, "annotations": [{"result": []}], "id": 1}])";
   const std::string minimal = R"([{"image": "/data/upload/a.jpg", "id": 1, "label": [{"x": 1,
       "y": 2, "width": 3, "height": 4, "rectanglelabels": ["cat"]}], "annotator": 1}])";
-  for (const std::string& json : {tasks, data_first, minimal}) {
+  const std::string polygons = R"([{"image": "/data/upload/a.jpg", "id": 1, "label": [{"points":
+      [[1, 2], [3, 4], [1, 4]], "closed": true, "polygonlabels": ["cat"]}], "annotator": 1}])";
+  for (const std::string& json : {tasks, data_first, minimal, polygons}) {
     const FileKind kind = KindFor("a.json", json);
     EXPECT_EQ(kind.kind, AnnotationKind::kNone);
     EXPECT_EQ(kind.obstacle,
