@@ -167,16 +167,37 @@ class RowReader {
           absl::StrCat("row ", number_, ": too many rows for a file of ", bytes_, " bytes"));
     }
     annotation_.rows.push_back(ReadRow(fields, number_, *order_, decimal_commas_));
+    NoteDecimals(fields);
     return absl::OkStatus();
   }
 
-  CsvAnnotation Finish() && { return std::move(annotation_); }
+  // In a file with decimal points too, "1,234" is 1234 or 1.234: its rows are defects.
+  CsvAnnotation Finish() && {
+    for (const size_t row : has_points_ ? rows_with_commas_ : std::vector<size_t>()) {
+      annotation_.rows[row].problem = DefectKind::kBadNumber;
+    }
+    return std::move(annotation_);
+  }
 
  private:
+  // Of the row read last.
+  void NoteDecimals(const CsvFields& fields) {
+    bool has_comma = false;
+    for (int corner = kXmin; corner <= kYmax; ++corner) {
+      const int place = (*order_)[corner];
+      if (place < 0 || place >= static_cast<int>(fields.size())) continue;
+      has_comma |= absl::StrContains(fields[place], ",");
+      has_points_ |= absl::StrContains(fields[place], ".");
+    }
+    if (has_comma) rows_with_commas_.push_back(annotation_.rows.size() - 1);
+  }
+
   const size_t bytes_;
   const bool decimal_commas_;
   std::optional<Order> order_;
   int64_t number_ = 0;
+  bool has_points_ = false;
+  std::vector<size_t> rows_with_commas_;
   CsvAnnotation annotation_;
 };
 

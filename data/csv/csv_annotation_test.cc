@@ -114,18 +114,28 @@ TEST(ParseCsv, TheLineOfTheSeparatorDecides) {
   EXPECT_THAT(ParseCsv("sep=;\n"), IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(0))));
 }
 
-// Without names of columns too; neither "1,2,3" nor "1,234.5" is a number.
+// Without names of columns too; "1,2,3" is not a number.
 TEST(ParseCsv, DecimalCommasNeedAnotherSeparator) {
-  const auto six = ParseCsv(
-      "a.jpg;1,5;2,5;3,5;4,5;cat\na.jpg;1,2,3;2;3;4;cat\n"
-      "a.jpg;1;2;3;1,234.5;cat\n");
-  ASSERT_THAT(six, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(3))));
+  const auto six = ParseCsv("a.jpg;1,5;2,5;3,5;4,5;cat\na.jpg;1,2,3;2;3;4;cat\n");
+  ASSERT_THAT(six, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(2))));
   EXPECT_THAT(six->rows[0].corners, ElementsAre(1.5, 2.5, 3.5, 4.5));
   EXPECT_EQ(six->rows[1].problem, DefectKind::kBadNumber);
-  EXPECT_EQ(six->rows[2].problem, DefectKind::kBadNumber);
   const auto quoted = ParseCsv("filename,class,xmin,ymin,xmax,ymax\na.jpg,cat,\"1,5\",2,3,4\n");
   ASSERT_THAT(quoted, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(1))));
   EXPECT_EQ(quoted->rows[0].problem, DefectKind::kBadNumber);
+}
+
+// Then "1,234" is 1234 with a comma for thousands, or 1.234.
+TEST(ParseCsv, DecimalCommasAndPointsInOneFileAreDefects) {
+  const auto mixed = ParseCsv(
+      "filename;class;xmin;ymin;xmax;ymax\na.jpg;cat;1;2;1,234;4\n"
+      "a.jpg;cat;1;2;3;4.5\na.jpg;cat;1;2;3;4\na.jpg;cat;1;2;3;1,234.5\n");
+  ASSERT_THAT(mixed, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(4))));
+  EXPECT_EQ(mixed->rows[0].problem, DefectKind::kBadNumber);
+  EXPECT_EQ(mixed->rows[1].problem, std::nullopt);
+  EXPECT_THAT(mixed->rows[1].corners, ElementsAre(1, 2, 3, 4.5));
+  EXPECT_EQ(mixed->rows[2].problem, std::nullopt);
+  EXPECT_EQ(mixed->rows[3].problem, DefectKind::kBadNumber);
 }
 
 TEST(FindMissingCorners, NamesThem) {
