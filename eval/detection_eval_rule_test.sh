@@ -33,7 +33,7 @@ expect() {
 }
 
 expect 0 "triangle" "ap50=0.8"
-expect 3 "below the floor: ap50 is 0.82" "ap50=0.9"
+expect 3 "below the minimum: ap50 is 0.82" "ap50=0.9"
 expect 3 "triangle" "ap50=0.9"
 expect 1 "unknown metric 'map'" "map=0.9"
 expect 7 "" "ap50=0.8" --broken

@@ -201,16 +201,27 @@ absl::StatusOr<std::vector<Metric>> FloorsFromFlags() {
     // No metric is below a NaN or negative minimum, so the check would always pass.
     if (floor.value >= 0 && floor.value <= 1) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("a --min_ flag: the floor of ", floor.name, " is ", floor.value,
+        absl::StrCat("a --min_ flag: the minimum of ", floor.name, " is ", floor.value,
                      ", which is not in [0, 1]: metrics are fractions, 0.5 where tables say 50"));
   }
   return floors;
+}
+
+data::DatasetFlagOptions FolderFromFlags() {
+  data::DatasetFlagOptions folder;
+  folder.part = FLAGS_split;
+  folder.follow_links = FLAGS_follow_links;
+  folder.box_units = FLAGS_box_units;
+  folder.exif_orientation = FLAGS_exif_orientation;
+  if (!FLAGS_run_dir.empty()) folder.split_directory = FLAGS_run_dir + "/split";
+  return folder;
 }
 
 absl::StatusOr<Results> LoadDetections(const Request& request, GroundTruth& truth) {
   RCNN_ASSIGN_OR_RETURN(Results results,
                         LoadResults(FLAGS_detections,
                                     {.dataset = FLAGS_dataset,
+                                     .folder = FolderFromFlags(),
                                      .iou_type = request.options.iou_type,
                                      .skip_unknown_categories = FLAGS_skip_unknown_categories},
                                     truth));
@@ -406,13 +417,8 @@ absl::Status WriteFiles(const GroundTruth& truth, Results& results, const Report
 absl::Status Run(int& exit_code) {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(const Request request, RequestFromFlags());
-  data::DatasetFlagOptions folder;
-  folder.part = FLAGS_split;
-  folder.follow_links = FLAGS_follow_links;
-  folder.box_units = FLAGS_box_units;
-  folder.exif_orientation = FLAGS_exif_orientation;
-  if (!FLAGS_run_dir.empty()) folder.split_directory = FLAGS_run_dir + "/split";
-  RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset, {.folder = folder}),
+  RCNN_ASSIGN_OR_RETURN(GroundTruth truth,
+                        LoadGroundTruth(FLAGS_dataset, {.folder = FolderFromFlags()}),
                         absl::StrCat("--dataset=", FLAGS_dataset));
   RCNN_RETURN_IF_ERROR(CheckImagesFolder(truth, FLAGS_images), "--images");
   // Errors name the file, which may be the dataset's for masks and keypoints.
@@ -423,7 +429,7 @@ absl::Status Run(int& exit_code) {
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> failures,
                         BelowFloor(ReportMetrics(report), request.floors));
   for (const std::string& failure : failures) {
-    std::fprintf(stderr, "below the floor: %s\n", Printable(failure).c_str());
+    std::fprintf(stderr, "below the minimum: %s\n", Printable(failure).c_str());
   }
   if (!failures.empty()) exit_code = kBelowFloor;
   return absl::OkStatus();

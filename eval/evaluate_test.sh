@@ -54,9 +54,9 @@ expect 2 "--num_pictures is now called --num_worst_images" "${good[@]}" --num_pi
 expect 2 "--picture_score is now called --worst_images_score" "${good[@]}" --picture_score=.5
 # A flag of another program only.
 expect 2 "unknown flag --picture." "${good[@]}" --picture=x
-expect 1 "the floor of ap50 is nan" "${good[@]}" --min_ap50=nan
-expect 1 "the floor of ap50 is 90" "${good[@]}" --min_ap50=90
-expect 1 "the floor of ap75 is -1" "${good[@]}" --min_metrics=ap75=-1
+expect 1 "the minimum of ap50 is nan" "${good[@]}" --min_ap50=nan
+expect 1 "the minimum of ap50 is 90" "${good[@]}" --min_ap50=90
+expect 1 "the minimum of ap75 is -1" "${good[@]}" --min_metrics=ap75=-1
 expect 1 "'5.5' is not a whole number" "${good[@]}" --max_detections=1,5.5
 expect 1 "100 is a duplicate" "${good[@]}" --max_detections=100,100
 expect 1 "IoU threshold 1.5" "${good[@]}" --iou_thresholds=0.5,1.5
@@ -109,6 +109,8 @@ for part in train test; do
 done
 expect 0 "${line}" --dataset="${folder}" --split=test --detections=${shapes}/detections.json
 expect 0 "${line}" --dataset="coco:${folder}:test" --detections=${shapes}/detections.json
+# Masks too are of the part that --split names.
+expect 1 'test/_annotations.coco.json: ' --dataset="${folder}" --split=test --detections=${shapes}/detections.json --iou_type=segm
 expect 1 "is not one of train, val, test, all" --dataset="${folder}" --split=tset --detections=${shapes}/detections.json
 mkdir "${TEST_TMPDIR}/empty_folder" "${TEST_TMPDIR}/csv"
 expect 1 "the folder is empty" --dataset="${TEST_TMPDIR}/empty_folder" --detections=${corpus}/empty.json

@@ -8,7 +8,6 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/box_units.h"
-#include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/annotation_shapes.h"
 #include "rcnn/eval/coco_eval.h"
 #include "rcnn/eval/detections_reader.h"
@@ -23,12 +22,13 @@ namespace {
 constexpr char kDatasetPrefix[] = "the dataset";
 
 // The instances file of a COCO dataset.
-absl::StatusOr<std::string> CocoFile(const std::string& dataset) {
-  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
+absl::StatusOr<std::string> CocoFile(const LoadResultsOptions& options) {
+  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config,
+                        data::ParseDatasetFlag(options.dataset, options.folder));
   if (config.has_coco() && config.classes_size() == 0) return config.paths().annotations();
   return absl::InvalidArgumentError(absl::StrCat(
-      "masks and keypoints are evaluated against COCO instances files, which --dataset=", dataset,
-      " is not"));
+      "masks and keypoints are evaluated against COCO instances files, which --dataset=",
+      options.dataset, " is not"));
 }
 
 // `shapes` are read from the file a second time.
@@ -48,7 +48,7 @@ absl::Status CheckHoldsShapes(const std::string& path, absl::string_view field) 
 
 absl::Status LoadMasks(const std::string& path, const LoadResultsOptions& options,
                        const GroundTruth& truth, Results& results) {
-  RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
+  RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options));
   RCNN_RETURN_IF_ERROR(CheckHoldsShapes(path, "segmentation"));
   RCNN_ASSIGN_OR_RETURN(AnnotationMasks annotations, ReadAnnotationMasks(file, options.threads),
                         kDatasetPrefix);
@@ -62,7 +62,7 @@ absl::Status LoadMasks(const std::string& path, const LoadResultsOptions& option
 
 absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& options,
                            GroundTruth& truth, Results& results) {
-  RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
+  RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options));
   RCNN_RETURN_IF_ERROR(CheckHoldsShapes(path, "keypoints"));
   RCNN_ASSIGN_OR_RETURN(AnnotationKeypoints annotations, ReadAnnotationKeypoints(file),
                         kDatasetPrefix);

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/coco_evaluation.h"
 #include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/detections.h"
@@ -25,6 +26,8 @@ namespace rcnn::eval {
 struct LoadResultsOptions {
   // The argument of LoadGroundTruth; masks and keypoints are read from its file.
   std::string dataset;
+  // For a folder: as in LoadGroundTruth's.
+  data::DatasetFlagOptions folder = {};
   IouType iou_type = IouType::kBoxes;
   // Detections of unknown categories are left out instead of being an error; those of the
   // ground truth's root category are in any case.
