@@ -37,7 +37,8 @@ bool IsLostConnection(const std::error_code& code) {
   return false;
 }
 
-// Other threads still run, so nothing is destroyed: only rank 0 writes files, and rank 0 has gone.
+// Other threads still run, so nothing is destroyed. If torchrun listens, rank 0 may end here too;
+// its files are then as after a kill.
 [[noreturn]] void EndWith(const std::error_code& code) {
   Explanation& explanation = TheExplanation();
   const std::lock_guard<std::mutex> lock(explanation.mutex);

@@ -49,7 +49,7 @@ using Facts = std::vector<std::pair<std::string, std::string>>;
 
 struct RankGroupOptions {
   // All ranks have to join within this time of one's call of Join. With the start of the program,
-  // an error is said within 30 s.
+  // ranks that do not find each other say so within 30 s.
   absl::Duration join_timeout = absl::Seconds(25);
   // The longest that a rank waits for the others in a collective.
   absl::Duration collective_timeout = absl::Minutes(10);
