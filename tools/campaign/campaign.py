@@ -65,6 +65,19 @@ def difference(expected, actual):
     return None
 
 
+def stop_at(process, pattern):
+    """Stops a run once a path matches the pattern. The run does not outlive an interruption of this program."""
+    try:
+        while not glob.glob(pattern) and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+    except KeyboardInterrupt:
+        process.kill()
+        raise
+    finally:
+        scheduler_process.wait(process)
+
+
 class Campaign:
     """Runs tries until time or number is used up, and counts what became of them."""
 
@@ -94,10 +107,7 @@ class Campaign:
         assert len(self.expected) > 10, sorted(self.expected)
         process = self.scheduler.start(self.path("unfinished"), "--rehearse=false")
         pattern = os.path.join(self.path("unfinished"), "stages/3_*/checkpoint-*/manifest.json")
-        while not glob.glob(pattern) and process.poll() is None:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGTERM)
-        scheduler_process.wait(process)
+        stop_at(process, pattern)
         print("undisturbed runs: %.1f s, %d files" % (time.monotonic() - start, len(self.expected)), flush=True)
 
     def close(self):
@@ -116,8 +126,8 @@ class Campaign:
         return run_dir
 
     def run(self, one_try):
-        """Calls `one_try`, which returns what happened in words and, if it is a failure, why. Ctrl-C and SIGTERM end it."""
-        done = 0
+        """Calls `one_try`, which returns what happened in words and, if it is a failure, why. Ctrl-C and SIGTERM end it, with 130."""
+        done, status = 0, 0
         try:
             self.prepare()
             while not self.is_done(done):
@@ -132,9 +142,10 @@ class Campaign:
             self.close()
         except KeyboardInterrupt:
             print("stopped by hand", flush=True)
+            status = 128 + signal.SIGINT
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
         for outcome, count in sorted(self.outcomes.items()):
             print("%6d  %s" % (count, outcome))
         print("%d tries with seed %d, %d failures" % (done, self.seed, len(self.failures)))
-        return 1 if self.failures or done == 0 else 0
+        return 1 if self.failures or done == 0 else status

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -45,6 +46,17 @@ class RunTest(unittest.TestCase):
         self.assertIn("stopped by hand", printed)
         self.assertIn("2 tries with seed 28, 1 failures", printed)
 
+    def test_an_interruption_without_failures_is_no_success(self):
+        code, printed = self.run_tries(mock.Mock(side_effect=[("no harm", None), KeyboardInterrupt]))
+        self.assertEqual(code, 130)
+        self.assertIn("1 tries with seed 28, 0 failures", printed)
+
+    def test_an_interrupted_preparation_leaves_no_program(self):
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.PIPE)
+        with mock.patch.object(campaign.glob, "glob", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            campaign.stop_at(process, "none")
+        self.assertEqual(process.returncode, -signal.SIGKILL)
+
     def test_an_interrupted_program_does_not_run_on(self):
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.PIPE)
         with mock.patch.object(process, "communicate", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
@@ -82,6 +94,12 @@ class EveryTest(unittest.TestCase):
         self.assertEqual(first.how_to_continue(), "14 calls are left: --seed=28 --every=10")
         self.assertEqual(self.make(10).left, first.left)
         self.assertFalse({one[1:] for one in done} & set(first.left))
+
+    def test_an_interruption_before_the_calls_are_counted(self):
+        made = faults.Faults(arguments(), "library")
+        self.addCleanup(os.rmdir, made.directory)
+        made.begin_every = 10
+        self.assertEqual(made.how_to_continue(), "no call was failed: --seed=28 --every=10")
 
     def test_another_number_of_calls_keeps_the_order(self):
         more = self.make(0, {**COUNTS, "read": COUNTS["read"] + 1}).left

@@ -86,7 +86,9 @@ class Faults(campaign.Campaign):
 
     def how_to_continue(self):
         next_one = self.begin_every + sum(self.outcomes.values())
-        if next_one >= self.all_calls > 0:
+        if self.all_calls == 0:  # interrupted before they were counted
+            return "no call was failed: --seed=%d --every=%d" % (self.seed, next_one)
+        if next_one >= self.all_calls:
             return "every call has failed once"
         return "%d calls are left: --seed=%d --every=%d" % (self.all_calls - next_one, self.seed, next_one)
 

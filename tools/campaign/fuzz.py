@@ -27,6 +27,7 @@ import random
 import re
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -209,6 +210,7 @@ class Fuzzing:
         if self.arguments.build_only:
             return 0 if targets else 1
         print("seed", self.seed, flush=True)
+        status = 0
         try:
             if self.arguments.until_goal:
                 self.run_to_the_goal(targets)
@@ -216,9 +218,10 @@ class Fuzzing:
                 self.run_each(targets)
         except KeyboardInterrupt:
             print("stopped by hand", flush=True)
+            status = 128 + signal.SIGINT
         print("%d targets, %d inputs, %.2f hours of the processor, seed %d, %d failures" % (
             len(targets), self.inputs, self.cpu_seconds / 3600, self.seed, len(self.failed)))
-        return 1 if self.failed or not targets else 0
+        return 1 if self.failed or not targets else status
 
 
 if __name__ == "__main__":

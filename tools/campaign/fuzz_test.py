@@ -88,6 +88,14 @@ class TotalsTest(unittest.TestCase):
         self.assertEqual(times[5], 3600 * (fuzz.GOAL_HOURS - 1))
         self.assertEqual(seeds, list(range(28, 34)))
 
+    def test_an_interruption_without_failures_is_no_success(self):
+        fuzzing = fuzz.Fuzzing(argparse.Namespace(
+            bazel="unused", seed=28, found=self.folder, build_only=False, until_goal=False))
+        with mock.patch.object(fuzzing, "list_targets", return_value=["//a:x_fuzz_test"]), \
+                mock.patch.object(fuzzing, "build"), \
+                mock.patch.object(fuzzing, "run_target", side_effect=KeyboardInterrupt):
+            self.assertEqual(fuzzing.run(), 130)
+
     def test_a_target_that_fails_is_not_run_again(self):
         fuzzing = fuzz.Fuzzing(argparse.Namespace(bazel="unused", seed=28, found=self.folder))
         with mock.patch.object(fuzzing, "run_target", fuzzing.failed.append):
