@@ -34,6 +34,11 @@ case ${FAKE} in
     echo '//base:a_test                  PASSED in 0.3s'
     echo '//base:b_test         (cached) PASSED in 0.1s'
     ;;
+  hangs)
+    trap '' INT
+    sleep 2
+    kill -KILL $$
+    ;;
   fails)
     echo '//base:a_test                  FAILED in 0.3s'
     exit 3
@@ -60,6 +65,7 @@ sanitize() {
 }
 
 expect 75 'notice: none of these tests has run within 1 s' sanitize compiles
+expect 75 'notice: none of these tests has run within 1 s' sanitize hangs
 expect 0 'notice: 1 tests are clean; the others did not run within 1 s' sanitize one
 expect 0 '2 tests are clean, 0 failed' sanitize both
 expect 1 '0 tests are clean, 1 failed' sanitize fails

@@ -115,6 +115,8 @@ trap 'rm -f "${log}"' EXIT
 timeout --signal=INT --kill-after=60 "${seconds}" ./bazelw test --config=asan --config=ubsan \
   --experimental_convenience_symlinks=ignore --build_tests_only --keep_going ${tests} 2>&1 | tee "${log}"
 status=${PIPESTATUS[0]}
+# Bazel did not end within 60 s of being interrupted.
+if ((status == 137 && SECONDS >= seconds)); then status=124; fi
 passed=$(grep -cE '^//[^ ]+ +(\(cached\) )?PASSED' "${log}")
 bad=$(grep -cE '^//[^ ]+ +(\(cached\) )?(FAILED|FLAKY|TIMEOUT)' "${log}")
 
