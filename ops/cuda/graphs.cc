@@ -6,14 +6,19 @@
 //   memory    What the work allocates while it is recorded lies in a pool of the graph's own, in
 //             which nobody else's tensors are, so that a replay may write to all of it.
 //   threads   Other threads, the image loader's for example, may use CUDA during a recording: the
-//             mode is ThreadLocal.
+//             mode is ThreadLocal. They may not draw from LibTorch's generator of the GPU, which
+//             records too; nothing in this repository does.
 //
-// A recording that fails is ended here, so that stream and allocator can be used again; LibTorch
-// 2.11 does not do it. Its allocator may still ask the graph, which is therefore never freed. There
-// is at most one for each GraphedFunction.
+// LibTorch 2.11 does not end a recording that fails. So it is ended here: the allocators stop
+// asking the graph and get its memory back, and the generator records no longer. The graph itself
+// is never freed, because it may give its memory back too. There is at most one such graph for each
+// GraphedFunction.
 
 #include "rcnn/ops/cuda/graphs.h"
 
+#include <ATen/core/CachingHostAllocator.h>
+#include <ATen/core/Generator.h>
+#include <ATen/cuda/CUDAGeneratorImpl.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -46,14 +51,21 @@ class CudaGraph : public DeviceGraph {
  public:
   void Record(c10::DeviceIndex device, const GraphedWork& work) {
     const auto pool = at::cuda::graph_pool_handle();
+    at::Generator generator = at::cuda::detail::getDefaultCUDAGenerator(device);
+    const at::Generator before = generator.clone();
     try {
       graph_->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
       results_ = work();
       graph_->capture_end();
     } catch (...) {
       results_.clear();
+      at::HostAllocator* const host = at::getHostAllocator(at::kCUDA);
       IgnoreErrors([&] { graph_->capture_end(); });
       IgnoreErrors([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool); });
+      IgnoreErrors([&] { c10::cuda::CUDACachingAllocator::releasePool(device, pool); });
+      IgnoreErrors([&] { host->end_allocate_to_pool(pool); });
+      IgnoreErrors([&] { host->release_pool(pool); });
+      IgnoreErrors([&] { generator.graphsafe_set_state(before); });
       static_cast<void>(graph_.release());  // see above
       throw;
     }
@@ -88,6 +100,9 @@ std::unique_ptr<DeviceGraph> RecordGraph(const c10::Device& device, const Graphe
   const c10::cuda::CUDAStreamGuard on_stream(stream);
   for (int i = 0; i < kWarmUps; ++i) work();
   stream.synchronize();
+  // What the work has freed. During a recording LibTorch does not give it to the graph, and while
+  // memory is short cuDNN's algorithms may be others than those outside.
+  c10::cuda::CUDACachingAllocator::emptyCache();
   auto graph = std::make_unique<CudaGraph>();
   graph->Record(device.index(), work);
   return graph;
