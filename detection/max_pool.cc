@@ -96,11 +96,11 @@ bool HasRowsWithoutGaps(const at::Tensor& x) {
   return x.stride(3) == 1 && x.stride(2) == x.size(3);
 }
 
-// Whether PoolInto can: others have an error, or are rare.
+// Whether MaxPoolRows can: others have an error, or are rare.
 bool CanPool(const at::Tensor& x, const MaxPoolOptions& options) {
-  return IsPlain(x) && x.is_contiguous() && options.kernel > 0 && options.stride > 0 &&
-         options.padding >= 0 && 2 * options.padding <= options.kernel && x.numel() > 0 &&
-         PooledSize(x.size(2), options) > 0 && PooledSize(x.size(3), options) > 0;
+  return IsPlain(x) && x.is_contiguous() && HasRowsWithoutGaps(x) && options.kernel > 0 &&
+         options.stride > 0 && options.padding >= 0 && 2 * options.padding <= options.kernel &&
+         x.numel() > 0 && PooledSize(x.size(2), options) > 0 && PooledSize(x.size(3), options) > 0;
 }
 
 void AddGradient(const float* x, const float* dy, const PlaneShape& shape,

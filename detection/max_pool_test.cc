@@ -108,6 +108,13 @@ TEST(MaxPoolTest, PoolsRowsOfAMapIntoRowsOfAnother) {
   EXPECT_THROW(MaxPoolRows(x.narrow(3, 0, 6), 0, 10, {}, 0, y), c10::Error);
 }
 
+// Such a map counts as contiguous in either memory format.
+TEST(MaxPoolTest, TakesAMapOfOneCellWithTheStridesOfChannelsLast) {
+  const at::Tensor x = Values({1, 3, 1, 1}, 8);
+  const at::Tensor last = x.as_strided({1, 3, 1, 1}, {3, 1, 3, 3});
+  EXPECT_TRUE(MaxPool(last, {3, 2, 1, false}).equal(x));
+}
+
 // Rows at either end of the map see its padding, and others do not.
 TEST(MaxPoolTest, RowsOfOverlappingWindowsHaveTheBitsOfTheWholeMap) {
   const MaxPoolOptions options = {3, 2, 1, false};
