@@ -185,7 +185,7 @@ def graphed_inference(check, name, words, plain_ms, plain, deadline):
     check.report.add(name, "the same with a CUDA graph", graphed_ms, "ms")
     check.report.add(name, "without a graph / with it", plain_ms / graphed_ms)
     check.report.add(name, "both give the same bits, %d detections" % plain["detections"], int(equal), least=1)
-    # On every machine, so it fails where no bar is judged too.
+    # An error on every machine, also where no target is judged.
     if not equal:
         raise CommandError("detections with a CUDA graph are others than those without")
 

@@ -137,7 +137,7 @@ def report_commands(args, python, case):
 
 def add_report_limits(limits, case, timings, peer):
     limits.add(f"error analysis and report without thumbnails: time / {peer}'s plain time",
-             timings["report"].seconds / timings[peer].seconds, 1.5)
+               timings["report"].seconds / timings[peer].seconds, 1.5)
     thumbnails = count_thumbnails(f"{case}/thumbnails.html")
     limits.add(f"report with {thumbnails} thumbnails: more than without", timings["thumbnails"].seconds - timings["report"].seconds, 3, " s")
     limits.add("comparison of two results, 1,000 draws, whole process", timings["compare"].seconds, 5, " s")
