@@ -88,7 +88,7 @@ class Detector::Engine {
 
   // Throws c10::Error and std::bad_alloc.
   std::vector<Detections> Run(InputBatch batch) const {
-    BatchMap images = CutImages(batch.images.to(device()), batch.padded_sizes);
+    BatchMap images = CutImages(batch.images, batch.padded_sizes);
     // Freed after the first layer.
     batch.images = at::Tensor();
     std::optional<AutocastScope> autocast;
@@ -156,8 +156,9 @@ absl::StatusOr<int64_t> Detector::EstimateBytes(int64_t height, int64_t width) c
 
 absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
     const std::vector<at::Tensor>& images) const {
-  RCNN_ASSIGN_OR_RETURN(InputBatch batch,
-                        MakeInputBatch(images, config_.input(), config_.model().normalization()));
+  RCNN_ASSIGN_OR_RETURN(
+      InputBatch batch,
+      MakeInputBatch(images, config_.input(), config_.model().normalization(), engine_->device()));
   for (const ops::ImageSize& size : batch.padded_sizes) {
     RCNN_RETURN_IF_ERROR(CheckIsLargeEnough(size, engine_->min_side_px()));
   }
@@ -165,9 +166,7 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
   absl::StatusOr<std::vector<Detections>> found = CatchExceptions(
       [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(std::move(batch)); });
   if (found.ok() || engine_->device().is_cpu()) return found;
-  return WithBatch(found.status(), engine_->device(), shape,
-                   "use fewer images at once, bfloat16, or a smaller input.shortest_side_px "
-                   "and longest_side_px in detector.textproto");
+  return WithBatch(found.status(), engine_->device(), shape, kBatchMemoryAdvice);
 }
 
 absl::StatusOr<Detections> Detector::Detect(const at::Tensor& image) const {

@@ -68,9 +68,9 @@ class Detector {
   // out, on a GPU naming the batch, kInternal if the network's values are not finite.
   absl::StatusOr<Detections> Detect(const at::Tensor& image) const;
 
-  // Several images at once, of any sizes. The network computes each in its own size (batch_map.h),
-  // so detections are those of single calls up to rounding: scores within 1e-5 in float32 on the
-  // CPU.
+  // Several images at once, of any sizes. On a GPU they are resized and normalised there. The
+  // network computes each in its own size (batch_map.h), so detections are those of single calls up
+  // to rounding: scores within 1e-5 in float32 on the CPU.
   absl::StatusOr<std::vector<Detections>> DetectBatch(const std::vector<at::Tensor>& images) const;
 
   // About how many bytes of the host's memory the network takes in Detect for an image of this

@@ -25,6 +25,7 @@
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
@@ -184,6 +185,22 @@ TEST_F(DetectorTest, ABatchOfDifferentSizesGivesWhatEachImageGives) {
   ASSERT_EQ(of_mixed.size(), mixed.size());
   for (size_t i = 0; i < mixed.size(); ++i) {
     ExpectSame(of_mixed[i], detector->Detect(mixed[i]).value());
+  }
+}
+
+// The device's layers are LibTorch's, which round differently.
+TEST_F(DetectorTest, AnotherDeviceDetectsWhatTheCpuDetects) {
+  const std::vector<at::Tensor> images = {Image(120, 200, 1), Image(200, 90, 2)};
+  const auto expected = Detector::Load(directory_).value()->DetectBatch(images).value();
+  DetectorOptions options;
+  options.device = ops::testing::QueueDevice();
+  const auto found = Detector::Load(directory_, options).value()->DetectBatch(images);
+  ASSERT_THAT(found, IsOk());
+  ASSERT_EQ(found->size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    ASSERT_EQ((*found)[i].boxes.size(0), expected[i].boxes.size(0)) << i;
+    EXPECT_TRUE(at::allclose((*found)[i].boxes, expected[i].boxes, 1e-3, 0.1)) << i;
+    EXPECT_TRUE(at::allclose((*found)[i].scores, expected[i].scores, 1e-3, 1e-3)) << i;
   }
 }
 

@@ -6,11 +6,13 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/batch_memory.h"
 #include "rcnn/base/check_range.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/pixel_normalization.h"
 #include "rcnn/detection/config_options.h"
+#include "rcnn/detection/device_copy.h"
 #include "rcnn/ops/preprocess.h"
 #include "rcnn/ops/resize_rule.h"
 
@@ -62,29 +64,52 @@ int64_t RoundUp(int64_t size, int64_t multiple) {
   return (size + multiple - 1) / multiple * multiple;
 }
 
-InputBatch Fill(const std::vector<at::Tensor>& images, const std::vector<ops::Resized>& sizes,
-                int64_t multiple, ops::PreprocessOptions options) {
+// A batch without images.
+InputBatch MakeSizes(const std::vector<at::Tensor>& images, const std::vector<ops::Resized>& sizes,
+                     int64_t multiple) {
   InputBatch batch;
-  int64_t height = 0, width = 0;
-  for (const ops::Resized& size : sizes) {
-    const ops::ImageSize padded = {RoundUp(size.height, multiple), RoundUp(size.width, multiple)};
-    height = std::max(height, padded.height);
-    width = std::max(width, padded.width);
-    batch.padded_sizes.push_back(padded);
-  }
-  const int64_t count = static_cast<int64_t>(images.size());
-  batch.images =
-      at::empty({count, 3, height, width},
-                at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
-  for (int64_t i = 0; i < count; ++i) {
-    options.height = sizes[i].height;
-    options.width = sizes[i].width;
-    ops::PreprocessInto(images[i], options, batch.images.select(0, i));
-    batch.sizes.push_back({static_cast<float>(sizes[i].height), static_cast<float>(sizes[i].width),
-                           static_cast<float>(sizes[i].scale)});
+  for (size_t i = 0; i < images.size(); ++i) {
+    const ops::Resized& size = sizes[i];
+    batch.padded_sizes.push_back({RoundUp(size.height, multiple), RoundUp(size.width, multiple)});
+    batch.sizes.push_back({static_cast<float>(size.height), static_cast<float>(size.width),
+                           static_cast<float>(size.scale)});
     batch.original_sizes.push_back({images[i].size(0), images[i].size(1)});
   }
   return batch;
+}
+
+// Of InputBatch::images: [B, 3, H, W].
+std::vector<int64_t> MakeShape(const InputBatch& batch) {
+  int64_t height = 0, width = 0;
+  for (const ops::ImageSize& size : batch.padded_sizes) {
+    height = std::max(height, size.height);
+    width = std::max(width, size.width);
+  }
+  return {static_cast<int64_t>(batch.padded_sizes.size()), 3, height, width};
+}
+
+// PreprocessInto for a slot on any device.
+void FillSlot(const at::Tensor& image, const ops::PreprocessOptions& options,
+              const at::Tensor& slot) {
+  if (slot.is_cpu()) {
+    ops::PreprocessInto(image, options, slot);
+    return;
+  }
+  const at::Tensor bytes = CopyToDevice(image.contiguous(), slot.device());
+  if (slot.size(1) != options.height || slot.size(2) != options.width) slot.zero_();
+  slot.narrow(1, 0, options.height)
+      .narrow(2, 0, options.width)
+      .copy_(ops::Preprocess(bytes, options));
+}
+
+// Fills a batch [B, 3, H, W].
+void Fill(const std::vector<at::Tensor>& images, const std::vector<ops::Resized>& sizes,
+          ops::PreprocessOptions options, const at::Tensor& batch) {
+  for (size_t i = 0; i < images.size(); ++i) {
+    options.height = sizes[i].height;
+    options.width = sizes[i].width;
+    FillSlot(images[i], options, batch.select(0, static_cast<int64_t>(i)));
+  }
 }
 
 }  // namespace
@@ -103,20 +128,30 @@ absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,
 
 absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
                                           const configs::DetectorInputConfig& input,
-                                          const configs::NormalizationConfig& normalization) {
+                                          const configs::NormalizationConfig& normalization,
+                                          const c10::Device& device) {
   RCNN_RETURN_IF_ERROR(CheckInput(input));
   RCNN_ASSIGN_OR_RETURN(const configs::PixelNormalization pixels,
                         configs::ReadNormalization(normalization));
   if (images.empty()) return absl::InvalidArgumentError("the batch has no images");
   for (size_t i = 0; i < images.size(); ++i) RCNN_RETURN_IF_ERROR(CheckImage(images[i], i));
+  std::vector<int64_t> shape;
   const auto make = [&]() -> absl::StatusOr<InputBatch> {
     std::vector<ops::Resized> sizes;
     for (const at::Tensor& image : images) {
       sizes.push_back(ScaledSize(image.size(0), image.size(1), input));
     }
-    return Fill(images, sizes, input.pad_to_multiple_px(), PixelOptions(pixels));
+    InputBatch batch = MakeSizes(images, sizes, input.pad_to_multiple_px());
+    shape = MakeShape(batch);
+    batch.images = at::empty(
+        shape,
+        at::TensorOptions(at::kFloat).device(device).memory_format(at::MemoryFormat::ChannelsLast));
+    Fill(images, sizes, PixelOptions(pixels), batch.images);
+    return batch;
   };
-  return CatchExceptions(make, absl::StatusCode::kInvalidArgument);
+  absl::StatusOr<InputBatch> batch = CatchExceptions(make, absl::StatusCode::kInvalidArgument);
+  if (batch.ok() || device.is_cpu() || shape.empty()) return batch;
+  return WithBatch(batch.status(), device, shape, kBatchMemoryAdvice);
 }
 
 }  // namespace rcnn::detection

@@ -9,13 +9,17 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
 
+using ops::testing::QueueDevice;
+using ops::testing::TakeWaits;
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 configs::DetectorInputConfig Input(const std::string& text) {
   configs::DetectorInputConfig config;
@@ -132,6 +136,27 @@ TEST(InputBatchTest, ReadsStridedImages) {
   ASSERT_FALSE(crop.is_contiguous());
   EXPECT_TRUE(Make({crop}, "shortest_side_px: 0")
                   .images.equal(Make({crop.contiguous()}, "shortest_side_px: 0").images));
+}
+
+// Two sizes with padding, a crop among them, and one size without.
+TEST(InputBatchTest, ADeviceMakesTheBitsOfTheCpuAndWaitsForNothing) {
+  const std::vector<at::Tensor> mixed = {Image(20, 33, 1),
+                                         Image(40, 30, 2).slice(0, 2, 33).slice(1, 3, 20)};
+  const configs::NormalizationConfig pixels =
+      Pixels("channel_order: BGR mean: [103, 116, 123] std: [57, 58, 59]");
+  const std::vector<at::Tensor> equal = {Image(24, 32, 1), Image(24, 32, 3)};
+  for (const auto& images : {mixed, equal}) {
+    const auto input = Input("shortest_side_px: 24 pad_to_multiple_px: 8");
+    const InputBatch expected = MakeInputBatch(images, input, pixels).value();
+    TakeWaits();
+    const auto batch = MakeInputBatch(images, input, pixels, QueueDevice());
+    EXPECT_THAT(TakeWaits(), IsEmpty());
+    ASSERT_THAT(batch, IsOk());
+    EXPECT_EQ(batch->images.device(), QueueDevice());
+    EXPECT_TRUE(batch->images.is_contiguous(at::MemoryFormat::ChannelsLast));
+    EXPECT_TRUE(batch->images.cpu().equal(expected.images));
+    for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(SizeRow(*batch, i), SizeRow(expected, i));
+  }
 }
 
 TEST(InputBatchTest, ErrorsNameTheImageOrTheField) {
