@@ -17,10 +17,14 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/loader.h"
+#include "rcnn/detection/batch_map.h"
+#include "rcnn/detection/device_copy.h"
 #include "rcnn/detection/graphed_network.h"
 #include "rcnn/detection/module_device.h"
 #include "rcnn/training/distributed/agreement.h"
+#include "rcnn/training/stages/image_groups.h"
 #include "rcnn/training/trainer/batch_targets.h"
+#include "rcnn/training/trainer/batch_upload.h"
 #include "rcnn/training/trainer/small_images.h"
 #include "rcnn/training/trainer/unreadable_image.h"
 
@@ -31,7 +35,7 @@ using detection::FasterRcnn;
 
 absl::StatusOr<std::unique_ptr<data::Loader>> MakeLoader(
     std::shared_ptr<const data::Dataset> dataset, const configs::ModelConfig& model,
-    const InferenceOptions& options, int64_t first,
+    const InferenceOptions& options, int64_t first, bool keep_bytes,
     std::function<bool(const data::BatchImage&)> needs_pixels) {
   data::LoaderOptions loader;
   loader.batches.mode = data::LoaderMode::kEvaluation;
@@ -43,6 +47,7 @@ absl::StatusOr<std::unique_ptr<data::Loader>> MakeLoader(
   } else {
     loader.contents.max_proposals = std::numeric_limits<int32_t>::max();
   }
+  loader.contents.keep_bytes = keep_bytes;
   loader.contents.needs_pixels = std::move(needs_pixels);
   loader.resources = options.loader;
   loader.first_iteration = first;
@@ -53,29 +58,47 @@ absl::StatusOr<std::unique_ptr<data::Loader>> MakeLoader(
   return data::Loader::Create(std::move(dataset), loader);
 }
 
-// The mirror image of a batch of one image.
-void Mirror(data::Batch& batch) {
-  data::BatchImage& entry = batch.entries[0];
-  batch.images.narrow(3, 0, entry.width)
-      .copy_(batch.images.narrow(3, 0, entry.width).clone().flip(3));
-  entry.info.flipped = true;
-}
-
-InferredProposals ToImage(const ops::Proposals& found, const data::BatchImage& entry) {
-  const at::Tensor boxes = ToStoredPixels(found.rois.slice(1, 1).cpu(), entry).contiguous();
+// `rois` [P, 5] and `scores` [P] of one image, on the CPU.
+InferredProposals ToImage(const at::Tensor& rois, const at::Tensor& scores,
+                          const data::BatchImage& entry) {
+  const at::Tensor boxes = ToStoredPixels(rois.slice(1, 1), entry).contiguous();
   const auto rows = boxes.accessor<float, 2>();
   InferredProposals image;
   for (int64_t i = 0; i < boxes.size(0); ++i) {
     image.boxes.push_back({rows[i][0], rows[i][1], rows[i][2], rows[i][3]});
   }
-  const at::Tensor scores = found.scores.cpu().contiguous();
-  image.scores.assign(scores.data_ptr<float>(), scores.data_ptr<float>() + scores.numel());
+  const at::Tensor dense = scores.contiguous();
+  image.scores.assign(dense.data_ptr<float>(), dense.data_ptr<float>() + dense.numel());
   return image;
 }
 
-// RoIs [P, 5] of the only image of a batch.
-at::Tensor MakeRois(const at::Tensor& boxes) {
-  return at::cat({at::zeros({boxes.size(0), 1}), boxes}, 1);
+// The proposals of each image of a batch.
+std::vector<InferredProposals> ToImages(const ops::Proposals& found, const data::Batch& batch) {
+  const at::Tensor rois = found.rois.cpu(), scores = found.scores.cpu();
+  const at::Tensor counts = found.counts.cpu();
+  std::vector<InferredProposals> images;
+  int64_t begin = 0;
+  for (size_t b = 0; b < batch.entries.size(); ++b) {
+    const int64_t count = counts[static_cast<int64_t>(b)].item<int64_t>();
+    images.push_back(
+        ToImage(rois.narrow(0, begin, count), scores.narrow(0, begin, count), batch.entries[b]));
+    begin += count;
+  }
+  return images;
+}
+
+// The loader's proposals of all images of a batch; RoIs on `device`.
+ops::Proposals StoredProposals(const data::Batch& batch, const at::Device& device) {
+  std::vector<at::Tensor> rois, scores;
+  std::vector<int64_t> counts;
+  for (const data::BatchImage& entry : batch.entries) {
+    const int64_t count = entry.proposals.size(0);
+    const at::Tensor image = at::full({count, 1}, static_cast<double>(counts.size()), at::kFloat);
+    rois.push_back(at::cat({image, entry.proposals}, 1));
+    scores.push_back(entry.proposal_scores);
+    counts.push_back(count);
+  }
+  return {detection::CopyToDevice(at::cat(rois), device), at::cat(scores), at::tensor(counts)};
 }
 
 struct DetectedImage {
@@ -133,7 +156,7 @@ bool IsOneNetwork(const DetectionNetworks& networks) {
   return networks.rpn != nullptr && networks.rpn == networks.detector;
 }
 
-// The maps and proposals of a batch, from `images` on the device of the networks.
+// The maps and proposals of a batch.
 struct MapsAndProposals {
   detection::BatchFeatures maps;
   ops::Proposals proposals;
@@ -141,8 +164,9 @@ struct MapsAndProposals {
 
 // `graphed`, of the detector, is used if that has the RPN too.
 MapsAndProposals TakeProposals(const DetectionNetworks& networks,
-                               detection::GraphedNetwork& graphed, const data::Batch& batch,
-                               const at::Tensor& images) {
+                               detection::GraphedNetwork& graphed, const data::Batch& batch) {
+  const at::Device device = detection::ModuleDevice(*networks.detector);
+  const detection::BatchMap images = MakeInputs(batch, device);
   const detection::InputSizes sizes = MakeInputSizes(batch);
   if (IsOneNetwork(networks)) {
     detection::NetworkOutput output = graphed.Forward(images);
@@ -154,8 +178,7 @@ MapsAndProposals TakeProposals(const DetectionNetworks& networks,
   if (networks.rpn != nullptr) {
     found.proposals = networks.rpn->Propose(images, sizes);
   } else {
-    const data::BatchImage& entry = batch.entries[0];
-    found.proposals = {MakeRois(entry.proposals).to(images.device()), entry.proposal_scores, {}};
+    found.proposals = StoredProposals(batch, device);
   }
   return found;
 }
@@ -178,30 +201,40 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
   }
 }
 
-DetectedImage DetectOne(const DetectionNetworks& networks, detection::GraphedNetwork& graphed,
-                        const data::Dataset& dataset, const data::Batch& batch,
-                        bool with_proposals) {
+std::vector<DetectedImage> DetectBatch(const DetectionNetworks& networks,
+                                       detection::GraphedNetwork& graphed,
+                                       const data::Dataset& dataset, const data::Batch& batch,
+                                       bool with_proposals) {
   at::NoGradGuard no_grad;
-  const at::Tensor images = batch.images.to(detection::ModuleDevice(*networks.detector));
-  const auto [maps, proposals] = TakeProposals(networks, graphed, batch, images);
-  DetectedImage image;
+  const auto [maps, proposals] = TakeProposals(networks, graphed, batch);
   const std::vector<detection::Detections> found =
       networks.detector->Detect(maps, proposals.rois, MakeInputSizes(batch), OriginalSizes(batch));
-  Append(found.front(), batch.entries[0], dataset, image.detections);
-  if (with_proposals) image.proposals = ToImage(proposals, batch.entries[0]);
-  return image;
+  std::vector<InferredProposals> proposals_of_each;
+  if (with_proposals) proposals_of_each = ToImages(proposals, batch);
+  std::vector<DetectedImage> images(found.size());
+  for (size_t b = 0; b < images.size(); ++b) {
+    Append(found[b], batch.entries[b], dataset, images[b].detections);
+    if (with_proposals) images[b].proposals = std::move(proposals_of_each[b]);
+  }
+  return images;
 }
 
-ops::Proposals ProposeOne(const FasterRcnn& model, detection::GraphedNetwork& graphed,
-                          const configs::ProposalsConfig& limits, const InferenceOptions& options,
-                          const data::Batch& batch) {
+// `mirrored`: of the mirror images.
+std::vector<InferredProposals> ProposeBatch(const FasterRcnn& model,
+                                            detection::GraphedNetwork& graphed,
+                                            const configs::ProposalsConfig& limits,
+                                            const InferenceOptions& options, bool mirrored,
+                                            data::Batch& batch) {
   const detection::InputSizes sizes = MakeInputSizes(batch);
-  if (options.features == nullptr) {
-    TORCH_CHECK(model.rpn() != nullptr, "this model has no rpn");
-    const at::Tensor images = batch.images.to(detection::ModuleDevice(model));
-    return model.rpn()->Propose(graphed.Forward(images).rpn, sizes, limits);
+  if (options.features != nullptr) {
+    if (mirrored) MirrorInputs(batch.images, batch);
+    return ToImages(model.Propose(options.features->Maps(batch), sizes, limits), batch);
   }
-  return model.Propose(options.features->Maps(batch), sizes, limits);
+  TORCH_CHECK(model.rpn() != nullptr, "this model has no rpn");
+  detection::BatchMap images = MakeInputs(batch, detection::ModuleDevice(model));
+  if (mirrored) MirrorInputs(images, batch);
+  return ToImages(model.rpn()->Propose(graphed.Forward(std::move(images)).rpn, sizes, limits),
+                  batch);
 }
 
 absl::Status CheckNotStopped() {
@@ -209,43 +242,108 @@ absl::Status CheckNotStopped() {
   return absl::CancelledError("stopped; run the same command again to continue");
 }
 
-// Returns up to `most` next images. Images before an unreadable one are returned before its
-// error.
-absl::StatusOr<std::vector<data::Batch>> NextFew(data::Loader& loader, int64_t most,
+// Images that are read before the network runs on them.
+struct Window {
+  int64_t images = 1;
+  int64_t large = 1;  // of these at most
+};
+
+// Groups of images that a device other than the CPU computes one after the other, while the bytes
+// of the later ones are copied there.
+constexpr int64_t kGroupsAhead = 4;
+
+// `together`: the images of a group. On the CPU each thread computes a group of small images, and
+// all threads one group of large images, between checks for a shutdown request.
+Window MakeWindow(const at::Device& device, int64_t together) {
+  if (device.is_cpu()) return {at::get_num_threads() * together, together};
+  return {kGroupsAhead * together, kGroupsAhead * together};
+}
+
+// Returns the next images, up to the window. Images before an unreadable one are returned before
+// its error.
+absl::StatusOr<std::vector<data::Batch>> NextFew(data::Loader& loader, const Window& window,
                                                  absl::Status& unreadable) {
   std::vector<data::Batch> batches;
-  while (static_cast<int64_t>(batches.size()) < most &&
-         (batches.empty() || AreSmall(batches.back()))) {
+  int64_t large = 0;
+  while (static_cast<int64_t>(batches.size()) < window.images && large < window.large) {
     absl::StatusOr<data::Batch> batch = loader.Next();
     if (!batch.ok()) {
       unreadable = UnreadableImageError(batch.status());
       break;
     }
+    if (!AreSmall(*batch)) ++large;
     batches.push_back(*std::move(batch));
   }
   if (batches.empty()) return unreadable;
   return batches;
 }
 
-// Calls compute(batch) for each, converting exceptions to errors. `device`: of the networks.
+// What fails here fails again in the computation, whose error names the image.
+void UploadAll(std::vector<data::Batch>& batches, BatchUpload& upload) {
+  CatchExceptions([&] {
+    for (data::Batch& batch : batches) batch = upload.Upload(batch);
+    return absl::OkStatus();
+  }).IgnoreError();
+}
+
+// Returns the result of each image of the batch, which may be changed.
 template <typename Result>
-std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batches,
-                                                const at::Device& device,
-                                                absl::FunctionRef<Result(data::Batch&)> compute) {
-  std::vector<absl::StatusOr<Result>> results(batches.size());
-  const auto compute_range = [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      results[i] = CatchExceptions([&]() -> absl::StatusOr<Result> { return compute(batches[i]); });
-      if (results[i].ok()) continue;
-      results[i] = WithBatch(results[i].status(), device, batches[i].images.sizes(),
-                             "use smaller images (data.transform.resize)");
+using ComputeFunction = absl::FunctionRef<std::vector<Result>(data::Batch&)>;
+
+const char* MemoryAdvice(size_t images) {
+  return images == 1 ? "use smaller images (data.transform.resize)"
+                     : "use a smaller resources.inference_batch or smaller images "
+                       "(data.transform.resize)";
+}
+
+// Sets the results of the images at `places`, which go through the network together. Exceptions
+// become errors; if there are several images, and memory is not what is missing, they then go
+// through one by one, so that the image that fails has the error alone.
+template <typename Result>
+void ComputeGroup(const std::vector<data::Batch>& batches, const std::vector<size_t>& places,
+                  const at::Device& device, ComputeFunction<Result> compute,
+                  std::vector<absl::StatusOr<Result>>& results) {
+  absl::StatusOr<std::vector<Result>> found =
+      CatchExceptions([&]() -> absl::StatusOr<std::vector<Result>> {
+        data::Batch batch = JoinImages(batches, places);
+        return compute(batch);
+      });
+  if (found.ok()) {
+    for (size_t i = 0; i < places.size(); ++i) results[places[i]] = std::move((*found)[i]);
+    return;
+  }
+  if (places.size() > 1 && !absl::IsResourceExhausted(found.status())) {
+    for (const size_t place : places) {
+      ComputeGroup<Result>(batches, {place}, device, compute, results);
     }
-  };
-  // Only the last batch may be large; it gets all threads, after the others.
-  const auto count = static_cast<int64_t>(batches.size());
-  const int64_t small = AreSmall(batches.back()) ? count : count - 1;
-  at::parallel_for(0, small, 1, compute_range);
-  compute_range(small, count);
+    return;
+  }
+  std::vector<int64_t> shape = batches[places.front()].images.sizes().vec();
+  shape.front() = static_cast<int64_t>(places.size());
+  const absl::Status error = WithBatch(found.status(), device, shape, MemoryAdvice(places.size()));
+  for (const size_t place : places) results[place] = error;
+}
+
+// The results of each image, computed in groups of at most `together`. `device`: of the networks.
+template <typename Result>
+std::vector<absl::StatusOr<Result>> ComputeEach(const std::vector<data::Batch>& batches,
+                                                const at::Device& device, int64_t together,
+                                                ComputeFunction<Result> compute) {
+  // Groups of large images get all threads, after the others.
+  std::vector<std::vector<size_t>> parallel, serial;
+  for (std::vector<size_t>& places : GroupImages(batches, together)) {
+    const bool is_parallel = device.is_cpu() && AreSmall(batches[places.front()]);
+    (is_parallel ? parallel : serial).push_back(std::move(places));
+  }
+  std::vector<absl::StatusOr<Result>> results(batches.size());
+  at::parallel_for(0, static_cast<int64_t>(parallel.size()), 1, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      ComputeGroup<Result>(batches, parallel[i], device, compute, results);
+    }
+  });
+  for (const std::vector<size_t>& places : serial) {
+    ComputeGroup<Result>(batches, places, device, compute, results);
+  }
   return results;
 }
 
@@ -253,26 +351,30 @@ struct Passage {
   const data::Dataset& dataset;
   int64_t first = 0;
   int64_t end = 0;
-  // Number of images processed at once.
-  int64_t at_once = 1;
+  // Images that go through the network together, at most.
+  int64_t together = 1;
+  Window window;
   at::Device device = at::kCPU;
+  BatchUpload& upload;  // to the device
   std::function<void(int64_t done)> progress;
   RankGroup* ranks = nullptr;
 };
 
-// Calls take(compute(batch)) for the next `count` images of the loader, in order.
+// Calls take(result) with what `compute` returns for the next `count` images of the loader, in
+// order.
 template <typename Result>
 absl::Status ForNextImages(data::Loader& loader, int64_t count, const Passage& passage,
-                           absl::FunctionRef<Result(data::Batch&)> compute,
+                           ComputeFunction<Result> compute,
                            absl::FunctionRef<absl::Status(Result&)> take) {
   absl::Status unreadable;
   for (int64_t done = 0; done < count;) {
     RCNN_RETURN_IF_ERROR(CheckNotStopped());
     RCNN_RETURN_IF_ERROR(unreadable);
-    RCNN_ASSIGN_OR_RETURN(std::vector<data::Batch> batches,
-                          NextFew(loader, std::min(passage.at_once, count - done), unreadable));
+    const Window window = {std::min(passage.window.images, count - done), passage.window.large};
+    RCNN_ASSIGN_OR_RETURN(std::vector<data::Batch> batches, NextFew(loader, window, unreadable));
+    if (!passage.device.is_cpu()) UploadAll(batches, passage.upload);
     std::vector<absl::StatusOr<Result>> results =
-        ComputeEach<Result>(batches, passage.device, compute);
+        ComputeEach<Result>(batches, passage.device, passage.together, compute);
     for (size_t i = 0; i < batches.size(); ++i) {
       RCNN_RETURN_IF_ERROR(results[i].status(), batches[i].entries[0].info.name);
       RCNN_RETURN_IF_ERROR(take(*results[i]));
@@ -310,7 +412,7 @@ absl::Status TakeRound(int64_t begin, int64_t end, const std::vector<std::string
 // The images before an error are taken, as by a process alone.
 template <typename Result>
 absl::Status RunRounds(data::Loader& loader, const Passage& passage,
-                       absl::FunctionRef<Result(data::Batch&)> compute,
+                       ComputeFunction<Result> compute,
                        absl::FunctionRef<absl::Status(Result&)> take) {
   RankGroup& ranks = *passage.ranks;
   const int64_t per_round = kImagesPerRound * ranks.size();
@@ -330,10 +432,10 @@ absl::Status RunRounds(data::Loader& loader, const Passage& passage,
   return absl::OkStatus();
 }
 
-// Calls take(compute(batch)) for the images `first` to `end`, in order.
+// The same for the images `first` to `end`.
 template <typename Result>
 absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
-                          absl::FunctionRef<Result(data::Batch&)> compute,
+                          ComputeFunction<Result> compute,
                           absl::FunctionRef<absl::Status(Result&)> take) {
   int64_t done = passage.first;
   const auto take_next = [&](Result& result) -> absl::Status {
@@ -346,30 +448,29 @@ absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
   return ForNextImages<Result>(loader, passage.end - passage.first, passage, compute, take_next);
 }
 
-// Images whose networks run at once: one on each thread, or one on another device.
-int64_t ImagesAtOnce(const at::Device& device) {
-  return device.is_cpu() ? at::get_num_threads() : 1;
-}
-
 }  // namespace
 
 absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dataset> dataset,
                         const configs::ProposalsConfig& limits, const InferenceOptions& options,
                         int64_t first, bool mirrored,
                         absl::FunctionRef<absl::Status(const InferredProposals&)> take) {
-  // Images are mirrored here, after loading.
-  RCNN_ASSIGN_OR_RETURN(const auto loader,
-                        MakeLoader(dataset, model.config(), options, first,
-                                   mirrored ? nullptr : PixelsNeeded(options.features)));
   const at::Device device = detection::ModuleDevice(model);
-  const int64_t at_once = options.features == nullptr ? ImagesAtOnce(device) : 1;
+  const bool has_features = options.features != nullptr;
+  // Images are mirrored here, after resizing; those with features by the CPU.
+  const bool keep_bytes = !device.is_cpu() && !(mirrored && has_features);
+  RCNN_ASSIGN_OR_RETURN(const auto loader,
+                        MakeLoader(dataset, model.config(), options, first, keep_bytes,
+                                   mirrored ? nullptr : PixelsNeeded(options.features)));
+  const int64_t together = has_features ? 1 : options.images_together;
+  const Window window = has_features ? Window() : MakeWindow(device, together);
+  BatchUpload upload(device);
   detection::GraphedNetwork graphed(model, options.max_graphs);
   return ForEachImage<InferredProposals>(
       *loader,
-      {*dataset, first, dataset->size(), at_once, device, options.progress, options.ranks.get()},
+      {*dataset, first, dataset->size(), together, window, device, upload, options.progress,
+       options.ranks.get()},
       [&](data::Batch& batch) {
-        if (mirrored) Mirror(batch);
-        return ToImage(ProposeOne(model, graphed, limits, options, batch), batch.entries[0]);
+        return ProposeBatch(model, graphed, limits, options, mirrored, batch);
       },
       [&](InferredProposals& image) { return take(image); });
 }
@@ -377,18 +478,21 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
 absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
                                            std::shared_ptr<const data::Dataset> dataset,
                                            const InferenceOptions& options) {
-  RCNN_ASSIGN_OR_RETURN(const auto loader,
-                        MakeLoader(dataset, networks.detector->config(), options, 0, nullptr));
   const at::Device device = detection::ModuleDevice(*networks.detector);
+  RCNN_ASSIGN_OR_RETURN(const auto loader,
+                        MakeLoader(dataset, networks.detector->config(), options, /*first=*/0,
+                                   /*keep_bytes=*/!device.is_cpu(), nullptr));
+  const int64_t together = options.images_together;
+  BatchUpload upload(device);
   detection::GraphedNetwork graphed(*networks.detector,
                                     IsOneNetwork(networks) ? options.max_graphs : 0);
   eval::Detections all;
   RCNN_RETURN_IF_ERROR(ForEachImage<DetectedImage>(
       *loader,
-      {*dataset, 0, dataset->size(), ImagesAtOnce(device), device, options.progress,
-       options.ranks.get()},
+      {*dataset, 0, dataset->size(), together, MakeWindow(device, together), device, upload,
+       options.progress, options.ranks.get()},
       [&](data::Batch& batch) {
-        return DetectOne(networks, graphed, *dataset, batch, options.take_proposals != nullptr);
+        return DetectBatch(networks, graphed, *dataset, batch, options.take_proposals != nullptr);
       },
       [&](DetectedImage& found) {
         all.Append(found.detections);

@@ -1,12 +1,14 @@
 // Runs trained networks over a dataset: proposals, and detections.
 //
-// Images go through without the random changes of training, decoded ahead by the
-// loader, on the CPU small ones as many at a time as there are threads (small_images.h). Results
-// come in the order of the dataset. Networks may be on any device, RPN and detector on the same.
+// Images go through without the random changes of training, decoded ahead by the loader, on the CPU
+// small ones on one thread each (small_images.h). On another device they are resized and normalised
+// there: their bytes are copied while the network computes on earlier images. Several images of one
+// size may go through together. Results come in the order of the dataset. Networks may be on any
+// device, RPN and detector on the same.
 //
 // Several ranks share the images: of R ranks, rank r computes the images r, R + r, 2 R + r, ... of
-// the dataset. Rank 0 gets all results, in the same order and with the same bits as a process
-// alone; the others get none.
+// the dataset. Rank 0 gets all results, in the same order and, unless several images go through
+// together, with the same bits as a process alone; the others get none.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(eval::Detections found, DetectAll({model, model}, dataset, options));
@@ -55,6 +57,10 @@ struct InferenceOptions {
   // (detection/graphed_network.h), which does not change the results. Without effect on networks
   // that share no backbone, on stored proposals, and with `features`.
   int64_t max_graphs = 0;
+  // Images of one size that go through the network together, at most, >= 1; of several ranks 16 at
+  // most. Results are those of 1 up to rounding: on the CPU scores within 1e-5. Which images are
+  // together depends on `first`, the threads and the ranks. One by one with `features`.
+  int64_t images_together = 1;
   // DetectAll: called after each image with the proposals that its detections come from.
   std::function<void(InferredProposals proposals)> take_proposals;
   // Called after each image with the number of finished images.

@@ -24,6 +24,7 @@
 #include "rcnn/detection/detector.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
@@ -88,6 +89,28 @@ void ExpectSame(const eval::Detections& a, const eval::Detections& b, double tol
   }
 }
 
+void ExpectSameScores(const InferredProposals& a, const InferredProposals& b, double tolerance) {
+  ASSERT_EQ(a.scores.size(), b.scores.size());
+  ASSERT_EQ(a.boxes.size(), a.scores.size());
+  for (size_t i = 0; i < a.scores.size(); ++i)
+    EXPECT_NEAR(a.scores[i], b.scores[i], tolerance) << i;
+}
+
+// All proposals of the RPN, written as a stage would.
+std::shared_ptr<const data::ProposalFile> Stored(const FasterRcnn& rpn,
+                                                 std::shared_ptr<const data::Dataset> dataset,
+                                                 const InferenceOptions& options) {
+  const std::string path = EmptyDirectory() + "/proposals.safetensors";
+  auto writer = data::ProposalWriter::Create(path, *dataset, "test").value();
+  EXPECT_THAT(ProposeAll(rpn, dataset, rpn.config().rpn().test_proposals(), options, 0, false,
+                         [&](const InferredProposals& found) {
+                           return writer.Append(found.boxes, found.scores);
+                         }),
+              IsOk());
+  EXPECT_THAT(writer.Commit(), IsOk());
+  return data::ProposalFile::Open(path, *dataset).value();
+}
+
 // The detector used after training, on the same images.
 eval::Detections ByDetector(const FasterRcnn& model, const data::Dataset& dataset,
                             const std::string& input) {
@@ -145,6 +168,67 @@ TEST(DetectAllTest, GraphsChangeNothing) {
   EXPECT_EQ(graphs.recorded(), 1);
 }
 
+// Landscape and portrait mixed, and one of a size of its own.
+std::shared_ptr<data::testing::FakeDataset> MixedSizes() {
+  return std::make_shared<data::testing::FakeDataset>(std::vector<data::testing::FakeImage>{
+      {64, 48}, {48, 64}, {64, 48}, {64, 48}, {40, 40}, {48, 64}, {64, 48}, {64, 48}, {48, 64}});
+}
+
+TEST(DetectAllTest, ImagesTogetherGiveWhatEachGives) {
+  const auto dataset = MixedSizes();
+  const auto rpn = Model(2), model = Model();
+  InferenceOptions alone = Options("resize { shortest_side_px: 56 } pad_to_multiple_px: 16");
+  alone.proposals = Stored(*model, dataset, alone);
+  for (const DetectionNetworks& networks :
+       {DetectionNetworks{model, model}, DetectionNetworks{rpn, model},
+        DetectionNetworks{nullptr, model}}) {
+    std::vector<InferredProposals> proposals[2];
+    InferenceOptions options = alone;
+    options.take_proposals = [&](InferredProposals image) { proposals[0].push_back(image); };
+    const auto expected = DetectAll(networks, dataset, options).value();
+    for (const int64_t together : {2, 3, 100}) {
+      SCOPED_TRACE(together);
+      proposals[1].clear();
+      options.images_together = together;
+      options.take_proposals = [&](InferredProposals image) { proposals[1].push_back(image); };
+      const auto found = DetectAll(networks, dataset, options).value();
+      EXPECT_EQ(found.image_ids, expected.image_ids);
+      // Scores within 1e-5, boxes within 0.001 pixels.
+      ExpectSame(found, expected, 1e-3);
+      ASSERT_EQ(proposals[1].size(), 9u);
+      for (size_t i = 0; i < 9; ++i) ExpectSameScores(proposals[1][i], proposals[0][i], 1e-5);
+    }
+  }
+}
+
+// Eight images of one size are four batches of two, the first of which comes before the graph.
+TEST(DetectAllTest, ImagesOfOneSizeAreOneBatch) {
+  const rcnn::testing::FakeGraphs graphs;
+  const auto model = Model();
+  InferenceOptions options = Options();
+  options.max_graphs = 1;
+  options.images_together = 2;
+  EXPECT_THAT(DetectAll({model, model}, Shapes(8), options), IsOk());
+  EXPECT_EQ(graphs.recorded(), 1);
+  EXPECT_EQ(graphs.replayed(), 3);
+}
+
+// Its layers are LibTorch's, which round differently.
+TEST(DetectAllTest, AnotherDeviceDetectsWhatTheCpuDetects) {
+  const auto dataset = MixedSizes();
+  const auto model = Model(), far = Model();
+  far->to(ops::testing::QueueDevice());
+  InferenceOptions options = Options("resize { shortest_side_px: 56 } pad_to_multiple_px: 16");
+  const auto expected = DetectAll({model, model}, dataset, options).value();
+  for (const int64_t together : {1, 3}) {
+    options.images_together = together;
+    const auto found = DetectAll({far, far}, dataset, options);
+    ASSERT_THAT(found, IsOk());
+    EXPECT_EQ(found->image_ids, expected.image_ids);
+    ExpectSame(*found, expected, 0.1);
+  }
+}
+
 TEST(DetectAllTest, BoxesAreInStoredPixels) {
   const auto dataset = Shapes();
   const auto model = Model();
@@ -154,21 +238,6 @@ TEST(DetectAllTest, BoxesAreInStoredPixels) {
   ASSERT_THAT(found, IsOk());
   ExpectSame(*found, ByDetector(*model, *dataset, "shortest_side_px: 72 longest_side_px: 100"),
              0.05);
-}
-
-// All proposals of the RPN, written as a stage would.
-std::shared_ptr<const data::ProposalFile> Stored(const FasterRcnn& rpn,
-                                                 std::shared_ptr<const data::Dataset> dataset,
-                                                 const InferenceOptions& options) {
-  const std::string path = EmptyDirectory() + "/proposals.safetensors";
-  auto writer = data::ProposalWriter::Create(path, *dataset, "test").value();
-  EXPECT_THAT(ProposeAll(rpn, dataset, rpn.config().rpn().test_proposals(), options, 0, false,
-                         [&](const InferredProposals& found) {
-                           return writer.Append(found.boxes, found.scores);
-                         }),
-              IsOk());
-  EXPECT_THAT(writer.Commit(), IsOk());
-  return data::ProposalFile::Open(path, *dataset).value();
 }
 
 TEST(DetectAllTest, StoredProposalsOfTheRpnGiveItsOwnDetections) {
@@ -402,6 +471,39 @@ TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {
   }
 }
 
+// Together on the CPU, and on another device, whose layers round differently.
+TEST(ProposeAllTest, ImagesTogetherGiveWhatEachGives) {
+  const auto dataset = MixedSizes();
+  const auto model = Model(), far = Model();
+  far->to(ops::testing::QueueDevice());
+  for (const bool mirrored : {false, true}) {
+    SCOPED_TRACE(mirrored);
+    const auto propose = [&](const FasterRcnn& network, int64_t together) {
+      InferenceOptions options = Options("resize { shortest_side_px: 56 } pad_to_multiple_px: 16");
+      options.images_together = together;
+      std::vector<InferredProposals> found;
+      EXPECT_THAT(ProposeAll(network, dataset, network.config().rpn().test_proposals(), options, 0,
+                             mirrored,
+                             [&](const InferredProposals& image) {
+                               found.push_back(image);
+                               return absl::OkStatus();
+                             }),
+                  IsOk());
+      return found;
+    };
+    const auto expected = propose(*model, 1);
+    const auto expect_same = [&](const std::vector<InferredProposals>& found, double tolerance) {
+      ASSERT_EQ(found.size(), expected.size());
+      for (size_t i = 0; i < found.size(); ++i) {
+        ExpectSameScores(found[i], expected[i], tolerance);
+      }
+    };
+    expect_same(propose(*model, 3), 1e-5);
+    expect_same(propose(*far, 1), 1e-3);
+    expect_same(propose(*far, 3), 1e-3);
+  }
+}
+
 TEST(ProposeAllTest, ImagesBeforeAnUnreadableOneAreKept) {
   const auto dataset = std::make_shared<data::testing::FakeDataset>(
       std::vector<data::testing::FakeImage>{{64, 48}, {64, 48, {}, /*broken=*/true}});
@@ -485,6 +587,39 @@ TEST(InferenceTest, AnUnreadableImageOfARankEndsAll) {
     }
     EXPECT_EQ(taken, static_cast<size_t>(torn));
   }
+}
+
+// Four images of one size, which are grey except the third.
+class OneWhite : public data::testing::FakeDataset {
+ public:
+  OneWhite() : FakeDataset(std::vector<data::testing::FakeImage>(4, {64, 48})) {}
+  absl::StatusOr<std::shared_ptr<const data::Image>> LoadImage(int64_t index) const override {
+    auto image = std::make_shared<data::Image>(48, 64);
+    std::fill_n(image->data(), 3 * 48 * 64, static_cast<uint8_t>(index == 2 ? 255 : 127));
+    return image;
+  }
+};
+
+// With such weights all logits overflow, except those of a map of zeros.
+TEST(InferenceTest, OfImagesTogetherTheOneThatFailsHasTheError) {
+  std::string config = kModel;
+  const std::string mean = "127.5, 127.5, 127.5";
+  config.replace(config.find(mean), mean.size(), "127, 127, 127");
+  const auto model = Model(1, config);
+  at::NoGradGuard no_grad;
+  model->named_parameters()["rpn.conv.weight"].mul_(1e10);
+  model->named_parameters()["rpn.cls_score.weight"].mul_(1e35);
+  InferenceOptions options = Options();
+  options.images_together = 4;
+  int64_t taken = 0;
+  const absl::Status status =
+      ProposeAll(*model, std::make_shared<OneWhite>(), model->config().rpn().test_proposals(),
+                 options, 0, false, [&](const InferredProposals&) {
+                   ++taken;
+                   return absl::OkStatus();
+                 });
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInternal, HasSubstr("image-2")));
+  EXPECT_EQ(taken, 2);
 }
 
 TEST(ProposeAllTest, StopsOnShutdown) {
