@@ -23,6 +23,8 @@ using configs::ExperimentConfig;
 constexpr size_t kMaxNameLength = 100;
 // Of LibTorch, which numbers devices in 8 bits.
 constexpr double kMaxDeviceIndex = 127;
+// As --batch of tools/detect.
+constexpr double kMaxInferenceBatch = 256;
 
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
@@ -96,6 +98,8 @@ absl::Status CheckResources(const configs::ResourcesConfig& resources) {
   for (const auto& [field, value] : at_least_0) RCNN_RETURN_IF_ERROR(CheckAtLeast(field, value, 0));
   RCNN_RETURN_IF_ERROR(
       CheckRange("resources.device_index", resources.device_index(), 0, kMaxDeviceIndex));
+  RCNN_RETURN_IF_ERROR(
+      CheckRange("resources.inference_batch", resources.inference_batch(), 1, kMaxInferenceBatch));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("resources.checkpoints_kept", resources.checkpoints_kept(), 1));
   return CheckAtLeast("resources.log_every", static_cast<double>(resources.log_every()), 1);
 }

@@ -1,9 +1,11 @@
 #include "rcnn/training/scheduler/memory_notices.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
+#include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -42,14 +44,16 @@ LargestImage FindLargest(const data::Dataset& dataset, const configs::TransformC
   return largest;
 }
 
-// Datasets on which a stage runs the network without gradients.
-std::set<configs::DatasetRole> DetectedOn(const ExperimentRun& run) {
-  std::set<configs::DatasetRole> roles;
+// Datasets on which a stage runs the network without gradients, and how many of their images may go
+// through it together.
+std::map<configs::DatasetRole, int64_t> DetectedOn(const ExperimentRun& run) {
+  std::map<configs::DatasetRole, int64_t> roles;
+  const int64_t together = run.config.resources().inference_batch();
   for (const configs::StageConfig& stage : run.config.stages()) {
-    if (stage.has_generate_proposals()) roles.insert(stage.generate_proposals().dataset());
-    if (stage.has_evaluate()) roles.insert(stage.evaluate().dataset());
+    if (stage.has_generate_proposals()) roles[stage.generate_proposals().dataset()] = together;
+    if (stage.has_evaluate()) roles[stage.evaluate().dataset()] = together;
     const configs::TrainingConfig* const training = FindTraining(stage);
-    if (training != nullptr && training->has_validation()) roles.insert(configs::VALIDATION);
+    if (training != nullptr && training->has_validation()) roles.emplace(configs::VALIDATION, 1);
   }
   return roles;
 }
@@ -66,6 +70,19 @@ absl::StatusOr<detection::DetectionMemory> Measure(const ExperimentRun& run) {
   });
 }
 
+std::string Describe(configs::DatasetRole role, const LargestImage& largest, int64_t together,
+                     int64_t bytes) {
+  const std::string images = together == 1 ? "" : absl::StrCat(together, " images of the size of ");
+  return absl::StrCat(
+      "data.", absl::AsciiStrToLower(configs::DatasetRole_Name(role)), ": detection takes about ",
+      HumanBytes(bytes), " of memory on ", images, largest.info.name, ", ", largest.info.width,
+      " x ", largest.info.height, " pixels, and ", HumanBytes(AvailableMemoryBytes()),
+      " are available; data.transform.resize makes images smaller for the network",
+      together == 1 ? ""
+                    : ", and with a smaller resources.inference_batch fewer go through it "
+                      "together");
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> MemoryNotices(const ExperimentRun& run) {
@@ -74,22 +91,19 @@ absl::StatusOr<std::vector<std::string>> MemoryNotices(const ExperimentRun& run)
   if (!run.config.model().has_rpn() || !run.config.model().has_head()) return notices;
   if (!run.device.is_cpu()) return notices;  // they are about the host's memory
   std::optional<detection::DetectionMemory> memory;
-  for (const configs::DatasetRole role : DetectedOn(run)) {
+  for (const auto& [role, most] : DetectedOn(run)) {
     const auto dataset = run.datasets.find(role);
     if (dataset == run.datasets.end()) continue;
     if (role == configs::VALIDATION && !run.config.data().has_validation()) continue;
     const LargestImage largest = FindLargest(*dataset->second, run.config.data().transform());
-    if (largest.input_pixels < detection::kManyInputPixels) continue;
+    const int64_t together = std::min(most, dataset->second->size());
+    if (largest.input_pixels * together < detection::kManyInputPixels) continue;
     if (!memory) {
       RCNN_ASSIGN_OR_RETURN(memory, Measure(run));
     }
-    const int64_t bytes = memory->Bytes(largest.input_pixels);
+    const int64_t bytes = together * memory->Bytes(largest.input_pixels);
     if (bytes < kMuchMemory) continue;
-    notices.push_back(absl::StrCat(
-        "data.", absl::AsciiStrToLower(configs::DatasetRole_Name(role)), ": detection takes about ",
-        HumanBytes(bytes), " of memory on ", largest.info.name, ", ", largest.info.width, " x ",
-        largest.info.height, " pixels, and ", HumanBytes(AvailableMemoryBytes()),
-        " are available; data.transform.resize makes images smaller for the network"));
+    notices.push_back(Describe(role, largest, together, bytes));
   }
   return notices;
 }

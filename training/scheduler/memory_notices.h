@@ -17,8 +17,9 @@
 namespace rcnn::training {
 
 // A sentence without a full stop for each dataset whose largest image takes a gigabyte or more
-// when a stage proposes, detects or validates on it; empty for ordinary data and on a GPU. Runs the
-// network on two small blank images if an image may be that large. Errors: those of
+// when a stage proposes, detects or validates on it, or as many of that size as
+// resources.inference_batch lets through the network together; empty for ordinary data and on a
+// GPU. Runs the network on two small blank images if images may be that large. Errors: those of
 // FasterRcnn::Create, and kInternal if the network fails.
 absl::StatusOr<std::vector<std::string>> MemoryNotices(const ExperimentRun& run);
 

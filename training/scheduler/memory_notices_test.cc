@@ -16,6 +16,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 std::vector<std::string> Notices(const std::vector<std::string>& overrides) {
   const auto run = OpenExperiment(TinyExperiment(overrides), "");
@@ -38,6 +39,17 @@ TEST(MemoryNoticesTest, HugeTestImagesAreToldWithTheirMemory) {
               ElementsAre(AllOf(HasSubstr("data.test: detection takes about "), HasSubstr(" GB"),
                                 HasSubstr("4096 x 4096 pixels"), HasSubstr("are available"))));
   EXPECT_THAT(notices("600"), IsEmpty());
+}
+
+TEST(MemoryNoticesTest, ImagesThatGoThroughTogetherAreToldTogether) {
+  const auto notices = [](const std::string& batch) {
+    return Notices({"data.test.shapes.width_px=4096", "data.test.shapes.height_px=4096",
+                    "data.transform.resize={ shortest_side_px: 8000 }",
+                    "resources.inference_batch=" + batch});
+  };
+  EXPECT_THAT(notices("1"), ElementsAre(Not(HasSubstr("together"))));
+  EXPECT_THAT(notices("2"), ElementsAre(AllOf(HasSubstr(" of memory on 2 images of the size of "),
+                                              HasSubstr("a smaller resources.inference_batch"))));
 }
 
 }  // namespace

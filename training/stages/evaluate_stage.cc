@@ -118,6 +118,7 @@ absl::StatusOr<InferenceOptions> MakeOptions(const ExperimentRun& run, const Sta
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
   options.max_graphs = run.config.resources().inference_graphs();
+  options.images_together = run.config.resources().inference_batch();
   options.progress = [&run](int64_t done) {
     if (run.progress) run.progress(done, "");
   };

@@ -96,6 +96,7 @@ absl::Status Propose(const ExperimentRun& run, const StageConfig& stage,
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
   options.max_graphs = run.config.resources().inference_graphs();
+  options.images_together = run.config.resources().inference_batch();
   options.ranks = run.ranks;
   // Mirror images are made after resizing here, but before it in training.
   if (!mirrored) options.features = CachedFeatures(run, *dataset, options.transform, model);
