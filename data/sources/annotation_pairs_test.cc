@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/sources/folder_fixture.h"
 
 namespace rcnn::data {
 namespace {
@@ -22,30 +22,7 @@ using ::testing::SizeIs;
 
 constexpr char kBox[] = "0 0.5 0.5 0.2 0.1\n";
 
-class AnnotationPairsTest : public testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/",
-                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    ASSERT_THAT(CreateDirectories(folder_), IsOk());
-  }
-
-  // Images are known by their names alone.
-  void Put(const std::string& path, const std::string& content = "") {
-    const std::string file = absl::StrCat(folder_, "/", path);
-    ASSERT_THAT(CreateDirectories(fs::path(file).parent_path().string()), IsOk());
-    ASSERT_THAT(WriteFileAtomically(file, content), IsOk());
-  }
-
-  FolderContents Read() const {
-    const auto contents = FolderContents::Read(folder_, {});
-    EXPECT_THAT(contents, IsOk());
-    return contents.ok() ? *contents : FolderContents();
-  }
-
-  std::string folder_;
-};
+using AnnotationPairsTest = FolderFixture;
 
 TEST_F(AnnotationPairsTest, FoldersInsideAPartAreReadWithIt) {
   for (const char* name : {"train/day/a", "train/night/b", "val/c"}) {
