@@ -11,10 +11,14 @@ at::Generator MakeGenerator(const StreamKey& key) {
   return at::detail::createCPUGenerator(StreamSeed(key));
 }
 
-uint64_t DrawBits(at::Generator generator) {
+uint64_t DrawKey(at::Generator generator, absl::string_view purpose) {
   auto* const draws = at::check_generator<at::CPUGeneratorImpl>(std::move(generator));
   const std::lock_guard<std::mutex> lock(draws->mutex_);
-  return draws->random64();
+  StreamKey key;
+  key.seed = draws->current_seed();
+  key.step = static_cast<int64_t>(draws->random64());
+  key.purpose = purpose;
+  return StreamSeed(key);
 }
 
 }  // namespace rcnn

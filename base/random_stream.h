@@ -3,7 +3,8 @@
 // Pass it to every operator that draws random numbers. The same key gives the same
 // numbers, regardless of what ran before and on which thread. Use one generator per
 // purpose and step; do not reuse it in the next step. See stream_key.h for streams
-// without tensors.
+// without tensors. Draws by counters (ops/counter_sampler.h, ops/random_mask.h) take a key from
+// DrawKey instead.
 //
 // Example:
 //   at::Generator generator =
@@ -17,6 +18,7 @@
 
 #include <cstdint>
 
+#include "absl/strings/string_view.h"
 #include "rcnn/base/stream_key.h"
 
 namespace rcnn {
@@ -24,9 +26,12 @@ namespace rcnn {
 // Returns a new CPU generator (mt19937) seeded with StreamSeed(key).
 at::Generator MakeGenerator(const StreamKey& key);
 
-// The next 64 random bits of a CPU generator: a key for draws by counters (ops/counter_sampler.h).
+// A key for draws by counters: a function of the CPU generator's seed, of its next 64 random bits,
+// which advance it, and of the purpose. So with a generator of MakeGenerator a key is named by its
+// seed, stage and step, by the purpose, and by how many keys were drawn before. The seed counts
+// with all its bits, while the generator (mt19937) starts from the lower 32.
 // Throws c10::Error for a generator of another device.
-uint64_t DrawBits(at::Generator generator);
+uint64_t DrawKey(at::Generator generator, absl::string_view purpose);
 
 }  // namespace rcnn
 

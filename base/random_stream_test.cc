@@ -1,9 +1,12 @@
 #include "rcnn/base/random_stream.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/rand.h>
 
+#include <cstdint>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -42,11 +45,34 @@ TEST(RandomStreamTest, GeneratorsAreIndependentObjects) {
   EXPECT_TRUE(at::equal(first, at::rand({8}, b)));
 }
 
-TEST(DrawBitsTest, AdvancesTheGenerator) {
+TEST(DrawKeyTest, AdvancesTheGenerator) {
   at::Generator a = MakeGenerator({1, "s", 0, "p"});
-  const uint64_t first = DrawBits(a);
-  EXPECT_NE(DrawBits(a), first);
-  EXPECT_EQ(DrawBits(MakeGenerator({1, "s", 0, "p"})), first);
+  const uint64_t first = DrawKey(a, "anchors");
+  EXPECT_NE(DrawKey(a, "anchors"), first);
+  EXPECT_EQ(DrawKey(MakeGenerator({1, "s", 0, "p"}), "anchors"), first);
+}
+
+TEST(DrawKeyTest, EachPartOfTheNameCounts) {
+  const std::vector<StreamKey> names = {
+      {3, "rpn1", 7, "samples"}, {4, "rpn1", 7, "samples"}, {3, "rpn2", 7, "samples"},
+      {3, "rpn1", 8, "samples"}, {3, "rpn1", 7, "others"},
+  };
+  std::set<uint64_t> keys;
+  for (const StreamKey& name : names) {
+    for (const char* purpose : {"anchors", "rois"}) {
+      keys.insert(DrawKey(MakeGenerator(name), purpose));
+    }
+  }
+  EXPECT_EQ(keys.size(), 2 * names.size());
+}
+
+// The generators draw the same numbers.
+TEST(DrawKeyTest, AllBitsOfTheSeedCount) {
+  const uint64_t seed = 5, other = (uint64_t{1} << 40) + seed;
+  ASSERT_TRUE(at::equal(at::rand({8}, at::detail::createCPUGenerator(seed)),
+                        at::rand({8}, at::detail::createCPUGenerator(other))));
+  EXPECT_NE(DrawKey(at::detail::createCPUGenerator(seed), "anchors"),
+            DrawKey(at::detail::createCPUGenerator(other), "anchors"));
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ at::Tensor FcBoxHead::Drop(const at::Tensor& x, const OptionalGenerator& generat
   if (!generator.has_value()) return scale_in_training_ ? x : x * keep;
   if (!x.is_cpu()) {
     const at::Tensor like = rows ? at::empty({drawn, x.size(1)}, x.options()) : x;
-    at::Tensor mask = ops::RandomMask(like, DrawBits(*generator), keep);
+    at::Tensor mask = ops::RandomMask(like, DrawKey(*generator, "dropout"), keep);
     if (rows) mask = mask.narrow(0, rows->begin, x.size(0));
     return x * (scale_in_training_ ? mask / keep : mask);
   }

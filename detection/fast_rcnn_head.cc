@@ -321,7 +321,7 @@ RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Te
       candidates, truths.boxes, truths.counts, MakeMatcherOptions(config_), truths.is_crowd,
       CountingCandidates(proposals, counts, truths, config_.targets().add_ground_truth()));
   const ops::CountedSample sample =
-      ops::SampleByCounters(matches.labels, truths.image_ids, DrawBits(std::move(generator)),
+      ops::SampleByCounters(matches.labels, truths.image_ids, DrawKey(std::move(generator), "rois"),
                             {rows, config_.targets().positive_fraction()});
   const SampleRows chosen = JoinSigns(sample, rows);
   const at::Tensor boxes = RowsOfImages(candidates, chosen.rows);

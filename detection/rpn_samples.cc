@@ -135,7 +135,7 @@ CountedAnchors Rpn::DrawCounted(const BatchAnchors& anchors, const CountedTruths
                       truths.is_crowd, anchors.eligible);
   CountedAnchors drawn;
   drawn.sample = ops::SampleByCounters(
-      matches.labels, truths.image_ids, DrawBits(std::move(generator)),
+      matches.labels, truths.image_ids, DrawKey(std::move(generator), "anchors"),
       {config_.targets().anchors_per_image(), config_.targets().positive_fraction()});
   drawn.box_targets = CountedTargets(anchors.boxes, truths, matches, drawn.sample);
   return drawn;
