@@ -6,6 +6,7 @@
 #define RCNN_OPS_COUNTER_SAMPLER_WORK_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
 
 #include <cstdint>
 
@@ -16,10 +17,13 @@ namespace rcnn::ops {
 
 // All tensors are contiguous and must outlive the launch.
 inline SampleWork MakeSampleWork(const at::Tensor& labels, const at::Tensor& image_ids,
-                                 uint64_t key, int64_t count, const CountedSample& results) {
+                                 uint64_t key, int64_t count,
+                                 const c10::optional<int64_t>& appended_from,
+                                 const CountedSample& results) {
   SampleWork work{};
   work.images = labels.size(0);
   work.rows = labels.size(1);
+  work.appended_from = appended_from.value_or(work.rows);
   work.labels = labels.data_ptr<int64_t>();
   work.image_ids = image_ids.data_ptr<int64_t>();
   work.key = key;

@@ -248,12 +248,22 @@ class Boxes(unittest.TestCase):
         for part, alone in zip(sample, again):
             self.assertTrue(torch.equal(part[1:], alone))
 
+    def test_draws_of_appended_rows_do_not_depend_on_the_list(self):
+        longer, ids = torch.zeros(1, 60, dtype=torch.int64), torch.tensor([3])
+        longer[0, :40] = -1
+        _, _, found, _ = torch.ops.rcnn.sample_by_counters(longer, ids, 5, 6, appended_from=40)
+        _, _, alone, _ = torch.ops.rcnn.sample_by_counters(longer[:, 40:], ids, 5, 6, appended_from=0)
+        self.assertEqual((found - 40).tolist(), alone.tolist())
+
 
     def test_a_random_mask_is_named_by_its_key(self):
         like, r = torch.empty(300, 4), torch.ops.rcnn
         mask = r.random_mask(like, 7, 0.25)
         self.assertTrue(((mask == 0) | (mask == 1)).all() and 200 < mask.sum() < 400)
         self.assertTrue(torch.equal(mask, r.random_mask(like, 7, 0.25)))
+        rows = torch.stack([torch.arange(300) // 100, torch.arange(300) % 100], 1)
+        mask = r.random_mask(like, 7, 0.25, rows)
+        self.assertTrue(torch.equal(mask[150:], r.random_mask(like[150:], 7, 0.25, draw_rows=rows[150:])))
 
 
 class Rois(unittest.TestCase):

@@ -7,7 +7,7 @@
 //
 // Example, the targets of a region proposal network for one image:
 //   Matches matches = MatchBoxes(anchors, gt_boxes, {}, gt_is_crowd, inside);
-//   BalancedSample sample = SampleBalanced(matches.labels, {}, generator);
+//   BalancedSample sample = SampleImageByCounters(matches.labels, image_id, key, {});
 //   at::Tensor gt = gt_boxes.index_select(0, matches.gt_index.index_select(0, sample.positive));
 
 #ifndef RCNN_OPS_MATCHER_H_

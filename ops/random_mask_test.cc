@@ -1,6 +1,7 @@
 #include "rcnn/ops/random_mask.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,9 +28,38 @@ TEST(RandomMaskTest, EqualsTheKernelInAnyOrder) {
     for (const auto order : kAllHostOrders) {
       const at::Tensor by_grid = at::full(sizes, 9, at::kFloat);
       HostGrid launch(order, TestSeed());
-      FillMask(launch, MakeFillRandomMask(by_grid, static_cast<int64_t>(TestSeed()), 0.3));
+      FillMask(launch,
+               MakeFillRandomMask(by_grid, static_cast<int64_t>(TestSeed()), 0.3, c10::nullopt));
       EXPECT_TRUE(mask.equal(by_grid));
     }
+  }
+}
+
+TEST(RandomMaskTest, EqualsTheKernelWithDrawRows) {
+  const std::vector<std::vector<int64_t>> shapes = {{0, 3}, {5, 0},   {1},
+                                                    {6, 1}, {37, 29}, {7, 2, 5}};
+  for (const std::vector<int64_t>& sizes : shapes) {
+    const at::Tensor rows =
+        at::randint(0, 1000, {sizes[0], 2}, at::detail::createCPUGenerator(TestSeed()), at::kLong);
+    const at::Tensor mask = RandomMask(at::empty(sizes), TestSeed(), 0.3, rows);
+    for (const auto order : kAllHostOrders) {
+      const at::Tensor by_grid = at::full(sizes, 9, at::kFloat);
+      HostGrid launch(order, TestSeed());
+      FillMask(launch, MakeFillRandomMask(by_grid, static_cast<int64_t>(TestSeed()), 0.3, rows));
+      EXPECT_TRUE(mask.equal(by_grid));
+    }
+  }
+}
+
+// Rows in another order and in parts, as processes and padding put them.
+TEST(RandomMaskTest, ARowIsNamedByItsDrawRowAlone) {
+  const at::Tensor rows = at::tensor({7, 0, 7, 1, 9, 0, 9, 1, 9, 2}, at::kLong).view({5, 2});
+  const at::Tensor mask = RandomMask(at::empty({5, 40}), 3, 0.5, rows);
+  const at::Tensor order = at::tensor({3, 0, 4}, at::kLong);
+  EXPECT_TRUE(RandomMask(at::empty({3, 40}), 3, 0.5, rows.index_select(0, order))
+                  .equal(mask.index_select(0, order)));
+  for (int64_t i = 0; i < 5; ++i) {
+    for (int64_t j = 0; j < i; ++j) EXPECT_FALSE(mask[i].equal(mask[j])) << i << " and " << j;
   }
 }
 
@@ -48,6 +78,16 @@ TEST(RandomMaskTest, AtTheEndsOfTheRange) {
   EXPECT_TRUE(RandomMask(at::empty({1000}), 1, 0).eq(0).all().item<bool>());
   EXPECT_TRUE(RandomMask(at::empty({1000}), 1, 1).eq(1).all().item<bool>());
   EXPECT_THAT(ErrorMessage([] { RandomMask(at::empty({1}), 1, 1.5); }), HasSubstr("probability"));
+}
+
+TEST(RandomMaskTest, ErrorsNameTheDrawRows) {
+  for (const at::Tensor& rows : {at::zeros({3, 2}), at::zeros({3}, at::kLong),
+                                 at::zeros({3, 3}, at::kLong), at::zeros({2, 2}, at::kLong)}) {
+    EXPECT_THAT(ErrorMessage([&] {
+                  RandomMask(at::empty({3, 4}), 1, 0.5, rows);
+                }),
+                HasSubstr("draw_rows"));
+  }
 }
 
 TEST(RandomMaskTest, AnotherKeyGivesAnotherMask) {

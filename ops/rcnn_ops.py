@@ -120,8 +120,8 @@ def _batch_matches(boxes, gt_boxes, *_, **__):
 
 
 @_shapes_of("sample_by_counters")
-def _counted_sample(labels, image_ids, key, count=256, positive_fraction=0.5):
-    del image_ids, key
+def _counted_sample(labels, image_ids, key, count=256, positive_fraction=0.5, appended_from=None):
+    del image_ids, key, appended_from
     images = labels.shape[0]
     return (labels.new_empty([images, round(count * positive_fraction)]), labels.new_empty([images]),
             labels.new_empty([images, count]), labels.new_empty([images]))
@@ -140,7 +140,7 @@ def _losses_and_gradients(logits, deltas, *_):
 
 
 @_shapes_of("random_mask")
-def _mask(like, *_):
+def _mask(like, *_, **__):
     return like.new_empty(like.shape, dtype=torch.float32)
 
 

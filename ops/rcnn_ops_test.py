@@ -88,8 +88,10 @@ def anchor_calls():
         "match_boxes": [((boxes, random_boxes(5, seed=2)), {"gt_is_crowd": torch.arange(5) == 2})],
         "match_batch": [((boxes, random_boxes(10, seed=2).view(2, 5, 4), torch.tensor([5, 3])),
                          {"gt_is_crowd": torch.arange(10).view(2, 5) == 2})],
-        "sample_by_counters": [((labels.repeat(2, 1), torch.tensor([7, 8]), 5, 4, 0.5), {})],
-        "random_mask": [((boxes, 5, 0.3), {})],
+        "sample_by_counters": [((labels.repeat(2, 1), torch.tensor([7, 8]), 5, 4, 0.5), {}),
+                               ((labels.repeat(2, 1), torch.tensor([7, 8]), 5), {"appended_from": 3})],
+        "random_mask": [((boxes, 5, 0.3), {}),
+                        ((boxes, 5, 0.3), {"draw_rows": torch.arange(80).view(40, 2)})],
         "sample_balanced": [((labels, torch.Generator().manual_seed(1)), {})],
         "preprocess": [(((uniform(6, 8, 3) * 255).to(torch.uint8), 5, 9), {"to_bgr": True})],
     }

@@ -1,9 +1,11 @@
 // The targets that train a region proposal network on one image: the single steps, and all of them.
-// Also decoding, the inverse step of inference.
+// Also decoding, the inverse step of inference, and the sampler that draws from a generator beside
+// the one that training uses.
 //   bazel run //ops:rpn_targets_benchmark
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/rand.h>
 #include <benchmark/benchmark.h>
 
 #include <vector>
@@ -11,6 +13,7 @@
 #include "rcnn/ops/anchors.h"
 #include "rcnn/ops/balanced_sampler.h"
 #include "rcnn/ops/box_coder.h"
+#include "rcnn/ops/counter_sampler.h"
 #include "rcnn/ops/matcher.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
@@ -46,6 +49,25 @@ void BM_MatchBoxes(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(MatchBoxes(anchors, gt_boxes, {}));
 }
 
+// 100 positives, and a tenth that is never sampled.
+at::Tensor Labels(int64_t rows) {
+  at::Tensor labels = at::rand({rows}, testing::TestGenerator()).lt(0.1).to(at::kLong).neg();
+  labels.slice(0, 0, rows, rows / 100).fill_(1);
+  return labels;
+}
+
+void BM_SampleBalanced(benchmark::State& state) {
+  const at::Tensor labels = Labels(state.range(0));
+  at::Generator generator = testing::TestGenerator();
+  for (auto _ : state) benchmark::DoNotOptimize(SampleBalanced(labels, {}, generator));
+}
+
+void BM_SampleByCounters(benchmark::State& state) {
+  const at::Tensor labels = Labels(state.range(0));
+  uint64_t key = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(SampleImageByCounters(labels, 1, ++key, {}));
+}
+
 void BM_DecodeBoxes(benchmark::State& state) {
   const at::Tensor anchors = Anchors();
   const at::Tensor deltas = anchors / 1000;  // within (-1, 2)
@@ -55,12 +77,12 @@ void BM_DecodeBoxes(benchmark::State& state) {
 void BM_RpnTargets(benchmark::State& state) {
   const AnchorGenerator anchor_generator(std::vector<AnchorLevelOptions>(1));
   const at::Tensor gt_boxes = GtBoxes(state.range(0));
-  at::Generator generator = testing::TestGenerator();
+  uint64_t key = 0;
   for (auto _ : state) {
     const at::Tensor anchors = anchor_generator.Generate({kGrid});
     const at::Tensor inside = InsideImage(anchors, kImage);
     const Matches matches = MatchBoxes(anchors, gt_boxes, {}, c10::nullopt, inside);
-    const BalancedSample sample = SampleBalanced(matches.labels, {}, generator);
+    const BalancedSample sample = SampleImageByCounters(matches.labels, 1, ++key, {});
     const at::Tensor gt_index = matches.gt_index.index_select(0, sample.positive);
     benchmark::DoNotOptimize(
         EncodeBoxes(anchors.index_select(0, sample.positive), gt_boxes.index_select(0, gt_index)));
@@ -70,6 +92,18 @@ void BM_RpnTargets(benchmark::State& state) {
 BENCHMARK(BM_PlaceAnchors)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_InsideImage)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_MatchBoxes)->Arg(1)->Arg(20)->Arg(100)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_SampleBalanced)
+    ->Arg(2000)
+    ->Arg(21546)
+    ->Arg(268569)
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_SampleByCounters)
+    ->Arg(2000)
+    ->Arg(21546)
+    ->Arg(268569)
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_DecodeBoxes)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_RpnTargets)->Arg(20)->UseRealTime()->Unit(benchmark::kMicrosecond);
 

@@ -111,8 +111,10 @@ DeviceCall DrawCounterSampling(ArgumentDraw& draw) {
   const at::Tensor ids = at::randint(0, 100'000, {images}, draw.generator(), at::kLong);
   const uint64_t key = draw.Seed();
   const BalancedSamplerOptions options = DrawSamplerOptions(draw);
+  const int64_t appended_from = draw.Between(0, labels.size(1));
   return [=](const Device& device) -> Results {
-    const CountedSample sample = SampleByCounters(labels.to(device), ids.to(device), key, options);
+    const CountedSample sample =
+        SampleByCounters(labels.to(device), ids.to(device), key, options, appended_from);
     return {sample.positive, sample.positive_count, sample.negative, sample.negative_count};
   };
 }
@@ -213,8 +215,10 @@ DeviceCall DrawRandomMask(ArgumentDraw& draw) {
   const at::Tensor like = draw.Normal({rows, columns});
   const uint64_t key = draw.Seed();
   const double probability = static_cast<double>(draw.Between(0, 4)) / 4;
+  const at::Tensor draw_rows = at::randint(0, 1000, {rows, 2}, draw.generator(), at::kLong);
   return [=](const Device& device) -> Results {
-    return {RandomMask(like.to(device), key, probability)};
+    return {RandomMask(like.to(device), key, probability),
+            RandomMask(like.to(device), key, probability, draw_rows.to(device))};
   };
 }
 

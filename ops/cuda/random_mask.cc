@@ -9,10 +9,13 @@
 namespace rcnn::ops {
 namespace {
 
-at::Tensor MaskOnCuda(const at::Tensor& like, int64_t key, double probability) {
+at::Tensor MaskOnCuda(const at::Tensor& like, int64_t key, double probability,
+                      const c10::optional<at::Tensor>& draw_rows) {
+  CheckRandomMaskArguments(like, probability, draw_rows);
   const c10::cuda::CUDAGuard guard(like.device());
   const at::Tensor mask = at::empty(like.sizes(), like.options().dtype(at::kFloat));
-  CheckLaunch(LaunchFillMask(MakeFillRandomMask(mask, key, probability), CurrentStream()),
+  const auto rows = draw_rows ? c10::make_optional(draw_rows->contiguous()) : c10::nullopt;
+  CheckLaunch(LaunchFillMask(MakeFillRandomMask(mask, key, probability, rows), CurrentStream()),
               "random_mask");
   return mask;
 }

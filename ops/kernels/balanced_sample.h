@@ -5,6 +5,11 @@
 // So every subset of the right size is equally likely, the picks are the same on every device, and
 // an image's picks do not depend on the batch or process it is in. (Two rows have equal bits with
 // probability 2^-32; then the first counts as smaller.)
+//
+// Rows that were appended to a list of any length, as objects are to proposals, are numbered on
+// their own: their bits do not depend on that length.
+//
+// On the CPU ops/cpu/counter_sample.h makes the same picks.
 
 #ifndef RCNN_OPS_KERNELS_BALANCED_SAMPLE_H_
 #define RCNN_OPS_KERNELS_BALANCED_SAMPLE_H_
@@ -17,9 +22,13 @@
 
 namespace rcnn::ops {
 
+// The number of the first appended row: beyond all rows, and the first of a Philox block.
+constexpr int64_t kFirstAppended = int64_t{1} << 32;
+
 struct SampleWork {
   int64_t images;
-  int64_t rows;              // per image
+  int64_t rows;              // per image, < 2^32
+  int64_t appended_from;     // rows from here on were appended; `rows`: none
   const int64_t* labels;     // [images, rows]: > 0 positive, 0 negative, < 0 never sampled
   const int64_t* image_ids;  // [images], of the dataset
   uint64_t key;
@@ -30,6 +39,11 @@ struct SampleWork {
   int64_t* positive_count;  // [images]
   int64_t* negative;        // [images, count], likewise
   int64_t* negative_count;  // [images]
+
+  // The number of a row, from which its bits follow.
+  RCNN_HOST_DEVICE int64_t DrawNumber(int64_t row) const {
+    return row < appended_from ? row : kFirstAppended + (row - appended_from);
+  }
 };
 
 // The examples of one sign, as a source of SelectSmallestKernel.
@@ -39,7 +53,7 @@ struct RandomExamples {
   RCNN_HOST_DEVICE bool Load(int64_t image, int64_t row, uint32_t* key) const {
     const int64_t label = work.labels[image * work.rows + row];
     if (kPositive ? label <= 0 : label != 0) return false;
-    *key = RandomBits(work.key, work.image_ids[image], row);
+    *key = RandomBits(work.key, work.image_ids[image], work.DrawNumber(row));
     return true;
   }
   // Negatives fill what positives leave.

@@ -31,6 +31,7 @@ struct Request {
   uint64_t key = 1;
   int64_t count = 0;
   int64_t max_positive = 0;
+  int64_t appended_from = -1;  // none
 };
 
 std::vector<Sample> SampleByGrid(const Request& request, HostOrder order) {
@@ -42,6 +43,7 @@ std::vector<Sample> SampleByGrid(const Request& request, HostOrder order) {
   SampleWork work{};
   work.images = images;
   work.rows = static_cast<int64_t>(request.labels[0].size());
+  work.appended_from = request.appended_from < 0 ? work.rows : request.appended_from;
   work.labels = labels.data();
   work.image_ids = request.image_ids.data();
   work.key = request.key;
@@ -134,6 +136,30 @@ TEST(BalancedSampleKernelTest, DoesNotDependOnTheBatch) {
   const std::vector<Sample> single = SampleByGrid(alone, HostOrder::kForward);
   EXPECT_EQ(single[0].positive, together[2].positive);
   EXPECT_EQ(single[0].negative, together[2].negative);
+}
+
+// Proposals, then four objects: which objects are picked does not depend on how many proposals
+// there are. They are drawn like rows from 2^32 on.
+TEST(BalancedSampleKernelTest, AppendedRowsHaveDrawsOfTheirOwn) {
+  constexpr int64_t kFirst = int64_t{1} << 32;
+  for (uint64_t key = 0; key < 10; ++key) {
+    const std::vector<int64_t> expected =
+        FirstByBits({kFirst, kFirst + 1, kFirst + 2, kFirst + 3}, 2, key, 7);
+    for (const int64_t proposals : {0, 1, 5, 1030}) {
+      Request request;
+      request.labels = {std::vector<int64_t>(proposals + 4, -1)};
+      std::fill_n(request.labels[0].end() - 4, 4, 0);
+      request.image_ids = {7};
+      request.key = key;
+      request.count = 2;
+      request.appended_from = proposals;
+      const Sample sample = SampleByGrid(request, HostOrder::kForward)[0];
+      ASSERT_EQ(sample.negative.size(), 2u);
+      for (size_t i = 0; i < 2; ++i) {
+        EXPECT_EQ(sample.negative[i], proposals + expected[i] - kFirst) << key;
+      }
+    }
+  }
 }
 
 // Each of 20 rows is in a sample of 5 with probability 1/4: of 1,000 samples in 250, with a

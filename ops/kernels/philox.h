@@ -1,9 +1,10 @@
 // Philox 4x32-10: random numbers as a function of a counter, the same on every device and in any
 // order.
 //
-// A random choice about row i of image j draws from counter (i, j) under a key made of the
-// experiment's seed, the stage, the iteration and the purpose (StreamSeed of base/stream_key.h). So
-// picks need no generator's state and do not depend on threads, batches or processes.
+// A random choice about row i of image j takes word i % 4 of counter (i / 4, j) under a key made of
+// the experiment's seed, the stage, the iteration and the purpose (StreamSeed of base/stream_key.h,
+// DrawKey of base/random_stream.h). So picks need no generator's state and do not depend on
+// threads, batches or processes.
 //
 // Source: Salmon, Moraes, Dror, Shaw, Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011; the
 // constants are those of Random123.
@@ -20,8 +21,11 @@
 
 namespace rcnn::ops {
 
+// Words of a block, and so rows that share one.
+constexpr int64_t kPhiloxWords = 4;
+
 struct PhiloxBlock {
-  uint32_t word[4];
+  uint32_t word[kPhiloxWords];
 };
 
 // The 128 random bits of `counter` under `key`.
@@ -40,13 +44,21 @@ RCNN_HOST_DEVICE inline PhiloxBlock Philox(PhiloxBlock counter, uint64_t key) {
   return counter;
 }
 
-// 32 random bits for row `row` of image `image`.
-RCNN_HOST_DEVICE inline uint32_t RandomBits(uint64_t key, int64_t image, int64_t row) {
-  const uint64_t image_bits = static_cast<uint64_t>(image), row_bits = static_cast<uint64_t>(row);
-  return Philox({{static_cast<uint32_t>(row_bits), static_cast<uint32_t>(row_bits >> 32),
+// The random bits of rows 4 block to 4 block + 3 of image `image`.
+RCNN_HOST_DEVICE inline PhiloxBlock RandomBlock(uint64_t key, int64_t image, uint64_t block) {
+  const uint64_t image_bits = static_cast<uint64_t>(image);
+  return Philox({{static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32),
                   static_cast<uint32_t>(image_bits), static_cast<uint32_t>(image_bits >> 32)}},
-                key)
-      .word[0];
+                key);
+}
+
+// 32 random bits for row `row` >= 0 of image `image`. The word is selected, as an index would put
+// the block into a GPU's memory.
+RCNN_HOST_DEVICE inline uint32_t RandomBits(uint64_t key, int64_t image, int64_t row) {
+  const PhiloxBlock bits = RandomBlock(key, image, static_cast<uint64_t>(row / kPhiloxWords));
+  const uint32_t low = row & 1 ? bits.word[1] : bits.word[0];
+  const uint32_t high = row & 1 ? bits.word[3] : bits.word[2];
+  return row & 2 ? high : low;
 }
 
 }  // namespace rcnn::ops

@@ -34,5 +34,15 @@ TEST(PhiloxTest, ImagesRowsAndKeysHaveStreamsOfTheirOwn) {
   EXPECT_EQ(bits.size(), 27u);
 }
 
+TEST(PhiloxTest, FourRowsHaveTheWordsOfABlock) {
+  const uint64_t key = 0x0123456789abcdef;
+  const int64_t image = (int64_t{5} << 32) + 6, first = (int64_t{3} << 34) + 8;
+  const uint32_t block_low = 2, block_high = 3;  // first / 4
+  const PhiloxBlock expected = Philox({{block_low, block_high, 6, 5}}, key);
+  for (int64_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(RandomBits(key, image, first + i), expected.word[i]) << i;
+  }
+}
+
 }  // namespace
 }  // namespace rcnn::ops
