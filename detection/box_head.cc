@@ -44,28 +44,22 @@ FcBoxHead::FcBoxHead(torch::nn::Module& owner, const configs::FcHeadConfig& conf
 }
 
 at::Tensor FcBoxHead::Drop(const at::Tensor& x, const OptionalGenerator& generator,
-                           const OptionalRows& rows) const {
+                           const at::Tensor& draw_rows) const {
   if (dropout_ == 0) return x;
   const double keep = 1 - dropout_;
-  const int64_t drawn = rows ? rows->of : x.size(0);
   if (!generator.has_value()) return scale_in_training_ ? x : x * keep;
-  if (!x.is_cpu()) {
-    const at::Tensor like = rows ? at::empty({drawn, x.size(1)}, x.options()) : x;
-    at::Tensor mask = ops::RandomMask(like, DrawKey(*generator, "dropout"), keep);
-    if (rows) mask = mask.narrow(0, rows->begin, x.size(0));
-    return x * (scale_in_training_ ? mask / keep : mask);
-  }
-  at::Tensor mask = at::empty({drawn, x.size(1)}, at::kFloat).bernoulli_(keep, generator);
-  if (rows) mask = mask.narrow(0, rows->begin, x.size(0));
+  c10::optional<at::Tensor> rows;
+  if (draw_rows.defined()) rows = draw_rows;
+  at::Tensor mask = ops::RandomMask(x, DrawKey(*generator, "dropout"), keep, rows);
   return x * (scale_in_training_ ? mask.div_(keep) : mask);
 }
 
 at::Tensor FcBoxHead::Compute(const at::Tensor& pooled, const OptionalGenerator& generator,
-                              const OptionalRows& rows) const {
+                              const at::Tensor& draw_rows) const {
   at::Tensor x = pooled;
   for (const auto& conv : convs_) x = conv->Forward(x);
   x = x.flatten(1);
-  for (const auto& fc : fcs_) x = Drop(fc->Forward(x, Activation::kRelu), generator, rows);
+  for (const auto& fc : fcs_) x = Drop(fc->Forward(x, Activation::kRelu), generator, draw_rows);
   return x;
 }
 
@@ -76,7 +70,7 @@ Layer4BoxHead::Layer4BoxHead(torch::nn::Module& owner, const ResNetShape& shape,
                                     std::make_shared<ResidualLayer>(shape, 4, stride, norm))) {}
 
 at::Tensor Layer4BoxHead::Compute(const at::Tensor& pooled, const OptionalGenerator&,
-                                  const OptionalRows&) const {
+                                  const at::Tensor&) const {
   return layer4_->Forward(pooled).mean({2, 3});
 }
 

@@ -22,29 +22,21 @@
 
 namespace rcnn::detection {
 
-// The generator for dropout; none outside training. On another device than the CPU dropout draws
-// there, by counters under a key from the generator, so that nothing is copied.
+// The generator for dropout; none outside training. Dropout draws by counters (ops/random_mask.h)
+// under a key from the generator: the same mask on every device.
 using OptionalGenerator = c10::optional<at::Generator>;
-
-// The rows [begin, begin + R) of a batch of `of` RoIs, where several processes share it
-// (ImageRange): dropout draws for all rows, so that a row does not depend on the processes.
-struct BatchRows {
-  int64_t begin = 0;
-  int64_t of = 0;
-};
-
-// Not set: all rows.
-using OptionalRows = c10::optional<BatchRows>;
 
 class BoxHead {
  public:
   virtual ~BoxHead() = default;
 
   // pooled [R, C, h, w] float32 -> [R, out_features()]. R may be 0. With a generator
-  // (in training) dropout is applied if the config asks for it.
+  // (in training) dropout is applied if the config asks for it. The draws for a RoI follow from its
+  // row in `draw_rows`, [R, 2] int64 on the device of `pooled` (RoiSamples::draw_rows); undefined:
+  // from its place in `pooled`.
   at::Tensor Forward(const at::Tensor& pooled, const OptionalGenerator& generator,
-                     const OptionalRows& rows = c10::nullopt) const {
-    return Compute(pooled, generator, rows);
+                     const at::Tensor& draw_rows = {}) const {
+    return Compute(pooled, generator, draw_rows);
   }
 
   int64_t out_features() const { return out_features_; }
@@ -54,7 +46,7 @@ class BoxHead {
 
  private:
   virtual at::Tensor Compute(const at::Tensor& pooled, const OptionalGenerator& generator,
-                             const OptionalRows& rows) const = 0;
+                             const at::Tensor& draw_rows) const = 0;
 
   int64_t out_features_;
 };
@@ -69,9 +61,9 @@ class FcBoxHead : public BoxHead {
 
  private:
   at::Tensor Compute(const at::Tensor& pooled, const OptionalGenerator& generator,
-                     const OptionalRows& rows) const override;
+                     const at::Tensor& draw_rows) const override;
   at::Tensor Drop(const at::Tensor& x, const OptionalGenerator& generator,
-                  const OptionalRows& rows) const;
+                  const at::Tensor& draw_rows) const;
 
   double dropout_;
   bool scale_in_training_;
@@ -87,7 +79,7 @@ class Layer4BoxHead : public BoxHead {
 
  private:
   at::Tensor Compute(const at::Tensor& pooled, const OptionalGenerator& generator,
-                     const OptionalRows& rows) const override;
+                     const at::Tensor& draw_rows) const override;
 
   std::shared_ptr<ResidualLayer> layer4_;
 };

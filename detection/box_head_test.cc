@@ -5,9 +5,11 @@
 #include <google/protobuf/text_format.h>
 
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
+#include <tuple>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "rcnn/detection/residual_layer.h"
@@ -118,29 +120,49 @@ TEST(FcBoxHeadTest, DropsInTrainingAndScalesAsConfigured) {
   ExpectDropped(Head("fc_channels: 400 dropout: 0.3"), 0.7, 1 / 0.7);
 }
 
-// As processes share the RoIs of a batch.
-TEST(FcBoxHeadTest, DropoutOfARowIsTheSameInAPart) {
+// RoIs 0 and 1 of image 7, and 0 to 2 of image 9.
+at::Tensor DrawRows() { return at::tensor({7, 0, 7, 1, 9, 0, 9, 1, 9, 2}, at::kLong).view({5, 2}); }
+
+// As processes share the RoIs of a batch, and as a device has rows between them that do not count.
+TEST(FcBoxHeadTest, DropoutOfARoiDependsOnItsDrawRowAlone) {
   const Head with("fc_channels: [9, 7] dropout: 0.5");
-  const at::Tensor x = Pooled(), whole = with.head->Forward(x, Generator(4));
-  for (const auto& [begin, end] : {std::pair(0, 2), std::pair(2, 5), std::pair(5, 5)}) {
+  const at::Tensor x = Pooled(), rows = DrawRows();
+  const at::Tensor whole = with.head->Forward(x, Generator(4), rows);
+  EXPECT_FALSE(with.head->Forward(x, Generator(5), rows).equal(whole));
+  EXPECT_FALSE(with.head->Forward(x, Generator(4), rows + 1).equal(whole));
+  for (const std::vector<int64_t>& some :
+       std::vector<std::vector<int64_t>>{{0, 1}, {2, 3, 4}, {4, 0}, {}}) {
+    const at::Tensor chosen = at::tensor(some, at::kLong);
     const at::Tensor part =
-        with.head->Forward(x.slice(0, begin, end), Generator(4), BatchRows{begin, 5});
-    EXPECT_TRUE(Near(part, whole.slice(0, begin, end), 1e-11)) << begin;
+        with.head->Forward(x.index_select(0, chosen), Generator(4), rows.index_select(0, chosen));
+    EXPECT_TRUE(Near(part, whole.index_select(0, chosen), 1e-11)) << chosen;
   }
 }
 
-// On a device, which draws the mask by itself.
-TEST(FcBoxHeadTest, DropoutOfARowIsTheSameInAPartOnADevice) {
-  Head with("fc_channels: [9, 7] dropout: 0.5");
-  with.owner.to(QueueDevice());
-  const at::Tensor x = Pooled().to(QueueDevice());
-  const at::Tensor whole = with.head->Forward(x, Generator(4)).cpu();
-  EXPECT_FALSE(with.head->Forward(x, Generator(5)).cpu().equal(whole));
-  for (const auto& [begin, end] : {std::pair(0, 2), std::pair(2, 5)}) {
-    const at::Tensor part =
-        with.head->Forward(x.slice(0, begin, end), Generator(4), BatchRows{begin, 5}).cpu();
-    EXPECT_TRUE(Near(part, whole.slice(0, begin, end), 1e-11)) << begin;
+// Both layers have masks of their own: with equal weights and positive inputs the second would
+// otherwise drop nothing more.
+TEST(FcBoxHeadTest, EachLayerDropsByItsOwnDraws) {
+  Head with("fc_channels: [64, 64] dropout: 0.5 dropout_scale: IN_TEST", 64, 1);
+  {
+    at::NoGradGuard no_grad;
+    for (const char* name : {"fc6", "fc7"}) {
+      FindTensor(with.owner, std::string(name) + ".weight").copy_(at::eye(64));
+      FindTensor(with.owner, std::string(name) + ".bias").zero_();
+    }
   }
+  const at::Tensor ones = at::ones({20, 64, 1, 1}, at::kDouble);
+  const double kept = with.head->Forward(ones, Generator(4)).mean().item<double>();
+  EXPECT_NEAR(kept, 0.25, 5 * std::sqrt(0.25 * 0.75 / (20 * 64)));
+}
+
+// A device draws the mask by itself.
+TEST(FcBoxHeadTest, DropoutIsTheSameOnADevice) {
+  Head with("fc_channels: [9, 7] dropout: 0.5");
+  const at::Tensor near = with.head->Forward(Pooled(), Generator(4), DrawRows());
+  with.owner.to(QueueDevice());
+  const at::Tensor far =
+      with.head->Forward(Pooled().to(QueueDevice()), Generator(4), DrawRows().to(QueueDevice()));
+  EXPECT_TRUE(Near(far.cpu(), near, 1e-11));
 }
 
 TEST(FcBoxHeadTest, NoRoisGiveNoRows) {

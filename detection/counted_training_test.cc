@@ -1,5 +1,6 @@
-// Training with samples by counters, in tensors of a fixed size (TrainingTargets::counted), against
-// the plain computation with the same picks. All on the CPU.
+// Training with samples in tensors of a fixed size (TrainingTargets::counted), as on a GPU, against
+// training with tensors of their own size, as on the CPU: the same picks, losses and gradients. All
+// on the CPU.
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -55,13 +56,13 @@ struct Batch {
   InputSizes sizes = {{96, 128, 2}, {80, 96, 2}, {96, 120, 1}};
   GroundTruths truths = {
       {at::tensor({10.f, 10.f, 40.f, 50.f, 60.f, 20.f, 100.f, 70.f}).view({2, 4}),
-       at::tensor({1, 3}, at::kLong), at::tensor({0, 1}).to(at::kBool)},
-      {at::empty({0, 4}), at::empty({0}, at::kLong), {}},
-      {at::tensor({30.f, 20.f, 80.f, 75.f}).view({1, 4}), at::tensor({2}, at::kLong), {}}};
+       at::tensor({1, 3}, at::kLong), at::tensor({0, 1}).to(at::kBool), 11},
+      {at::empty({0, 4}), at::empty({0}, at::kLong), {}, 12},
+      {at::tensor({30.f, 20.f, 80.f, 75.f}).view({1, 4}), at::tensor({2}, at::kLong), {}, 13}};
 
   TrainingTargets Targets() const {
     TrainingTargets targets = {sizes, {}};
-    targets.counted = CountTruths(truths, sizes, {11, 12, 13}, at::kCPU);
+    targets.counted = CountTruths(truths, sizes, at::kCPU);
     return targets;
   }
   // The images in their own sizes, if these differ.
@@ -198,6 +199,69 @@ TEST(CountedTrainingTest, EqualsThePlainLossOfTheSamePicksAndItsGradients) {
   }
 }
 
+// With dropout. The ground truth is appended to different numbers of proposals, and with 512 RoIs
+// per image the fixed size has rows that do not count before those of the next image.
+TEST(CountedTrainingTest, HasThePicksOfTensorsOfTheirOwnSize) {
+  for (const auto& [rpn, head] : std::vector<std::pair<std::string, std::string>>{
+           {"targets { anchors_per_image: 16 }", "targets { rois_per_image: 16 }"},
+           {"targets { anchors_per_image: 16 } loss { box_normalizer: MAP_CELLS }", ""},
+           {"targets { max_overhang_px: 0 } train_proposals { after_nms: 20 }",
+            "targets { rois_per_image: 16 add_ground_truth: false }"}}) {
+    for (const bool mixed : {false, true}) {
+      SCOPED_TRACE(rpn + head + (mixed ? " mixed" : ""));
+      const auto model = Make(rpn, head, "dropout: 0.5");
+      const Batch batch;
+      const Losses counted = model->ComputeLosses(batch.Map(mixed), batch.Targets(), Generator());
+      counted.Total().backward();
+      const std::vector<at::Tensor> expected = Gradients(*model);
+      const Losses plain =
+          model->ComputeLosses(batch.Map(mixed), {batch.sizes, batch.truths}, Generator());
+      plain.Total().backward();
+      const std::vector<at::Tensor> found = Gradients(*model);
+      for (const auto& [name, part] : counted.parts) {
+        EXPECT_TRUE(at::allclose(plain.Part(name), part, kTolerance, kTolerance)) << name;
+      }
+      for (const auto& [name, count] : plain.counts) EXPECT_EQ(counted.Count(name), count) << name;
+      EXPECT_GT(plain.Count("rois_positive") + plain.Count("rois_negative"), 0);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_TRUE(at::allclose(found[i], expected[i], kTolerance, kTolerance)) << i;
+      }
+    }
+  }
+}
+
+// The picks themselves, of anchors and of RoIs.
+TEST(CountedTrainingTest, SamplesOfAFixedSizeHoldThoseOfTheirOwnSize) {
+  const auto model = Make("targets { anchors_per_image: 16 }", "targets { rois_per_image: 16 }");
+  const Batch batch;
+  const std::vector<RpnOutput> parts = model->rpn()->ForwardParts(model->Features(batch.images));
+  const CountedAnchors counted =
+      model->rpn()->SampleCounted(parts, batch.sizes, *batch.Targets().counted, Generator());
+  const RpnSamples anchors =
+      model->rpn()->Sample(parts.front(), batch.sizes, batch.truths, Generator());
+  const RpnSamples held = PlainSamples(counted, 0, CountAnchors(parts.front()), 3);
+  EXPECT_TRUE(anchors.positive.equal(held.positive));
+  EXPECT_TRUE(anchors.negative.equal(held.negative));
+  EXPECT_TRUE(at::allclose(anchors.box_targets, held.box_targets, kTolerance, kTolerance));
+
+  std::vector<at::Tensor> proposals;
+  at::Tensor padded = at::zeros({3, 60, 4});
+  const at::Tensor numbers = at::tensor({40, 60, 0}, at::kLong);
+  for (int64_t b = 0; b < 3; ++b) {
+    const at::Tensor corner = at::rand({numbers[b].item<int64_t>(), 2}, Generator(20 + b)) * 60;
+    proposals.push_back(at::cat({corner, corner + 30}, 1));
+    padded[b].slice(0, 0, corner.size(0)).copy_(proposals.back());
+  }
+  const RoiSamples rois = model->head()->Sample(proposals, batch.truths, Generator());
+  const RoiSamples fixed =
+      model->head()->SampleCounted(padded, numbers, *batch.Targets().counted, Generator());
+  const at::Tensor rows = fixed.labels.ge(0).nonzero().squeeze(1);
+  EXPECT_LT(rows.size(0), fixed.labels.size(0)) << "an image without proposals has one RoI";
+  EXPECT_TRUE(rois.rois.equal(fixed.rois.index_select(0, rows)));
+  EXPECT_TRUE(rois.labels.equal(fixed.labels.index_select(0, rows)));
+  EXPECT_TRUE(rois.draw_rows.equal(fixed.draw_rows.index_select(0, rows)));
+}
+
 // The sizes of the maps of each image.
 std::vector<MapExtents> FindExtents(const BatchFeatures& maps) {
   std::vector<MapExtents> extents;
@@ -295,7 +359,7 @@ TEST(CountedTrainingTest, AnImageHasTheSamePicksAlone) {
   const BatchFeatures alone = model->Features(BatchMap(batch.images.narrow(0, 2, 1)));
   const CountedAnchors single = model->rpn()->SampleCounted(
       model->rpn()->ForwardParts(alone), {batch.sizes[2]},
-      CountTruths({batch.truths[2]}, {batch.sizes[2]}, {13}, at::kCPU), Generator());
+      CountTruths({batch.truths[2]}, {batch.sizes[2]}, at::kCPU), Generator());
   EXPECT_TRUE(single.sample.positive[0].equal(together.sample.positive[2]));
   EXPECT_TRUE(single.sample.negative[0].equal(together.sample.negative[2]));
   EXPECT_TRUE(single.box_targets[0].equal(together.box_targets[2]));

@@ -28,7 +28,7 @@ CountedTruths Allocate(int64_t images, int64_t capacity) {
           at::zeros({images, 3}, at::kFloat)};
 }
 
-void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t id, int64_t image,
+void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t image,
                const CountedTruths& counted) {
   ops::CheckBoxes(truth.boxes, "ground truth");
   const int64_t count = truth.boxes.size(0);
@@ -38,7 +38,7 @@ void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t id,
     counted.is_crowd[image].narrow(0, 0, count).copy_(truth.is_crowd);
   }
   counted.counts.data_ptr<int64_t>()[image] = count;
-  counted.image_ids.data_ptr<int64_t>()[image] = id;
+  counted.image_ids.data_ptr<int64_t>()[image] = truth.image_id;
   float* const info = counted.image_info.data_ptr<float>() + 3 * image;
   info[0] = size.height;
   info[1] = size.width;
@@ -48,13 +48,12 @@ void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t id,
 }  // namespace
 
 CountedTruths CountTruths(const GroundTruths& truths, const InputSizes& sizes,
-                          const std::vector<int64_t>& image_ids, const c10::Device& device) {
-  TORCH_CHECK(truths.size() == sizes.size() && truths.size() == image_ids.size(),
-              "ground truth of ", truths.size(), " images, ", sizes.size(), " sizes and ",
-              image_ids.size(), " ids");
+                          const c10::Device& device) {
+  TORCH_CHECK(truths.size() == sizes.size(), "ground truth of ", truths.size(), " images, but ",
+              sizes.size(), " sizes");
   const CountedTruths host = Allocate(static_cast<int64_t>(truths.size()), ObjectCapacity(truths));
   for (size_t b = 0; b < truths.size(); ++b) {
-    FillImage(truths[b], sizes[b], image_ids[b], static_cast<int64_t>(b), host);
+    FillImage(truths[b], sizes[b], static_cast<int64_t>(b), host);
   }
   return {CopyToDevice(host.boxes, device),     CopyToDevice(host.labels, device),
           CopyToDevice(host.is_crowd, device),  CopyToDevice(host.counts, device),

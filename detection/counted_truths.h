@@ -7,25 +7,21 @@
 //
 // Example:
 //   TrainingTargets targets = {sizes, {}};
-//   targets.counted = CountTruths(truths, sizes, image_ids, device);
+//   targets.counted = CountTruths(truths, sizes, device);
 
 #ifndef RCNN_DETECTION_COUNTED_TRUTHS_H_
 #define RCNN_DETECTION_COUNTED_TRUTHS_H_
 
 #include <c10/core/Device.h>
 
-#include <cstdint>
-#include <vector>
-
 #include "rcnn/detection/targets.h"
 
 namespace rcnn::detection {
 
-// Copies ground truth from the CPU to `device`. `image_ids` are those of the dataset: the random
-// draws for an image depend on its own. Throws c10::Error on different numbers of images, and
-// naming the row of a box that is not valid.
+// Copies ground truth from the CPU to `device`. Throws c10::Error on different numbers of images,
+// and naming the row of a box that is not valid.
 CountedTruths CountTruths(const GroundTruths& truths, const InputSizes& sizes,
-                          const std::vector<int64_t>& image_ids, const c10::Device& device);
+                          const c10::Device& device);
 
 }  // namespace rcnn::detection
 

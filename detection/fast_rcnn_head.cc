@@ -82,14 +82,27 @@ std::vector<at::Tensor> AsFloat32(const std::vector<at::Tensor>& maps) {
   return converted;
 }
 
-// Proposals of one image and, if wanted, its ground truth without crowds.
-at::Tensor Candidates(const at::Tensor& proposals, const GroundTruth& truth, bool add_truth) {
-  if (!add_truth) return proposals;
-  const at::Tensor boxes =
-      truth.is_crowd.defined()
-          ? truth.boxes.index_select(0, truth.is_crowd.logical_not().nonzero().squeeze(1))
-          : truth.boxes;
-  return at::cat({proposals, boxes});
+// Proposals of one image and, if wanted, its ground truth, of which crowds are not eligible.
+struct Candidates {
+  at::Tensor boxes;
+  c10::optional<at::Tensor> eligible = c10::nullopt;
+};
+
+Candidates MakeCandidates(const at::Tensor& proposals, const GroundTruth& truth, bool add_truth) {
+  if (!add_truth) return {proposals};
+  Candidates candidates = {at::cat({proposals, truth.boxes})};
+  if (truth.is_crowd.defined()) {
+    const at::Tensor all = at::ones({proposals.size(0)}, truth.is_crowd.options());
+    candidates.eligible = at::cat({all, truth.is_crowd.logical_not()});
+  }
+  return candidates;
+}
+
+// [B R, 2]: RoiSamples::draw_rows of R RoIs of each image, `image_ids` [B] int64.
+at::Tensor MakeDrawRows(const at::Tensor& image_ids, int64_t rois) {
+  const std::vector<int64_t> shape = {image_ids.size(0), rois};
+  const at::Tensor number = at::arange(rois, image_ids.options()).expand(shape);
+  return at::stack({image_ids.unsqueeze(1).expand(shape), number}, 2).flatten(0, 1);
 }
 
 // [B, K + G] bool: the proposals, and the objects if they are wanted, without crowds.
@@ -140,11 +153,12 @@ RoiSamples TakeRows(const RoiSamples& samples, int64_t begin, int64_t count, int
   part.rois.select(1, 0).sub_(first_image);
   part.labels = samples.labels.narrow(0, begin, count);
   part.box_targets = samples.box_targets.narrow(0, begin, count);
-  part.rows = BatchRows{begin, samples.rois.size(0)};
+  part.rois_of_batch = samples.rois.size(0);
+  if (samples.draw_rows.defined()) part.draw_rows = samples.draw_rows.narrow(0, begin, count);
   return part;
 }
 
-// SamplesOfImages of samples by counters.
+// SamplesOfImages of samples of a fixed size.
 RoiSamples CountedSamplesOfImages(const RoiSamples& samples, const ImageRange& own) {
   const std::vector<int64_t>& of_image = samples.rois_of_image;
   const int64_t begin = Sum(of_image, own.begin);
@@ -156,11 +170,16 @@ RoiSamples CountedSamplesOfImages(const RoiSamples& samples, const ImageRange& o
   return part;
 }
 
-// What the sums over samples by counters are divided by at first; not set: the RoIs that count.
+// What the sums over RoIs are divided by, of a part of a batch; not set: their own number.
+c10::optional<double> PartNormalizer(const RoiSamples& samples) {
+  if (!samples.rois_of_batch) return c10::nullopt;
+  return std::max<double>(1, static_cast<double>(*samples.rois_of_batch));
+}
+
+// The same of samples of a fixed size, at first; not set: the RoIs that count.
 c10::optional<double> CountedNormalizer(const RoiSamples& samples) {
-  if (!samples.rows) return c10::nullopt;
   if (samples.unread_of.defined()) return 1.0;
-  return std::max<double>(1, static_cast<double>(samples.rows->of));
+  return PartNormalizer(samples);
 }
 
 }  // namespace
@@ -258,19 +277,19 @@ at::Tensor FastRcnnHead::Pool(const BatchFeatures& maps, const at::Tensor& rois,
 
 HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                                  const OptionalGenerator& generator,
-                                 const OptionalRows& rows) const {
-  return Predict(Pool(maps, rois), generator, rows);
+                                 const at::Tensor& draw_rows) const {
+  return Predict(Pool(maps, rois), generator, draw_rows);
 }
 
 HeadOutput FastRcnnHead::Forward(const BatchFeatures& maps, const at::Tensor& rois,
-                                 const OptionalGenerator& generator, const OptionalRows& rows,
+                                 const OptionalGenerator& generator, const at::Tensor& draw_rows,
                                  const std::vector<int64_t>& rois_of_image) const {
-  return Predict(Pool(maps, rois, rois_of_image), generator, rows);
+  return Predict(Pool(maps, rois, rois_of_image), generator, draw_rows);
 }
 
 HeadOutput FastRcnnHead::Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
-                                 const OptionalRows& rows) const {
-  const at::Tensor features = box_head_->Forward(pooled, generator, rows);
+                                 const at::Tensor& draw_rows) const {
+  const at::Tensor features = box_head_->Forward(pooled, generator, draw_rows);
   HeadOutput output = {cls_score_->Forward(features), bbox_pred_->Forward(features)};
   if (!is_training() && normalization_->is_set()) {
     const auto options = output.deltas.options();
@@ -287,24 +306,31 @@ RoiSamples FastRcnnHead::Sample(const std::vector<at::Tensor>& proposals,
   const ops::UncheckedValues unchecked;
   const ops::BalancedSamplerOptions wanted = {config_.targets().rois_per_image(),
                                               config_.targets().positive_fraction()};
-  std::vector<at::Tensor> boxes, labels, targets;
+  const uint64_t key = DrawKey(std::move(generator), "rois");
+  std::vector<at::Tensor> boxes, labels, targets, draw_rows;
   int64_t positives = 0;
   for (size_t b = 0; b < truths.size(); ++b) {
     const GroundTruth& truth = truths[b];
-    const at::Tensor candidates =
-        Candidates(proposals[b], truth, config_.targets().add_ground_truth());
+    const Candidates candidates =
+        MakeCandidates(proposals[b], truth, config_.targets().add_ground_truth());
     const ops::Matches matches =
-        ops::MatchBoxes(candidates, truth.boxes, MakeMatcherOptions(config_), CrowdMask(truth));
-    const ops::BalancedSample sample = ops::SampleBalanced(matches.labels, wanted, generator);
+        ops::MatchBoxes(candidates.boxes, truth.boxes, MakeMatcherOptions(config_),
+                        CrowdMask(truth), candidates.eligible);
+    const ops::BalancedSample sample = ops::SampleImageByCounters(
+        matches.labels, truth.image_id, key, wanted, proposals[b].size(0));
     const at::Tensor gt = matches.gt_index.index_select(0, sample.positive);
-    const at::Tensor positive = candidates.index_select(0, sample.positive);
-    boxes.push_back(at::cat({positive, candidates.index_select(0, sample.negative)}));
+    const at::Tensor positive = candidates.boxes.index_select(0, sample.positive);
+    boxes.push_back(at::cat({positive, candidates.boxes.index_select(0, sample.negative)}));
+    draw_rows.push_back(MakeDrawRows(at::full({1}, truth.image_id, matches.labels.options()),
+                                     boxes.back().size(0)));
     labels.push_back(at::cat({truth.labels.index_select(0, gt), at::zeros_like(sample.negative)}));
     targets.push_back(ops::EncodeBoxes(positive, truth.boxes.index_select(0, gt), coder_));
     targets.push_back(at::zeros({sample.negative.size(0), 4}, positive.options()));
     positives += sample.positive.size(0);
   }
-  return {ops::RoisFromBoxes(boxes), at::cat(labels), at::cat(targets), positives};
+  RoiSamples samples = {ops::RoisFromBoxes(boxes), at::cat(labels), at::cat(targets), positives};
+  samples.draw_rows = at::cat(draw_rows);
+  return samples;
 }
 
 // Candidates are the proposals, then the ground truth. A sample's rows are its positives, then its
@@ -322,7 +348,7 @@ RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Te
       CountingCandidates(proposals, counts, truths, config_.targets().add_ground_truth()));
   const ops::CountedSample sample =
       ops::SampleByCounters(matches.labels, truths.image_ids, DrawKey(std::move(generator), "rois"),
-                            {rows, config_.targets().positive_fraction()});
+                            {rows, config_.targets().positive_fraction()}, proposals.size(1));
   const SampleRows chosen = JoinSigns(sample, rows);
   const at::Tensor boxes = RowsOfImages(candidates, chosen.rows);
   const at::Tensor gt = RowsOfImages(matches.gt_index, chosen.rows).clamp_min(0);
@@ -336,6 +362,7 @@ RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Te
   samples.box_targets =
       ops::EncodeBoxes(boxes.flatten(0, 1), RowsOfImages(truths.boxes, gt).flatten(0, 1), coder_)
           .masked_fill(background.flatten().unsqueeze(1), 0);
+  samples.draw_rows = MakeDrawRows(truths.image_ids, rows);
   samples.rois_of_image.assign(static_cast<size_t>(boxes.size(0)), rows);
   samples.unread_positives = sample.positive_count.sum();
   samples.unread_negatives = sample.negative_count.sum();
@@ -391,7 +418,7 @@ HeadLosses FastRcnnHead::Losses(const HeadOutput& output, const RoiSamples& samp
   ops::FastRcnnLossOptions options;
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
-  if (samples.rows) options.normalizer = std::max<double>(1, static_cast<double>(samples.rows->of));
+  options.normalizer = PartNormalizer(samples);
   if (box_loss_ != nullptr) {
     options.box_distance = [&](const at::Tensor& predictions, const at::Tensor& wanted) {
       return (*box_loss_)(predictions, wanted, {options.beta});

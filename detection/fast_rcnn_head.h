@@ -9,7 +9,8 @@
 //
 // Example, one step of training on given proposals:
 //   RoiSamples samples = head->Sample(proposals, truths, generator);
-//   HeadLosses losses = head->Losses(head->Forward(maps, samples.rois, generator), samples);
+//   HeadOutput output = head->Forward(maps, samples.rois, generator, samples.draw_rows);
+//   HeadLosses losses = head->Losses(output, samples);
 //   (losses.classes + losses.box).backward();
 
 #ifndef RCNN_DETECTION_FAST_RCNN_HEAD_H_
@@ -48,22 +49,25 @@ struct RoiSamples {
   at::Tensor labels;       // [R] int64, 0..K
   at::Tensor box_targets;  // [R, 4], before box normalisation; 0 for background
   int64_t positives = 0;   // rows with a label > 0
-  // Which of the batch's RoIs these are, where several processes share the batch.
-  OptionalRows rows = c10::nullopt;
+  // The number of RoIs of the whole batch, where several processes share it and these are some.
+  c10::optional<int64_t> rois_of_batch = c10::nullopt;
+  // [R, 2] int64: the image's id, and the number of the RoI among the samples of its image. From
+  // these follow the draws of dropout. Undefined: from the RoI's place.
+  at::Tensor draw_rows = {};
   // On another device than the CPU: the number of RoIs of each image, which come one image after
   // another. Then RoIs with label -1 take part in no loss.
   std::vector<int64_t> rois_of_image = {};
-  // Of samples by counters, in place of `positives`: scalars on the device.
+  // Of samples of a fixed size (SampleCounted), in place of `positives`: scalars on the device.
   at::Tensor unread_positives = {};
   at::Tensor unread_negatives = {};
-  // Of a part of samples by counters, in place of rows->of: the RoIs of the batch that take part in
+  // Of a part of such samples, in place of rois_of_batch: the RoIs of the batch that take part in
   // its losses, a scalar on the device.
   at::Tensor unread_of = {};
 };
 
 // The samples of the images of `own`, numbered from 0, out of those of a whole batch. The RoIs of
 // `samples` are in the order of their images, as FastRcnnHead::Sample and SampleCounted return
-// them. Of samples by counters nothing waits for the device.
+// them. Of samples of a fixed size nothing waits for the device.
 RoiSamples SamplesOfImages(const RoiSamples& samples, const ImageRange& own);
 
 struct HeadLosses {
@@ -73,7 +77,7 @@ struct HeadLosses {
   int64_t negatives = 0;
   // Whether the head's outputs are finite, on another device than the CPU (finite_output.h).
   at::Tensor finite = {};
-  // Of samples by counters, in place of the two numbers: scalars on the device.
+  // Of samples of a fixed size, in place of the two numbers: scalars on the device.
   at::Tensor unread_positives = {};
   at::Tensor unread_negatives = {};
 };
@@ -94,28 +98,30 @@ class FastRcnnHead : public torch::nn::Module {
   at::Tensor Pool(const BatchFeatures& maps, const at::Tensor& rois,
                   const std::vector<int64_t>& rois_of_image = {}) const;
 
-  // Pool, then the remaining layers. Dropout draws from `generator` and is off
-  // without one. Outside training() the deltas are those of unnormalised box
-  // targets, see SetBoxNormalization. `rows`: RoiSamples::rows.
+  // Pool, then the remaining layers. Dropout draws by keys from `generator`, one for each layer,
+  // and is off without one. Outside training() the deltas are those of unnormalised box
+  // targets, see SetBoxNormalization. `draw_rows`: of RoiSamples.
   HeadOutput Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                      const OptionalGenerator& generator = c10::nullopt,
-                     const OptionalRows& rows = c10::nullopt) const;
+                     const at::Tensor& draw_rows = {}) const;
   HeadOutput Forward(const BatchFeatures& maps, const at::Tensor& rois,
                      const OptionalGenerator& generator = c10::nullopt,
-                     const OptionalRows& rows = c10::nullopt,
+                     const at::Tensor& draw_rows = {},
                      const std::vector<int64_t>& rois_of_image = {}) const;
 
   // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
   // if the config says so, its ground truth. An image without objects gives only
   // background RoIs; one without proposals and objects gives none. RoIs inside crowd
-  // regions are ignored. Throws c10::Error on invalid proposals or ground truth, if they
-  // are on the CPU, and if the numbers of images differ.
+  // regions are ignored. Draws by counters (ops/counter_sampler.h) under one key from
+  // `generator`: the picks of an image depend on its id, and not on the batch or the device.
+  // Throws c10::Error on invalid proposals or ground truth, if they are on the CPU, and if the
+  // numbers of images differ.
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
-  // The same by counters, from one draw of `generator`: proposals [B, K, 4] with counts [B] on the
-  // device of the ground truth. Every image gets the config's number of RoIs; those beyond its
-  // samples have label -1. Nothing waits for the device.
+  // The same picks in tensors of a fixed size: proposals [B, K, 4] with counts [B] on the device of
+  // the ground truth. Every image gets the config's number of RoIs; those beyond its samples have
+  // label -1. Nothing waits for the device.
   RoiSamples SampleCounted(const at::Tensor& proposals, const at::Tensor& counts,
                            const CountedTruths& truths, at::Generator generator) const;
 
@@ -156,7 +162,7 @@ class FastRcnnHead : public torch::nn::Module {
                             const at::Tensor& targets,
                             const c10::optional<double>& normalizer) const;
   HeadOutput Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
-                     const OptionalRows& rows) const;
+                     const at::Tensor& draw_rows) const;
 
   configs::HeadConfig config_;
   ops::BoxCoderOptions coder_;

@@ -406,6 +406,25 @@ TEST(FastRcnnHeadTest, SamplesTheConfiguredNumberOfRois) {
   EXPECT_FALSE(samples.rois.equal(head->Sample(Proposals(), Truths(), Generator(2)).rois));
 }
 
+TEST(FastRcnnHeadTest, AnImageHasTheSameRoisInAnyBatch) {
+  const auto head = Make(SampleConfig("rois_per_image: 8 positive_fraction: 0.25 }"));
+  GroundTruths truths = Truths();
+  truths[0].image_id = 5;
+  truths[1].image_id = 6;
+  const RoiSamples both = head->Sample(Proposals(), truths, Generator(1));
+  const auto sample_second = [&] {
+    return head->Sample({Proposals()[1]}, {truths[1]}, Generator(1));
+  };
+  const RoiSamples alone = sample_second();
+  ASSERT_EQ(alone.rois.size(0), 8);
+  EXPECT_TRUE(alone.rois.slice(1, 1).equal(both.rois.slice(0, 8).slice(1, 1)));
+  EXPECT_TRUE(alone.draw_rows.equal(both.draw_rows.slice(0, 8)));
+  EXPECT_TRUE(alone.draw_rows.select(1, 0).eq(6).all().item<bool>());
+  EXPECT_TRUE(alone.draw_rows.select(1, 1).equal(at::arange(8, at::kLong)));
+  truths[1].image_id = 7;
+  EXPECT_FALSE(sample_second().rois.equal(alone.rois));
+}
+
 TEST(FastRcnnHeadTest, ImageWithoutBoxesGivesNoRois) {
   const auto head = Make("fc { fc_channels: 5 }");
   const GroundTruths nothing = {{at::empty({0, 4}), at::empty({0}, at::kLong), at::Tensor()}};

@@ -252,11 +252,12 @@ Losses FasterRcnn::ComputeHeadLosses(const BatchFeatures& maps,
 Losses FasterRcnn::ComputeHeadLosses(const BatchFeatures& maps, const RoiSamples& samples,
                                      const GroundTruths& truths, at::Generator generator) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
-  TORCH_CHECK(branches_.empty() || !samples.rows, "a branch cannot compute a part of a batch");
+  TORCH_CHECK(branches_.empty() || !samples.rois_of_batch,
+              "a branch cannot compute a part of a batch");
   TORCH_CHECK(branches_.empty() || !samples.unread_positives.defined(),
-              "a branch cannot be trained on samples by counters");
+              "a branch cannot be trained on samples of a fixed size");
   const HeadOutput output =
-      head_->Forward(maps, samples.rois, generator, samples.rows, samples.rois_of_image);
+      head_->Forward(maps, samples.rois, generator, samples.draw_rows, samples.rois_of_image);
   Losses losses = Named(head_->Losses(output, samples));
   for (const auto& [name, branch] : branches_) {
     losses.Append(branch->ComputeLosses(maps, samples, truths, generator));

@@ -91,7 +91,7 @@ class FasterRcnn : public torch::nn::Module {
                           at::Generator generator, const OptionalRange& own = c10::nullopt) const;
   // The losses of head and branches, on proposals [P_b, 4] of each image in pixels of the
   // input, or on RoIs that the head has drawn from them. Branches cannot compute a part of a batch
-  // (RoiSamples::rows): c10::Error.
+  // (RoiSamples::rois_of_batch): c10::Error.
   Losses ComputeHeadLosses(const BatchFeatures& maps, const std::vector<at::Tensor>& proposals,
                            const GroundTruths& truths, at::Generator generator) const;
   Losses ComputeHeadLosses(const BatchFeatures& maps, const RoiSamples& samples,
@@ -127,8 +127,8 @@ class FasterRcnn : public torch::nn::Module {
 
   const configs::ModelConfig& config() const { return config_; }
 
-  // Branches see only RoIs with a label >= 0, so that they cannot be trained on samples by
-  // counters.
+  // Branches see only RoIs with a label >= 0, so that they cannot be trained on samples of a fixed
+  // size.
   bool has_branches() const { return !branches_.empty(); }
 
  private:

@@ -107,7 +107,7 @@ Losses LossesOfPart(const FasterRcnn& model, const Batch& batch, int64_t image,
   return std::move(pass.losses);
 }
 
-// Losses and gradients, with dropout, whose draws follow those of the samples.
+// Losses and gradients, with dropout.
 TEST(FasterRcnnTest, PartsOfABatchAddUpToIt) {
   const auto model = Make(
       "backbone { tiny { channels: 8 } } rpn { anchors { size_px: [24, 48] } channels: 32 }"

@@ -25,7 +25,8 @@ struct Losses {
   std::vector<std::pair<std::string, at::Tensor>> parts;
   // For the log: "anchors_positive", "anchors_negative", "rois_positive", "rois_negative".
   std::vector<std::pair<std::string, int64_t>> counts;
-  // Of samples by counters (TrainingTargets::counted), in place of `counts`: scalars on the device.
+  // Of samples of a fixed size (TrainingTargets::counted), in place of `counts`: scalars on the
+  // device.
   std::vector<std::pair<std::string, at::Tensor>> unread_counts = {};
   // On another device than the CPU: by name, whether the network's outputs are finite, bool
   // scalars there (finite_output.h). Empty on the CPU, where they are checked at once.

@@ -62,8 +62,8 @@ struct AnchorTotals {
   at::Tensor sampled;  // anchors, an int64 scalar on the device
 };
 
-// The same, drawn by counters: rows of each image in tensors of a fixed size (TrainingTargets::
-// counted). Anchors of an image are numbered from 0.
+// The same in tensors of a fixed size: rows of each image (TrainingTargets::counted). Anchors of an
+// image are numbered from 0.
 struct CountedAnchors {
   ops::CountedSample sample;
   at::Tensor box_targets;  // [B, P, 4] float32, before normalisation; 0 beyond the count
@@ -122,13 +122,13 @@ class Rpn : public RpnHead {
                                        const configs::ProposalsConfig& config) const;
 
   // Draws the anchors to train on. An image without objects gives negatives only;
-  // anchors inside crowd regions are ignored. Images draw one after another from
-  // `generator`. Throws c10::Error on invalid boxes of the ground truth, if they are on
-  // the CPU.
+  // anchors inside crowd regions are ignored. Draws by counters (ops/counter_sampler.h) under
+  // one key from `generator`: the picks of an image depend on its id, and not on the batch or the
+  // device. Throws c10::Error on invalid boxes of the ground truth, if they are on the CPU.
   RpnSamples Sample(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
                     at::Generator generator) const;
 
-  // The same by counters, from one draw of `generator`. Nothing waits for the device.
+  // The same picks in tensors of a fixed size. Nothing waits for the device.
   CountedAnchors SampleCounted(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
                                const CountedTruths& truths, at::Generator generator) const;
 
@@ -144,7 +144,7 @@ class Rpn : public RpnHead {
 
   RpnLosses Losses(const std::vector<RpnOutput>& parts, const CountedAnchors& samples) const;
 
-  // Sample and Losses together, for a batch in parts; by counters with `targets.counted`. With
+  // Sample and Losses together, for a batch in parts; SampleCounted with `targets.counted`. With
   // `own`, these are the parts of those images alone, while the targets are of the whole batch.
   // Throws c10::Error if the numbers of images do not fit.
   RpnLosses Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
@@ -206,7 +206,7 @@ class Rpn : public RpnHead {
   // Samples from the anchors [N_b, 4] of each image.
   RpnSamples DrawSamples(const std::vector<at::Tensor>& anchors, const InputSizes& sizes,
                          const GroundTruths& truths, at::Generator generator) const;
-  // Likewise of all images, for samples by counters.
+  // Likewise of all images, for samples of a fixed size.
   BatchAnchors AnchorsOfBatch(const std::vector<RpnOutput>& parts, const InputSizes& sizes) const;
   BatchAnchors StackAnchors(const std::vector<at::Tensor>& of_each, const InputSizes& sizes) const;
   CountedAnchors DrawCounted(const BatchAnchors& anchors, const CountedTruths& truths,

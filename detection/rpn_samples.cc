@@ -1,5 +1,5 @@
 // The anchors that an Rpn is trained on, and their targets (rpn.h): matched to the ground truth and
-// sampled, by the generator image after image, or by counters for all images at once.
+// sampled, image after image, or for all images at once in tensors of a fixed size.
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -226,11 +226,13 @@ RpnSamples Rpn::DrawSamples(const std::vector<at::Tensor>& anchors, const InputS
   const ops::UncheckedValues unchecked;
   const ops::BalancedSamplerOptions wanted = {config_.targets().anchors_per_image(),
                                               config_.targets().positive_fraction()};
+  const uint64_t key = DrawKey(std::move(generator), "anchors");
   std::vector<at::Tensor> positive, negative, targets;
   int64_t offset = 0;
   for (size_t b = 0; b < truths.size(); ++b) {
     const ops::Matches matches = Match(anchors[b], truths[b], sizes[b]);
-    const ops::BalancedSample sample = ops::SampleBalanced(matches.labels, wanted, generator);
+    const ops::BalancedSample sample =
+        ops::SampleImageByCounters(matches.labels, truths[b].image_id, key, wanted);
     positive.push_back(sample.positive + offset);
     negative.push_back(sample.negative + offset);
     targets.push_back(Targets(anchors[b], truths[b], matches, sample.positive));

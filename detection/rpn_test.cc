@@ -398,6 +398,26 @@ TEST(RpnTest, SamplesTheConfiguredNumberOfAnchors) {
       samples.negative.equal(rpn->Sample(output, Sizes(), Truths(), Generator(2)).negative));
 }
 
+// The second image has no objects.
+TEST(RpnTest, AnImageHasTheSameAnchorsInAnyBatch) {
+  const auto rpn = Make({}, "targets { anchors_per_image: 16 }");
+  GroundTruths truths = Truths();
+  truths[0].image_id = 5;
+  truths[1].image_id = 6;
+  const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+  const at::Tensor both = rpn->Sample(output, Sizes(), truths, Generator(1)).negative;
+  const int64_t anchors = output[0].anchors.size(0);
+  const at::Tensor of_second = both.masked_select(both.ge(anchors)) - anchors;
+  const RpnOutput second = rpn->Forward({Maps().narrow(0, 1, 1)}, kHeight, kWidth);
+  const auto sample_second = [&] {
+    return rpn->Sample(second, {Sizes()[1]}, {truths[1]}, Generator(1)).negative;
+  };
+  EXPECT_EQ(of_second.size(0), 16);
+  EXPECT_TRUE(sample_second().equal(of_second));
+  truths[1].image_id = 7;
+  EXPECT_FALSE(sample_second().equal(of_second));
+}
+
 struct Step {
   RpnLosses losses;
   std::vector<at::Tensor> gradients;  // of both maps and all parameters

@@ -21,6 +21,9 @@ struct GroundTruth {
   at::Tensor boxes;     // [G, 4] float32, in pixels of the network's input
   at::Tensor labels;    // [G] int64, 1..K
   at::Tensor is_crowd;  // [G] bool; undefined: no crowds
+  // Of the dataset. Random draws for an image depend on it, and not on the batch that it is in
+  // (ops/counter_sampler.h), so images of one batch should differ in it.
+  int64_t image_id = 0;
 };
 
 // The mask in the form of ops::MatchBoxes.
@@ -43,7 +46,7 @@ struct CountedTruths {
   at::Tensor labels;      // [B, G] int64, likewise
   at::Tensor is_crowd;    // [B, G] bool, likewise
   at::Tensor counts;      // [B] int64
-  at::Tensor image_ids;   // [B] int64, of the dataset
+  at::Tensor image_ids;   // [B] int64
   at::Tensor image_info;  // [B, 3] float32: height, width and scale of InputSizes
 };
 
@@ -61,9 +64,8 @@ struct TrainingTargets {
   // For each image, where several processes share the batch (ImageRange). Empty: the images of all
   // processes have one size.
   std::vector<MapExtents> extents = {};
-  // If set, the losses wait for no device: anchors and RoIs are sampled by counters into tensors of
-  // a fixed size, `truths` are not read, and the losses' counts stay on the device. Otherwise they
-  // are sampled on the CPU; the picks of the two differ.
+  // If set, the losses wait for no device: anchors and RoIs are sampled into tensors of a fixed
+  // size, `truths` are not read, and the losses' counts stay on the device. The picks are the same.
   c10::optional<CountedTruths> counted = c10::nullopt;
 };
 

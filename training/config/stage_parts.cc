@@ -34,11 +34,13 @@ using configs::ModelConfig;
 using configs::StageConfig;
 using configs::TransformConfig;
 
-// Increase it when the code gives different results for the same config, and when a default
-// of the schema changes, because keys do not contain defaults.
+// Increase it when the code gives different results for the same config, and both when a default of
+// the schema changes, because keys do not contain defaults.
 constexpr char kFormatVersion[] = "4";
-// Training on several images at a time. 5: a batch's padding takes part in nothing.
-constexpr char kBatchFormatVersion[] = "5";
+// Training. 5: a batch's padding takes part in nothing; only with several images at a time. 6:
+// anchors, RoIs and what dropout drops are drawn by counters on the CPU too, and on a GPU by other
+// ones than before.
+constexpr char kTrainingFormatVersion[] = "6";
 
 // File locations do not matter.
 void ClearPaths(DatasetConfig& config) {
@@ -108,9 +110,7 @@ ModelConfig TrainedModel(const ExperimentConfig& config, const StageConfig& stag
 }
 
 std::string FormatVersion(const StageConfig& stage) {
-  const configs::TrainingConfig* training = FindTraining(stage);
-  const bool in_batches = training != nullptr && training->batching().images_per_batch() > 1;
-  return in_batches ? kBatchFormatVersion : kFormatVersion;
+  return FindTraining(stage) == nullptr ? kFormatVersion : kTrainingFormatVersion;
 }
 
 bool StartsFromPretrained(const StageConfig& stage) {

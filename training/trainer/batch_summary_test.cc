@@ -60,7 +60,7 @@ TEST(BatchSummaryTest, AStepAndItsReportAddTheSameToTheMeans) {
                                           Pair("loss_box", 0.5), Pair("rois_positive", 3.0)));
 }
 
-// Counts of samples by counters are on the device.
+// Counts of samples in tensors of a fixed size are on the device.
 TEST(BatchSummaryTest, AddsUnreadCountsToTheMeans) {
   StepLosses step = Step();
   step.counts.clear();

@@ -53,7 +53,8 @@ detection::InputSizes MakeInputSizes(const data::Batch& batch) {
 detection::GroundTruths MakeGroundTruths(const data::Batch& batch) {
   detection::GroundTruths truths;
   for (const data::BatchImage& entry : batch.entries) {
-    truths.push_back({entry.boxes, entry.labels, entry.crowd.logical_or(entry.difficult)});
+    truths.push_back(
+        {entry.boxes, entry.labels, entry.crowd.logical_or(entry.difficult), entry.info.id});
   }
   return truths;
 }
@@ -67,12 +68,6 @@ at::Tensor MakeImage(const data::Batch& batch, int64_t slot, const c10::Device& 
   if (entry.bytes.defined()) return FromBytes(entry, device);
   const at::Tensor image = detection::CopyToDevice(batch.images.narrow(0, slot, 1), device);
   return detection::CutImages(image, {SizeOfInput(entry)}).parts.front();
-}
-
-std::vector<int64_t> ImageIds(const data::Batch& batch) {
-  std::vector<int64_t> ids;
-  for (const data::BatchImage& entry : batch.entries) ids.push_back(entry.info.id);
-  return ids;
 }
 
 detection::BatchMap MakeImages(const data::Batch& batch, const c10::Device& device) {

@@ -23,9 +23,9 @@ namespace rcnn::training {
 // One per image: height and width of the network's input without padding, and scale.
 detection::InputSizes MakeInputSizes(const data::Batch& batch);
 
-// Boxes in pixels of the network's input. Objects marked as difficult are, like
-// crowds, neither positive nor negative; datasets drop the mark if the experiment
-// says so (configs/dataset.proto).
+// Boxes in pixels of the network's input, and the images' ids in the dataset. Objects marked as
+// difficult are, like crowds, neither positive nor negative; datasets drop the mark if the
+// experiment says so (configs/dataset.proto).
 detection::GroundTruths MakeGroundTruths(const data::Batch& batch);
 
 // The images that this process takes, each with its own padding and without the batch's, on
@@ -36,9 +36,6 @@ detection::BatchMap MakeImages(const data::Batch& batch,
 
 // The image of row `slot` of batch.images, likewise: [1, 3, H, W].
 at::Tensor MakeImage(const data::Batch& batch, int64_t slot, const c10::Device& device);
-
-// Ids of all images in the dataset.
-std::vector<int64_t> ImageIds(const data::Batch& batch);
 
 // The size of an image as the network sees it: with its own padding.
 ops::ImageSize SizeOfInput(const data::BatchImage& entry);

@@ -27,6 +27,8 @@ data::Batch TwoImages() {
   second.boxes = at::empty({0, 4});
   second.labels = at::empty({0}, at::kLong);
   second.crowd = second.difficult = at::empty({0}, at::kBool);
+  first.info.id = 71;
+  second.info.id = int64_t{5} << 40;
   data::Batch batch;
   batch.entries = {first, second};
   return batch;
@@ -51,6 +53,12 @@ TEST(BatchTargetsTest, CrowdsAndDifficultObjectsAreNeitherPositiveNorNegative) {
   EXPECT_TRUE(at::equal(truths[0].labels, batch.entries[0].labels));
   EXPECT_TRUE(at::equal(truths[0].is_crowd, at::tensor({0, 1, 1}).to(at::kBool)));
   EXPECT_EQ(truths[1].boxes.size(0), 0);
+}
+
+TEST(BatchTargetsTest, GroundTruthHasTheIdOfItsImage) {
+  const detection::GroundTruths truths = MakeGroundTruths(TwoImages());
+  EXPECT_EQ(truths[0].image_id, 71);
+  EXPECT_EQ(truths[1].image_id, int64_t{5} << 40);
 }
 
 // Of a process that takes the second image of a batch of 160 x 224.

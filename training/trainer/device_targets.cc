@@ -19,7 +19,8 @@ GroundTruths ToDevice(const GroundTruths& truths, const c10::Device& device) {
     ops::CheckBoxes(truth.boxes, "ground truth");
     moved.push_back(
         {CopyToDevice(truth.boxes, device), CopyToDevice(truth.labels, device),
-         truth.is_crowd.defined() ? CopyToDevice(truth.is_crowd, device) : truth.is_crowd});
+         truth.is_crowd.defined() ? CopyToDevice(truth.is_crowd, device) : truth.is_crowd,
+         truth.image_id});
   }
   return moved;
 }
@@ -39,6 +40,7 @@ RoiSamples ToDevice(const RoiSamples& samples, const c10::Device& device) {
   moved.rois = CopyToDevice(samples.rois, device);
   moved.labels = CopyToDevice(samples.labels, device);
   moved.box_targets = CopyToDevice(samples.box_targets, device);
+  if (samples.draw_rows.defined()) moved.draw_rows = CopyToDevice(samples.draw_rows, device);
   return moved;
 }
 

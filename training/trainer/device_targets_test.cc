@@ -20,6 +20,7 @@ detection::GroundTruth Truth(float x1) {
 TEST(ToDeviceTest, MovesGroundTruth) {
   detection::GroundTruths truths = {Truth(1), Truth(5)};
   truths[1].is_crowd = at::full({1}, true, at::kBool);
+  truths[1].image_id = 9;
   const detection::GroundTruths moved = ToDevice(truths, ops::testing::FarDevice());
   ASSERT_EQ(moved.size(), 2u);
   for (size_t b = 0; b < 2; ++b) {
@@ -29,6 +30,7 @@ TEST(ToDeviceTest, MovesGroundTruth) {
   }
   EXPECT_FALSE(moved[0].is_crowd.defined());
   EXPECT_TRUE(moved[1].is_crowd.cpu().equal(truths[1].is_crowd));
+  EXPECT_EQ(moved[1].image_id, 9);
 }
 
 TEST(ToDeviceTest, OnTheCpuNothingIsCopied) {
@@ -62,8 +64,11 @@ TEST(ToDeviceTest, MovesSampledRois) {
   samples.labels = at::tensor({1, 0}, at::kLong);
   samples.box_targets = at::zeros({2, 4});
   samples.positives = 1;
+  samples.draw_rows = at::tensor({4, 0, 4, 1}, at::kLong).view({2, 2});
   const detection::RoiSamples moved = ToDevice(samples, ops::testing::FarDevice());
   EXPECT_EQ(moved.positives, 1);
+  EXPECT_EQ(moved.draw_rows.device(), ops::testing::FarDevice());
+  EXPECT_TRUE(moved.draw_rows.cpu().equal(samples.draw_rows));
   EXPECT_EQ(moved.box_targets.device(), ops::testing::FarDevice());
   EXPECT_TRUE(moved.rois.cpu().equal(samples.rois));
   EXPECT_TRUE(moved.labels.cpu().equal(samples.labels));

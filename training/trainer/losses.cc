@@ -36,9 +36,9 @@ StepLosses MakeStep(const detection::Losses& losses) {
           !total.is_cpu()};
 }
 
-// The one place where the sampling is chosen.
-bool SamplesByCounters(const FasterRcnn& model, const at::Device& device, Sampling sampling) {
-  return sampling == Sampling::kByCounters || (device.is_cuda() && !model.has_branches());
+// The one place where the form of the samples is chosen.
+bool HasFixedSize(const FasterRcnn& model, const at::Device& device, Sampling sampling) {
+  return sampling == Sampling::kFixedSize || (device.is_cuda() && !model.has_branches());
 }
 
 BatchFeatures ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
@@ -47,7 +47,7 @@ BatchFeatures ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
 }
 
 // Samples RoIs in pixels of the stored images, and returns them in pixels of the
-// input. All on the CPU, where the batch is: so every device gets the same RoIs.
+// input. All on the CPU, where the batch is.
 RoiSamples SampleInStoredPixels(const detection::FastRcnnHead& head, const data::Batch& batch,
                                 const at::Generator& generator) {
   GroundTruths truths = MakeGroundTruths(batch);
@@ -76,22 +76,21 @@ OptionalRange OwnImages(const data::Batch& batch) {
   return detection::ImageRange{batch.own_begin, batch.own_end()};
 }
 
-// On the device of a network. By counters the ground truth is in tensors of a fixed size.
-TrainingTargets MakeTargets(const data::Batch& batch, const at::Device& device, bool by_counters) {
+// On the device of a network. With `fixed_size` the ground truth is in tensors of a fixed size.
+TrainingTargets MakeTargets(const data::Batch& batch, const at::Device& device, bool fixed_size) {
   TrainingTargets targets = {MakeInputSizes(batch), {}};
-  if (!by_counters) {
+  if (!fixed_size) {
     targets.truths = TruthsOn(device, batch);
     return targets;
   }
-  targets.counted =
-      detection::CountTruths(MakeGroundTruths(batch), targets.sizes, ImageIds(batch), device);
+  targets.counted = detection::CountTruths(MakeGroundTruths(batch), targets.sizes, device);
   return targets;
 }
 
 // With the sizes of the maps of other processes' images.
-TrainingTargets MakeTargets(const data::Batch& batch, const at::Device& device, bool by_counters,
+TrainingTargets MakeTargets(const data::Batch& batch, const at::Device& device, bool fixed_size,
                             MapSizes& map_sizes) {
-  TrainingTargets targets = MakeTargets(batch, device, by_counters);
+  TrainingTargets targets = MakeTargets(batch, device, fixed_size);
   if (!OwnImages(batch)) return targets;
   for (const data::BatchImage& entry : batch.entries) {
     targets.extents.push_back(map_sizes.Extents(SizeOfInput(entry)));
@@ -110,7 +109,7 @@ struct SharedTraining {
   std::shared_ptr<FasterRcnn> model;
   std::shared_ptr<ProposalExchange> exchange;
   at::Device device;
-  bool by_counters = false;
+  bool fixed_size = false;
   std::shared_ptr<MapSizes> map_sizes;
 };
 
@@ -126,7 +125,7 @@ FirstHalf ComputeJointRpn(const SharedTraining& shared, const data::Batch& batch
   if (TakesNoImage(batch)) return {};
   try {
     FirstHalf half;
-    half.targets = MakeTargets(batch, shared.device, shared.by_counters, *shared.map_sizes);
+    half.targets = MakeTargets(batch, shared.device, shared.fixed_size, *shared.map_sizes);
     half.pass = shared.model->ComputeJointRpn(MakeImages(batch, shared.device), half.targets,
                                               generator, OwnImages(batch));
     return half;
@@ -136,8 +135,8 @@ FirstHalf ComputeJointRpn(const SharedTraining& shared, const data::Batch& batch
   }
 }
 
-// Rows of zeros fill what the images lack. With the capacity of one process, as the draws of the
-// ground truth follow from it.
+// Rows of zeros fill what the images lack. With the capacity of one process, so that the shapes
+// are those of one process.
 RoiSamples SampleCounted(const detection::FastRcnnHead& head, const SharedProposals& proposals,
                          const detection::CountedTruths& truths, const at::Generator& generator) {
   const auto images = static_cast<int64_t>(proposals.images.size());
@@ -180,13 +179,13 @@ StepLosses JointLossOfPart(const SharedTraining& shared, const data::Batch& batc
 LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model, std::shared_ptr<FrozenFeatures> frozen,
                          Sampling sampling) {
   const at::Device device = detection::ModuleDevice(*model);
-  const bool by_counters = SamplesByCounters(*model, device, sampling);
+  const bool fixed_size = HasFixedSize(*model, device, sampling);
   const auto map_sizes = std::make_shared<MapSizes>(*model);
-  return [model, frozen, device, by_counters, map_sizes](const data::Batch& batch,
-                                                         const at::Generator& generator) {
+  return [model, frozen, device, fixed_size, map_sizes](const data::Batch& batch,
+                                                        const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
     return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch, device),
-                                            MakeTargets(batch, device, by_counters, *map_sizes),
+                                            MakeTargets(batch, device, fixed_size, *map_sizes),
                                             generator, OwnImages(batch)));
   };
 }
@@ -194,15 +193,15 @@ LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model, std::shared_ptr<Froz
 LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
                               std::shared_ptr<FrozenFeatures> frozen, Sampling sampling) {
   const at::Device device = detection::ModuleDevice(*model);
-  const bool by_counters = SamplesByCounters(*model, device, sampling);
-  return [model, frozen, device, by_counters](const data::Batch& batch,
-                                              const at::Generator& generator) {
+  const bool fixed_size = HasFixedSize(*model, device, sampling);
+  return [model, frozen, device, fixed_size](const data::Batch& batch,
+                                             const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
     RoiSamples samples =
         OfOwnImages(SampleInStoredPixels(*model->head(), batch, generator), OwnImages(batch));
-    if (by_counters) samples = CountRois(samples, batch.images.size(0));
+    if (fixed_size) samples = CountRois(samples, batch.images.size(0));
     const BatchFeatures maps = ComputeFeatures(*model, frozen.get(), batch, device);
-    const GroundTruths truths = by_counters ? GroundTruths() : TruthsOn(device, batch);
+    const GroundTruths truths = fixed_size ? GroundTruths() : TruthsOn(device, batch);
     return MakeStep(model->ComputeHeadLosses(maps, ToDevice(samples, device), truths, generator));
   };
 }
@@ -210,9 +209,9 @@ LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
 LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
                                  std::shared_ptr<ProposalExchange> exchange, Sampling sampling) {
   const at::Device device = detection::ModuleDevice(*model);
-  const bool by_counters = SamplesByCounters(*model, device, sampling);
+  const bool fixed_size = HasFixedSize(*model, device, sampling);
   const auto map_sizes = std::make_shared<MapSizes>(*model);
-  const SharedTraining shared = {std::move(model), std::move(exchange), device, by_counters,
+  const SharedTraining shared = {std::move(model), std::move(exchange), device, fixed_size,
                                  map_sizes};
   return [shared](const data::Batch& batch, const at::Generator& generator) {
     return JointLossOfPart(shared, batch, generator);
@@ -221,9 +220,9 @@ LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
 
 LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model, Sampling sampling) {
   const at::Device device = detection::ModuleDevice(*model);
-  const bool by_counters = SamplesByCounters(*model, device, sampling);
-  return [model, device, by_counters](const data::Batch& batch, const at::Generator& generator) {
-    const TrainingTargets targets = MakeTargets(batch, device, by_counters);
+  const bool fixed_size = HasFixedSize(*model, device, sampling);
+  return [model, device, fixed_size](const data::Batch& batch, const at::Generator& generator) {
+    const TrainingTargets targets = MakeTargets(batch, device, fixed_size);
     return MakeStep(model->ComputeLosses(MakeImages(batch, device), targets, generator));
   };
 }

@@ -5,8 +5,10 @@
 // that of its own images, divided by the numbers of samples of all. The parts add up.
 //
 // The loss is computed on the device that the network is on when its function is made; batches come
-// from the CPU. The network stays there. On a GPU no loss waits for it, nor does its backward pass;
-// anchors, and RoIs of joint training, are other ones there than on the CPU.
+// from the CPU. The network stays there. On a GPU no loss waits for it, nor does its backward pass.
+//
+// Anchors, RoIs and what dropout drops are drawn by counters (ops/counter_sampler.h): the same
+// picks on every device and for any number of processes.
 //
 // Example:
 //   const LossFunction losses = MakeRpnLoss(model, features);
@@ -46,16 +48,17 @@ struct StepLosses {
   bool read_with_log = false;
 };
 
-// Random draws come from the generator only. On the CPU throws c10::Error on values that
-// are not finite and on invalid ground truth; also OtherRankFailed.
+// Random draws follow from the generator and the ids of the images. On the CPU throws c10::Error on
+// values that are not finite and on invalid ground truth; also OtherRankFailed.
 using LossFunction = std::function<StepLosses(const data::Batch&, const at::Generator&)>;
 
-// How anchors and RoIs are sampled.
+// The form of sampled anchors and RoIs, which does not change the picks.
 enum class Sampling {
-  // On a GPU by counters, elsewhere by the generator. With branches by the generator everywhere.
+  // On a GPU tensors of a fixed size, which wait for no device; of their own size elsewhere, and
+  // for models with branches.
   kOfDevice,
-  // By counters into tensors of a fixed size, which wait for no device: for tests on other devices.
-  kByCounters,
+  // Tensors of a fixed size: for tests on other devices.
+  kFixedSize,
 };
 
 // The losses of the RPN alone (steps 1 and 3). Features come from `frozen`, or, if
@@ -66,8 +69,8 @@ LossFunction MakeRpnLoss(std::shared_ptr<detection::FasterRcnn> model,
 
 // The losses of the head alone, on the proposals of the batch (steps 2 and 4). RoIs
 // are sampled in pixels of the stored images, as in py-faster-rcnn, which matters for
-// inclusive boxes. They are sampled on the CPU everywhere, so that all devices get the same RoIs;
-// `sampling` chooses only how their losses are computed.
+// inclusive boxes. They are sampled on the CPU everywhere; `sampling` chooses only how their losses
+// are computed.
 LossFunction MakeFastRcnnLoss(std::shared_ptr<detection::FasterRcnn> model,
                               std::shared_ptr<FrozenFeatures> frozen,
                               Sampling sampling = Sampling::kOfDevice);

@@ -70,8 +70,8 @@ TEST(MakeRpnLossTest, IsTheRpnsLoss) {
   const auto expected =
       model->ComputeRpnLosses(model->Features(batch.images),
                               {{{64, 64, 2}, {64, 64, 2}},
-                               {{batch.entries[0].boxes, batch.entries[0].labels, {}},
-                                {batch.entries[1].boxes, batch.entries[1].labels, {}}}},
+                               {{batch.entries[0].boxes, batch.entries[0].labels, {}, 1},
+                                {batch.entries[1].boxes, batch.entries[1].labels, {}, 2}}},
                               Generator("samples"));
   EXPECT_THAT(step.parts, ElementsAre(Key("rpn_objectness"), Key("rpn_box")));
   EXPECT_EQ(Number(step.parts[0].second), Number(expected.Part("rpn_objectness")));

@@ -149,7 +149,7 @@ TEST(NoWaitsTest, AnIterationWaitsForNothing) {
   for (const Case& one : Cases()) {
     SCOPED_TRACE(one.kind + " of " + one.model);
     const auto model = Model(one.model, QueueDevice());
-    const LossFunction losses = Losses(one.kind, model, Sampling::kByCounters);
+    const LossFunction losses = Losses(one.kind, model, Sampling::kFixedSize);
     BatchUpload upload(QueueDevice());
     TakeWaits();
     const StepLosses step = losses(upload.Upload(one.batch), Generator("samples"));
@@ -185,7 +185,7 @@ TEST(NoWaitsTest, NeitherDoesTheUpdate) {
       "sgd { momentum: 0.9 } learning_rate: 0.01 iterations: 2 max_gradient_norm: 1", &config));
   absl::StatusOr<Solver> solver = Solver::Create(config, parameters);
   ASSERT_THAT(solver, IsOk());
-  const LossFunction losses = MakeJointLoss(model, Sampling::kByCounters);
+  const LossFunction losses = MakeJointLoss(model, Sampling::kFixedSize);
   NonFiniteFlag flag;
   RunningMeans means;
   TakeWaits();
@@ -208,10 +208,8 @@ void CompareGradients(const FasterRcnn& near, const FasterRcnn& far) {
   }
 }
 
-// Only dropout, which has another mask on the device, is left out.
 void CompareWithTheCpu(Sampling sampling) {
   for (const Case& one : Cases()) {
-    if (one.model == kPyramid) continue;
     SCOPED_TRACE(one.kind + " of " + one.model);
     const auto near = Model(one.model, at::kCPU), far = Model(one.model, QueueDevice());
     const StepLosses expected = Losses(one.kind, near, sampling)(one.batch, Generator("samples"));
@@ -226,14 +224,14 @@ void CompareWithTheCpu(Sampling sampling) {
 }
 
 TEST(NoWaitsTest, TheDeviceHasTheLossesAndGradientsOfTheCpu) {
-  CompareWithTheCpu(Sampling::kByCounters);
+  CompareWithTheCpu(Sampling::kFixedSize);
 }
 
 // Models with branches are trained so on a GPU.
-TEST(NoWaitsTest, SoItHasWithTheGenerator) { CompareWithTheCpu(Sampling::kOfDevice); }
+TEST(NoWaitsTest, SoItHasWithSamplesOfTheirOwnSize) { CompareWithTheCpu(Sampling::kOfDevice); }
 
-// What the first test would say of the other sampling.
-TEST(NoWaitsTest, SamplingByTheGeneratorWaits) {
+// What the first test would say of the other form.
+TEST(NoWaitsTest, SamplesOfTheirOwnSizeWait) {
   for (const char* kind : {"rpn", "joint"}) {
     const auto model = Model(std::string(kTiny) + kRpn + kHead, QueueDevice());
     TakeWaits();
@@ -242,16 +240,17 @@ TEST(NoWaitsTest, SamplingByTheGeneratorWaits) {
   }
 }
 
-// On the CPU nothing changes unless it is asked for.
-TEST(NoWaitsTest, TheCpuSamplesByTheGenerator) {
+// Unless it is asked for otherwise. The picks are the same.
+TEST(NoWaitsTest, SamplesHaveTheirOwnSizeOnTheCpu) {
   const auto model = Model(std::string(kTiny) + kRpn + kHead, at::kCPU);
   const StepLosses step = MakeJointLoss(model)(ThreeImages(), Generator("samples"));
   EXPECT_EQ(step.counts.size(), 4u);
   EXPECT_TRUE(step.unread_counts.empty());
   const StepLosses counted =
-      MakeJointLoss(model, Sampling::kByCounters)(ThreeImages(), Generator("samples"));
+      MakeJointLoss(model, Sampling::kFixedSize)(ThreeImages(), Generator("samples"));
   EXPECT_TRUE(counted.counts.empty());
   EXPECT_EQ(counted.unread_counts.size(), 4u);
+  EXPECT_TRUE(counted.total.allclose(step.total, 1e-5, 1e-5));
 }
 
 TEST(MakeImagesTest, BytesBecomeTheInput) {

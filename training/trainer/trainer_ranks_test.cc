@@ -283,15 +283,15 @@ TEST(TrainerRanksTest, RanksTrainOnDevicesWhatOneProcessTrains) {
   }
 }
 
-// As on GPUs: anchors and RoIs are sampled by counters, the same for any number of ranks. The
-// images of a batch differ in size.
-TEST(TrainerRanksTest, RanksTrainByCountersWhatOneProcessTrains) {
+// As on GPUs: anchors and RoIs are sampled into tensors of a fixed size. The images of a batch
+// differ in size.
+TEST(TrainerRanksTest, RanksTrainOnSamplesOfAFixedSizeWhatOneProcessTrains) {
   const ScopedDeviceLibrary library(CpuDeviceLibrary());
   for (const char* model : {kRpn, kFast, kJoint}) {
     for (const int batches : {2, 1}) {
       RunSetup setup = {.model = model, .batches = batches, .images = 4, .solver = "sgd {}"};
       setup.transform = "resize { shortest_side_px: [40, 48, 64] } pad_to_multiple_px: 16";
-      setup.sampling = Sampling::kByCounters;
+      setup.sampling = Sampling::kFixedSize;
       const Outcome alone = Train(1, setup);
       ASSERT_THAT(alone.statuses, Each(IsOk()));
       setup.on_device = true;
@@ -377,7 +377,7 @@ TEST(TrainerRanksTest, RanksShareBatchesOfImagesOfDifferentSizes) {
 TEST(TrainerRanksTest, LogsTheNumbersOfTheWholeUpdate) {
   for (const auto& [batches, sampling] :
        {std::pair(4, Sampling::kOfDevice), std::pair(1, Sampling::kOfDevice),
-        std::pair(4, Sampling::kByCounters), std::pair(1, Sampling::kByCounters)}) {
+        std::pair(4, Sampling::kFixedSize), std::pair(1, Sampling::kFixedSize)}) {
     RunSetup setup = {.model = kJoint, .batches = batches};
     setup.sampling = sampling;
     const std::string of_one = setup.directory = EmptyDirectory("of_one");
