@@ -145,7 +145,7 @@ TEST(SampleByCountersTest, EveryRowIsEquallyLikely) {
   EXPECT_GT(ChiSquare(of_images, kSamples, kTaken), 10.99);
   EXPECT_LT(ChiSquare(of_images, kSamples, kTaken), 58.3);
   at::Tensor of_keys = at::zeros({kRows}, at::kLong);
-  for (uint64_t key = 0; key < kSamples; ++key) {
+  for (int64_t key = 0; key < kSamples; ++key) {
     const at::Tensor rows =
         SampleByCounters(labels.slice(0, 0, 1), ids.slice(0, 7, 8), key, {kTaken, 0}, 20).negative;
     of_keys += rows.flatten().bincount({}, kRows);
