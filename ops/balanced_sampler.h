@@ -5,7 +5,8 @@
 // them positive, filled up with negatives); Girshick, arXiv:1504.08083, Sec. 2.3
 // (64 RoIs per image, a quarter positive).
 //
-// For results of a fixed size, which wait for no device, see counter_sampler.h.
+// For callers that have a generator. Training draws by counters instead, with the same picks on
+// every device (counter_sampler.h).
 //
 // Example:
 //   at::Generator generator = MakeGenerator(key);  // base/random_stream.h
