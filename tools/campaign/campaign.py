@@ -78,6 +78,13 @@ def stop_at(process, pattern):
         scheduler_process.wait(process)
 
 
+def stop_once(*_):
+    """Handles SIGINT and SIGTERM. Later ones, such as timeout(1)'s copy of Ctrl-C, do not disturb the cleaning up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 class Campaign:
     """Runs tries until time or number is used up, and counts what became of them."""
 
@@ -92,7 +99,8 @@ class Campaign:
         self.outcomes = collections.Counter()
         self.failures = []
         self.directory = tempfile.mkdtemp()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGINT, stop_once)
+        signal.signal(signal.SIGTERM, stop_once)
         print("seed", self.seed, flush=True)
 
     def path(self, name):

@@ -3,9 +3,11 @@
 import contextlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 import types
 import unittest
 from unittest import mock
@@ -50,6 +52,24 @@ class RunTest(unittest.TestCase):
         code, printed = self.run_tries(mock.Mock(side_effect=[("no harm", None), KeyboardInterrupt]))
         self.assertEqual(code, 130)
         self.assertIn("1 tries with seed 28, 0 failures", printed)
+
+    def test_a_second_signal_does_not_disturb_the_cleaning_up(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        remove = shutil.rmtree
+
+        def remove_disturbed(*args, **kwargs):
+            os.kill(os.getpid(), signal.SIGINT)
+            remove(*args, **kwargs)
+
+        def one_try():
+            if self.campaign.outcomes:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            return "no harm", None
+
+        with mock.patch.object(campaign.shutil, "rmtree", remove_disturbed):
+            self.assertEqual(self.run_tries(one_try)[0], 130)
 
     def test_an_interrupted_preparation_leaves_no_program(self):
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.PIPE)

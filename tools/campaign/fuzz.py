@@ -156,7 +156,15 @@ class Fuzzing:
         return of_turn(targets) if self.arguments.turn else targets
 
     def build(self, targets):
-        subprocess.run([*self.bazel, "build", *CONFIG, *targets], cwd=ROOT, check=True)
+        process = subprocess.Popen([*self.bazel, "build", *CONFIG, *targets], cwd=ROOT)
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:  # of a time limit, which interrupts this program alone
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
+        if code != 0:
+            raise subprocess.CalledProcessError(code, process.args)
 
     def command(self, target):
         name = target.replace("/", "_").replace(":", "_").strip("_")

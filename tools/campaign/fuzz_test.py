@@ -2,6 +2,9 @@
 
 import argparse
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -119,6 +122,26 @@ class TotalsTest(unittest.TestCase):
             self.assertEqual(fuzzing.run(), 0)
         build.assert_called_once_with(["//a:x_fuzz_test"])
         run_target.assert_not_called()
+
+    def test_an_interrupted_build_is_interrupted_too(self):
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        self.addCleanup(process.kill)
+        wait, calls = process.wait, []
+
+        def interrupted_once():
+            calls.append("wait")
+            if len(calls) == 1:
+                raise KeyboardInterrupt
+            return wait()
+
+        fuzzing = fuzz.Fuzzing(argparse.Namespace(bazel="unused", seed=28, found=self.folder))
+        with mock.patch.object(fuzz.subprocess, "Popen", return_value=process), \
+                mock.patch.object(process, "wait", interrupted_once), \
+                mock.patch.object(process, "send_signal", wraps=process.send_signal) as send, \
+                self.assertRaises(KeyboardInterrupt):
+            fuzzing.build(["//a:x_fuzz_test"])
+        send.assert_called_once_with(signal.SIGINT)
+        self.assertIsNotNone(process.returncode)
 
     def test_turns_go_through_all_targets(self):
         chosen = set()

@@ -10,6 +10,7 @@
 # RCNN_FUZZ_BUILD_SECONDS (400), it is left out, with a notice. Fails if a program does.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
+trap 'exit 130' INT
 
 seed=${1:-28}
 libraries=bazel-bin/tools/campaign
@@ -19,12 +20,13 @@ others=tools/campaign/other_stages.textproto
 fuzz=(tools/campaign/fuzz.py --turn "--folders=base,data,eval" "--seed=${seed}")
 failed=()
 
-# within LIMIT COMMAND...: a command that has to end in time.
+# within LIMIT COMMAND...: a command that has to end in time. In the foreground, so that Ctrl-C
+# reaches it; interrupted, the programs of the campaign end what they have started.
 within() {
   local limit=$1 status
   shift
   echo "== ${*//bazel-bin\//} (${SECONDS} s)"
-  timeout --signal=TERM --kill-after=10 "${limit}" "$@"
+  timeout --foreground --signal=INT --kill-after=10 "${limit}" "$@"
   status=$?
   [[ ${status} -eq 0 ]] && return
   [[ ${status} -eq 124 ]] && echo "$1 has not ended after ${limit} s"
@@ -32,7 +34,7 @@ within() {
 }
 
 ./bazelw build //training:stage_scheduler //tools/campaign:libfault_injection.so //tools/campaign:libpower_cut.so || exit
-timeout --signal=INT --kill-after=60 "${RCNN_FUZZ_BUILD_SECONDS:-400}" "${fuzz[@]}" --build_only
+timeout --foreground --signal=INT --kill-after=60 "${RCNN_FUZZ_BUILD_SECONDS:-400}" "${fuzz[@]}" --build_only
 fuzz_built=$?
 
 SECONDS=0
