@@ -1,49 +1,100 @@
 #!/usr/bin/env bash
 # Makes LibTorch 2.11 ready from pip's packages, and writes the Bazel configs that use it into user.bazelrc.
 #
-#   tools/setup/install_libtorch.sh [cpu|cuda]     default: cpu
+#   tools/setup/install_libtorch.sh [cpu|cuda]                default: cpu
+#   tools/setup/install_libtorch.sh [cpu|cuda] --print_home   writes no configs; prints the value for --repo_env=LIBTORCH_HOME
 #
 #   cpu    libtorch_cpu.so and the two small CUDA libraries that it needs (600 MB); then ./bazelw build --config=libtorch2
 #   cuda   CUDA 13, cuDNN and NCCL as well (5 GB); then ./bazelw build --config=cuda, and --config=libtorch2 too
 #
 # It is installed into $XDG_CACHE_HOME/rcnn/libtorch (default ~/.cache/rcnn/libtorch); delete that folder to remove it.
 # What is already there is kept. Needs python3 with pip (Debian: python3-pip).
+#
+# Exits with 75 if this machine cannot fetch the packages now: it has no pip; or pip has not ended after
+# RCNN_INSTALL_SECONDS (0: no limit); or pip has failed, and cannot fetch a small package from the same index either. If it
+# can fetch that one, the failure is an error, with another status: the index does not have this version, a file is
+# damaged, a disk is full.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+trap 'exit 130' INT
 
 version=2.11.0
 # What libtorch_cpu.so loads: libcudart and libcupti.
 cuda_runtime=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 
-variant=${1:-cpu}
-if [[ $# -gt 1 || (${variant} != cpu && ${variant} != cuda) ]]; then
-  sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
-  exit 2
-fi
-if ! python3 -m pip --version > /dev/null 2>&1; then
-  echo "rcnn: python3 has no pip. Install it first (Debian: apt-get install python3-pip)." >&2
+variant=cpu
+print_home=0
+for argument in "$@"; do
+  case ${argument} in
+    cpu | cuda) variant=${argument} ;;
+    --print_home) print_home=1 ;;
+    *)
+      sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
+      exit 2
+      ;;
+  esac
+done
+limit=${RCNN_INSTALL_SECONDS:-0}
+
+# cannot_fetch REASON
+cannot_fetch() {
+  echo "rcnn: $1" >&2
+  exit 75
+}
+
+# within SECONDS COMMAND...: 124 if the time is up; with 0 s it never is.
+within() { timeout --foreground --signal=INT --kill-after=10 "$@"; }
+
+# fetch SECONDS COMMAND ARGUMENT...: pip. Nothing is kept twice, and what is unpacked lies where there is space for it.
+fetch() {
+  TMPDIR=${part}/tmp within "$1" python3 -m pip "$2" --quiet --disable-pip-version-check --no-cache-dir "${@:3}" >&2
+}
+
+# install PACKAGE...: into ${part}/files. The C++ libraries are the same for every Python; 3.11 is Debian 12's.
+install() {
+  local status=0
+  fetch "${limit}" install --root-user-action=ignore --target "${part}/files" --only-binary=:all: --python-version 3.11 \
+    --implementation cp "$@" || status=$?
+  if [[ ${status} -eq 0 ]]; then return; fi
+  if [[ ${status} -eq 124 || ${status} -eq 137 ]]; then
+    cannot_fetch "LibTorch ${version} was not fetched within ${limit} s."
+  fi
+  # Any index has pip itself.
+  fetch 60 download --no-deps --dest "${part}/probe" pip || cannot_fetch "pip's package index cannot be reached."
+  echo "rcnn: pip's package index can be reached, but LibTorch ${version} cannot be installed; see above." >&2
   exit 1
-fi
+}
 
 folder=${XDG_CACHE_HOME:-${HOME}/.cache}/rcnn/libtorch/${version}-${variant}
 home=${folder}/torch
+part=${folder}.part
 if [[ ! -e ${folder}/COMPLETE ]]; then
-  part=${folder}.part
+  python3 -m pip --version > /dev/null 2>&1 ||
+    cannot_fetch "python3 has no pip. Install it first (Debian: apt-get install python3-pip)."
+  mkdir -p "${folder%/*}"
+  # A second process waits for the first one, and finds what it has installed.
+  exec 9< "${folder%/*}"
+  within "${limit}" flock 9 || cannot_fetch "another process has installed LibTorch for ${limit} s."
+fi
+if [[ ! -e ${folder}/COMPLETE ]]; then
+  trap 'rm -rf "${part}"' EXIT
   rm -rf "${part}" "${folder}"
-  mkdir -p "${part}"
-  # The C++ libraries are the same for every Python; 3.11 is Debian 12's.
-  pip=(python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "${part}"
-    --only-binary=:all: --python-version 3.11 --implementation cp)
+  mkdir -p "${part}/tmp"
   if [[ ${variant} == cpu ]]; then
     echo "rcnn: installing LibTorch ${version} for the CPU into ${folder} (about a minute)" >&2
-    "${pip[@]}" --no-deps "torch==${version}" "${cuda_runtime[@]}"
-    rm -f "${part}"/torch/lib/libtorch_cuda*.so "${part}"/torch/lib/libtorch_nvshmem.so
+    install --no-deps "torch==${version}" "${cuda_runtime[@]}"
+    rm -f "${part}"/files/torch/lib/libtorch_cuda*.so "${part}"/files/torch/lib/libtorch_nvshmem.so
   else
     echo "rcnn: installing LibTorch ${version} with CUDA into ${folder} (5 GB, some minutes)" >&2
-    "${pip[@]}" "torch==${version}"
+    install "torch==${version}"
   fi
-  touch "${part}/COMPLETE"
-  mv "${part}" "${folder}"
+  touch "${part}/files/COMPLETE"
+  mv "${part}/files" "${folder}"
+fi
+
+if [[ ${print_home} -eq 1 ]]; then
+  echo "${home}"
+  exit
 fi
 
 # config NAME CUDA: replaces the lines of one config.

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# What install_libtorch.sh installs, how it ends where the packages cannot be fetched, and that it leaves nothing behind.
+#
+#   install_libtorch_test.sh INSTALL_LIBTORCH PRESS_CTRL_C
+set -euo pipefail
+work=${TEST_TMPDIR:-$(mktemp -d)}/workspace
+mkdir -p "${work}"/{bin,tmp,tools/setup}
+cp "$1" "${work}/tools/setup/install_libtorch.sh"
+cp "$2" "${work}/press_ctrl_c.py"
+cd "${work}"
+python=$(python3 -c 'import sys; print(sys.executable)')
+export PATH="${work}/bin:${PATH}" TMPDIR="${work}/tmp" XDG_CACHE_HOME="${work}/cache" WORK="${work}"
+unset RCNN_INSTALL_SECONDS
+
+# Instead of Python: pip, of which FAKE says what becomes.
+cat > bin/python3 <<'EOT'
+#!/usr/bin/env bash
+echo "pip ${*:3}" >> "${WORK}/calls.log"
+while [[ $# -gt 0 && $1 != --target ]]; do words+=("$1") && shift; done
+case "${words[2]} ${FAKE}" in
+  '--version no_pip' | 'install offline' | 'download offline' | 'install no_such_version') exit 1 ;;
+  'install slow')
+    # As pip does, it does not say that it was interrupted.
+    trap 'kill $!; exit 1' INT
+    sleep 60 &
+    : > "${TMPDIR}/unpacked"
+    : > "${WORK}/begun"
+    wait
+    ;;
+  install*)
+    echo "pip says something"
+    mkdir -p "$2/torch/lib"
+    touch "$2/torch/lib/"{libtorch_cpu,libtorch_cuda,libtorch_cuda_linalg,libtorch_nvshmem}.so "${TMPDIR}/unpacked"
+    ;;
+esac
+EOT
+chmod +x bin/python3
+
+fail() {
+  echo "FAILED: $1"
+  exit 1
+}
+
+# expect STATUS TEXT FAKE ARGUMENT...: what the script ends with and prints to standard error; printed has its standard output.
+expect() {
+  local status=0
+  rm -f calls.log
+  FAKE=$3 tools/setup/install_libtorch.sh "${@:4}" > printed 2> errors || status=$?
+  if [[ ${status} -ne $1 || $(cat errors) != *"$2"* ]]; then
+    fail "${*:3}: status ${status}, output: $(cat printed errors)"
+  fi
+}
+
+folder=${XDG_CACHE_HOME}/rcnn/libtorch
+# nothing: whether nothing is installed, and nothing left of it.
+nothing() { [[ -z $(find "${XDG_CACHE_HOME}" "${TMPDIR}" ! -type d) && $(ls -A "${folder}") == '' && ! -e user.bazelrc ]]; }
+
+# A machine that cannot fetch the packages now.
+expect 75 'python3 has no pip' no_pip
+mkdir -p "${folder}"
+expect 75 "pip's package index cannot be reached" offline
+nothing || fail "no index: $(ls "${folder}" "${TMPDIR}")"
+RCNN_INSTALL_SECONDS=1 expect 75 'was not fetched within 1 s' slow
+nothing || fail "too slow: $(ls "${folder}" "${TMPDIR}")"
+# An index that answers, and does not have it.
+expect 1 "package index can be reached, but LibTorch 2.11.0 cannot be installed" no_such_version
+nothing || fail "no such version: $(ls "${folder}" "${TMPDIR}")"
+expect 2 'install_libtorch.sh [cpu|cuda]' good gpu
+
+rm -f begun
+status=0
+FAKE=slow "${python}" press_ctrl_c.py begun tools/setup/install_libtorch.sh > ctrl_c.log 2>&1 || status=$?
+[[ ${status} -eq 130 ]] || fail "Ctrl-C: status ${status}, output: $(cat ctrl_c.log)"
+nothing || fail "Ctrl-C: $(ls "${folder}" "${TMPDIR}")"
+
+# Where it is asked for, without a line in user.bazelrc.
+expect 0 'installing LibTorch 2.11.0 for the CPU' good --print_home
+[[ $(cat printed) == "${folder}/2.11.0-cpu/torch" ]] || fail "printed: $(cat printed)"
+[[ ! -e user.bazelrc ]] || fail "user.bazelrc: $(cat user.bazelrc)"
+[[ $(ls "${folder}/2.11.0-cpu/torch/lib") == libtorch_cpu.so ]] || fail "libraries: $(ls "${folder}/2.11.0-cpu/torch/lib")"
+[[ $(ls "${folder}") == 2.11.0-cpu && -z $(ls "${TMPDIR}") ]] || fail "left: $(ls "${folder}" "${TMPDIR}")"
+expect 0 '' good cpu --print_home
+[[ ! -e calls.log ]] || fail "installed again: $(cat calls.log)"
+
+# The configs replace older ones, and nothing else.
+printf 'build --jobs=1\nbuild:libtorch2 --repo_env=LIBTORCH_HOME=/old\n' > user.bazelrc
+expect 0 './bazelw build --config=libtorch2 //...' good cpu
+expect 0 './bazelw build --config=cuda //...' good cuda
+diff user.bazelrc - << EOT || fail "user.bazelrc"
+build --jobs=1
+build:libtorch2 --repo_env=LIBTORCH_HOME=${folder}/2.11.0-cuda/torch
+build:libtorch2 --repo_env=RCNN_LIBTORCH_CUDA=0
+build:cuda --repo_env=LIBTORCH_HOME=${folder}/2.11.0-cuda/torch
+build:cuda --repo_env=RCNN_LIBTORCH_CUDA=1
+EOT
+grep -q -- '--no-deps' calls.log && fail "CUDA without its libraries: $(cat calls.log)"
+echo "all passed"
