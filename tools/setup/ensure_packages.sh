@@ -60,7 +60,7 @@ echo "rcnn: installing ${#missing[@]} missing packages and what they need (minut
 log=$(mktemp)
 trap 'rm -f "${log}"' EXIT
 apt() {
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq "$@" \
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -qq "$@" \
     < /dev/null > "${log}" 2>&1 || {
     cat "${log}" >&2
     give_up "'apt-get $1' failed."
