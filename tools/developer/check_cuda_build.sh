@@ -5,7 +5,8 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
-trap 'cd "${work}" && bazel shutdown > /dev/null 2>&1; rm -rf "${work}"' EXIT
+# Its output base, of which each run has another, is deleted too.
+trap 'cd "${work}" && bazel clean --expunge > /dev/null 2>&1; rm -rf "${work}"' EXIT
 cd "${work}"
 
 cat > WORKSPACE << EOF
