@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# What check_libtorch2.sh runs, what it ends with, and that it leaves nothing behind.
+#
+#   check_libtorch2_test.sh CHECK_LIBTORCH2 PRESS_CTRL_C
+set -euo pipefail
+work=${TEST_TMPDIR:-$(mktemp -d)}/workspace
+mkdir -p "${work}"/{bin,tmp,programs/training} "${work}"/tools/{developer,setup}
+cp "$1" "${work}/tools/developer/check_libtorch2.sh"
+cp "$2" "${work}/press_ctrl_c.py"
+cd "${work}"
+export PATH="${work}/bin:${PATH}" TMPDIR="${work}/tmp" WORK="${work}"
+
+# script FILE: a program that logs how it was called, and then does what standard input says.
+script() {
+  { printf '#!/usr/bin/env bash\necho "%s $*" >> "${WORK}/calls.log"\n' "${1##*/}" && cat; } > "$1"
+  chmod +x "$1"
+}
+# Instead of Bazel; FAKE says what becomes of one command.
+script bazelw <<'EOT'
+base=${WORK}/outputs/base
+if [[ $1 == --output_base=* ]]; then
+  base=${1#*=}
+  mkdir -p "${base}"
+  shift
+fi
+case "$1 ${FAKE}" in
+  'info '*) if [[ ${!#} == output_base ]]; then echo "${base}"; else echo "${WORK}/programs"; fi ;;
+  'test fails')
+    echo '//ops:nms_test                 FAILED in 0.3s'
+    exit 3
+    ;;
+  'test fails_slowly')
+    echo 'FAIL: //ops:nms_test (see test.log)'
+    exec sleep 60
+    ;;
+  'test compiles' | 'build slow')
+    : > "${WORK}/begun"
+    exec sleep 60
+    ;;
+  'build broken') [[ ${!#} != //... ]] ;;
+esac
+EOT
+script bin/bazel < /dev/null
+script tools/setup/install_libtorch.sh <<'EOT'
+echo "${RCNN_INSTALL_SECONDS} s to install" >> "${WORK}/calls.log"
+if [[ ${FAKE} == offline ]]; then exit 75; fi
+if [[ ${FAKE} == no_such_version ]]; then exit 1; fi
+echo /libtorch
+EOT
+script tools/developer/check_python_library.sh < /dev/null
+script programs/training/stage_scheduler < /dev/null
+script tools/developer/compare_trainings.py <<'EOT'
+if [[ ${FAKE} == different ]]; then exit 1; fi
+EOT
+
+fail() {
+  echo "FAILED: $1"
+  exit 1
+}
+
+# expect STATUS TEXT FAKE ARGUMENT...: what the script ends with and prints; calls.log has what it has called.
+expect() {
+  local status=0 output
+  rm -f calls.log
+  output=$(FAKE=$3 tools/developer/check_libtorch2.sh "${@:4}" 2>&1) || status=$?
+  if [[ ${status} -ne $1 || ${output} != *"$2"* ]]; then fail "${*:3}: status ${status}, output: ${output}"; fi
+}
+
+# called TEXT: whether a call in the log has it.
+called() { grep -qF -- "$1" calls.log || fail "not called: $1, but: $(cat calls.log)"; }
+not_called() { if grep -qF -- "$1" calls.log; then fail "called: $1"; fi; }
+
+limited=${work}/outputs/base_libtorch2_limited
+expect 0 'LibTorch 2.11: done' good --seconds=60
+called '20 s to install'
+called 'install_libtorch.sh cpu --print_home'
+called "bazelw --output_base=${limited} test --repo_env=LIBTORCH_HOME=/libtorch --repo_env=RCNN_LIBTORCH_CUDA=0"
+called '-- //base/... //ops/... //detection/...'
+called 'stage_scheduler --config=training/testing/tiny_alternating.textproto'
+called 'compare_trainings.py'
+grep -q "^bazelw --output_base=${limited} build .* //\.\.\.$" calls.log || fail "not everything is built: $(cat calls.log)"
+called "bazel --output_base=${limited} clean --expunge"
+not_called check_python_library
+not_called --config=libtorch2
+not_called --keep_going
+[[ ! -e ${limited} ]] || fail "the output base is left"
+
+expect 0 'LibTorch 2.11: done' good
+called '0 s to install'
+called "bazelw --output_base=${work}/outputs/base_libtorch2 build"
+called --keep_going
+called "check_python_library.sh ${work}/programs/ops/librcnn_ops.so"
+called "bazel --output_base=${work}/outputs/base_libtorch2 shutdown"
+[[ -e ${work}/outputs/base_libtorch2 ]] || fail "the output base for the next time is gone"
+
+# What cannot be fetched, and what does not end in its time, is neither success nor failure.
+expect 75 '' offline --seconds=60
+not_called bazelw
+expect 1 '' no_such_version --seconds=60
+expect 1 'FAILED: LibTorch 2.11: tests of base, ops and detection' fails --seconds=60
+expect 1 'FAILED: LibTorch 2.11: comparison of the trainings' different --seconds=60
+expect 1 'FAILED: LibTorch 2.11: build of everything' broken --seconds=60
+expect 1 'FAILED: LibTorch 2.11: build of everything' broken
+# At once, because they wait.
+waiting=()
+expect 1 'FAILED: LibTorch 2.11: tests of base, ops and detection' fails_slowly --seconds=3 &
+waiting+=($!)
+expect 75 'notice: LibTorch 2.11: the 2 s were over before the end of: tests of base, ops and detection' compiles --seconds=2 &
+waiting+=($!)
+expect 75 'notice: LibTorch 2.11: the 3 s were over before the end of: build of the scheduler' slow --seconds=3 &
+waiting+=($!)
+for process in "${waiting[@]}"; do wait "${process}"; done
+expect 2 'not --seconds=N' good --seconds=soon
+expect 2 'not --seconds=N' good --seconds=1 --seconds=2
+
+rm -f begun
+status=0
+FAKE=compiles python3 press_ctrl_c.py begun tools/developer/check_libtorch2.sh --seconds=60 > ctrl_c.log 2>&1 || status=$?
+[[ ${status} -eq 130 ]] || fail "Ctrl-C: status ${status}, output: $(cat ctrl_c.log)"
+[[ ! -e ${limited} ]] || fail "Ctrl-C leaves the output base"
+
+[[ -z $(ls "${TMPDIR}") ]] || fail "temporary files are left: $(ls "${TMPDIR}")"
+[[ ! -e user.bazelrc ]] || fail "user.bazelrc was written"
+echo "all passed"
