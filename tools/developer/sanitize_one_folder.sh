@@ -6,11 +6,13 @@
 #   tools/developer/sanitize_one_folder.sh --turns      what the turns are
 #
 # The number of commits up to this one chooses among turns of at most eight tests of one folder, so
-# that successive commits go through all of them. Tests that have not run after
-# RCNN_SANITIZE_SECONDS (600) are named and left out; what was compiled is in Bazel's cache for the
-# next run. Fails if a test or the build fails. Exits with 75 if no test has run by then.
+# that successive commits go through all of them; two commits share a turn, because CI has time for
+# these tests at every other one. Tests that have not run after RCNN_SANITIZE_SECONDS (600) are named
+# and left out; what was compiled is in Bazel's cache for the next run. Fails if a test or the build
+# fails. Exits with 75 if no test has run by then.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
+trap 'exit 130' INT
 
 most_tests=8
 
@@ -98,7 +100,7 @@ else
   number=$(git rev-list --count HEAD)
   # A shallow clone has one commit: then the day takes turns.
   [[ $(git rev-parse --is-shallow-repository) == true ]] && number=$(($(date +%s) / 86400))
-  turn=$((number % ${#turns[@]}))
+  turn=$((number / 2 % ${#turns[@]}))
   what="turn $((turn + 1)) of ${#turns[@]}, ${turns[turn]}"
   tests=$(tests_of_turn "${turns[turn]}" <<< "${all}")
 fi
@@ -111,14 +113,17 @@ echo "${what}: $(wc -l <<< "${tests}") tests with address and undefined-behaviou
 
 log=$(mktemp)
 trap 'rm -f "${log}"' EXIT
+# In the foreground, so that Ctrl-C reaches Bazel. tee ends with it, and not before.
 # shellcheck disable=SC2086  # labels have no spaces
-timeout --signal=INT --kill-after=60 "${seconds}" ./bazelw test --config=asan --config=ubsan \
-  --experimental_convenience_symlinks=ignore --build_tests_only --keep_going ${tests} 2>&1 | tee "${log}"
+timeout --foreground --signal=INT --kill-after=60 "${seconds}" ./bazelw test --config=asan --config=ubsan \
+  --experimental_convenience_symlinks=ignore --build_tests_only --keep_going ${tests} 2>&1 | tee -i "${log}"
 status=${PIPESTATUS[0]}
 # Bazel did not end within 60 s of being interrupted.
 if ((status == 137 && SECONDS >= seconds)); then status=124; fi
 passed=$(grep -cE '^//[^ ]+ +(\(cached\) )?PASSED' "${log}")
 bad=$(grep -cE '^//[^ ]+ +(\(cached\) )?(FAILED|FLAKY|TIMEOUT)' "${log}")
+# The line that Bazel prints at once, if it was stopped before its summary.
+if ((bad == 0)); then bad=$(grep -cE '^(FAIL|TIMEOUT): //' "${log}"); fi
 
 if [[ ${status} -eq 124 && ${bad} -eq 0 && ${passed} -eq 0 ]]; then
   echo "notice: none of these tests has run within ${seconds} s, which only compiled; they may pass or fail: ${what}"
