@@ -7,10 +7,11 @@ HAS_NCCL: whether there is a header of NCCL.
 _BUILD = """
 package(default_visibility = ["//visibility:public"])
 
-# What C++ sources include: <cuda_runtime_api.h>. nvcc finds the toolkit's headers by itself.
+# What C++ sources include: <cuda_runtime_api.h>, and <cuda_fp16.h>, which needs nv. nvcc finds the toolkit's headers by
+# itself.
 cc_library(
     name = "headers",
-    hdrs = glob(["include/*.h", "include/*.hpp", "include/crt/*"]),
+    hdrs = glob(["include/*.h", "include/*.hpp", "include/crt/*", "include/nv/**"]),
     includes = ["include"],
 )
 

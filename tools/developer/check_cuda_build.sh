@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks rcnn_cuda_library (tools/build/cuda.bzl) in a workspace made for it: that editing a header compiles the sources
-# that include it again, that a header which no target lists cannot be included, and that without nvcc the targets are
-# skipped with a notice. The first two need nvcc.
+# that include it again, that a header which no target lists cannot be included, that a C++ source can include those that
+# nccl.h includes, and that without nvcc the targets are skipped with a notice. All but the last need nvcc.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
@@ -21,6 +21,7 @@ load("@rcnn//tools/build:cuda.bzl", "rcnn_cuda_library")
 rcnn_cc_library(name = "factor", hdrs = ["factor.h"])
 rcnn_cuda_library(name = "scale", srcs = ["scale.cu"], deps = [":factor"])
 rcnn_cuda_library(name = "unlisted", srcs = ["unlisted.cu"])
+rcnn_cuda_library(name = "half", srcs = ["half.cc"])
 EOF
 echo 'constexpr float kFactor = 2;' > factor.h
 cat > scale.cu << 'EOF'
@@ -29,6 +30,13 @@ __global__ void Scale(float* x) { x[threadIdx.x] *= kFactor; }
 void ScaleOnGpu(float* x) { Scale<<<1, 32>>>(x); }
 EOF
 cp scale.cu unlisted.cu
+cat > half.cc << 'EOF'
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_fp8.h>
+#include <cuda_runtime.h>
+float Widen(__half x) { return __half2float(x); }
+EOF
 
 # build CUDA_HOME TARGET: messages go to log.
 build() {
@@ -58,5 +66,6 @@ build "${home}" //:scale || fail "A CUDA source does not compile a second time."
 echo 'constexpr float kFactor = 3;' > factor.h
 build "${home}" //:scale || fail "A CUDA source does not compile after the edit of a header."
 [[ $(digest) != "${first}" ]] || fail "Editing a header did not compile the CUDA source again."
+build "${home}" //:half || fail "A C++ source cannot include the headers of short types."
 if build "${home}" //:unlisted; then fail "A header that no target lists was included."; fi
 grep -q 'factor.h: No such file' log || fail "The build of //:unlisted failed for another reason."
