@@ -43,13 +43,14 @@ at::Tensor LevelsOnMeta(const at::Tensor& rois, int64_t, int64_t, int64_t, doubl
   return at::empty({rois.size(0)}, rois.options().dtype(at::kLong));
 }
 
-// On devices without a kernel: the formula of FindLevel.
+// On devices without a kernel: the formula of FindLevel. A NaN would become an index.
 at::Tensor LevelsElsewhere(const at::Tensor& rois, int64_t min_level, int64_t max_level,
                            int64_t canonical_level, double canonical_size_px) {
   const at::NoGradGuard no_grad;
   const at::Tensor values = rois.to(at::kDouble);
   const auto column = [&](int64_t i) { return values.select(1, i); };
-  const at::Tensor area = ((column(3) - column(1)) * (column(4) - column(2))).clamp_min(0);
+  const at::Tensor signed_area = (column(3) - column(1)) * (column(4) - column(2));
+  const at::Tensor area = signed_area.masked_fill(signed_area.gt(0).logical_not(), 0);
   const at::Tensor level =
       (at::log2(area.sqrt() / canonical_size_px + 1e-8) + canonical_level).floor();
   return level.clamp(min_level, max_level).to(at::kLong) - min_level;

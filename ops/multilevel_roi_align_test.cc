@@ -6,10 +6,12 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/roi_align.h"
+#include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/ops/testing/random_rois.h"
 
 namespace rcnn::ops {
@@ -18,6 +20,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::QueueDevice;
 using testing::RandomMap;
 using testing::RandomRois;
 using ::testing::StartsWith;
@@ -48,6 +51,16 @@ TEST(FpnLevelsTest, OnlyTheAreaCounts) {
 TEST(FpnLevelsTest, RuleIsAdjustable) {
   EXPECT_THAT(LevelsOfSquares({50, 100, 200, 400, 800}, {3, 6, 5, 200}),
               ElementsAre(0, 1, 2, 3, 3));
+}
+
+// There nobody has checked the RoIs: a NaN must not become an index.
+TEST(FpnLevelsTest, AnotherDeviceFindsTheSameLevels) {
+  at::Tensor rois = RandomRois({40, 2, 800, 1300, 20}, 1);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (int64_t i = 1; i < 5; ++i) rois[i][i] = nan;
+  rois[5].slice(0, 1).fill_(nan);
+  rois[6][3] = rois[6][1] - 5;
+  EXPECT_TRUE(at::equal(FpnLevels(rois.to(QueueDevice()), {}).cpu(), FpnLevels(rois, {})));
 }
 
 TEST(FpnLevelsTest, ErrorsNameTheArgument) {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -198,6 +199,38 @@ TYPED_TEST(RoiAlignRuleTest, SameBitsInAnyOrder) {
     for (size_t level = 0; level < problem.maps.size(); ++level) {
       EXPECT_TRUE(at::equal(forward.grads[level], reversed.grads[level]));
       EXPECT_TRUE(at::equal(forward.grads[level], isolated.grads[level]));
+    }
+  }
+}
+
+// RoI 0, and copies of it with a coordinate that is NaN: one for each, and one for all.
+at::Tensor OneRoiWithoutNan() {
+  const at::Tensor rois = at::tensor({0.0, 1.0, 2.0, 7.0, 6.5}, at::kDouble).repeat({6, 1});
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (int64_t i = 1; i < 5; ++i) rois[i][i].fill_(nan);
+  rois[5].slice(0, 1).fill_(nan);
+  return rois;
+}
+
+// On a device nobody has checked the RoIs. Nothing outside the map is read or written.
+TYPED_TEST(RoiAlignRuleTest, NanGivesNanAndNoGradient) {
+  for (const int64_t sampling_ratio : {0, 2}) {
+    for (const bool aligned : {false, true}) {
+      Problem problem;
+      problem.maps = {RandomMap({1, 3, 9, 9}, kDtype<TypeParam>, 1)};
+      problem.rois = OneRoiWithoutNan();
+      problem.options.spatial_scales = {1};
+      problem.options.pooled_height = problem.options.pooled_width = 3;
+      problem.options.sampling_ratio = sampling_ratio;
+      problem.options.aligned = aligned;
+      problem.grad = RandomMap({6, 3, 3, 3}, kDtype<TypeParam>, 2);
+      const Outcome actual = ByGrid<TypeParam>(problem, HostOrder::kForward);
+      EXPECT_TRUE(actual.bins.slice(0, 1).isnan().all().template item<bool>());
+      problem.rois = problem.rois.slice(0, 0, 1);
+      problem.grad = problem.grad.slice(0, 0, 1).clone();
+      const Outcome alone = ByGrid<TypeParam>(problem, HostOrder::kForward);
+      EXPECT_TRUE(at::equal(actual.bins.slice(0, 0, 1), alone.bins));
+      EXPECT_TRUE(at::equal(actual.grads[0], alone.grads[0]));
     }
   }
 }

@@ -4,6 +4,9 @@
 // A bin's samples lie at bin_start + (i + 0.5) * bin_length / samples. Positions are computed in
 // the order of operations of the CPU's, so that both agree on which samples are outside the map.
 //
+// On a device nobody has checked the RoIs. A coordinate that is NaN gives samples that are NaN, and
+// reaches no pixel: nothing outside the map is read, and what has diverged is seen in the result.
+//
 // Source: He et al., Mask R-CNN, arXiv:1703.06870, Sec. 3 (RoIAlign).
 
 #ifndef RCNN_OPS_KERNELS_ROI_GEOMETRY_H_
@@ -43,6 +46,7 @@ struct RoiSpan {
     const A count = static_cast<A>(samples);
     const A bin_start = start + static_cast<A>(bin) * bin_length;
     A position = bin_start + (static_cast<A>(i) + A{0.5}) * bin_length / count;
+    if (position != position) return {true, 0, position};
     if (position < A{-1} || position > static_cast<A>(size)) return {false, 0, A{0}};
     position = Clamped(position, A{0}, static_cast<A>(size - 1));
     const A low = std::floor(position);
@@ -116,8 +120,10 @@ RCNN_HOST_DEVICE RoiSpan<A> SpanOnMap(A begin, A end, A scale, const RoiSampling
   A length = end * scale - offset - start;
   if (!sampling.aligned) length = Greater(length, A{1});
   const A bin_length = length / static_cast<A>(bins);
-  const int64_t samples = sampling.sampling_ratio > 0 ? sampling.sampling_ratio
-                                                      : static_cast<int64_t>(std::ceil(bin_length));
+  int64_t samples = sampling.sampling_ratio;
+  if (samples <= 0) {
+    samples = bin_length != bin_length ? 1 : static_cast<int64_t>(std::ceil(bin_length));
+  }
   return {start, bin_length, bins, samples, size};
 }
 

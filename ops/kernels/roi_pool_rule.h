@@ -3,7 +3,8 @@
 //
 // Forward: a thread for each element of the result walks its bin row by row, so that the first of
 // equal maxima counts. Backward: a pixel gathers the gradients of the bins whose maximum it is.
-// Both sum and compare in the order of the CPU's, and equal it bit by bit.
+// Both sum and compare in the order of the CPU's, and equal it bit by bit. On a device nobody has
+// checked the RoIs: the bins of one with a coordinate that is NaN are NaN, and reach no pixel.
 //
 // Source: Girshick, Fast R-CNN, arXiv:1504.08083, Sec. 2.1.
 
@@ -12,6 +13,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "rcnn/ops/kernels/element_types.h"
 #include "rcnn/ops/kernels/kernel.h"
@@ -25,7 +27,7 @@ struct PoolAxis {
   int64_t first;  // the RoI's first pixel, which may be outside the map
   A bin_length;   // > 0
   int64_t bins;
-  int64_t size;  // of the map
+  int64_t size;  // of the map; 0 if a coordinate is NaN
 
   RCNN_HOST_DEVICE int64_t Begin(int64_t bin) const {
     const int64_t low = static_cast<int64_t>(std::floor(static_cast<A>(bin) * bin_length));
@@ -47,6 +49,7 @@ struct PoolAxis {
 // Halves are rounded away from 0, and positions computed in A.
 template <typename A>
 RCNN_HOST_DEVICE PoolAxis<A> PoolOnMap(A begin, A end, A scale, int64_t bins, int64_t size) {
+  if (begin != begin || end != end) return {0, A{1}, bins, 0};
   const int64_t first = static_cast<int64_t>(std::round(begin * scale));
   const int64_t last = static_cast<int64_t>(std::round(end * scale));
   const A length = static_cast<A>(Greater<int64_t>(last - first + 1, 1));
@@ -61,6 +64,8 @@ struct RoiPoolRule {
   struct Geometry {
     PoolAxis<A> y;
     PoolAxis<A> x;
+
+    RCNN_HOST_DEVICE bool HasNan() const { return y.size == 0 || x.size == 0; }
   };
 
   RCNN_HOST_DEVICE Geometry Load(const RoiTable<T>& table, int64_t roi) const {
@@ -114,7 +119,8 @@ struct RoiPoolElement {
     const typename RoiPoolRule<T>::Geometry roi = rule.Load(table, place.roi);
     const int64_t end_y = roi.y.End(place.row), end_x = roi.x.End(place.column);
     const int64_t begin_x = roi.x.Begin(place.column);
-    A best = 0;
+    constexpr A kNan = std::numeric_limits<A>::quiet_NaN();
+    A best = roi.HasNan() ? kNan : A{0};
     int64_t at = -1;
     for (int64_t y = roi.y.Begin(place.row); y < end_y; ++y) {
       for (int64_t x = begin_x; x < end_x; ++x) {

@@ -154,5 +154,27 @@ TYPED_TEST(RoiPoolRuleTest, NanWins) {
   EXPECT_TRUE(at::equal(actual.argmax, expected.argmax));
 }
 
+// On a device nobody has checked the RoIs. Nothing outside the map is read or written.
+TYPED_TEST(RoiPoolRuleTest, ARoiWithNanGivesNanAndNoGradient) {
+  using A = typename ElementSum<TypeParam>::type;
+  Problem problem;
+  problem.map = RandomMap({1, 2, 9, 9}, kDtype<TypeParam>, 1);
+  // A RoI, and copies of it with a coordinate that is NaN: one for each, and one for all.
+  problem.rois = at::tensor({0.0, 16.0, 16.0, 100.0, 110.0}, kDtype<A>).repeat({6, 1});
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (int64_t i = 1; i < 5; ++i) problem.rois[i][i].fill_(nan);
+  problem.rois[5].slice(0, 1).fill_(nan);
+  problem.options = {3, 2, 1.0 / 16};
+  problem.grad = RandomMap({6, 2, 3, 2}, kDtype<TypeParam>, 2);
+  const Outcome actual = ByGrid<TypeParam>(problem, HostOrder::kForward);
+  EXPECT_TRUE(actual.bins.slice(0, 1).isnan().all().template item<bool>());
+  EXPECT_TRUE(actual.argmax.slice(0, 1).eq(-1).all().template item<bool>());
+  problem.rois = problem.rois.slice(0, 0, 1);
+  problem.grad = problem.grad.slice(0, 0, 1).clone();
+  const Outcome alone = ByGrid<TypeParam>(problem, HostOrder::kForward);
+  EXPECT_TRUE(at::equal(actual.bins.slice(0, 0, 1), alone.bins));
+  EXPECT_TRUE(at::equal(actual.grad_map, alone.grad_map));
+}
+
 }  // namespace
 }  // namespace rcnn::ops
