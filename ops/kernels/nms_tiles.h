@@ -93,15 +93,18 @@ struct NmsWork {
   }
 };
 
-// Puts box `i` of the sorted order in its place, and clears the results.
+// Puts box `i` of the sorted order in its place, if it counts, and clears the results. Nothing
+// reads the places of the others: memory that nobody has written.
 template <typename Work>
 struct GatherSorted {
   RCNN_HOST_DEVICE void operator()(int64_t i) const {
     const int64_t row = i / work.capacity;
     const int64_t column = i % work.capacity;
-    const int64_t from = row * work.capacity + entries[i].index;
-    work.sorted[i] = LoadAreaBox(work.boxes + 4 * from, work.extra);
-    if (work.groups != nullptr) work.sorted_group[i] = work.groups[from];
+    if (column < work.Count(row)) {
+      const int64_t from = row * work.capacity + entries[i].index;
+      work.sorted[i] = LoadAreaBox(work.boxes + 4 * from, work.extra);
+      if (work.groups != nullptr) work.sorted_group[i] = work.groups[from];
+    }
     if (column < work.KeptCapacity()) work.kept[row * work.KeptCapacity() + column] = 0;
     if (column == 0) work.kept_count[row] = 0;
   }
@@ -160,7 +163,7 @@ struct CompareWithKeptKernel {
       shared.group[place.thread] = work.groups == nullptr ? 0 : work.kept_group[from];
     } else {
       const int64_t candidate = begin + word * kWordBits + place.thread;
-      if (candidate >= work.capacity || shared.is_suppressed[place.thread]) return;
+      if (candidate >= work.Count(row) || shared.is_suppressed[place.thread]) return;
       const int64_t from = row * work.capacity + candidate;
       const AreaBox<T> box = work.sorted[from];
       const int64_t group = work.groups == nullptr ? 0 : work.sorted_group[from];
@@ -185,8 +188,8 @@ struct CompareWithKeptKernel {
   int64_t begin;
 };
 
-// A block: the pairs of 64 candidates with 64 others of the same slab. Tiles below the diagonal are
-// not computed, and not read.
+// A block: the pairs of 64 candidates with 64 others of the same slab. Tiles below the diagonal,
+// and those of candidates that do not count, are not computed, and not read.
 template <typename Work, typename T>
 struct CompareInSlabKernel {
   static constexpr int kThreads = kWordBits;
@@ -201,14 +204,21 @@ struct CompareInSlabKernel {
     return block / work.SlabWords() % work.SlabWords();
   }
   RCNN_HOST_DEVICE int64_t TileColumn(int64_t block) const { return block % work.SlabWords(); }
+  RCNN_HOST_DEVICE int64_t Row(int64_t block) const {
+    return block / (work.SlabWords() * work.SlabWords());
+  }
+  RCNN_HOST_DEVICE int64_t FirstColumn(int64_t block) const {
+    return begin + TileColumn(block) * kWordBits;
+  }
   RCNN_HOST_DEVICE int64_t Phases(int64_t block) const {
-    return TileRow(block) <= TileColumn(block) ? 2 : 0;
+    if (TileRow(block) > TileColumn(block)) return 0;
+    return FirstColumn(block) < work.Count(Row(block)) ? 2 : 0;
   }
 
   RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared, None&) const {
-    const int64_t row = place.block / (work.SlabWords() * work.SlabWords());
-    const int64_t first_column = begin + TileColumn(place.block) * kWordBits;
-    const int64_t columns = Lesser(kWordBits, work.capacity - first_column);
+    const int64_t row = Row(place.block);
+    const int64_t first_column = FirstColumn(place.block);
+    const int64_t columns = Lesser(kWordBits, work.Count(row) - first_column);
     if (phase == 0) {
       if (place.thread >= columns) return;
       const int64_t from = row * work.capacity + first_column + place.thread;
@@ -218,7 +228,7 @@ struct CompareInSlabKernel {
     }
     const int64_t in_slab = TileRow(place.block) * kWordBits + place.thread;
     const int64_t candidate = begin + in_slab;
-    if (candidate >= work.capacity) return;
+    if (candidate >= work.Count(row)) return;
     const int64_t from = row * work.capacity + candidate;
     const AreaBox<T> box = work.sorted[from];
     const int64_t group = work.groups == nullptr ? 0 : work.sorted_group[from];
@@ -302,8 +312,8 @@ struct KeepGreedilyKernel {
   RCNN_HOST_DEVICE void LoadDiagonal(int64_t row, int64_t tile, int thread, Shared& shared) const {
     if (thread >= kWordBits) return;
     const int64_t candidate = tile * kWordBits + thread;
-    const bool exists = begin + candidate < work.capacity;
-    shared.diagonal[thread] = exists ? Mask(row, candidate)[tile] : 0;
+    const bool counts = begin + candidate < work.Count(row);
+    shared.diagonal[thread] = counts ? Mask(row, candidate)[tile] : 0;
   }
 
   // One thread: the 64 candidates of a tile, best first.
@@ -337,9 +347,10 @@ struct KeepGreedilyKernel {
   }
 
   RCNN_HOST_DEVICE void AddMasks(int64_t row, int64_t tile, int thread, Shared& shared) const {
+    const int64_t tiles = Tiles(row);
     for (int64_t i = thread; i < kGroups * work.SlabWords(); i += kThreads) {
       const int64_t group = i / work.SlabWords(), word = i % work.SlabWords();
-      if (word <= tile) continue;
+      if (word <= tile || word >= tiles) continue;
       uint64_t bits = shared.removed[group][word];
       for (int64_t j = group; j < kWordBits; j += kGroups) {
         if ((shared.keep >> j & 1) != 0) bits |= Mask(row, tile * kWordBits + j)[word];
