@@ -296,6 +296,14 @@ class Rois(unittest.TestCase):
         expected = torch.tensor([20.0, 0, 0]).view(3, 1, 1).expand(3, 3, 4)
         torch.testing.assert_close(planes, expected)
 
+    def test_a_batch_is_padded_with_zeros(self):
+        image = torch.arange(144, dtype=torch.uint8).view(6, 8, 3)
+        batch = torch.ops.rcnn.preprocess_batch([image, image], [3, 4, 5, 2], 5, 4, flipped=[0, 1])
+        expected = torch.zeros(2, 3, 5, 4)
+        expected[0, :, :3] = torch.ops.rcnn.preprocess(image, 3, 4)
+        expected[1, :, :, :2] = torch.ops.rcnn.preprocess(image, 5, 2, flip_horizontally=True)
+        self.assertTrue(torch.equal(batch, expected))
+
 
 @unittest.skipIf(torchvision is None, "python3-torchvision is not installed")
 class Torchvision(unittest.TestCase):
@@ -369,6 +377,7 @@ class Meta(unittest.TestCase):
         meta, r = {"device": "meta"}, torch.ops.rcnn
         image = torch.empty(6, 8, 3, dtype=torch.uint8, **meta)
         self.assertEqual(r.preprocess(image, 3, 4).shape, (3, 3, 4))
+        self.assertEqual(r.preprocess_batch([image, image], [3, 4, 2, 2], 5, 6).shape, (2, 3, 5, 6))
         features, rois = torch.empty(2, 5, 8, 8, **meta), torch.empty(9, 5, **meta)
         for pooled in (r.roi_align(features, rois, 0.5), r.roi_pool(features, rois, 0.5),
                        r.multilevel_roi_align([features], rois, [0.5])):

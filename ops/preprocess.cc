@@ -51,13 +51,13 @@ void CheckOptions(const PreprocessOptions& options) {
   }
 }
 
-void CheckImage(const at::Tensor& image) {
-  CheckShape(image, "image", {-1, -1, 3});
-  CheckDtype(image, "image", {at::kByte});
-  TORCH_CHECK(image.size(0) > 0 && image.size(1) > 0, "image: expected at least one pixel, got ",
+void CheckImage(const at::Tensor& image, const char* name = "image") {
+  CheckShape(image, name, {-1, -1, 3});
+  CheckDtype(image, name, {at::kByte});
+  TORCH_CHECK(image.size(0) > 0 && image.size(1) > 0, name, ": expected at least one pixel, got ",
               Describe(image));
-  TORCH_CHECK(image.size(0) <= kMaxSide && image.size(1) <= kMaxSide,
-              "image: expected sides of at most 2^28 pixels, got ", Describe(image));
+  TORCH_CHECK(image.size(0) <= kMaxSide && image.size(1) <= kMaxSide, name,
+              ": expected sides of at most 2^28 pixels, got ", Describe(image));
 }
 
 void CheckSlot(const at::Tensor& slot, const PreprocessOptions& options) {
@@ -280,9 +280,10 @@ double ResizeStepPx(int64_t from, int64_t to, const PreprocessOptions& options) 
   return static_cast<double>(from) / static_cast<double>(to);
 }
 
-void CheckPreprocessArguments(const at::Tensor& image, const PreprocessOptions& options) {
+void CheckPreprocessArguments(const at::Tensor& image, const PreprocessOptions& options,
+                              const char* name) {
   CheckOptions(options);
-  CheckImage(image);
+  CheckImage(image, name);
 }
 
 void PreprocessInto(const at::Tensor& image, const PreprocessOptions& options,

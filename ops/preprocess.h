@@ -69,7 +69,7 @@ struct PreprocessOptions {
 // Output pixel x lies at (x + 0.5) * step - 0.5 of the source, moved to the nearest
 // pixel centre if outside, positions in float64, weights and sums in float32. The
 // result is the same for any number of threads.
-// Both are on the CPU.
+// Both are on the CPU; preprocess_batch.h fills batches on any device.
 // Throws c10::Error naming the argument on a wrong rank, dtype or size, an empty
 // image, a size that the slot cannot hold, a std that is not positive, or results
 // that float32 cannot hold.
@@ -89,8 +89,9 @@ PreprocessOptions ReadPreprocessOptions(int64_t height, int64_t width, at::Array
                                         at::ArrayRef<double> std, bool to_bgr,
                                         bool flip_horizontally, c10::optional<double> scale);
 
-// Throws c10::Error as Preprocess does. For kernels of other devices.
-void CheckPreprocessArguments(const at::Tensor& image, const PreprocessOptions& options);
+// Throws c10::Error as Preprocess does, of an image called `name`. For kernels of other devices.
+void CheckPreprocessArguments(const at::Tensor& image, const PreprocessOptions& options,
+                              const char* name = "image");
 
 // Returns the distance between neighbouring output pixels, in source pixels, along an axis of
 // `from` source and `to` output pixels.

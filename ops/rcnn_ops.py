@@ -149,6 +149,13 @@ def _preprocessed(image, height, width, *_, **__):
     return image.new_empty([3, height, width], dtype=torch.float32)
 
 
+@_shapes_of("preprocess_batch")
+def _preprocessed_batch(images, sizes, height, width, *_, **__):
+    del sizes
+    return torch.empty([len(images), 3, height, width], dtype=torch.float32, device=images[0].device,
+                       memory_format=torch.channels_last)
+
+
 @_shapes_of("proposals", "proposals.sizes")
 def _proposals(logits, deltas, anchors, image_info, *, post_nms_top_n=300, **_):
     del logits, image_info

@@ -27,6 +27,10 @@ def random_boxes(count, seed=1):
     return torch.cat([corners, corners + uniform(count, 2, seed=seed + 100) * 100 + 1], 1)
 
 
+def bytes_of_image(height, width):
+    return (uniform(height, width, 3) * 255).to(torch.uint8)
+
+
 def leaf(tensor):
     return tensor.clone().requires_grad_()
 
@@ -93,7 +97,9 @@ def anchor_calls():
         "random_mask": [((boxes, 5, 0.3), {}),
                         ((boxes, 5, 0.3), {"draw_rows": torch.arange(80).view(40, 2)})],
         "sample_balanced": [((labels, torch.Generator().manual_seed(1)), {})],
-        "preprocess": [(((uniform(6, 8, 3) * 255).to(torch.uint8), 5, 9), {"to_bgr": True})],
+        "preprocess": [((bytes_of_image(6, 8), 5, 9), {"to_bgr": True})],
+        "preprocess_batch": [(([bytes_of_image(6, 8), bytes_of_image(7, 4)], [5, 9, 8, 3], 8, 10),
+                              {"to_bgr": True, "flipped": [0, 1]})],
     }
 
 

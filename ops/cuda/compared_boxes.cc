@@ -16,6 +16,7 @@
 #include "rcnn/ops/counted_proposals.h"
 #include "rcnn/ops/nms.h"
 #include "rcnn/ops/preprocess.h"
+#include "rcnn/ops/preprocess_batch.h"
 #include "rcnn/ops/proposals.h"
 #include "rcnn/ops/soft_nms.h"
 #include "rcnn/ops/testing/boxes_like.h"
@@ -272,9 +273,12 @@ double CountedProposalDifference(const Results& cpu, const Results& device) {
   return ProposalDifference(CountedRois(cpu), CountedRois(device));
 }
 
-DeviceCall DrawPreprocessing(ArgumentDraw& draw) {
-  const at::Tensor image = at::randint(0, 256, {draw.Between(1, 300), draw.Between(1, 300), 3},
-                                       draw.generator(), at::kByte);
+at::Tensor DrawBytes(ArgumentDraw& draw) {
+  const std::vector<int64_t> sizes = {draw.Between(1, 300), draw.Between(1, 300), 3};
+  return at::randint(0, 256, sizes, draw.generator(), at::kByte);
+}
+
+PreprocessOptions DrawPreprocessOptions(ArgumentDraw& draw) {
   PreprocessOptions options;
   options.height = draw.Between(1, 500);
   options.width = draw.Between(1, 500);
@@ -282,7 +286,29 @@ DeviceCall DrawPreprocessing(ArgumentDraw& draw) {
   options.mean = {123.7, 116.3, 103.5};
   options.std = {58.4, 57.1, 57.4};
   options.flip_horizontally = draw.Coin();
+  return options;
+}
+
+DeviceCall DrawPreprocessing(ArgumentDraw& draw) {
+  const at::Tensor image = DrawBytes(draw);
+  const PreprocessOptions options = DrawPreprocessOptions(draw);
   return [=](const Device& device) -> Results { return {Preprocess(image.to(device), options)}; };
+}
+
+DeviceCall DrawBatchPreprocessing(ArgumentDraw& draw) {
+  std::vector<at::Tensor> images;
+  std::vector<PreprocessOptions> options;
+  for (int64_t count = draw.Between(1, 4); count > 0; --count) {
+    images.push_back(DrawBytes(draw));
+    options.push_back(DrawPreprocessOptions(draw));
+    options.back().channel_order = options.front().channel_order;
+  }
+  const int64_t height = draw.Between(500, 520), width = draw.Between(500, 520);
+  return [=](const Device& device) -> Results {
+    std::vector<at::Tensor> moved;
+    for (const at::Tensor& image : images) moved.push_back(image.to(device));
+    return {PreprocessBatch(moved, options, height, width)};
+  };
 }
 
 }  // namespace
@@ -326,6 +352,7 @@ std::vector<ComparedOperator> ComparedBoxOperators() {
        [](ArgumentDraw& draw) { return DrawCountedProposals(draw, true); },
        CountedProposalDifference},
       {"preprocess", {"preprocess"}, 1e-5, DrawPreprocessing},
+      {"preprocess_batch", {"preprocess_batch"}, 1e-5, DrawBatchPreprocessing},
   };
 }
 

@@ -33,6 +33,7 @@ TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
                            "nms",
                            "batched_nms",
                            "preprocess",
+                           "preprocess_batch",
                            "_roi_align_levels",
                            "_roi_align_levels_backward",
                            "_roi_pool",

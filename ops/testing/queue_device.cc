@@ -274,6 +274,7 @@ TORCH_LIBRARY_IMPL(rcnn, XPU, m) {
                            "sample_by_counters",
                            "random_mask",
                            "preprocess",
+                           "preprocess_batch",
                            "_roi_align_levels",
                            "_roi_align_levels_backward",
                            "_roi_pool",
