@@ -14,6 +14,7 @@
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/device_copy.h"
 #include "rcnn/ops/preprocess.h"
+#include "rcnn/ops/preprocess_batch.h"
 #include "rcnn/ops/resize_rule.h"
 
 namespace rcnn::detection {
@@ -88,28 +89,18 @@ std::vector<int64_t> MakeShape(const InputBatch& batch) {
   return {static_cast<int64_t>(batch.padded_sizes.size()), 3, height, width};
 }
 
-// PreprocessInto for a slot on any device.
-void FillSlot(const at::Tensor& image, const ops::PreprocessOptions& options,
-              const at::Tensor& slot) {
-  if (slot.is_cpu()) {
-    ops::PreprocessInto(image, options, slot);
-    return;
-  }
-  const at::Tensor bytes = CopyToDevice(image.contiguous(), slot.device());
-  if (slot.size(1) != options.height || slot.size(2) != options.width) slot.zero_();
-  slot.narrow(1, 0, options.height)
-      .narrow(2, 0, options.width)
-      .copy_(ops::Preprocess(bytes, options));
-}
-
-// Fills a batch [B, 3, H, W].
-void Fill(const std::vector<at::Tensor>& images, const std::vector<ops::Resized>& sizes,
-          ops::PreprocessOptions options, const at::Tensor& batch) {
+// InputBatch::images [B, 3, height, width] on `device`.
+at::Tensor MakeInput(const std::vector<at::Tensor>& images, const std::vector<ops::Resized>& sizes,
+                     const ops::PreprocessOptions& pixels, int64_t height, int64_t width,
+                     const c10::Device& device) {
+  std::vector<at::Tensor> bytes;
+  std::vector<ops::PreprocessOptions> options(images.size(), pixels);
   for (size_t i = 0; i < images.size(); ++i) {
-    options.height = sizes[i].height;
-    options.width = sizes[i].width;
-    FillSlot(images[i], options, batch.select(0, static_cast<int64_t>(i)));
+    options[i].height = sizes[i].height;
+    options[i].width = sizes[i].width;
+    bytes.push_back(device.is_cpu() ? images[i] : CopyToDevice(images[i].contiguous(), device));
   }
+  return ops::PreprocessBatch(bytes, options, height, width);
 }
 
 }  // namespace
@@ -143,10 +134,7 @@ absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
     }
     InputBatch batch = MakeSizes(images, sizes, input.pad_to_multiple_px());
     shape = MakeShape(batch);
-    batch.images = at::empty(
-        shape,
-        at::TensorOptions(at::kFloat).device(device).memory_format(at::MemoryFormat::ChannelsLast));
-    Fill(images, sizes, PixelOptions(pixels), batch.images);
+    batch.images = MakeInput(images, sizes, PixelOptions(pixels), shape[2], shape[3], device);
     return batch;
   };
   absl::StatusOr<InputBatch> batch = CatchExceptions(make, absl::StatusCode::kInvalidArgument);

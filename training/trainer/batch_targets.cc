@@ -6,6 +6,7 @@
 
 #include "rcnn/detection/device_copy.h"
 #include "rcnn/ops/preprocess.h"
+#include "rcnn/ops/preprocess_batch.h"
 
 namespace rcnn::training {
 namespace {
@@ -21,22 +22,41 @@ bool HasBytes(const data::Batch& batch) {
          batch.entries[static_cast<size_t>(batch.own_begin)].bytes.defined();
 }
 
-// [1, 3, H, W] from the bytes, with the image's own padding.
-at::Tensor FromBytes(const data::BatchImage& entry, const c10::Device& device) {
-  const at::Tensor pixels =
-      ops::Preprocess(detection::CopyToDevice(entry.bytes, device), entry.preprocess).unsqueeze(0);
-  return at::constant_pad_nd(pixels, {0, entry.own_padding_x, 0, entry.own_padding_y});
+// The image of row `slot` of batch.images.
+const data::BatchImage& OwnEntry(const data::Batch& batch, int64_t slot) {
+  return batch.entries[static_cast<size_t>(batch.own_begin + slot)];
+}
+
+// [count, 3, H, W], channels-last, from the bytes of images of one size, with their own padding.
+at::Tensor FromBytes(const data::Batch& batch, int64_t slot, int64_t count,
+                     const c10::Device& device) {
+  std::vector<at::Tensor> bytes;
+  std::vector<ops::PreprocessOptions> options;
+  for (int64_t i = slot; i < slot + count; ++i) {
+    const data::BatchImage& entry = OwnEntry(batch, i);
+    bytes.push_back(detection::CopyToDevice(entry.bytes, device));
+    options.push_back(entry.preprocess);
+  }
+  const ops::ImageSize size = SizeOfInput(OwnEntry(batch, slot));
+  return ops::PreprocessBatch(bytes, options, size.height, size.width);
+}
+
+bool HaveOneSize(const std::vector<ops::ImageSize>& sizes) {
+  return std::all_of(sizes.begin(), sizes.end(), [&](const ops::ImageSize& size) {
+    return size.height == sizes.front().height && size.width == sizes.front().width;
+  });
 }
 
 // As CutImages: one part where all images have one size.
-detection::BatchMap Join(const std::vector<at::Tensor>& images) {
-  detection::BatchMap map;
-  map.parts = images;
-  const auto has_first_size = [&](const at::Tensor& image) {
-    return image.sizes() == images.front().sizes();
-  };
-  if (std::all_of(images.begin(), images.end(), has_first_size)) map.parts = {at::cat(images)};
-  return map;
+detection::BatchMap FromBytes(const data::Batch& batch, const std::vector<ops::ImageSize>& sizes,
+                              const c10::Device& device) {
+  const auto count = static_cast<int64_t>(sizes.size());
+  if (HaveOneSize(sizes)) return FromBytes(batch, 0, count, device);
+  detection::BatchMap images;
+  for (int64_t slot = 0; slot < count; ++slot) {
+    images.parts.push_back(FromBytes(batch, slot, 1, device));
+  }
+  return images;
 }
 
 }  // namespace
@@ -64,24 +84,18 @@ ops::ImageSize SizeOfInput(const data::BatchImage& entry) {
 }
 
 at::Tensor MakeImage(const data::Batch& batch, int64_t slot, const c10::Device& device) {
-  const data::BatchImage& entry = batch.entries[static_cast<size_t>(batch.own_begin + slot)];
-  if (entry.bytes.defined()) return FromBytes(entry, device);
+  const data::BatchImage& entry = OwnEntry(batch, slot);
+  if (entry.bytes.defined()) return FromBytes(batch, slot, 1, device);
   const at::Tensor image = detection::CopyToDevice(batch.images.narrow(0, slot, 1), device);
   return detection::CutImages(image, {SizeOfInput(entry)}).parts.front();
 }
 
 detection::BatchMap MakeImages(const data::Batch& batch, const c10::Device& device) {
-  if (HasBytes(batch)) {
-    std::vector<at::Tensor> images;
-    for (int64_t slot = 0; slot < batch.images.size(0); ++slot) {
-      images.push_back(MakeImage(batch, slot, device));
-    }
-    return Join(images);
-  }
   std::vector<ops::ImageSize> sizes;
-  for (int64_t b = batch.own_begin; b < batch.own_end(); ++b) {
-    sizes.push_back(SizeOfInput(batch.entries[static_cast<size_t>(b)]));
+  for (int64_t slot = 0; slot < batch.images.size(0); ++slot) {
+    sizes.push_back(SizeOfInput(OwnEntry(batch, slot)));
   }
+  if (HasBytes(batch)) return FromBytes(batch, sizes, device);
   return detection::CutImages(detection::CopyToDevice(batch.images, device), sizes);
 }
 

@@ -30,7 +30,7 @@ detection::GroundTruths MakeGroundTruths(const data::Batch& batch);
 
 // The images that this process takes, each with its own padding and without the batch's, on
 // `device`. Bytes (BatchBuilderOptions::keep_bytes) are copied there and become the input there,
-// with the same bits. Nothing waits for the device.
+// with the same bits and channels-last (ops/preprocess_batch.h). Nothing waits for the device.
 detection::BatchMap MakeImages(const data::Batch& batch,
                                const c10::Device& device = c10::Device(c10::DeviceType::CPU));
 

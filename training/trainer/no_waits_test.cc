@@ -276,6 +276,20 @@ TEST(MakeImagesTest, UploadedBytesBecomeTheSameInput) {
   EXPECT_TRUE(images.parts[0].cpu().equal(MakeImages(batch).parts[0]));
 }
 
+TEST(MakeImagesTest, BytesOfOneSizeAreOneTensorWithTheirPadding) {
+  const at::Tensor plain = MakeImages(Bytes()).parts.front();
+  data::Batch batch = Bytes();
+  for (data::BatchImage& entry : batch.entries) {
+    entry.own_padding_y = 3;
+    entry.own_padding_x = 5;
+  }
+  const detection::BatchMap images =
+      MakeImages(BatchUpload(QueueDevice()).Upload(batch), QueueDevice());
+  ASSERT_EQ(images.parts.size(), 1u);
+  EXPECT_TRUE(images.parts[0].is_contiguous(at::MemoryFormat::ChannelsLast));
+  EXPECT_TRUE(images.parts[0].cpu().equal(at::constant_pad_nd(plain, {0, 5, 0, 3})));
+}
+
 TEST(MakeImagesTest, BytesOfOtherSizesHaveTheirOwnPadding) {
   data::Batch batch = Bytes();
   batch.entries[1].width = batch.entries[1].preprocess.width = 40;
