@@ -13,6 +13,10 @@ absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode other
   return ExceptionMessageStatus(torch_error->what_without_backtrace(), otherwise);
 }
 
+bool IsOutOfMemory(const std::exception& error) {
+  return absl::IsResourceExhausted(ExceptionStatus(error, absl::StatusCode::kInternal));
+}
+
 bool IsNotFinite(const std::exception& error) {
   return dynamic_cast<const NotFiniteError*>(&error) != nullptr;
 }

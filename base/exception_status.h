@@ -22,6 +22,9 @@ namespace rcnn {
 // a backtrace; for std::bad_alloc, whose own says nothing, it is advice.
 absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode otherwise);
 
+// Whether host or device memory could not be allocated.
+bool IsOutOfMemory(const std::exception& error);
+
 // Whether an operator threw because a number is NaN or infinite (not_finite_error.h).
 bool IsNotFinite(const std::exception& error);
 

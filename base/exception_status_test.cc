@@ -50,6 +50,13 @@ TEST(ExceptionStatusTest, OutOfMemoryIsResourceExhausted) {
                 TORCH_CHECK(false, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling");
               }),
               StatusIs(absl::StatusCode::kResourceExhausted));
+  for (const char* memory : {"DEVICE", "HOST"}) {
+    EXPECT_THAT(StatusFromThrown([&] {
+                  TORCH_CHECK(false, "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_", memory,
+                              "_ALLOCATION_FAILED");
+                }),
+                StatusIs(absl::StatusCode::kResourceExhausted));
+  }
 }
 
 TEST(ExceptionStatusTest, OthersKeepTheirMessageAndTheGivenCode) {
@@ -59,6 +66,12 @@ TEST(ExceptionStatusTest, OthersKeepTheirMessageAndTheGivenCode) {
                        AllOf(HasSubstr("shape '[7]' is invalid"), Not(HasSubstr("frame #")))));
   const absl::Status standard = StatusFromThrown([] { throw std::length_error("too long"); });
   EXPECT_EQ(standard, absl::InternalError("too long"));
+}
+
+TEST(ExceptionStatusTest, OutOfMemoryIsKnownWithoutItsStatus) {
+  EXPECT_TRUE(IsOutOfMemory(std::bad_alloc()));
+  EXPECT_TRUE(IsOutOfMemory(std::runtime_error("CUDA error: out of memory")));
+  EXPECT_FALSE(IsOutOfMemory(std::runtime_error("CUDA error: invalid argument")));
 }
 
 // By its type, whatever the message says.

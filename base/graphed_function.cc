@@ -35,6 +35,21 @@ int64_t GraphedFunction::num_graphs() const {
   return static_cast<int64_t>(graphs_.size());
 }
 
+int64_t GraphedFunction::num_freed() const {
+  const absl::MutexLock lock(&mutex_);
+  return freed_;
+}
+
+void GraphedFunction::FreeGraphs() {
+  const absl::MutexLock lock(&mutex_);
+  if (graphs_.empty()) return;
+  TORCH_WARN("memory has run out: ", graphs_.size(),
+             " graphs are freed, and no more are recorded, which gives the same results");
+  freed_ += static_cast<int64_t>(graphs_.size());
+  graphs_.clear();
+  failed_ = true;
+}
+
 std::vector<at::Tensor> GraphedFunction::Run(const at::Tensor& input) {
   const bool may = options_.max_graphs > 0 && !at::GradMode::is_enabled();
   const DeviceGraphLibrary* const library =

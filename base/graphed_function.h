@@ -13,6 +13,9 @@
 //
 // In all cases the result is new tensors with the bits of function(x): a graph's own are copied.
 //
+// Graphs keep their memory, and LibTorch's allocator cannot take it. A caller whose memory has run
+// out frees them and tries again.
+//
 // Example:
 //   GraphedFunction network([&](const at::Tensor& images) { return Compute(images); }, {8});
 //   const at::NoGradGuard no_grad;
@@ -57,6 +60,14 @@ class GraphedFunction {
 
   int64_t num_graphs() const;
 
+  // Frees all graphs, so that their memory is there for others, and records no more; a warning says
+  // so if there was any. Thread-safe.
+  void FreeGraphs();
+
+  // Graphs that FreeGraphs has freed. If another thread has done it since a call of Run began, that
+  // call may be worth another try too.
+  int64_t num_freed() const;
+
  private:
   using Key = std::vector<int64_t>;
   struct Graph {
@@ -85,6 +96,7 @@ class GraphedFunction {
   std::list<Graph> graphs_ ABSL_GUARDED_BY(mutex_);
   std::list<Key> seen_ ABSL_GUARDED_BY(mutex_);
   int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t freed_ ABSL_GUARDED_BY(mutex_) = 0;
   bool failed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

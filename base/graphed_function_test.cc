@@ -155,6 +155,25 @@ TEST_F(GraphedFunctionTest, AFailedRecordingIsOneWarningAndComputesAsUsual) {
   EXPECT_EQ(graphs_.replayed(), 2);
 }
 
+TEST_F(GraphedFunctionTest, FreedGraphsAreNotRecordedAgain) {
+  GraphedFunction function(TwiceAndSum, {4});
+  function.FreeGraphs();
+  for (const int64_t elements : {1, 1, 2, 2}) Check(function, elements);
+  EXPECT_EQ(function.num_graphs(), 2);
+  EXPECT_EQ(function.num_freed(), 0);
+  ::testing::internal::CaptureStderr();
+  function.FreeGraphs();
+  function.FreeGraphs();
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("memory has run out: 2 graphs are freed"));
+  EXPECT_EQ(function.num_graphs(), 0);
+  EXPECT_EQ(function.num_freed(), 2);
+  const int64_t replayed = graphs_.replayed();
+  for (const int64_t elements : {1, 1, 3, 3}) Check(function, elements);
+  EXPECT_EQ(graphs_.recorded(), 2);
+  EXPECT_EQ(graphs_.replayed(), replayed);
+}
+
 TEST_F(GraphedFunctionTest, ErrorsOfTheFunctionReachTheCaller) {
   GraphedFunction function(
       [](const at::Tensor& x) -> std::vector<at::Tensor> {

@@ -86,6 +86,12 @@ class Detector::Engine {
     return memory_->Bytes(input_pixels);
   }
 
+  // See GraphedFunction.
+  void FreeGraphs() const {
+    if (graphed_) graphed_->FreeGraphs();
+  }
+  int64_t num_freed_graphs() const { return graphed_ ? graphed_->num_freed() : 0; }
+
   // Throws c10::Error and std::bad_alloc.
   std::vector<Detections> Run(InputBatch batch) const {
     BatchMap images = CutImages(batch.images, batch.padded_sizes);
@@ -155,6 +161,15 @@ absl::StatusOr<int64_t> Detector::EstimateBytes(int64_t height, int64_t width) c
 }
 
 absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
+    const std::vector<at::Tensor>& images) const {
+  const int64_t freed = engine_->num_freed_graphs();
+  absl::StatusOr<std::vector<Detections>> found = TryBatch(images);
+  if (!absl::IsResourceExhausted(found.status())) return found;
+  engine_->FreeGraphs();
+  return engine_->num_freed_graphs() == freed ? found : TryBatch(images);
+}
+
+absl::StatusOr<std::vector<Detections>> Detector::TryBatch(
     const std::vector<at::Tensor>& images) const {
   RCNN_ASSIGN_OR_RETURN(
       InputBatch batch,

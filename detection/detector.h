@@ -41,7 +41,8 @@ struct DetectorOptions {
   // Where the network runs. CheckDevice (base/device.h) has accepted it.
   c10::Device device = c10::Device(c10::DeviceType::CPU);
   // For how many sizes of images the network is launched as a graph on a GPU
-  // (graphed_network.h), which does not change the results. 0: none.
+  // (graphed_network.h), which does not change the results. 0: none. If memory runs out, they are
+  // freed, and none is used from then on.
   int64_t max_graphs = 0;
 };
 
@@ -89,6 +90,9 @@ class Detector {
   class Engine;
 
   Detector(configs::DetectorConfig config, std::unique_ptr<Engine> engine);
+
+  // DetectBatch with the graphs that there are.
+  absl::StatusOr<std::vector<Detections>> TryBatch(const std::vector<at::Tensor>& images) const;
 
   configs::DetectorConfig config_;
   std::vector<std::string> class_names_;

@@ -150,6 +150,24 @@ TEST_F(DetectorTest, GraphsDoNotChangeDetections) {
   EXPECT_EQ(graphs.replayed(), 2);
 }
 
+TEST_F(DetectorTest, GraphsGiveTheirMemoryBackWhereItRunsOut) {
+  rcnn::testing::FakeGraphs graphs;
+  DetectorOptions options;
+  options.max_graphs = 2;
+  const auto detector = Detector::Load(directory_, options).value();
+  const at::Tensor image = Image(80, 90);
+  const Detections expected = detector->Detect(image).value();
+  ASSERT_THAT(detector->Detect(image), IsOk());
+  ASSERT_EQ(graphs.replayed(), 1);
+  graphs.Exhaust();
+  for (int i = 0; i < 3; ++i) {
+    const auto found = detector->Detect(image);
+    ASSERT_THAT(found, IsOk());
+    ExpectSame(*found, expected);
+  }
+  EXPECT_EQ(graphs.recorded(), 1);
+}
+
 TEST_F(DetectorTest, LoadsFromTheWeightsFile) {
   const auto detector = Detector::Load(File(kModelWeightsFile)).value();
   ExpectSame(detector->Detect(Image(80, 90)).value(),

@@ -15,8 +15,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <exception>
 #include <vector>
 
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/graphed_function.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/detections.h"
@@ -46,6 +48,25 @@ class GraphedNetwork {
   std::vector<Detections> Detect(BatchMap images, const InputSizes& sizes,
                                  const std::vector<ops::ImageSize>& original_sizes);
 
+  // Returns work(), which uses this network. If memory runs out, graphs give theirs back
+  // (GraphedFunction::FreeGraphs), and where there were any work() is called once more. Thread-safe
+  // if `work` is. Throws what it throws.
+  template <typename Work>
+  auto WithinMemory(const Work& work) -> decltype(work()) {
+    const int64_t freed = num_freed();
+    try {
+      return work();
+    } catch (const std::exception& error) {
+      if (!IsOutOfMemory(error)) throw;
+      FreeGraphs();
+      if (num_freed() == freed) throw;
+    }
+    return work();
+  }
+
+  // See GraphedFunction.
+  void FreeGraphs() { function_.FreeGraphs(); }
+  int64_t num_freed() const { return function_.num_freed(); }
   int64_t num_graphs() const { return function_.num_graphs(); }
 
  private:

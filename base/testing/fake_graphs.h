@@ -22,7 +22,7 @@ class FakeGraphs {
  public:
   FakeGraphs() {
     recorded_ = replayed_ = 0;
-    fails_ = false;
+    fails_ = exhausted_ = false;
     SetDeviceGraphLibrary(&kLibrary);
   }
   ~FakeGraphs() { SetDeviceGraphLibrary(nullptr); }
@@ -34,6 +34,8 @@ class FakeGraphs {
 
   // Makes every recording throw from now on.
   void Fail() { fails_ = true; }
+  // Makes every replay throw from now on, as if memory had run out.
+  void Exhaust() { exhausted_ = true; }
 
  private:
   class Graph : public DeviceGraph {
@@ -41,6 +43,7 @@ class FakeGraphs {
     explicit Graph(GraphedWork work) : work_(std::move(work)), results_(work_()) {}
 
     const std::vector<at::Tensor>& Replay() override {
+      if (exhausted_) throw std::runtime_error("CUDA out of memory");
       const std::vector<at::Tensor> now = work_();
       for (size_t i = 0; i < now.size(); ++i) results_[i].copy_(now[i]);
       ++replayed_;
@@ -60,7 +63,7 @@ class FakeGraphs {
 
   static constexpr DeviceGraphLibrary kLibrary = {c10::DeviceType::CPU, &Record};
   static inline std::atomic<int64_t> recorded_ = 0, replayed_ = 0;
-  static inline std::atomic<bool> fails_ = false;
+  static inline std::atomic<bool> fails_ = false, exhausted_ = false;
 };
 
 }  // namespace rcnn::testing

@@ -231,10 +231,13 @@ std::vector<InferredProposals> ProposeBatch(const FasterRcnn& model,
     return ToImages(model.Propose(options.features->Maps(batch), sizes, limits), batch);
   }
   TORCH_CHECK(model.rpn() != nullptr, "this model has no rpn");
-  detection::BatchMap images = MakeInputs(batch, detection::ModuleDevice(model));
+  const at::Device device = detection::ModuleDevice(model);
+  const detection::BatchMap images =
+      graphed.WithinMemory([&] { return MakeInputs(batch, device); });
   if (mirrored) MirrorInputs(images, batch);
-  return ToImages(model.rpn()->Propose(graphed.Forward(std::move(images)).rpn, sizes, limits),
-                  batch);
+  return graphed.WithinMemory([&] {
+    return ToImages(model.rpn()->Propose(graphed.Forward(images).rpn, sizes, limits), batch);
+  });
 }
 
 absl::Status CheckNotStopped() {
@@ -492,7 +495,9 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
       {*dataset, 0, dataset->size(), together, MakeWindow(device, together), device, upload,
        options.progress, options.ranks.get()},
       [&](data::Batch& batch) {
-        return DetectBatch(networks, graphed, *dataset, batch, options.take_proposals != nullptr);
+        return graphed.WithinMemory([&] {
+          return DetectBatch(networks, graphed, *dataset, batch, options.take_proposals != nullptr);
+        });
       },
       [&](DetectedImage& found) {
         all.Append(found.detections);

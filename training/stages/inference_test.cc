@@ -168,6 +168,21 @@ TEST(DetectAllTest, GraphsChangeNothing) {
   EXPECT_EQ(graphs.recorded(), 1);
 }
 
+TEST(DetectAllTest, GraphsGiveTheirMemoryBackWhereItRunsOut) {
+  rcnn::testing::FakeGraphs graphs;
+  const auto dataset = Shapes();
+  const auto model = Model();
+  const auto plain = DetectAll({model, model}, dataset, Options()).value();
+  InferenceOptions options = Options();
+  options.max_graphs = 2;
+  graphs.Exhaust();
+  const auto found = DetectAll({model, model}, dataset, options);
+  ASSERT_THAT(found, IsOk());
+  ExpectSame(*found, plain, 0);
+  EXPECT_EQ(graphs.recorded(), 1);
+  EXPECT_EQ(graphs.replayed(), 0);
+}
+
 // Landscape and portrait mixed, and one of a size of its own.
 std::shared_ptr<data::testing::FakeDataset> MixedSizes() {
   return std::make_shared<data::testing::FakeDataset>(std::vector<data::testing::FakeImage>{
@@ -447,6 +462,27 @@ TEST(ProposeAllTest, GraphsChangeNothing) {
   EXPECT_GT(scores[0][0].size(), 1u);
   EXPECT_EQ(scores[0], scores[1]);
   EXPECT_EQ(graphs.replayed(), 2);
+}
+
+TEST(ProposeAllTest, GraphsGiveTheirMemoryBackWhereItRunsOut) {
+  rcnn::testing::FakeGraphs graphs;
+  const auto model = Model();
+  InferenceOptions options = Options();
+  options.max_graphs = 2;
+  graphs.Exhaust();
+  for (const bool mirrored : {false, true}) {
+    int64_t images = 0;
+    EXPECT_THAT(
+        ProposeAll(*model, Shapes(), model->config().rpn().test_proposals(), options, 0, mirrored,
+                   [&](const InferredProposals&) {
+                     ++images;
+                     return absl::OkStatus();
+                   }),
+        IsOk());
+    EXPECT_EQ(images, 3);
+  }
+  EXPECT_EQ(graphs.recorded(), 2);
+  EXPECT_EQ(graphs.replayed(), 0);
 }
 
 TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {
