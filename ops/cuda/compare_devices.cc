@@ -4,6 +4,9 @@
 //   {"device": "cuda:0", "seed": 1, "operators": [
 //     {"name": "nms", "cases": 212, "largest": 0.0, "tolerance": 0.0, "problem": ""}, …]}
 //
+// So it does after each of the first three rounds and at the end: the last line counts, also of a
+// program that was killed.
+//
 // Exit code 1 if an operator differs. On the CPU it compares the CPU with itself, which shows that
 // the program works and nothing else.
 
@@ -67,13 +70,6 @@ void RunCase(const c10::Device& device, int64_t round, OperatorRecord& record) {
   std::cerr << record.compared.name << ": " << record.problem << std::endl;
 }
 
-void RunRounds(const c10::Device& device, std::vector<OperatorRecord>& records) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(FLAGS_seconds);
-  for (int64_t round = 0; round < kFixedRounds || std::chrono::steady_clock::now() < end; ++round) {
-    for (OperatorRecord& record : records) RunCase(device, round, record);
-  }
-}
-
 nlohmann::json ToJson(const OperatorRecord& record) {
   return {{"name", record.compared.name},
           {"cases", record.cases},
@@ -82,20 +78,30 @@ nlohmann::json ToJson(const OperatorRecord& record) {
           {"problem", record.problem}};
 }
 
+void Print(const c10::Device& device, const std::vector<OperatorRecord>& records) {
+  nlohmann::json result = {
+      {"device", DeviceName(device)}, {"seed", FLAGS_seed}, {"operators", nlohmann::json::array()}};
+  for (const OperatorRecord& record : records) result["operators"].push_back(ToJson(record));
+  // Messages of LibTorch need not be UTF-8.
+  std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+}
+
+void RunRounds(const c10::Device& device, std::vector<OperatorRecord>& records) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(FLAGS_seconds);
+  for (int64_t round = 0; round < kFixedRounds || std::chrono::steady_clock::now() < end; ++round) {
+    for (OperatorRecord& record : records) RunCase(device, round, record);
+    if (round < kFixedRounds) Print(device, records);
+  }
+}
+
 absl::Status Run() {
   RCNN_ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(FLAGS_device), "--device");
   RCNN_RETURN_IF_ERROR(CheckDevice(device, ProbeDevices()), "--device");
   std::vector<OperatorRecord> records = AllOperators();
   RunRounds(device, records);
-  nlohmann::json result = {
-      {"device", DeviceName(device)}, {"seed", FLAGS_seed}, {"operators", nlohmann::json::array()}};
+  Print(device, records);
   int64_t different = 0;
-  for (const OperatorRecord& record : records) {
-    result["operators"].push_back(ToJson(record));
-    different += record.problem.empty() ? 0 : 1;
-  }
-  // Messages of LibTorch need not be UTF-8.
-  std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  for (const OperatorRecord& record : records) different += record.problem.empty() ? 0 : 1;
   if (different == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat(different, " operators differ from the CPU's"));
 }

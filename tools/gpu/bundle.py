@@ -4,7 +4,7 @@ usage: bundle.py FOLDER_OF_PROGRAMS LIBTORCH_HOME
 
 The libraries are those that ldd finds, without glibc and without what a machine with pip's torch has: the wheels beside
 LIBTORCH_HOME. The C++ library is packed apart, for machines whose own is older. The other machine must have a glibc as new as this
-one's.
+one's. librcnn_ops.so must need no packed library, because Python there loads it, whose own modules need that machine's.
 """
 
 import glob
@@ -48,6 +48,20 @@ def parse_ldd(text):
 def find_libraries(program):
     result = subprocess.run(["ldd", program], check=True, capture_output=True, text=True)
     return parse_ldd(result.stdout)
+
+
+def needed_by(file):
+    """The names of the libraries that a program or library itself asks for."""
+    result = subprocess.run(["readelf", "--dynamic", "--wide", file], check=True, capture_output=True, text=True,
+                            env={**os.environ, "LC_ALL": "C"})
+    return re.findall(r"\(NEEDED\)\s+Shared library: \[(.+?)\]", result.stdout)
+
+
+def check_python_library(library, from_wheels):
+    """Raises BundleError if Python would have to load a packed library for this one."""
+    packed = [name for name in needed_by(library) if place(name, from_wheels) == "lib"]
+    if packed:
+        raise BundleError("%s needs %s, which Python on the other machine does not find" % (library, ", ".join(packed)))
 
 
 def wheel_names(libtorch_home):
@@ -131,6 +145,7 @@ def main():
         sys.exit("%s is not a LibTorch with CUDA: run tools/setup/install_libtorch.sh cuda" % libtorch_home)
     with tempfile.TemporaryDirectory() as folder:
         try:
+            check_python_library(os.path.join(programs_folder, OPERATORS), from_wheels)
             collect(programs_folder, PROGRAMS, from_wheels, folder)
             packed, tree = pack(folder, archive), tree_bytes(ROOT)
             check_size(packed, tree, folder)

@@ -41,6 +41,16 @@ class Libraries(unittest.TestCase):
             "libc.so.6", "libm.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2", "libtorch_cuda.so", "libcudart.so.13"})
         self.assertEqual({name for name, place in places.items() if place == "lib/compiler"}, {"libstdc++.so.6", "libgcc_s.so.1"})
 
+    def test_a_library_for_python_needs_none_that_is_packed(self):
+        program = os.path.realpath(shutil.which("ls"))
+        needed = bundle.needed_by(program)
+        self.assertIn("libc.so.6", needed)
+        other = set(needed) - {"libc.so.6"}
+        self.assertTrue(other)
+        bundle.check_python_library(program, other)
+        with self.assertRaisesRegex(bundle.BundleError, "ls needs " + sorted(other)[0]):
+            bundle.check_python_library(program, set(needed) - {sorted(other)[0]})
+
     def test_names_of_the_wheels_are_those_of_libtorch_and_cuda(self):
         with tempfile.TemporaryDirectory() as site:
             for name in ("torch/lib/libtorch_cuda.so", "nvidia/cu13/lib/libcudart.so.13", "numpy/lib/libother.so"):

@@ -110,16 +110,18 @@ class Runs(Folder):
 
     def test_the_folders_of_the_machines_libraries_come_last(self):
         programs = self.bundled({"LD_LIBRARY_PATH": "/driver:/more"})
-        for environment in (programs.environment, programs.python_environment):
-            folders = environment["LD_LIBRARY_PATH"].split(":")
-            self.assertEqual((folders[0], folders[-2:]), (self.path("lib"), ["/driver", "/more"]))
+        folders = programs.environment["LD_LIBRARY_PATH"].split(":")
+        self.assertEqual((folders[0], folders[-2:]), (self.path("lib"), ["/driver", "/more"]))
 
     def test_without_such_folders_none_is_empty(self):
         # An empty one is the current directory.
         for own in ({}, {"LD_LIBRARY_PATH": ""}):
-            programs = self.bundled(own)
-            for environment in (programs.environment, programs.python_environment):
-                self.assertNotIn("", environment["LD_LIBRARY_PATH"].split(":"))
+            self.assertNotIn("", self.bundled(own).environment["LD_LIBRARY_PATH"].split(":"))
+
+    def test_python_gets_no_library_of_the_bundle(self):
+        for own in ({}, {"LD_LIBRARY_PATH": "/driver"}):
+            found = self.bundled(own).python_environment.get("LD_LIBRARY_PATH")
+            self.assertEqual(found, own.get("LD_LIBRARY_PATH"))
 
     def test_a_failure_has_the_last_errors_and_the_output(self):
         with self.assertRaisesRegex(device_programs.CommandError, "sh ended with 3: why") as raised:
@@ -132,6 +134,11 @@ class Runs(Folder):
             self.programs().run(["sh", "-c", "sleep 60 & sleep 60"], device_programs.Deadline(0.3))
         self.assertLess(time.monotonic() - start, 30)
 
+    def test_what_a_killed_program_has_printed_is_kept(self):
+        with self.assertRaises(device_programs.OutOfTime) as raised:
+            self.programs().run(["sh", "-c", "echo out; sleep 60"], device_programs.Deadline(0.5))
+        self.assertEqual(raised.exception.output, "out\n")
+
     def test_parts_of_a_step_end_with_it(self):
         self.assertLessEqual(device_programs.Deadline(1).within(60).left(), 1)
         self.assertLessEqual(device_programs.Deadline(60).within(1).left(), 1)
@@ -139,6 +146,7 @@ class Runs(Folder):
     def test_the_json_may_stand_between_other_lines(self):
         self.assertEqual(device_programs.last_json('====== COMPUTE-SANITIZER\n{"a": 1}\n====== ERROR SUMMARY: 0 errors\n'), {"a": 1})
         self.assertEqual(device_programs.last_json("crashed\n"), {})
+        self.assertEqual(device_programs.last_json('{"a": 1}\n{"a": 2, "b"'), {"a": 1})
 
     def test_busy_time_is_the_mean_between_two_moments(self):
         begin = time.time()
@@ -245,6 +253,24 @@ class Steps(Folder):
         step = checked.report.record["steps"]["operators"]
         self.assertEqual([row["what"] for row in step["rows"]], ["nms, 3 cases, largest difference"])
         self.assertEqual(step["notes"], ["nms: round 2: differs"])
+
+    def test_so_are_those_of_one_that_was_killed(self):
+        checked = self.checked("operators")
+        record = {"operators": [{"name": "nms", "cases": 2, "largest": 0.0, "tolerance": 0.0, "problem": ""}]}
+        with self.assertRaises(device_programs.OutOfTime):
+            device_steps.compare_operators(checked, "operators", ["sh", "-c", "echo '%s'; sleep 60" % json.dumps(record)],
+                                           device_programs.Deadline(0.5))
+        rows = checked.report.record["steps"]["operators"]["rows"]
+        self.assertEqual([row["what"] for row in rows], ["nms, 2 cases, largest difference"])
+
+    def test_a_second_precision_without_time_is_a_note(self):
+        checked = self.checked("voc07")
+        checked.device = "cuda"
+        with unittest.mock.patch.object(device_steps, "voc07_hours", side_effect=[0.5, device_programs.OutOfTime("killed")]):
+            device_steps.voc07(checked, "voc07", device_programs.Deadline(60))
+        step = checked.report.record["steps"]["voc07"]
+        self.assertEqual([row["value"] for row in step["rows"]], [0.5])
+        self.assertEqual(step["notes"], ["TF32: killed"])
 
     def test_a_missing_bundle_is_named_with_its_script(self):
         with self.assertRaisesRegex(SystemExit, "make_bundle.sh"):

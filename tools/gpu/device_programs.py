@@ -34,7 +34,11 @@ class CommandError(Exception):
 
 
 class OutOfTime(Exception):
-    """A program was killed at its limit."""
+    """A program was killed at its limit. Holds its standard output so far."""
+
+    def __init__(self, message, output=""):
+        super().__init__(message)
+        self.output = output
 
 
 class Deadline:
@@ -81,9 +85,15 @@ def library_path(folders):
 
 
 def last_json(output):
-    """The object of the last line that begins one; {} without any. Tools that run a program add lines of their own."""
-    lines = [line for line in output.split("\n") if line.startswith("{")]
-    return json.loads(lines[-1]) if lines else {}
+    """The object of the last line that is one; {} without any. Tools that run a program add lines of their own, and one that was
+    killed may have written a part of its last line."""
+    for line in reversed(output.split("\n")):
+        if line.startswith("{"):
+            try:
+                return json.loads(line)
+            except ValueError:
+                pass
+    return {}
 
 
 def unpack(archive, folder):
@@ -110,9 +120,8 @@ class Programs:
         self.folder = os.path.abspath(folder)
         self.log = log
         self.environment = dict(os.environ)
-        # The interpreter finds its own libraries; librcnn_ops.so may need the bundle's.
-        self.python_environment = ({**os.environ, "LD_LIBRARY_PATH": library_path([self.path("lib")])} if bundled
-                                   else self.environment)
+        # The interpreter's modules need the machine's own libraries, and librcnn_ops.so none of the bundle's (bundle.py).
+        self.python_environment = dict(os.environ)
         if bundled:
             self.choose_libraries()
 
@@ -150,7 +159,7 @@ class Programs:
             kill_group(process)
             output, errors = process.communicate()
             self.write_log(output + errors)
-            raise OutOfTime("%s was killed at its limit" % os.path.basename(words[0])) from None
+            raise OutOfTime("%s was killed at its limit" % os.path.basename(words[0]), output) from None
         self.write_log(output + errors)
         if process.returncode != 0:
             last = " / ".join((errors or output).strip().split("\n")[-4:])
