@@ -70,7 +70,8 @@ void CheckFeatures(at::TensorList features, const at::Tensor& rois,
               features.size(), ", got ", scales.size());
   for (size_t i = 0; i < features.size(); ++i) {
     CheckSpatialScale(scales[i]);
-    CheckRoiInput(features[i], ("features[" + std::to_string(i) + "]").c_str(), rois);
+    CheckRoiInput(features[i], ("features[" + std::to_string(i) + "]").c_str(), rois,
+                  /*takes_half=*/true);
   }
   CheckRoisShape(rois, "rois");
 }

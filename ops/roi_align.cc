@@ -13,7 +13,7 @@ at::Tensor RoiAlign(const at::Tensor& input, const at::Tensor& rois,
   CheckSpatialScale(options.spatial_scale);
   CheckPooledSize(options.pooled_height, options.pooled_width);
   CheckSamplingRatio(options.sampling_ratio);
-  CheckRoiInput(input, "input", rois);
+  CheckRoiInput(input, "input", rois, /*takes_half=*/true);
   CheckRoisShape(rois, "rois");
   const at::Tensor levels =
       at::zeros_like(rois.detach().select(1, 0), rois.options().dtype(at::kLong));

@@ -36,15 +36,16 @@ struct RoiAlignOptions {
 
 // Pools R RoIs from B images of C channels.
 //
-//   input   [B, C, H, W] float32|float64|bfloat16; contiguous and channels-last are
-//           read where they lie, other layouts are copied first
+//   input   [B, C, H, W] float32|float64|bfloat16, or float16 on a device whose kernel has it,
+//           as CUDA's; contiguous and channels-last are read where they lie, other layouts are
+//           copied first
 //   rois    [R, 5] float32|float64|bfloat16, (image, x1, y1, x2, y2) in image
 //           pixels, see rois.h; same device
 //   return  [R, C, pooled_height, pooled_width], dtype and memory format of input
 // With x = x1 * spatial_scale - (aligned ? 0.5 : 0) and bin width w, the samples
 // of bin j lie at x + (j + (i + 0.5) / n) * w for i < n, and likewise in y. A
 // sample further than 1 pixel outside the map counts as 0; one nearer takes the
-// value at the edge. Positions and sums are float32 for float32 and bfloat16
+// value at the edge. Positions and sums are float32 for float32, bfloat16 and float16
 // input, float64 for float64. R == 0 gives [0, C, pooled_height, pooled_width].
 // Gradients flow to input, none to rois; both passes are bit-identical for any
 // number of threads. Differentiating the gradient again throws. Devices without a kernel use the

@@ -83,9 +83,11 @@ void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double 
   }
 }
 
-void CheckRoiInput(const at::Tensor& input, const char* name, const at::Tensor& rois) {
+void CheckRoiInput(const at::Tensor& input, const char* name, const at::Tensor& rois,
+                   bool takes_half) {
   CheckShape(input, name, {-1, -1, -1, -1});
-  CheckDtype(input, name, {at::kFloat, at::kDouble, at::kBFloat16});
+  const bool is_half = takes_half && !input.is_cpu() && input.scalar_type() == at::kHalf;
+  if (!is_half) CheckDtype(input, name, {at::kFloat, at::kDouble, at::kBFloat16});
   CheckSameDevice(rois, "rois", input, name);
   if (!HasKnownSizes(input) || !HasKnownSizes(rois)) return;
   TORCH_CHECK(rois.size(0) == 0 || (input.size(2) > 0 && input.size(3) > 0), name,

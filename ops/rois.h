@@ -39,10 +39,12 @@ void CheckRoisShape(const at::Tensor& rois, const char* name);
 void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double spatial_scale);
 
 // Checks the other arguments that the RoI operators share: `input` is [B, C, H, W]
-// float32|float64|bfloat16, on the device of `rois`, has fewer than 2^31 pixels, and at
-// least one if there are RoIs; pooled sizes are in [1, 2^14]; the scale is positive and
-// finite; the sampling ratio is at most 2^14. Each throws c10::Error.
-void CheckRoiInput(const at::Tensor& input, const char* name, const at::Tensor& rois);
+// float32|float64|bfloat16, or with `takes_half` float16 unless it is on the CPU, on the
+// device of `rois`, has fewer than 2^31 pixels, and at least one if there are RoIs; pooled
+// sizes are in [1, 2^14]; the scale is positive and finite; the sampling ratio is at most
+// 2^14. Each throws c10::Error.
+void CheckRoiInput(const at::Tensor& input, const char* name, const at::Tensor& rois,
+                   bool takes_half = false);
 void CheckPooledSize(int64_t pooled_height, int64_t pooled_width);
 void CheckSpatialScale(double spatial_scale);
 void CheckSamplingRatio(int64_t sampling_ratio);

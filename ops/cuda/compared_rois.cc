@@ -10,7 +10,6 @@
 
 #include "rcnn/ops/multilevel_roi_align.h"
 #include "rcnn/ops/roi_align.h"
-#include "rcnn/ops/roi_align_levels.h"
 #include "rcnn/ops/roi_pool.h"
 #include "rcnn/ops/testing/random_rois.h"
 
@@ -93,17 +92,6 @@ DeviceCall DrawRoiAlign(ArgumentDraw& draw, at::ScalarType dtype) {
                       });
 }
 
-// The public functions take no float16, of which the CPU has no kernel.
-DeviceCall DrawRoiAlignInFloat16(ArgumentDraw& draw, at::ScalarType dtype) {
-  const DrawnRois drawn = DrawRois(draw, 1, dtype);
-  const RoiAlignGrid grid = {7, 7, draw.Between(0, 3), draw.Coin()};
-  return PoolOnDevice(
-      drawn, dtype, [=](const std::vector<at::Tensor>& maps, const at::Tensor& rois) {
-        const at::Tensor levels = at::zeros({rois.size(0)}, rois.options().dtype(at::kLong));
-        return RoiAlignLevels(maps, rois, levels, drawn.scales, grid);
-      });
-}
-
 DeviceCall DrawMultilevelRoiAlign(ArgumentDraw& draw, at::ScalarType dtype) {
   const DrawnRois drawn = DrawRois(draw, draw.Between(2, 4), dtype);
   MultilevelRoiAlignOptions options;
@@ -160,9 +148,10 @@ std::vector<ComparedOperator> ComparedRoiOperators() {
       ComparedAlign("roi_align", 1e-5, DrawRoiAlign, at::kFloat),
       ComparedAlign("roi_align, float64", 1e-12, DrawRoiAlign, at::kDouble),
       ComparedAlign("roi_align, bfloat16", 0.008, DrawRoiAlign, at::kBFloat16),
-      ComparedAlign("roi_align, float16", 0.002, DrawRoiAlignInFloat16, at::kHalf),
+      ComparedAlign("roi_align, float16", 0.002, DrawRoiAlign, at::kHalf),
       ComparedLevels("multilevel_roi_align", 1e-5, at::kFloat),
       ComparedLevels("multilevel_roi_align, bfloat16", 0.008, at::kBFloat16),
+      ComparedLevels("multilevel_roi_align, float16", 0.002, at::kHalf),
       ComparedPool("roi_pool", 1e-5, at::kFloat),
       ComparedPool("roi_pool, float64", 1e-12, at::kDouble),
       ComparedPool("roi_pool, bfloat16", 0.008, at::kBFloat16),
