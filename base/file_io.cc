@@ -76,10 +76,14 @@ absl::Status ReadAll(int descriptor, const std::string& path, std::string& bytes
   return absl::OkStatus();
 }
 
-// Unique among all threads of this process and all processes of this machine.
+// Unique among all threads of this process and all processes of this machine. Of a long name only
+// the beginning, because the whole may be as long as the file system allows.
 std::string TemporaryName(const std::string& path) {
   static std::atomic<int> counter{0};
-  return absl::StrCat(path, ".tmp-", getpid(), "-", counter.fetch_add(1));
+  const std::string ending = absl::StrCat(".tmp-", getpid(), "-", counter.fetch_add(1));
+  const size_t slash = path.rfind('/');
+  const size_t name = slash == std::string::npos ? 0 : slash + 1;
+  return absl::StrCat(path.substr(0, name + NAME_MAX - ending.size()), ending);
 }
 
 // Creates a file next to `path` and returns its descriptor (-1 on error) and its

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <climits>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -69,6 +70,13 @@ TEST_F(FileIoTest, ReplacesAndLeavesNothingElse) {
   ASSERT_THAT(WriteFileAtomically(Path("f"), "new"), IsOk());
   EXPECT_EQ(*ReadFile(Path("f")), "new");
   EXPECT_THAT(Names(), testing::ElementsAre("f"));
+}
+
+TEST_F(FileIoTest, ANameMayBeAsLongAsTheFileSystemAllows) {
+  const std::string longest(NAME_MAX, 'n');
+  ASSERT_THAT(WriteFileAtomically(Path(longest), "new"), IsOk());
+  EXPECT_EQ(*ReadFile(Path(longest)), "new");
+  EXPECT_THAT(Names(), testing::ElementsAre(longest));
 }
 
 TEST_F(FileIoTest, WithoutCommitNothingChanges) {
