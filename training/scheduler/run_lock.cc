@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "rcnn/base/errno_status.h"
@@ -44,11 +45,13 @@ absl::Status Held(const std::string& directory) {
                    "); wait for it, stop it, or choose another --run_dir"));
 }
 
-// Whether `descriptor` refers to the file that is at `path` now.
+// Whether `descriptor` refers to what is at `path` now: the file itself, not one that a link leads
+// to; for a directory either.
 absl::StatusOr<bool> LiesAt(int descriptor, const std::string& path) {
   struct stat held, there;
   if (fstat(descriptor, &held) != 0) return ErrnoStatus("examine", path);
-  if (stat(path.c_str(), &there) == 0) {
+  const bool is_file = S_ISREG(held.st_mode);
+  if ((is_file ? lstat(path.c_str(), &there) : stat(path.c_str(), &there)) == 0) {
     return held.st_dev == there.st_dev && held.st_ino == there.st_ino;
   }
   if (errno == ENOENT || errno == ENOTDIR) return false;
@@ -66,10 +69,30 @@ absl::StatusOr<int> LockFolder(const std::string& directory) {
   return -1;
 }
 
+absl::Status NotALock(const std::string& path, absl::string_view what) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " is ", what, ", which no scheduler has made; delete it"));
+}
+
+// The file, created if it is missing. It is emptied and written later, so a link is not followed:
+// it may lead to any file of the user.
+absl::StatusOr<int> OpenFile(const std::string& path) {
+  // Without O_NONBLOCK opening a pipe could wait.
+  const int descriptor = OpenRetried(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK);
+  if (descriptor < 0 && errno == ELOOP) return NotALock(path, "a link");
+  if (descriptor < 0) return ErrnoStatus("open", path);
+  struct stat status;
+  const bool is_known = fstat(descriptor, &status) == 0;
+  if (is_known && S_ISREG(status.st_mode)) return descriptor;
+  const absl::Status error =
+      is_known ? NotALock(path, "not a regular file") : ErrnoStatus("examine", path);
+  close(descriptor);
+  return error;
+}
+
 // One attempt: -1 if the file was deleted or replaced before it was locked.
 absl::StatusOr<int> TryFile(const std::string& directory, const std::string& path) {
-  const int descriptor = OpenRetried(path, O_RDWR | O_CREAT);
-  if (descriptor < 0) return ErrnoStatus("open", path);
+  RCNN_ASSIGN_OR_RETURN(const int descriptor, OpenFile(path));
   if (LockRetried(descriptor) != 0) {
     const bool held = errno == EWOULDBLOCK;
     const absl::Status error = ErrnoStatus("lock", path);

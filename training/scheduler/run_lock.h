@@ -25,7 +25,8 @@ inline constexpr char kLockFile[] = "LOCK";
 class RunLock {
  public:
   // `directory` exists. kFailedPrecondition, naming the holder and what to do, if another
-  // scheduler has it. Both locks are held until destruction, or the end of the process.
+  // scheduler has it, and if LOCK is a link or not a regular file, which is left as it is. Both
+  // locks are held until destruction, or the end of the process.
   static absl::StatusOr<RunLock> Take(const std::string& directory);
 
   RunLock(RunLock&& other) noexcept

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +70,25 @@ TEST_F(RunLockTest, AReplacedFileLetsNobodyIn) {
   ASSERT_GE(file, 0);
   EXPECT_EQ(flock(file, LOCK_EX | LOCK_NB), -1);
   close(file);
+}
+
+// The file is emptied and written, and a link may lead to any file of the user.
+TEST_F(RunLockTest, ALinkIsNotFollowed) {
+  const std::string mine = run_ + ".mine";
+  ASSERT_THAT(WriteFileAtomically(mine, "my only copy"), IsOk());
+  fs::create_symlink(mine, lock_);
+  EXPECT_THAT(RunLock::Take(run_), StatusIs(kHeld, HasSubstr("/LOCK is a link")));
+  EXPECT_THAT(ReadFile(mine), IsOkAndHolds("my only copy"));
+  fs::remove(lock_);
+  RunLock lock = Take();
+  fs::rename(lock_, mine);
+  fs::create_symlink(mine, lock_);
+  EXPECT_THAT(lock.Check(), StatusIs(kHeld, HasSubstr("/LOCK is a link")));
+}
+
+TEST_F(RunLockTest, APipeIsNotWrittenTo) {
+  ASSERT_EQ(mkfifo(lock_.c_str(), 0600), 0);
+  EXPECT_THAT(RunLock::Take(run_), StatusIs(kHeld, HasSubstr("/LOCK is not a regular file")));
 }
 
 // As a scheduler does on a file system that cannot lock directories.
