@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/trainer/digest_json.h"
 #include "rcnn/training/trainer/sealed_json.h"
@@ -16,6 +17,11 @@ using Json = nlohmann::ordered_json;
 constexpr int kFormat = 1;
 
 absl::Status Damaged(absl::string_view what) { return absl::DataLossError(what); }
+
+absl::Status CheckName(const std::string& name) {
+  const absl::Status status = JoinInside("", name).status();
+  return status.ok() ? status : Damaged(absl::StrCat("a file of the stage: ", status.message()));
+}
 
 absl::Status ReadFiles(const Json& files, StageRecord& record) {
   if (files.is_array()) {
@@ -67,6 +73,8 @@ absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text) {
   }
   if (record.lists_files) RCNN_RETURN_IF_ERROR(ReadFiles(json["files"], record));
   for (const auto& [name, digest] : record.files) {
+    // Repairs write files of these names.
+    RCNN_RETURN_IF_ERROR(CheckName(name));
     if (record.sealed && !digest.has_value()) return Damaged(absl::StrCat("no checksum of ", name));
   }
   return record;

@@ -41,7 +41,8 @@ struct StageRecord {
 // The text of DONE, sealed. Every file has a digest.
 std::string StageRecordText(const StageRecord& record);
 
-// kDataLoss, saying what is wrong, for any other text.
+// kDataLoss, saying what is wrong, for any other text, and for one with a file that is not inside
+// the stage's directory.
 absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text);
 
 }  // namespace rcnn::training

@@ -75,6 +75,19 @@ TEST(StageRecordTest, ReadsRecordsFromBeforeTheSeal) {
   EXPECT_FALSE(read->lists_files);
 }
 
+// Repairs write files of these names.
+TEST(StageRecordTest, NoFileLiesOutsideTheDirectory) {
+  for (const std::string& name :
+       {std::string("../other/model.safetensors"), std::string("a/../../b"),
+        std::string("/etc/passwd"), std::string(""), std::string("m\0n", 3)}) {
+    StageRecord record = Sample();
+    record.files[name] = FileDigest{1, 2};
+    EXPECT_THAT(ParseStageRecord(StageRecordText(record)),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a file of the stage")))
+        << name;
+  }
+}
+
 TEST(StageRecordTest, RefusesOtherTexts) {
   for (const char* text :
        {"", "{", "[]", "3", R"({"key": "ab", "files": {}})",
