@@ -80,8 +80,12 @@ absl::StatusOr<VerifiedDirectory> VerifyTop(const std::string& run, const Record
     const std::string path = absl::StrCat(run, "/", file);
     const absl::StatusOr<FileDigest> digest = ComputeFileDigest(path);
     if (absl::IsNotFound(digest.status())) continue;
-    RCNN_RETURN_IF_ERROR(digest.status());
+    if (!digest.ok() && !IsDamage(digest.status())) return digest.status();
     ++verified.files;
+    if (!digest.ok()) {
+      verified.damage.emplace_back(digest.status().message());
+      continue;
+    }
     bool known = false;
     const auto found = recorded.find(file);
     if (found != recorded.end()) {

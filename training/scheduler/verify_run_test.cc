@@ -90,6 +90,12 @@ TEST_F(VerifyRunTest, NamesEveryDamagedFile) {
   EXPECT_THAT(VerifyRun(run_)->ToString(), HasSubstr("an intact copy is " + run_ + "/model.saf"));
 }
 
+TEST_F(VerifyRunTest, AFolderInTheFilesPlaceIsDamage) {
+  fs::remove(run_ + "/metrics.json");
+  fs::create_directories(run_ + "/metrics.json");
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr(run_ + "/metrics.json is not a regular file")));
+}
+
 TEST_F(VerifyRunTest, ChangesNothing) {
   Flip("stages/7_final/metrics.json");
   const std::string damaged = ReadFile(run_ + "/stages/7_final/metrics.json").value();
