@@ -137,8 +137,29 @@ absl::Status CheckKeyFile(const std::string& directory, const StageKey& key, Sta
   return CheckCopy(directory, kKeyFile, Digest(key.text), files);
 }
 
+// Removes a folder or the like from the place of a file: a rename does not replace it.
+absl::Status MakeWayForFile(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  const bool in_the_way = !error && fs::exists(status) && !fs::is_regular_file(status);
+  return in_the_way ? RemovePath(path) : absl::OkStatus();
+}
+
+absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
+  RCNN_RETURN_IF_ERROR(MakeWayForFile(path));
+  return WriteFileAtomically(path, bytes).status();
+}
+
+absl::Status MakeCopiesFolder(const std::string& directory) {
+  const std::string folder = Join(directory, kCopiesFolder);
+  RCNN_ASSIGN_OR_RETURN(const bool is_file, IsRegularFile(folder));
+  if (is_file) RCNN_RETURN_IF_ERROR(RemovePath(folder));
+  return CreateDirectories(folder);
+}
+
 absl::Status WriteCopy(const std::string& directory, const std::string& name) {
-  RCNN_RETURN_IF_ERROR(CreateDirectories(Join(directory, kCopiesFolder)));
+  RCNN_RETURN_IF_ERROR(MakeCopiesFolder(directory));
+  RCNN_RETURN_IF_ERROR(MakeWayForFile(CopyPath(directory, name)));
   const std::string from = Join(directory, name);
   RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(from));
   return CopyStoredFile(from, CopyPath(directory, name), digest);
@@ -146,9 +167,9 @@ absl::Status WriteCopy(const std::string& directory, const std::string& name) {
 
 absl::Status WriteRecord(const std::string& directory, const StageRecord& record) {
   const std::string text = StageRecordText(record);
-  RCNN_RETURN_IF_ERROR(CreateDirectories(Join(directory, kCopiesFolder)));
-  RCNN_RETURN_IF_ERROR(WriteFileAtomically(CopyPath(directory, kDoneFile), text).status());
-  return WriteFileAtomically(Join(directory, kDoneFile), text).status();
+  RCNN_RETURN_IF_ERROR(MakeCopiesFolder(directory));
+  RCNN_RETURN_IF_ERROR(ReplaceFile(CopyPath(directory, kDoneFile), text));
+  return ReplaceFile(Join(directory, kDoneFile), text);
 }
 
 }  // namespace
@@ -244,6 +265,7 @@ absl::Status RepairStageFiles(const std::string& directory, const StageFiles& fi
       continue;
     }
     const auto recorded = files.record.files.find(file.name);
+    RCNN_RETURN_IF_ERROR(MakeWayForFile(Join(directory, file.name)));
     RCNN_RETURN_IF_ERROR(
         CopyStoredFile(file.good_copy, Join(directory, file.name), recorded->second.value()));
     if (HasSecondCopy(file.name, *recorded->second)) {
@@ -275,9 +297,9 @@ absl::Status RecordStageFiles(const std::string& directory, const std::string& k
 }
 
 absl::Status WriteKeyFile(const std::string& directory, const std::string& text) {
-  RCNN_RETURN_IF_ERROR(WriteFileAtomically(Join(directory, kKeyFile), text).status());
-  RCNN_RETURN_IF_ERROR(CreateDirectories(Join(directory, kCopiesFolder)));
-  return WriteFileAtomically(CopyPath(directory, kKeyFile), text).status();
+  RCNN_RETURN_IF_ERROR(ReplaceFile(Join(directory, kKeyFile), text));
+  RCNN_RETURN_IF_ERROR(MakeCopiesFolder(directory));
+  return ReplaceFile(CopyPath(directory, kKeyFile), text);
 }
 
 absl::StatusOr<std::map<std::string, FileDigest>> RecordedDigests(const std::string& directory) {

@@ -117,6 +117,26 @@ TEST_F(StageFilesTest, AMissingSmallFileIsRepaired) {
   EXPECT_EQ(AllFiles(), before);
 }
 
+// A rename does not replace a folder.
+TEST_F(StageFilesTest, AFolderInTheFilesPlaceIsReplaced) {
+  Record();
+  const auto before = AllFiles();
+  for (const char* name :
+       {"metrics.jsonl", "DONE", "key.txt", "copies/metrics.jsonl", "copies/record.json"}) {
+    const std::string path = absl::StrCat(stage_, "/", name);
+    fs::remove(path);
+    fs::create_directories(path + "/inner");
+    const StageFiles files = Check();
+    ASSERT_TRUE(files.NeedsRepair()) << name;
+    ASSERT_THAT(RepairStageFiles(stage_, files), IsOk()) << name;
+    EXPECT_EQ(AllFiles(), before) << name;
+  }
+  fs::remove_all(stage_ + "/copies");
+  Put("copies", "a file");
+  ASSERT_THAT(RepairStageFiles(stage_, Check()), IsOk());
+  EXPECT_EQ(AllFiles(), before);
+}
+
 TEST_F(StageFilesTest, ALargeFileIsRepairedFromTheTopIfThatIsWhole) {
   Record();
   const auto before = AllFiles();
