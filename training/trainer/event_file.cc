@@ -50,19 +50,20 @@ uint32_t MaskedCrc(absl::string_view bytes) {
   return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
-// Removes the next record from `rest` and returns its payload; nullopt at the end
-// and for an incomplete record.
-absl::optional<absl::string_view> NextPayload(absl::string_view& rest) {
-  if (rest.size() < kFrameBytes) return absl::nullopt;
-  const uint64_t size = FromLittleEndian(rest.substr(0, 8));
-  if (FromLittleEndian(rest.substr(8, 4)) != MaskedCrc(rest.substr(0, 8))) return absl::nullopt;
-  if (size > rest.size() - kFrameBytes) return absl::nullopt;
-  const absl::string_view payload = rest.substr(kHeaderBytes, size);
-  if (FromLittleEndian(rest.substr(kHeaderBytes + size, 4)) != MaskedCrc(payload)) {
-    return absl::nullopt;
-  }
-  rest.remove_prefix(kFrameBytes + size);
-  return payload;
+struct Frame {
+  absl::string_view payload;
+  bool is_intact = false;  // the payload matches its checksum
+};
+
+// The record at the beginning of `bytes`; nullopt if its length is damaged, or it is incomplete.
+absl::optional<Frame> FirstFrame(absl::string_view bytes) {
+  if (bytes.size() < kFrameBytes) return absl::nullopt;
+  const uint64_t size = FromLittleEndian(bytes.substr(0, 8));
+  if (FromLittleEndian(bytes.substr(8, 4)) != MaskedCrc(bytes.substr(0, 8))) return absl::nullopt;
+  if (size > bytes.size() - kFrameBytes) return absl::nullopt;
+  const absl::string_view payload = bytes.substr(kHeaderBytes, size);
+  const uint64_t checksum = FromLittleEndian(bytes.substr(kHeaderBytes + size, 4));
+  return Frame{payload, checksum == MaskedCrc(payload)};
 }
 
 std::string Serialize(const Event& event) { return event.SerializeAsString(); }
@@ -76,11 +77,13 @@ Event NewEvent(int64_t step, absl::Time time) {
 
 // Removes the next intact record from `rest`, with any damage before it; nullopt if there
 // is none. A frame's length has a checksum of its own, so an intact frame is recognised
-// wherever it begins.
+// wherever it begins, and one with a damaged payload is left out as a whole: looking for others
+// in it would take time quadratic in the size of a malicious file.
 absl::optional<absl::string_view> NextWholePayload(absl::string_view& rest) {
-  for (; rest.size() >= kFrameBytes; rest.remove_prefix(1)) {
-    const absl::optional<absl::string_view> payload = NextPayload(rest);
-    if (payload.has_value()) return payload;
+  while (rest.size() >= kFrameBytes) {
+    const absl::optional<Frame> frame = FirstFrame(rest);
+    rest.remove_prefix(frame.has_value() ? kFrameBytes + frame->payload.size() : 1);
+    if (frame.has_value() && frame->is_intact) return frame->payload;
   }
   return absl::nullopt;
 }

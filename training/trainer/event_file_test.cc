@@ -183,5 +183,21 @@ TEST(RemoveEventsTest, ADamagedRecordCostsOnlyItself) {
   }
 }
 
+// Otherwise each beginning in it would cost a checksum of all that follows.
+TEST(RemoveEventsTest, NothingInADamagedRecordIsTakenForARecord) {
+  const std::string directory = FreshDirectory();
+  const Written written = WriteSteps(directory, "rpn1", 2);
+  const std::string bytes = *ReadFile(written.path);
+  const std::string inner = bytes.substr(written.ends[0], written.ends[1] - written.ends[0]);
+  std::string outer = FrameRecord(absl::StrCat(inner, "end"));
+  outer.back() ^= 1;
+  ASSERT_THAT(WriteFileAtomically(written.path, absl::StrCat(bytes.substr(0, written.ends[0]),
+                                                             outer, bytes.substr(written.ends[1]))),
+              IsOk());
+  ASSERT_THAT(RemoveEvents(directory, "rpn1", 1000), IsOk());
+  EXPECT_EQ(*ReadFile(written.path),
+            absl::StrCat(bytes.substr(0, written.ends[0]), bytes.substr(written.ends[1])));
+}
+
 }  // namespace
 }  // namespace rcnn::training
