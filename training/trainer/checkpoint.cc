@@ -52,7 +52,8 @@ constexpr absl::string_view kReplaced = ".old";
 constexpr char kModelFile[] = "model.safetensors";
 constexpr char kSolverFile[] = "solver.safetensors";
 constexpr char kManifestFile[] = "manifest.json";
-constexpr int64_t kMaxManifestBytes = int64_t{1} << 24;
+// The facts hold all lines of metrics.jsonl so far: some 400 bytes for each line.
+constexpr int64_t kMaxManifestBytes = int64_t{1} << 30;
 
 absl::optional<int64_t> ParseIteration(absl::string_view name) {
   int64_t iteration = 0;

@@ -206,6 +206,17 @@ TEST_F(CheckpointStoreTest, DetectsDamageAndUsesThePreviousCheckpoint) {
   }
 }
 
+// They have every line of a training's metrics.
+TEST_F(CheckpointStoreTest, LongFactsAreReadAgain) {
+  Checkpoint checkpoint = MakeCheckpoint(3);
+  checkpoint.facts["metrics"] = std::string(17 << 20, 'x');
+  ASSERT_THAT(store_.Write(checkpoint), IsOk());
+  const auto latest = store_.ReadLatest(nullptr);
+  ASSERT_THAT(latest, IsOk());
+  ASSERT_TRUE(latest->has_value());
+  EXPECT_TRUE((*latest)->facts == checkpoint.facts);
+}
+
 TEST_F(CheckpointStoreTest, AnyManifestIsReadOrRejected) {
   Write(1);
   Write(2);
