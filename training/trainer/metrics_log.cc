@@ -20,8 +20,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Far more than a line of metrics has. A value of one byte takes up to 64 in memory.
+constexpr size_t kLongestLine = 1 << 20;
+
 // The iteration of a line of metrics; nullopt if the line is torn or not a line of metrics.
 absl::optional<int64_t> IterationIn(absl::string_view text) {
+  if (text.size() > kLongestLine) return absl::nullopt;
   // Not ordered_json, whose time is quadratic in the number of fields.
   const auto line =
       nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
