@@ -12,16 +12,14 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/record_limit.h"
 #include "rcnn/data/csv/csv_rows.h"
 
 namespace rcnn::data {
 namespace {
 
 constexpr int kNone = -1;
-// A row of all columns is longer. Shorter rows are refused beyond a number that does no harm: each
-// takes some 230 bytes of memory.
-constexpr size_t kLeastRowBytes = 10;
-constexpr size_t kFewRows = 1000;
+constexpr size_t kLeastRowBytes = 10;  // of all columns
 
 enum Column { kFile, kWidth, kHeight, kClass, kXmin, kYmin, kXmax, kYmax, kPart, kColumns };
 using Order = std::array<int, kColumns>;
@@ -162,10 +160,8 @@ class RowReader {
                        "\"; it should name filename, class, xmin, ymin, xmax, ymax"));
     }
     if (fields.size() == 1 && fields[0].empty()) return absl::OkStatus();
-    if (annotation_.rows.size() >= bytes_ / kLeastRowBytes + kFewRows) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("row ", number_, ": too many rows for a file of ", bytes_, " bytes"));
-    }
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(annotation_.rows.size(), "rows", bytes_, kLeastRowBytes),
+                         absl::StrCat("row ", number_));
     annotation_.rows.push_back(ReadRow(fields, number_, *order_, decimal_commas_));
     NoteDecimals(fields);
     return absl::OkStatus();

@@ -11,18 +11,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/json_diagnosis.h"
+#include "rcnn/data/core/record_limit.h"
 #include "simdjson.h"
 
 namespace rcnn::data {
 namespace {
 
 namespace dom = simdjson::dom;
-
-// A shape with a label and points is longer. Shorter ones are refused beyond a number that does no
-// harm: each takes some 200 bytes of memory.
-constexpr size_t kLeastShapeBytes = 16;
-constexpr size_t kFewShapes = 1000;
 
 std::string Text(const dom::element& object, const char* key) {
   std::string_view text;
@@ -119,10 +116,7 @@ absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes) {
   annotation.width = Pixels(root, "imageWidth");
   annotation.height = Pixels(root, "imageHeight");
   for (const dom::element shape : shapes) {
-    if (annotation.shapes.size() >= bytes.size() / kLeastShapeBytes + kFewShapes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("too many shapes for a file of ", bytes.size(), " bytes"));
-    }
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(annotation.shapes.size(), "shapes", bytes.size()));
     annotation.shapes.push_back(ReadShape(shape));
   }
   return annotation;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "pugixml.hpp"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/record_limit.h"
 #include "rcnn/data/core/xml_document.h"
 
 namespace rcnn::data {
@@ -48,20 +49,48 @@ bool IsTrue(const std::string& text) {
   return absl::EqualsIgnoreCase(text, "true") || absl::EqualsIgnoreCase(text, "yes");
 }
 
-// One object per box; one with a problem if there is no box.
-void ReadObjects(const pugi::xml_node& node, std::vector<VocObject>& objects) {
-  VocObject object;
-  object.name = Text(node.child("name"));
-  if (object.name.empty()) SetProblem(object, DefectKind::kMissingField, "name");
-  object.difficult = IsTrue(Text(node.child("difficult")));
-  for (const pugi::xml_node& box : node.children("bndbox")) {
-    objects.push_back(object);
-    ReadCorners(box, objects.back());
+// The objects of a file. Refuses those that take many times its size in memory: an empty one has 9
+// bytes, and all boxes of one get its name.
+class Objects {
+ public:
+  explicit Objects(size_t file_bytes) : file_bytes_(file_bytes) {}
+
+  // One object per box; one with a problem if there is no box.
+  absl::Status Read(const pugi::xml_node& node) {
+    VocObject object;
+    object.name = Text(node.child("name"));
+    if (object.name.empty()) SetProblem(object, DefectKind::kMissingField, "name");
+    object.difficult = IsTrue(Text(node.child("difficult")));
+    for (const pugi::xml_node& box : node.children("bndbox")) {
+      RCNN_RETURN_IF_ERROR(Add(object));
+      ReadCorners(box, objects_.back());
+    }
+    if (node.child("bndbox")) return absl::OkStatus();
+    SetProblem(object, DefectKind::kMissingField, "bndbox");
+    return Add(object);
   }
-  if (node.child("bndbox")) return;
-  SetProblem(object, DefectKind::kMissingField, "bndbox");
-  objects.push_back(std::move(object));
-}
+
+  std::vector<VocObject> Take() && { return std::move(objects_); }
+
+ private:
+  absl::Status Add(const VocObject& object) {
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(objects_.size(), "objects", file_bytes_));
+    name_bytes_ += object.name.size();
+    if (name_bytes_ > kMostNames * file_bytes_) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the names of its boxes take more than ", kMostNames,
+                       " times the size of the file: one long name has many boxes"));
+    }
+    objects_.push_back(object);
+    return absl::OkStatus();
+  }
+
+  static constexpr size_t kMostNames = 4;
+
+  const size_t file_bytes_;
+  size_t name_bytes_ = 0;
+  std::vector<VocObject> objects_;
+};
 
 int64_t ReadPixels(const std::string& text) {
   double value = 0;
@@ -88,9 +117,11 @@ absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes) {
   VocAnnotation annotation;
   annotation.file_name = Text(root.child("filename"));
   ReadSize(root.child("size"), annotation);
+  Objects objects(bytes.size());
   for (const pugi::xml_node& node : root.children("object")) {
-    ReadObjects(node, annotation.objects);
+    RCNN_RETURN_IF_ERROR(objects.Read(node));
   }
+  annotation.objects = std::move(objects).Take();
   return annotation;
 }
 

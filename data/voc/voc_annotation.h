@@ -50,7 +50,8 @@ struct VocAnnotation {
 //
 // kInvalidArgument for invalid XML, an unknown encoding or bytes that are not of it, for a root
 // other than <annotation>, and for entity declarations (which no annotation needs, and which can
-// make a kilobyte expand to gigabytes).
+// make a kilobyte expand to gigabytes); also for objects that take many times the size of the file
+// in memory (record_limit.h), or whose names do.
 absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes);
 
 }  // namespace rcnn::data

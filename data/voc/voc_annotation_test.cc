@@ -212,5 +212,22 @@ TEST(ParseVocAnnotation, NamesAnEncodingThatDoesNotFit) {
               "Git LFS pointer");
 }
 
+TEST(ParseVocAnnotation, MemoryIsBoundedByTheSizeOfTheFile) {
+  const auto repeated = [](absl::string_view text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) absl::StrAppend(&all, text);
+    return all;
+  };
+  ExpectError(absl::StrCat("<annotation>", repeated("<object/>", 5000), "</annotation>"),
+              "too many objects for a file of 45025 bytes");
+  const std::string long_name = absl::StrCat("<name>", std::string(10'000, 'n'), "</name>");
+  ExpectError(WithObject(absl::StrCat(long_name, repeated("<bndbox/>", 100))),
+              "one long name has many boxes");
+  const std::string boxes = absl::StrCat("<name>cat</name>", repeated(kBox, 5000));
+  const absl::StatusOr<VocAnnotation> useful = ParseVocAnnotation(WithObject(boxes));
+  ASSERT_THAT(useful, IsOk());
+  EXPECT_EQ(useful->objects.size(), 5000u);
+}
+
 }  // namespace
 }  // namespace rcnn::data

@@ -1,0 +1,30 @@
+// How many records an annotation file of a size may have.
+//
+// A record of a few bytes, such as "{}" or "<box/>", takes some 200 bytes of memory once it is
+// read. Useful records are longer, so shorter ones are refused beyond a number that does no harm.
+//
+// Example:
+//   RCNN_RETURN_IF_ERROR(CheckNumRecords(shapes.size(), "shapes", bytes.size()));
+
+#ifndef RCNN_DATA_CORE_RECORD_LIMIT_H_
+#define RCNN_DATA_CORE_RECORD_LIMIT_H_
+
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn::data {
+
+// Any file may have this many.
+inline constexpr size_t kFewRecords = 1000;
+
+// kInvalidArgument, "too many shapes for a file of 9000 bytes", if there are more than kFewRecords
+// and one for each `least_bytes` > 0 of the file. `least_bytes`: no more than the shortest useful
+// record of the format has. Call it before a record is kept, with their number so far.
+absl::Status CheckNumRecords(size_t records, absl::string_view what, size_t file_bytes,
+                             size_t least_bytes = 16);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CORE_RECORD_LIMIT_H_
