@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <iterator>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "pugixml.hpp"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/record_limit.h"
 #include "rcnn/data/core/xml_document.h"
 
 namespace rcnn::data {
@@ -147,7 +149,8 @@ bool ReadShape(const pugi::xml_node& node, CvatShape& shape) {
   return true;
 }
 
-CvatImage ReadImage(const pugi::xml_node& node) {
+// Of a file of so many bytes; `shapes` counts those of all its images.
+absl::StatusOr<CvatImage> ReadImage(const pugi::xml_node& node, size_t file_bytes, size_t& shapes) {
   CvatImage image;
   image.name = Attribute(node, "name");
   image.subset = Attribute(node, "subset");
@@ -155,7 +158,9 @@ CvatImage ReadImage(const pugi::xml_node& node) {
   image.height = node.attribute("height").as_llong();
   for (const pugi::xml_node& child : node) {
     CvatShape shape;
-    if (ReadShape(child, shape)) image.shapes.push_back(std::move(shape));
+    if (!ReadShape(child, shape)) continue;
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(shapes++, "shapes", file_bytes));
+    image.shapes.push_back(std::move(shape));
   }
   return image;
 }
@@ -186,8 +191,11 @@ absl::StatusOr<CvatAnnotation> ParseCvat(absl::string_view bytes) {
   }
   CvatAnnotation annotation;
   annotation.labels = ReadLabels(root.child("meta"));
+  size_t shapes = 0;
   for (const pugi::xml_node& node : root.children("image")) {
-    annotation.images.push_back(ReadImage(node));
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(annotation.images.size(), "images", bytes.size()));
+    RCNN_ASSIGN_OR_RETURN(CvatImage image, ReadImage(node, bytes.size(), shapes));
+    annotation.images.push_back(std::move(image));
   }
   return annotation;
 }

@@ -53,8 +53,8 @@ struct CvatAnnotation {
 };
 
 // kInvalidArgument for what is not XML, has no <annotations> as its root, declares
-// entities of its own, or is CVAT's format for videos (<track>). Encodings: as in ParseXml
-// (data/core/xml_document.h).
+// entities of its own, or is CVAT's format for videos (<track>), or has more images or shapes than
+// fit its size (data/core/record_limit.h). Encodings: as in ParseXml (data/core/xml_document.h).
 absl::StatusOr<CvatAnnotation> ParseCvat(absl::string_view bytes);
 
 }  // namespace rcnn::data

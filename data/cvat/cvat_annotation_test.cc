@@ -130,5 +130,24 @@ TEST(ParseCvat, RefusesWhatIsNotCvatForImages) {
               StatusIs(code, HasSubstr("declarations")));
 }
 
+TEST(ParseCvat, MemoryIsBoundedByTheSizeOfTheFile) {
+  const auto code = absl::StatusCode::kInvalidArgument;
+  std::string images, shapes, useful;
+  for (int i = 0; i < 3000; ++i) {
+    images += "<image/>";
+    shapes += "<box/>";
+    useful += R"(<box label="a" xtl="0" ytl="0" xbr="1" ybr="1"/>)";
+  }
+  EXPECT_THAT(ParseCvat(absl::StrCat("<annotations>", images, "</annotations>")),
+              StatusIs(code, HasSubstr("too many images")));
+  const auto in_an_image = [](const std::string& content) {
+    return absl::StrCat("<annotations><image>", content, "</image></annotations>");
+  };
+  EXPECT_THAT(ParseCvat(in_an_image(shapes)), StatusIs(code, HasSubstr("too many shapes")));
+  const auto annotation = ParseCvat(in_an_image(useful));
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_THAT(annotation->images.at(0).shapes, SizeIs(3000));
+}
+
 }  // namespace
 }  // namespace rcnn::data

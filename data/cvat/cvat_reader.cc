@@ -1,5 +1,6 @@
 #include "rcnn/data/cvat/cvat_reader.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -18,6 +19,8 @@ namespace rcnn::data {
 namespace {
 
 constexpr int64_t kMaxBytes = int64_t{2} << 30;
+// Longer ones are not kept for each defect of an image.
+constexpr size_t kLongestName = 1000;
 
 ObjectRecord MakeRecord(const CvatShape& shape) {
   ObjectRecord record;
@@ -52,7 +55,8 @@ absl::StatusOr<AnnotationTable> ReadCvat(const configs::DatasetConfig& config,
     }
     if (list != nullptr && !list->Contains(*name)) continue;
     ImageRecord record;
-    record.source = absl::StrCat(source, ": ", image.name);
+    record.source =
+        absl::StrCat(source, ": ", image.name.size() <= kLongestName ? image.name : *name);
     record.name = *name;
     record.path = absl::StrCat(paths.images, "/", *name);
     record.width = image.width;

@@ -168,6 +168,38 @@ TEST_F(FoldersOfPartsTest, EachPartGetsItsOwnImages) {
   EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "CVAT";
 }
 
+// Each would read the whole file again.
+TEST_F(FolderKindsTest, ThousandsOfPartsOfOneFileAreRefused) {
+  PutImage("a.png");
+  const auto code = absl::StatusCode::kInvalidArgument;
+  std::string rows = "filename,class,xmin,ymin,xmax,ymax,split\n";
+  std::string images = "<annotations><version>1.1</version>";
+  for (int i = 0; i < 1000; ++i) {
+    absl::StrAppend(&rows, i, ".png,cat,1,1,9,9,train", i, "\n");
+    absl::StrAppend(&images, "<image id='", i, "' name='", i, ".png' subset='train", i, "'/>");
+  }
+  Put("boxes.csv", rows);
+  EXPECT_THAT(Error(), StatusIs(code, HasSubstr("has 1000 parts, more than 100")));
+  fs::remove(folder_ + "/boxes.csv");
+  Put("boxes.xml", images + "</annotations>");
+  EXPECT_THAT(Error(), StatusIs(code, HasSubstr("has 1000 subsets, more than 100")));
+}
+
+// Each defect of an image keeps the name that the file gives to it.
+TEST_F(FolderKindsTest, ALongPathOfAnImageIsKeptOnce) {
+  PutImage("a.png");
+  std::string boxes = "<box label='cat' xtl='1' ytl='1' xbr='9' ybr='9'/>";
+  for (int i = 0; i < 20; ++i) boxes += "<box label='cat' xtl='9' ytl='9' xbr='1' ybr='1'/>";
+  Put("boxes.xml",
+      absl::StrCat("<annotations><version>1.1</version><image id='0' name='",
+                   std::string(100'000, 'x'), "/a.png'>", boxes, "</image></annotations>"));
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  const auto& defects = folder->parts.at(0).images->defects();
+  ASSERT_EQ(defects.total(), 20);
+  EXPECT_EQ(defects.defects().at(0).file, "boxes.xml: a.png");
+}
+
 TEST_F(FolderKindsTest, CocoPartsThatNumberTheirClassesInAnotherWay) {
   PutImage("train/a.png");
   PutImage("val/b.png");

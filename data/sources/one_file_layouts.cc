@@ -1,6 +1,7 @@
 #include "rcnn/data/sources/one_file_layouts.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -25,6 +26,14 @@ namespace rcnn::data {
 namespace {
 
 constexpr int64_t kMaxXmlBytes = int64_t{2} << 30;
+// The file is read again for each of its parts.
+constexpr size_t kMostParts = 100;
+
+absl::Status CheckNumParts(size_t parts, absl::string_view what) {
+  if (parts <= kMostParts) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("has ", parts, " ", what, ", more than ",
+                                                 kMostParts, "; give parts the same name"));
+}
 
 // The values in the column of parts, each once, if it tells parts apart; otherwise none.
 // kInvalidArgument for a value that names no part beside others that do, and for an image with two.
@@ -52,6 +61,8 @@ absl::StatusOr<std::vector<std::string>> CsvParts(const CsvAnnotation& annotatio
                      "; write train, val or test into each row, the same for all rows of an "
                      "image, or give the column another name"));
   }
+  RCNN_RETURN_IF_ERROR(CheckNumParts(rows.size(), "parts"),
+                       absl::StrCat("column ", annotation.part_column));
   std::vector<std::string> parts;
   for (const auto& [part, row] : rows) parts.push_back(part);
   return parts;
@@ -87,6 +98,7 @@ absl::StatusOr<std::vector<PartPlace>> FindCvat(const FolderContents& contents,
         return !PartName(subset.first).empty();
       });
       if (!parts) subsets = {{"", {}}};
+      RCNN_RETURN_IF_ERROR(CheckNumParts(subsets.size(), "subsets"), path);
       for (const auto& [subset, names] : subsets) {
         PartPlace part = place;
         if (parts) part.config.mutable_cvat()->set_subset(subset);
