@@ -42,15 +42,18 @@ absl::StatusOr<std::optional<FolderYaml>> FindYaml(const FolderContents& content
   std::sort(files.begin(), files.end(),
             [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   for (const std::string& file : files) {
-    RCNN_ASSIGN_OR_RETURN(const std::string text,
-                          ReadFile(absl::StrCat(contents.folder(), "/", file)));
-    absl::StatusOr<YoloYaml> yaml = ParseYoloYaml(text);
+    const absl::StatusOr<std::string> text =
+        ReadFile(absl::StrCat(contents.folder(), "/", file), {.max_bytes = kMaxYoloYamlBytes});
+    // A large one belongs to another program.
+    if (absl::IsResourceExhausted(text.status()) && !IsDataYaml(file)) continue;
+    RCNN_RETURN_IF_ERROR(text.status());
+    absl::StatusOr<YoloYaml> yaml = ParseYoloYaml(*text);
     if (yaml.ok()) return FolderYaml{file, *std::move(yaml)};
     if (IsDataYaml(file)) {
       return Annotate(yaml.status(), absl::StrCat(contents.folder(), "/", file));
     }
     // Others may belong to another program.
-    if (absl::StrContains(text, "names")) {
+    if (absl::StrContains(*text, "names")) {
       notices.push_back(absl::StrCat(file, " is not read: ", yaml.status().message()));
     }
   }

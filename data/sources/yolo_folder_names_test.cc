@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -39,6 +40,19 @@ TEST_F(YoloFolderNamesTest, DataYamlComesBeforeOthersAndTheOuterBeforeTheInner) 
   Put("data.yaml", "names: [cat\n");
   EXPECT_THAT(FindYaml(Read(), notices),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.yaml")));
+}
+
+// A value of 2 bytes takes 400 in memory.
+TEST_F(YoloFolderNamesTest, LargeYamlIsRefusedAndThatOfOthersLeftOut) {
+  const std::string large = absl::StrCat("names: [cat]\n#", std::string(4 << 20, 'x'));
+  Notices notices;
+  Put("other.yaml", large);
+  const auto none = FindYaml(Read(), notices);
+  ASSERT_THAT(none, IsOk());
+  EXPECT_FALSE(none->has_value());
+  Put("data.yaml", large);
+  EXPECT_THAT(FindYaml(Read(), notices),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("data.yaml")));
 }
 
 TEST_F(YoloFolderNamesTest, ListsMustAgree) {

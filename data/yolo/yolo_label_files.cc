@@ -1,14 +1,19 @@
 #include "rcnn/data/yolo/yolo_label_files.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/record_limit.h"
 #include "rcnn/data/core/text_encoding.h"
 
 namespace rcnn::data {
@@ -16,11 +21,23 @@ namespace {
 
 constexpr absl::string_view kExtension = ".txt";
 constexpr int64_t kMaxLabelBytes = int64_t{16} << 20;
+constexpr size_t kLeastLineBytes = 10;  // "0 0 0 1 1\n"
+
+// Each line becomes an object, which takes some 300 bytes of memory.
+absl::Status CheckNumLines(absl::string_view text) {
+  size_t lines = 0;
+  for (const absl::string_view line :
+       absl::StrSplit(text, absl::ByAnyChar("\r\n"), absl::SkipWhitespace())) {
+    lines += line.empty() ? 0 : 1;
+  }
+  return CheckNumRecords(lines, "lines", text.size(), kLeastLineBytes);
+}
 
 absl::StatusOr<YoloLabelFile> ReadOne(const std::string& folder, std::string name) {
   const std::string path = absl::StrCat(folder, "/", name);
   RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, {.max_bytes = kMaxLabelBytes}));
   RCNN_ASSIGN_OR_RETURN(std::string text, ToUtf8(bytes), path);
+  RCNN_RETURN_IF_ERROR(CheckNumLines(text), path);
   return YoloLabelFile{std::move(name), std::move(text)};
 }
 

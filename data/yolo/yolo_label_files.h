@@ -37,7 +37,8 @@ class YoloLabelFiles {
 
   // The label file of an image, whose path is relative to the folder of images. Lists the folder
   // at the first image whose file does not have the usual name. Errors: those of ReadFile except
-  // kNotFound, of ToUtf8 (data/core/text_encoding.h), and of ListFiles.
+  // kNotFound, of ToUtf8 (data/core/text_encoding.h), of ListFiles, and kInvalidArgument for more
+  // lines than fit the size of the file (data/core/record_limit.h).
   absl::StatusOr<YoloLabelFile> Read(absl::string_view image);
 
  private:

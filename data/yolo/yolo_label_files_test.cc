@@ -50,6 +50,20 @@ TEST_F(YoloLabelFilesTest, FindsTheNamesThatToolsWrite) {
   EXPECT_EQ(files.Read("d.jpg")->name, "d.jpg.txt");
 }
 
+TEST_F(YoloLabelFilesTest, MemoryIsBoundedByTheSizeOfTheFile) {
+  std::string shortest, hostile;
+  for (int i = 0; i < 3000; ++i) {
+    shortest += "0 0 0 1 1\n\n";
+    hostile += "0\n";
+  }
+  Put("a.txt", shortest);
+  Put("b.txt", hostile);
+  YoloLabelFiles files(folder_);
+  EXPECT_THAT(files.Read("a.jpg"), IsOk());
+  EXPECT_THAT(files.Read("b.jpg"),
+              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("too many lines")));
+}
+
 TEST_F(YoloLabelFilesTest, TheUsualNameComesFirst) {
   Put("a.jpg.txt", "other");
   Put("a.txt", "usual");

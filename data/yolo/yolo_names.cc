@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -17,13 +15,14 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/text_encoding.h"
 #include "yaml-cpp/yaml.h"
 
 namespace rcnn::data {
 namespace {
 
-constexpr int64_t kMaxBytes = int64_t{4} << 20;
+constexpr int64_t kMaxListBytes = int64_t{4} << 20;
 // Of a map of names: the largest number may be this much larger than the number of names.
 constexpr int64_t kMostLeftOut = 1000;
 
@@ -128,7 +127,7 @@ absl::StatusOr<YoloYaml> Convert(const YAML::Node& root, Texts texts) {
 
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
   if (!IsYamlFile(path)) return ReadYoloNameList(path);
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxBytes}));
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxYoloYamlBytes}));
   RCNN_ASSIGN_OR_RETURN(YoloYaml yaml, ParseYoloYaml(text), path);
   return std::move(yaml.names);
 }
@@ -137,6 +136,10 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
 
 // Only yaml-cpp's own exceptions know the position.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
+  if (static_cast<int64_t>(text.size()) > kMaxYoloYamlBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "YAML of ", text.size(), " bytes, more than the limit of ", kMaxYoloYamlBytes));
+  }
   try {
     return Convert(YAML::Load(std::string(text)), Texts(text.size()));
   } catch (const YAML::Exception& error) {
@@ -163,20 +166,19 @@ std::vector<std::string> ParseYoloNameList(absl::string_view text) {
 }
 
 absl::StatusOr<std::vector<std::string>> ReadYoloNameList(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, {.max_bytes = kMaxBytes}));
+  RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, {.max_bytes = kMaxListBytes}));
   RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(bytes), path);
   return ParseYoloNameList(text);
 }
 
 absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder) {
-  std::vector<std::string> files;
-  std::error_code error;
-  std::filesystem::directory_iterator entry(folder.empty() ? "." : folder, error);
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    std::string file = entry->path().filename().string();
-    const bool has_names = IsYamlFile(file) || absl::EndsWithIgnoreCase(file, ".names");
-    if (has_names) files.push_back(std::move(file));
-  }
+  RCNN_ASSIGN_OR_RETURN(std::vector<std::string> files, ListNames(folder.empty() ? "." : folder));
+  files.erase(std::remove_if(files.begin(), files.end(),
+                             [](const std::string& file) {
+                               return !IsYamlFile(file) &&
+                                      !absl::EndsWithIgnoreCase(file, ".names");
+                             }),
+              files.end());
   // YAML before plain lists, which may belong to another tool.
   std::sort(files.begin(), files.end(), [](const std::string& a, const std::string& b) {
     return std::pair(!IsYamlFile(a), a) < std::pair(!IsYamlFile(b), b);
@@ -186,6 +188,7 @@ absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder
   for (const std::string& file : files) {
     absl::StatusOr<std::vector<std::string>> names = NamesIn(absl::StrCat(folder, "/", file));
     if (names.ok() && !names->empty()) return names;
+    if (IsUnreadableNow(names.status())) return names;
     if (file == "data.yaml" && !names.ok() && !absl::IsNotFound(names.status())) return names;
   }
   return absl::NotFoundError(

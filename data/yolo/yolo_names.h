@@ -6,6 +6,7 @@
 #ifndef RCNN_DATA_YOLO_YOLO_NAMES_H_
 #define RCNN_DATA_YOLO_YOLO_NAMES_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,10 +28,14 @@ struct YoloYaml {
   bool keypoints = false;
 };
 
+// A value of YAML takes some 400 bytes of memory, and 2 in the text.
+inline constexpr int64_t kMaxYoloYamlBytes = int64_t{4} << 20;
+
 // kInvalidArgument, with line and column, for what is not YAML, and for what has no
 // "names", as a list or as a map from whole numbers, or names that contradict "nc". Also
-// for a number of a name that is 1,000 or more above the number of names, and for aliases
-// that stand for more than four times the text, so that memory is bounded by its size.
+// for a number of a name that is 1,000 or more above the number of names, for aliases
+// that stand for more than four times the text, and for more than kMaxYoloYamlBytes, so that
+// memory is bounded.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text);
 
 // Whether the file is called .yaml or .yml, in any case.
@@ -45,7 +50,8 @@ absl::StatusOr<std::vector<std::string>> ReadYoloNameList(const std::string& pat
 
 // The names in the first file of `folder` that has any, in the order data.yaml, other .yaml
 // and .yml files, .names files, classes.txt, _darknet.labels. An invalid data.yaml is an
-// error; other invalid files are skipped. kNotFound if there is none.
+// error; other invalid files are skipped. kNotFound if there is none. Other codes: the folder or
+// one of these files cannot be read now, and the names may be in it.
 absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder);
 
 }  // namespace rcnn::data

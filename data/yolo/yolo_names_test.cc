@@ -1,5 +1,6 @@
 #include "rcnn/data/yolo/yolo_names.h"
 
+#include <filesystem>
 #include <string>
 
 #include "absl/status/status.h"
@@ -68,6 +69,8 @@ TEST(ParseYoloYaml, MemoryIsBoundedByTheSizeOfTheFile) {
     EXPECT_THAT(ParseYoloYaml(absl::StrCat(anchor, uses)), StatusIs(code, HasSubstr("aliases")))
         << uses;
   }
+  EXPECT_THAT(ParseYoloYaml(absl::StrCat("names: [a]\n#", std::string(4 << 20, 'x'))),
+              StatusIs(code, HasSubstr("more than the limit of 4194304")));
   const auto few = ParseYoloYaml(absl::StrCat(anchor, "names: [a]\ntrain: *long\nval: *long\n"));
   ASSERT_THAT(few, IsOk());
   EXPECT_THAT(few->parts,
@@ -95,6 +98,17 @@ TEST(ReadYoloNames, PrefersTheYaml) {
   ASSERT_THAT(WriteFileAtomically(folder + "/data.yaml", "names: [a, b"), IsOk());
   EXPECT_THAT(ReadYoloNames(folder),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.yaml")));
+}
+
+// Otherwise the names of another tool would make another dataset. No user can read a link to
+// itself.
+TEST(ReadYoloNames, AFileThatCannotBeReadNowIsNotSkipped) {
+  const std::string folder = testing::TempDir() + "/unreadable";
+  ASSERT_THAT(CreateDirectories(folder), IsOk());
+  ASSERT_THAT(WriteFileAtomically(folder + "/obj.names", "c\nd\n"), IsOk());
+  std::filesystem::create_symlink("set.yaml", folder + "/set.yaml");
+  EXPECT_THAT(ReadYoloNames(folder),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("set.yaml")));
 }
 
 }  // namespace
