@@ -16,6 +16,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_polygons.h"
 #include "rcnn/data/core/json_diagnosis.h"
+#include "rcnn/data/core/record_limit.h"
 #include "simdjson.h"
 
 namespace rcnn::data {
@@ -111,8 +112,12 @@ std::string Shown(absl::string_view json, ondemand::value value) {
   size_t size = 0;
   for (bool quoted = false; size < rest.size(); ++size) {
     const char c = rest[size];
-    if (c == '"' && (size == 0 || rest[size - 1] != '\\')) quoted = !quoted;
-    if (quoted) continue;
+    if (quoted) {
+      if (c == '\\') ++size;
+      quoted = c != '"';
+      continue;
+    }
+    quoted = c == '"';
     if (c == '[' || c == '{') ++depth;
     const bool closes = c == ']' || c == '}';
     if ((closes || c == ',' || c == '\n') && depth == 0) break;
@@ -395,6 +400,7 @@ class Sections {
 
   absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
                        CocoAnnotation& annotation) {
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(index, section, json_.size()));
     FieldCheck check(json_);
     if (auto error = ReadRecord(object, index, json_, repairs_, annotation, check)) {
       return JsonError(RecordName(section, index), error);

@@ -92,9 +92,9 @@ struct CocoInstances {
 // counts as 0.
 //
 // kInvalidArgument, naming the record where there is one, for invalid JSON, an image without id or
-// file_name, a category without id or name, a missing or duplicate section, and for
-// an id that two records of a section share. Annotations with other faults are
-// returned with their problem.
+// file_name, a category without id or name, a missing or duplicate section, for
+// an id that two records of a section share, and for more annotations than fit the size of the
+// text (data/core/record_limit.h). Annotations with other faults are returned with their problem.
 absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes,
                                                  const CocoInstancesOptions& options = {});
 

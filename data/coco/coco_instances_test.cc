@@ -226,6 +226,7 @@ TEST(ParseCocoInstances, ShowsTheOffendingValue) {
       {absl::StrCat("{", rest, R"(, "bbox": [1, NaN, 3, 4]})"), "[1, NaN, 3, 4]"},
       {absl::StrCat("{", rest, R"(, "bbox": {"x": 1}})"), "{\"x\": 1}"},
       {R"({"id": 1, "image_id": "a, b", "category_id": 1, "bbox": [1,2,3,4]})", "\"a, b\""},
+      {R"({"id": 1, "image_id": "a\\", "category_id": 1, "bbox": [1,2,3,4]})", R"("a\\")"},
       {R"({"id": 1.5, "image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})", "1.5"},
       {R"({"id": 1, "image_id": 1, "category_id": null})", "null"},
   };
@@ -239,6 +240,19 @@ TEST(ParseCocoInstances, ShowsTheOffendingValue) {
       ParseCocoInstances(Annotations(absl::StrCat("{", rest, R"(, "bbox": ")", many, "\"}")));
   ASSERT_THAT(cut, IsOk());
   EXPECT_LT(cut->bad_values.at(0).size(), 50u);
+}
+
+TEST(ParseCocoInstances, MemoryIsBoundedByTheSizeOfTheFile) {
+  const auto repeated = [](const std::string& record) {
+    std::string all = record;
+    for (int i = 1; i < 3000; ++i) all += "," + record;
+    return Annotations(all);
+  };
+  ExpectError(repeated("{}"), "too many annotations for a file of ");
+  const auto shortest =
+      ParseCocoInstances(repeated(R"({"image_id":1,"category_id":1,"bbox":[0,0,1,1]})"));
+  ASSERT_THAT(shortest, IsOk());
+  EXPECT_EQ(shortest->annotations.size(), 3000u);
 }
 
 TEST(ParseCocoInstances, TrimsNamesOfCategories) {
