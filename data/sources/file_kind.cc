@@ -41,6 +41,9 @@ constexpr int kLines = 5;
 // In a LabelMe file an image sometimes precedes the fields that reveal the format. A file
 // with more than this before them is not read further.
 constexpr int64_t kMaxValues = 20'000'000;
+// Keys that are kept, and of how many bytes each: malicious files have millions of long ones.
+constexpr size_t kMostKeys = 100'000;
+constexpr size_t kLongestKey = 100;
 
 constexpr absl::string_view kLabelStudio = "Label Studio (JSON)";
 constexpr absl::string_view kLabelStudioAdvice =
@@ -108,9 +111,11 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
     return !Known();
   }
   bool key(string_t& value) override {
+    if (value.size() > kLongestKey) value.resize(kLongestKey);
     key_ = value;
     label_studio_ = label_studio_ || IsKeyOfLabelStudio(value);
     if (depth_ == 1) section_ = value;
+    if (top_.size() + keys_.size() >= kMostKeys) return !Known();
     if (depth_ == 1) top_.insert(value);
     // {"section": [{"key": ...}]} and [{"key": ...}]
     if (depth_ == 3) keys_.insert(section_ + "." + value);

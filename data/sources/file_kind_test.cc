@@ -1,12 +1,15 @@
 #include "rcnn/data/sources/file_kind.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -58,6 +61,23 @@ TEST(ReadFileKind, KnowsCocoWhateverTheOrder) {
       "images": [{"id": 3, "file_name": "c.jpg"}], "categories": []})");
   EXPECT_EQ(annotations.kind, AnnotationKind::kCoco);
   EXPECT_THAT(annotations.images, ElementsAre("c.jpg"));
+}
+
+// The most that the process has had in memory.
+int64_t PeakMegabytes() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+// Each key of a section is kept with the name of the section.
+TEST(ReadFileKind, LongNamesOfSectionsTakeLittleMemory) {
+  std::string keys = "\"0\":0";
+  for (int i = 1; i < 1000; ++i) absl::StrAppend(&keys, ",\"", i, "\":0");
+  const std::string text = absl::StrCat("{\"", std::string(1 << 20, 's'), "\":[{", keys, "}]}");
+  const int64_t before = PeakMegabytes();
+  EXPECT_EQ(KindFor("a.json", text).kind, AnnotationKind::kNone);
+  EXPECT_LT(PeakMegabytes() - before, 200);
 }
 
 TEST(ReadFileKind, KnowsFormatsThatAreNotRead) {
