@@ -31,6 +31,7 @@ namespace {
 constexpr char kOrderedDict[] = "collections.OrderedDict";
 constexpr int kNewestProtocol = 5;
 constexpr size_t kMaxShownName = 200;
+constexpr size_t kMaxGlobalName = 4096;
 
 // Bytes per value, with its share of blocks and tables. A growing vector briefly holds up to
 // three times its items.
@@ -395,6 +396,10 @@ class Machine {
     RCNN_ASSIGN_OR_RETURN(const auto names, PopItems(2));
     if (names[0]->kind != PickleKind::kString || names[1]->kind != PickleKind::kString) {
       return Error("the name of a global is not a string");
+    }
+    // A text may be the name of many globals, and is copied and compared for each.
+    if (names[0]->text.size() + names[1]->text.size() > kMaxGlobalName) {
+      return Error("the name of a global is longer than any of Python's");
     }
     return PushGlobal(absl::StrCat(names[0]->text, ".", names[1]->text));
   }

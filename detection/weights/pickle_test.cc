@@ -366,6 +366,20 @@ TEST(PickleTest, OneArgumentListPassedManyTimesIsNotCopied) {
   EXPECT_LT(PeakMegabytes(), 1000);
 }
 
+// 20 MB could else be the name of a million globals, and be copied for each: hours.
+TEST(PickleTest, ALongTextIsNotTheNameOfAGlobal) {
+  PickleOptions options = Options();
+  options.skips_global = [](absl::string_view) { return true; };
+  const auto named = [](const std::string& length, size_t size) {
+    return B("\x80\x04X") + length + std::string(size, 'm') + B("\x8c\x01n\x93.");
+  };
+  const auto known = Pickle::Parse(named(B("\x00\x01\x00\x00"), 256), options);
+  ASSERT_THAT(known, IsOk());
+  EXPECT_EQ(known->root().kind, PickleKind::kOther);
+  EXPECT_THAT(Pickle::Parse(named(B("\x00\x20\x00\x00"), 8192), options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("name of a global")));
+}
+
 TEST(PickleTest, ListOfPairsReusedForManyDictsIsAnError) {
   const std::string pairs =
       B("](") + Repeated(B("NN\x86"), 1'000) + B("e\x85q\x01");  // ([(None, None), ...],)
