@@ -20,7 +20,10 @@ at::Tensor BorrowedTensor(const void* data, at::IntArrayRef sizes, at::IntArrayR
 std::vector<int64_t> ContiguousStrides(at::IntArrayRef sizes) {
   std::vector<int64_t> strides(sizes.size(), 1);
   for (size_t i = sizes.size(); i > 1; --i) {
-    strides[i - 2] = strides[i - 1] * std::max<int64_t>(sizes[i - 1], 1);
+    // Files may have empty tensors whose other sizes are huge; an overflow of those does not
+    // matter, but that of a plain product is undefined.
+    (void)__builtin_mul_overflow(strides[i - 1], std::max<int64_t>(sizes[i - 1], 1),
+                                 &strides[i - 2]);
   }
   return strides;
 }

@@ -40,6 +40,12 @@ TEST(ContiguousStridesTest, AreLibTorchs) {
   }
 }
 
+// With --config=ubsan an overflow ends the test.
+TEST(ContiguousStridesTest, SizesOfAnEmptyTensorMayBeHuge) {
+  const int64_t huge = int64_t{1} << 62;
+  EXPECT_EQ(ContiguousStrides({0, huge, huge, 2})[2], 2);
+}
+
 TEST(IsAlignedTest, DependsOnTheTypesSize) {
   alignas(8) const char bytes[16] = {};
   EXPECT_TRUE(IsAligned(bytes, at::kDouble));
