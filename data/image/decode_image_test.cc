@@ -1,6 +1,10 @@
 #include "rcnn/data/image/decode_image.h"
 
+#include <png.h>
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -177,6 +181,53 @@ TEST(DecodeImage, ATileMuchLargerThanItsImageIsRefused) {
   EXPECT_THAT(StatusFromThrown(Read("claims_256_megabyte_tile.tif")),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AnyOf(HasSubstr("byte limit"), HasSubstr("tile byte count"))));
+}
+
+// Ramp() as a PNG with as many texts of 7.9 MB, compressed to some 8 KB each.
+std::string PngWithTexts(int texts) {
+  std::string bytes;
+  const Image image = Ramp();
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_infop info = png_create_info_struct(png);
+  png_set_write_fn(
+      png, &bytes,
+      [](png_structp writer, png_bytep data, size_t count) {
+        static_cast<std::string*>(png_get_io_ptr(writer))
+            ->append(reinterpret_cast<char*>(data), count);
+      },
+      [](png_structp) {});
+  png_set_IHDR(png, info, 24, 16, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  std::string content(7'900'000, 't'), key = "Comment";
+  png_text text = {};
+  text.compression = PNG_TEXT_COMPRESSION_zTXt;
+  text.key = key.data();
+  text.text = content.data();
+  text.text_length = content.size();
+  png_set_text(png, info, &text, 1);
+  png_write_info(png, info);
+  for (int64_t y = 0; y < image.height(); ++y) png_write_row(png, image.row(y));
+  png_write_end(png, nullptr);
+  png_destroy_write_struct(&png, &info);
+  const size_t begin = bytes.find("zTXt") - 4, end = bytes.find("IDAT") - 4;
+  const std::string chunk = bytes.substr(begin, end - begin);
+  for (int i = 1; i < texts; ++i) bytes.insert(begin, chunk);
+  return bytes;
+}
+
+// The most that the process has had in memory.
+int64_t PeakMegabytes() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+TEST(DecodeImage, CompressedTextsTakeNoMemory) {
+  const std::string png = PngWithTexts(40);
+  ASSERT_LT(png.size(), 1'000'000u);
+  const int64_t before = PeakMegabytes();
+  EXPECT_EQ(LargestError(*DecodeImage(png)), 0);
+  EXPECT_LT(PeakMegabytes() - before, 100);
 }
 
 TEST(DecodeImage, CutOffBmpIsAnError) {

@@ -53,6 +53,9 @@ void AskForRgb(png_structp png, png_infop info) {
 // No variable in it may have a destructor, because errors leave it by longjmp.
 bool Decode(png_structp png, png_infop info, png_bytepp rows, const Image& image) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
+  // Skips what does not concern pixels: texts and profiles, of which libpng unpacks and keeps up to
+  // 1000 of 8 MB each.
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_read_info(png, info);
   if (png_get_image_width(png, info) != static_cast<uint64_t>(image.width()) ||
       png_get_image_height(png, info) != static_cast<uint64_t>(image.height())) {
