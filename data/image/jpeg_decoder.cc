@@ -25,8 +25,6 @@
 namespace rcnn::data {
 namespace {
 
-// Progressive files have some ten scans; one of thousands would take hours.
-constexpr int kMaxScans = 500;
 // Some encoders fill the last bytes of a scan with zeros.
 constexpr long kMaxPadding = 4;
 
@@ -83,7 +81,7 @@ void Emit(j_common_ptr jpeg, int level) {
 void Ignore(j_common_ptr /*jpeg*/) {}
 
 void LimitScans(j_common_ptr jpeg) {
-  if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number <= kMaxScans) return;
+  if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number <= kMaxJpegScans) return;
   StopWith(jpeg, "more than 500 scans");
 }
 

@@ -15,6 +15,10 @@
 
 namespace rcnn::data {
 
+// Progressive files have some ten scans, and each of them takes the time of an image: one of
+// thousands would take hours.
+inline constexpr int kMaxJpegScans = 500;
+
 // Fills `image`, which has the size that the file's header gives. kInvalidArgument,
 // saying why, for damage; `image` is then unspecified.
 absl::Status DecodeJpeg(absl::string_view bytes, Image& image);

@@ -112,7 +112,8 @@ absl::StatusOr<ImageHash> ReadImageHash(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   ImageHash hash;
   hash.content = HashContent(file.bytes());
-  const absl::StatusOr<GreyThumbnail> thumbnail = DecodeJpegThumbnail(file.bytes());
+  const absl::StatusOr<GreyThumbnail> thumbnail =
+      DecodeJpegThumbnail(file.bytes(), DecodeOptions().max_pixels);
   if (thumbnail.ok()) {
     hash.look = HashLook(thumbnail->pixels.data(), thumbnail->width, thumbnail->height,
                          thumbnail->extent_x, thumbnail->extent_y);

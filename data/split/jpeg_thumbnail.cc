@@ -11,6 +11,7 @@
 #include <jpeglib.h>
 
 #include "absl/status/status.h"
+#include "rcnn/data/image/jpeg_decoder.h"
 
 namespace rcnn::data {
 namespace {
@@ -25,6 +26,11 @@ struct ErrorHandler {
 
 void JumpBack(j_common_ptr info) { longjmp(reinterpret_cast<ErrorHandler*>(info->err)->jump, 1); }
 
+void LimitScans(j_common_ptr info) {
+  const int scan = reinterpret_cast<j_decompress_ptr>(info)->input_scan_number;
+  if (scan > kMaxJpegScans) JumpBack(info);
+}
+
 void SayNothing(j_common_ptr /*info*/, int /*level*/) {}
 void PrintNothing(j_common_ptr /*info*/) {}
 
@@ -32,6 +38,7 @@ void PrintNothing(j_common_ptr /*info*/) {}
 bool Decode(absl::string_view bytes, int64_t max_pixels, GreyThumbnail& thumbnail) {
   jpeg_decompress_struct info = {};
   ErrorHandler handler = {};
+  jpeg_progress_mgr progress = {};
   info.err = jpeg_std_error(&handler.manager);
   handler.manager.error_exit = JumpBack;
   handler.manager.emit_message = SayNothing;
@@ -41,6 +48,8 @@ bool Decode(absl::string_view bytes, int64_t max_pixels, GreyThumbnail& thumbnai
     return false;
   }
   jpeg_create_decompress(&info);
+  progress.progress_monitor = LimitScans;
+  info.progress = &progress;
   jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()),
                static_cast<unsigned long>(bytes.size()));
   jpeg_read_header(&info, TRUE);

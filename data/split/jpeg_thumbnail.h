@@ -26,9 +26,9 @@ struct GreyThumbnail {
 
 // At an eighth of the size, or a quarter, a half or all of it where the shorter side would
 // have less than 34 pixels. kInvalidArgument for what is not a JPEG of grey or YCbCr
-// pixels, claims more than `max_pixels`, or is damaged so that nothing can be decoded.
-absl::StatusOr<GreyThumbnail> DecodeJpegThumbnail(absl::string_view bytes,
-                                                  int64_t max_pixels = int64_t{1} << 28);
+// pixels, claims more than `max_pixels`, has more than kMaxJpegScans scans
+// (data/image/jpeg_decoder.h), or is damaged so that nothing can be decoded.
+absl::StatusOr<GreyThumbnail> DecodeJpegThumbnail(absl::string_view bytes, int64_t max_pixels);
 
 }  // namespace rcnn::data
 
