@@ -31,6 +31,9 @@ constexpr double kMaxCoordinate = 1e6;
 // outline takes memory and time in proportion.
 constexpr double kMaxOutline = 1 << 18;
 constexpr double kMaxOutlinePerNumber = 64;
+// At 24 and 4 bytes each.
+constexpr double kMostReservedMasks = 1 << 24;
+constexpr double kMostReservedRuns = 1 << 27;
 
 absl::Status Invalid(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
@@ -285,12 +288,12 @@ void MaskSet::Clear() {
 }
 
 void MaskSet::ReserveLike(const MaskSet& part, double times) {
-  auto scaled = [times](size_t count) {
-    return static_cast<size_t>(static_cast<double>(count) * times) + 1;
+  const auto scaled = [times](size_t count, double most) {
+    return static_cast<size_t>(std::min(static_cast<double>(count) * times, most)) + 1;
   };
-  sizes_.reserve(scaled(part.sizes_.size()));
-  ends_.reserve(scaled(part.ends_.size()));
-  runs_.reserve(scaled(part.runs_.size()));
+  sizes_.reserve(scaled(part.sizes_.size(), kMostReservedMasks));
+  ends_.reserve(scaled(part.ends_.size(), kMostReservedMasks));
+  runs_.reserve(scaled(part.runs_.size(), kMostReservedRuns));
 }
 
 void MaskSet::Append(const MaskSet& other) {

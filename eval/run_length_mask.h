@@ -57,7 +57,8 @@ class MaskSet {
 
   void Clear();
   void Append(const MaskSet& other);
-  // Reserves memory for `times` copies of `part`.
+  // Reserves memory for `times` copies of `part`, but at most 1 GiB: a part may have far more than
+  // others, and memory that there is not would end the program.
   void ReserveLike(const MaskSet& part, double times);
 
   // Adds a mask. kInvalidArgument, adding nothing, if the runs do not sum to height x

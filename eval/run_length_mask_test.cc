@@ -125,6 +125,16 @@ TEST(MaskSetTest, KeepsMasksApart) {
   EXPECT_EQ(first.size(), 0);
 }
 
+// As of a small piece of a large file that has most of its runs.
+TEST(MaskSetTest, ReservesNoMoreThanThereMayBe) {
+  MaskSet part;
+  ASSERT_THAT(part.AddRuns({1, 2, 1}, 2, 2), IsOk());
+  MaskSet all;
+  all.ReserveLike(part, 1e18);
+  all.Append(part);
+  EXPECT_THAT(all[0].runs, ElementsAre(1, 2, 1));
+}
+
 TEST(MaskSetTest, RefusesWhatIsNotAMask) {
   MaskSet masks;
   using absl::StatusCode;

@@ -21,6 +21,7 @@
 #include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/csv/csv_rows.h"
 
@@ -279,14 +280,13 @@ bool IsVocName(const std::string& path) {
 }
 
 absl::StatusOr<std::vector<std::string>> ListTextFiles(const std::string& folder) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(folder));
   std::vector<std::string> files;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().extension() == ".txt") files.push_back(entry.path().string());
+  for (const std::string& name : names) {
+    const fs::path file = fs::path(folder) / name;
+    if (file.extension() == ".txt") files.push_back(file.string());
   }
-  if (error) return absl::NotFoundError(absl::StrCat(folder, ": ", error.message()));
   if (files.empty()) return Invalid(absl::StrCat(folder, ": has no .txt files"));
-  std::sort(files.begin(), files.end());
   return files;
 }
 

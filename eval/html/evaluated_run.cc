@@ -5,10 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/sources/make_dataset.h"
@@ -22,23 +24,30 @@ std::string ExperimentFile(const std::string& directory) {
   return absl::StrCat(directory, "/experiment.textproto");
 }
 
+// A file of the run; "" if it is missing, or too large.
+absl::StatusOr<std::string> ReadIfThere(const std::string& directory, const std::string& file) {
+  RCNN_ASSIGN_OR_RETURN(const std::string path, JoinInside(directory, file));
+  absl::StatusOr<std::string> text = ReadFile(path);
+  if (IsDamage(text.status()) || absl::IsResourceExhausted(text.status())) return std::string();
+  return text;
+}
+
 // `given`, or what the run has recorded.
-std::string DataRoot(const std::string& directory, const std::string& given) {
+absl::StatusOr<std::string> DataRoot(const std::string& directory, const std::string& given) {
   if (!given.empty()) return given;
-  const auto recorded = ReadFile(absl::StrCat(directory, "/data_root.txt"));
-  return recorded.ok() ? std::string(absl::StripSuffix(*recorded, "\n")) : "";
+  RCNN_ASSIGN_OR_RETURN(const std::string recorded, ReadIfThere(directory, "data_root.txt"));
+  return std::string(absl::StripSuffix(recorded, "\n"));
 }
 
 // Stages without losses, and those that have not run, have no lines.
-std::vector<TrainingCurve> RunLosses(const std::string& directory,
-                                     const configs::ExperimentConfig& experiment) {
+absl::StatusOr<std::vector<TrainingCurve>> RunLosses(const std::string& directory,
+                                                     const configs::ExperimentConfig& experiment) {
   std::vector<TrainingCurve> curves;
   for (int i = 0; i < experiment.stages_size(); ++i) {
     const std::string& name = experiment.stages(i).name();
-    const auto lines =
-        ReadFile(absl::StrCat(directory, "/stages/", i + 1, "_", name, "/metrics.jsonl"));
-    if (!lines.ok()) continue;
-    for (TrainingCurve& curve : LossCurves(name, *lines)) curves.push_back(std::move(curve));
+    const std::string file = absl::StrCat("stages/", i + 1, "_", name, "/metrics.jsonl");
+    RCNN_ASSIGN_OR_RETURN(const std::string lines, ReadIfThere(directory, file));
+    for (TrainingCurve& curve : LossCurves(name, lines)) curves.push_back(std::move(curve));
   }
   return curves;
 }
@@ -63,11 +72,10 @@ absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
   }
   const configs::DatasetConfig& config = experiment.data().test();
   run.voc = config.has_voc();
-  RCNN_ASSIGN_OR_RETURN(
-      run.dataset, data::MakeDataset(config, {.data_root = DataRoot(run_directory, data_root)}),
-      file);
+  RCNN_ASSIGN_OR_RETURN(const std::string root, DataRoot(run_directory, data_root));
+  RCNN_ASSIGN_OR_RETURN(run.dataset, data::MakeDataset(config, {.data_root = root}), file);
   run.truth = FromDataset(*run.dataset);
-  run.training = RunLosses(run_directory, experiment);
+  RCNN_ASSIGN_OR_RETURN(run.training, RunLosses(run_directory, experiment));
   return run;
 }
 
