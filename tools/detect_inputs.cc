@@ -110,14 +110,13 @@ std::vector<fs::path> Finder::List(const fs::path& folder) {
   std::vector<fs::path> paths;
   std::error_code error;
   fs::directory_iterator entries(folder.empty() ? "." : folder, error), end;
-  if (error) {
-    Problem(folder.string(), absl::StrCat("the folder cannot be read: ", error.message()));
-    return {};
-  }
-  for (; entries != end; entries.increment(error)) {
+  for (; !error && entries != end; entries.increment(error)) {
     const fs::path name = entries->path().filename();
     if (name.string().front() != '.') paths.push_back(folder / name);
-    if (error) break;
+  }
+  // Also in the middle: the rest of its images would be missing without a word.
+  if (error) {
+    Problem(folder.string(), absl::StrCat("the folder cannot be read: ", error.message()));
   }
   std::sort(paths.begin(), paths.end());
   return paths;
