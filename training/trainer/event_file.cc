@@ -14,6 +14,7 @@
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/host_name.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/training/trainer/append_file.h"
@@ -73,6 +74,14 @@ Event NewEvent(int64_t step, absl::Time time) {
   event.set_wall_time(absl::ToDoubleSeconds(time - absl::UnixEpoch()));
   event.set_step(step);
   return event;
+}
+
+// A tag may have the name of a class in it, which may hold anything, and a record with text that is
+// not UTF-8 could not be read again.
+SummaryValue& AddValue(absl::string_view tag, Event& event) {
+  SummaryValue& value = *event.mutable_summary()->add_value();
+  value.set_tag(Printable(tag));
+  return value;
 }
 
 // Removes the next intact record from `rest`, with any damage before it; nullopt if there
@@ -180,9 +189,7 @@ absl::Status EventFile::AddScalars(int64_t step, absl::Time time,
                                    const std::vector<std::pair<std::string, double>>& values) {
   Event event = NewEvent(step, time);
   for (const auto& [tag, number] : values) {
-    SummaryValue& value = *event.mutable_summary()->add_value();
-    value.set_tag(tag);
-    value.set_simple_value(static_cast<float>(number));
+    AddValue(tag, event).set_simple_value(static_cast<float>(number));
   }
   return file_.Append(FrameRecord(Serialize(event)));
 }
@@ -190,8 +197,7 @@ absl::Status EventFile::AddScalars(int64_t step, absl::Time time,
 absl::Status EventFile::AddText(int64_t step, absl::Time time, absl::string_view tag,
                                 absl::string_view text) {
   Event event = NewEvent(step, time);
-  SummaryValue& value = *event.mutable_summary()->add_value();
-  value.set_tag(std::string(tag));
+  SummaryValue& value = AddValue(tag, event);
   value.mutable_metadata()->mutable_plugin_data()->set_plugin_name("text");
   value.mutable_tensor()->set_dtype(kStringType);
   value.mutable_tensor()->mutable_tensor_shape()->add_dim()->set_size(1);
@@ -202,8 +208,7 @@ absl::Status EventFile::AddText(int64_t step, absl::Time time, absl::string_view
 absl::Status EventFile::AddImage(int64_t step, absl::Time time, absl::string_view tag,
                                  int64_t height, int64_t width, absl::string_view file) {
   Event event = NewEvent(step, time);
-  SummaryValue& value = *event.mutable_summary()->add_value();
-  value.set_tag(std::string(tag));
+  SummaryValue& value = AddValue(tag, event);
   value.mutable_image()->set_height(static_cast<int32_t>(height));
   value.mutable_image()->set_width(static_cast<int32_t>(width));
   value.mutable_image()->set_colorspace(kRgb);
@@ -214,8 +219,7 @@ absl::Status EventFile::AddImage(int64_t step, absl::Time time, absl::string_vie
 absl::Status EventFile::AddHistogram(int64_t step, absl::Time time, absl::string_view tag,
                                      absl::Span<const double> values) {
   Event event = NewEvent(step, time);
-  SummaryValue& value = *event.mutable_summary()->add_value();
-  value.set_tag(std::string(tag));
+  SummaryValue& value = AddValue(tag, event);
   FillHistogram(values, *value.mutable_histo());
   return file_.Append(FrameRecord(Serialize(event)));
 }
@@ -223,8 +227,7 @@ absl::Status EventFile::AddHistogram(int64_t step, absl::Time time, absl::string
 absl::Status EventFile::AddPrecisionRecall(int64_t step, absl::Time time, absl::string_view tag,
                                            const std::vector<ThresholdCounts>& thresholds) {
   Event event = NewEvent(step, time);
-  SummaryValue& value = *event.mutable_summary()->add_value();
-  value.set_tag(std::string(tag));
+  SummaryValue& value = AddValue(tag, event);
   PrCurvePluginData content;
   content.set_num_thresholds(static_cast<uint32_t>(thresholds.size()));
   PluginData& plugin = *value.mutable_metadata()->mutable_plugin_data();

@@ -35,6 +35,7 @@ struct ThresholdCounts {
   double false_negatives = 0;
 };
 
+// Tags are escaped as by Printable (base/printable.h).
 class EventFile {
  public:
   // Creates events.out.tfevents.<seconds>.<host>.<process>.<n>.<label> in

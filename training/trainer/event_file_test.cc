@@ -99,6 +99,16 @@ TEST(EventFileTest, AddsAnImage) {
   EXPECT_EQ(value.image().encoded_image_string(), "jpeg bytes");
 }
 
+// The name of a class may be in it.
+TEST(EventFileTest, TagsAreEscaped) {
+  auto events = EventFile::Create(FreshDirectory(), "final", kNow);
+  ASSERT_THAT(events, IsOk());
+  const size_t begin = ReadFile(events->path())->size();
+  ASSERT_THAT(events->AddScalars(7, kNow, {{"final/\xff\x1b[2Jcat", 1}}), IsOk());
+  EXPECT_EQ(ReadOnlyEvent(events->path(), begin).summary().value(0).tag(),
+            "final/\\xff\\x1b[2Jcat");
+}
+
 TEST(EventFileTest, AHistogramCountsEveryFiniteValueOnce) {
   auto events = EventFile::Create(FreshDirectory(), "final", kNow);
   ASSERT_THAT(events, IsOk());
