@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -34,7 +35,10 @@ std::string PlanText(const StoredPlan& plan) {
       "# proto-file: rcnn/configs/experiment.proto\n# proto-message: ExperimentConfig\n\n"
       "# Made for the data. It may be edited and given back with --config, or edited here: the\n"
       "# same command uses it as it is, until --replan, another budget or other data.\n#\n";
-  for (const std::string& line : plan.basis.explanation()) absl::StrAppend(&text, "# ", line, "\n");
+  // With names of classes and files in it, which must not end the comment.
+  for (const std::string& line : plan.basis.explanation()) {
+    absl::StrAppend(&text, "# ", Printable(line), "\n");
+  }
   return absl::StrCat(text, "\n", Text(plan.config));
 }
 

@@ -51,6 +51,19 @@ TEST(StoredPlanTest, IsReadAsItWasWritten) {
   EXPECT_THAT(*ReadFile(PlanPath(directory)), HasSubstr("\n# scale: 240 px\n"));
 }
 
+// Of a class or a file.
+TEST(StoredPlanTest, NamesInTheExplanationAreNoPartOfThePlan) {
+  const std::string directory = Fresh();
+  StoredPlan plan = Plan();
+  plan.basis.add_explanation("rare classes: \xe2\x80\xaecat\nname: \"other\"");
+  ASSERT_THAT(WriteStoredPlan(directory, plan), IsOk());
+  const auto read = ReadStoredPlan(directory);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ((*read)->config.name(), "cells");
+  EXPECT_THAT(*ReadFile(PlanPath(directory)),
+              HasSubstr("# rare classes: \\u202ecat\\nname: \"other\"\n"));
+}
+
 // It is written last, so that half a plan is none.
 TEST(StoredPlanTest, WithoutItsBasisThereIsNone) {
   const std::string directory = Fresh();
