@@ -16,6 +16,8 @@ namespace rcnn::configs {
 namespace {
 
 constexpr int kMaxDepth = 100;  // of nested messages
+// Of a name that is compared with others: far more than any of them has.
+constexpr size_t kMostCompared = 100;
 
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
@@ -101,10 +103,19 @@ std::string ExplainValue(const std::string& message, const Descriptor& root) {
                       "\"; it may be: ", NearestFirst(quoted[0], values));
 }
 
+// From 0; "" if there are fewer.
+absl::string_view LineAt(absl::string_view text, int line) {
+  for (; line > 0; --line) {
+    const size_t end = text.find('\n');
+    if (end == absl::string_view::npos) return "";
+    text.remove_prefix(end + 1);
+  }
+  return text.substr(0, text.find('\n'));
+}
+
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
-  FirstError(absl::string_view text, const Descriptor& root)
-      : lines_(absl::StrSplit(text, '\n')), root_(root) {}
+  FirstError(absl::string_view text, const Descriptor& root) : text_(text), root_(root) {}
 
   void AddError(int line, int column, const std::string& message) override {
     if (!error_.empty()) return;
@@ -124,13 +135,12 @@ class FirstError : public google::protobuf::io::ErrorCollector {
  private:
   // protobuf's position is after an unknown name.
   int StartOfName(int line, int column, const std::vector<std::string>& names) const {
-    if (names.empty() || line < 0 || line >= static_cast<int>(lines_.size())) return column;
-    const size_t found =
-        lines_[static_cast<size_t>(line)].substr(0, static_cast<size_t>(column)).rfind(names[1]);
+    if (names.empty() || line < 0) return column;
+    const size_t found = LineAt(text_, line).substr(0, static_cast<size_t>(column)).rfind(names[1]);
     return found == absl::string_view::npos ? column : static_cast<int>(found);
   }
 
-  const std::vector<absl::string_view> lines_;
+  const absl::string_view text_;
   const Descriptor& root_;
   std::string error_;
 };
@@ -138,6 +148,7 @@ class FirstError : public google::protobuf::io::ErrorCollector {
 }  // namespace
 
 std::string NearestFirst(absl::string_view wanted, std::vector<std::string> names) {
+  wanted = wanted.substr(0, kMostCompared);
   std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
     return EditDistance(wanted, a) < EditDistance(wanted, b);
   });

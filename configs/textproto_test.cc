@@ -1,5 +1,6 @@
 #include "rcnn/configs/textproto.h"
 
+#include <chrono>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -43,6 +44,14 @@ TEST(TextprotoTest, ListsTheFieldsThatExistNearestFirst) {
 TEST(TextprotoTest, ListsTheFieldsOfTheTopToo) {
   EXPECT_THAT(Parse("stage { }"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("it has: stages, ")));
+}
+
+// It is compared with every field.
+TEST(TextprotoTest, ALongNameTakesNoTime) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT(Parse(std::string(10 << 20, 'x') + ": 1"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("it has: ")));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
 }
 
 TEST(TextprotoTest, SaysThatAMessageHasNoFields) {

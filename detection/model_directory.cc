@@ -2,6 +2,7 @@
 
 #include <google/protobuf/text_format.h>
 
+#include <cstdint>
 #include <set>
 #include <utility>
 
@@ -24,6 +25,9 @@
 namespace rcnn::detection {
 namespace {
 
+// Of 10,000 classes, whose names have a kilobyte each.
+constexpr int64_t kMaxConfigBytes = int64_t{16} << 20;
+
 std::string File(const std::string& directory, const char* name) {
   return directory.empty() ? name : absl::StrCat(directory, "/", name);
 }
@@ -34,7 +38,7 @@ std::string ParentDirectory(const std::string& path) {
 }
 
 absl::StatusOr<configs::DetectorConfig> ReadConfig(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxConfigBytes}));
   configs::DetectorConfig config;
   RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, path, &config));
   RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config), path);
