@@ -199,11 +199,23 @@ class Splitter {
     return source.images->image(image).id / ConcatDataset::kIdStep;
   }
 
+  // New lists take the place of only a missing or an empty directory.
+  absl::Status CheckReplaceable() const {
+    std::error_code error;
+    if (!fs::exists(fs::symlink_status(directory_, error))) return absl::OkStatus();
+    if (fs::is_empty(directory_, error)) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat(directory_,
+                     ": holds files but no folder.txt, so it is not known which folder "
+                     "its lists split; restore the file (its line is the folder's path), or move "
+                     "the directory away"));
+  }
+
   // Sides of the images that the lists name.
   absl::Status ReadLists(absl::flat_hash_map<std::string, SplitSide>& sides) {
     const std::string path = directory_ + "/folder.txt";
     const absl::StatusOr<std::string> recorded = ReadFile(path);
-    if (absl::IsNotFound(recorded.status())) return absl::OkStatus();
+    if (absl::IsNotFound(recorded.status())) return CheckReplaceable();
     RCNN_RETURN_IF_ERROR(recorded.status());
     if (absl::StripAsciiWhitespace(*recorded) != folder_.folder) {
       return absl::FailedPreconditionError(
@@ -303,7 +315,6 @@ class Splitter {
     if (has_lists_) return absl::OkStatus();
     RCNN_RETURN_IF_ERROR(
         WriteFileAtomically(target + "/folder.txt", folder_.folder + "\n").status());
-    fs::remove_all(directory_, error);
     fs::rename(target, directory_, error);
     if (!error) return SyncDirectory(fs::path(directory_).parent_path().string());
     return absl::UnavailableError(

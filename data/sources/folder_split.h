@@ -56,10 +56,10 @@ struct FolderSplit {
   const OpenedPart* FindPart(absl::string_view name) const;
 };
 
-// kFailedPrecondition for a directory with the lists of another folder; kInvalidArgument
-// for a folder with parts, but none to train on, for fewer images than parts, for an image that
-// two lists name, and for a name that a list cannot hold, such as one with a line break; also
-// the errors of HashImages, MakeDataset and base/file_io.h.
+// kFailedPrecondition for a directory with the lists of another folder, or with files but no
+// folder.txt; kInvalidArgument for a folder with parts, but none to train on, for fewer images than
+// parts, for an image that two lists name, and for a name that a list cannot hold, such as one with
+// a line break; also the errors of HashImages, MakeDataset and base/file_io.h.
 absl::StatusOr<FolderSplit> SplitFolder(const OpenedFolder& folder,
                                         const FolderSplitOptions& options);
 

@@ -368,6 +368,23 @@ TEST_F(SplitFolderTest, ErrorsSayWhatToDo) {
                        HasSubstr("which another list names too; remove it from one of them")));
 }
 
+// The lists would otherwise be deleted, and test images could become training images.
+TEST_F(SplitFolderTest, ADirectoryWithoutTheNameOfItsFolderIsKept) {
+  for (uint32_t i = 0; i < 12; ++i) Put(absl::StrCat("image", i), i);
+  ASSERT_THAT(CreateDirectories(root_ + "/split"), IsOk());  // empty
+  const auto before = Split();
+  ASSERT_THAT(before, IsOk());
+  fs::rename(root_ + "/split/folder.txt", root_ + "/kept");
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                AllOf(HasSubstr("/split: holds files but no folder.txt"),
+                                      HasSubstr("move the directory away"))));
+  EXPECT_TRUE(fs::exists(root_ + "/split/test.txt"));
+  fs::rename(root_ + "/kept", root_ + "/split/folder.txt");
+  const auto after = Split();
+  ASSERT_THAT(after, IsOk());
+  EXPECT_EQ(Sides(*after), Sides(*before));
+}
+
 TEST_F(SplitFolderTest, AFolderWithoutImagesToTrainOnIsAnError) {
   Put("valid/a", 1);
   Put("test/b", 2);
