@@ -190,7 +190,7 @@ def shell_line(command):
 def run(command):
     """Runs one command; prints its time and, on failure, its output."""
     line = shell_line(command)
-    start = time.time()
+    start = time.monotonic()
     environment = dict(os.environ, RCNN_PACKAGES_ENSURED="1", RCNN_PACKED_CACHE="off")
     try:
         result = subprocess.run(["bash", "-c", line], cwd=FOLDER, env=environment, text=True, timeout=TIMEOUT_SECONDS,
@@ -199,7 +199,7 @@ def run(command):
     except subprocess.TimeoutExpired as error:
         status, output = f"none within {TIMEOUT_SECONDS} s", str(error.output)
     ok = status == 0
-    print(f"  {'ok' if ok else 'FAILED'} {time.time() - start:6.1f} s  {command}", flush=True)
+    print(f"  {'ok' if ok else 'FAILED'} {time.monotonic() - start:6.1f} s  {command}", flush=True)
     if not ok:
         print(f"run as: {line}\nstatus: {status}\n{output[-4000:]}", file=sys.stderr, flush=True)
     return ok
