@@ -8,6 +8,7 @@ load("//third_party:system_library.bzl", "system_library")
 load("//third_party/absl:absl.bzl", "system_absl")
 load("//third_party/bazel:shims.bzl", "coverage_tools_shim", "debian_rules", "rules_cc_shim")
 load("//third_party/cuda:cuda.bzl", "system_cuda")
+load("//third_party/gcc_plugin:gcc_plugin.bzl", "system_gcc_plugin")
 load("//third_party/libtorch:libtorch.bzl", "system_libtorch")
 
 # Below /usr/include, where Debian puts headers that differ by processor; compilers look there by themselves.
@@ -18,6 +19,7 @@ def _system(name, **kwargs):
 
 def _bazel_repositories():
     maybe(rules_cc_shim, name = "rules_cc")
+    maybe(system_gcc_plugin, name = "gcc_plugin")
     maybe(coverage_tools_shim, name = "remote_coverage_tools")
     maybe(debian_rules, name = "rules_java", path = "/usr/share/bazel/rules/java", package = "bazel-rules-java")
     maybe(debian_rules, name = "rules_proto", path = "/usr/share/bazel/rules/proto", package = "bazel-rules-proto")

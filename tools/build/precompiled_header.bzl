@@ -11,6 +11,9 @@ load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
 # How macros begin that name the version of a library.
 _VERSION = "RCNN_BUILT_WITH_"
 
+# The last line of what is precompiled.
+_INSTANTIATE = "tools/build/prelude/instantiate_templates.h"
+
 def _compile(ctx, header, precompiled):
     """Compiles `header` with the flags that Bazel gives to a source.
 
@@ -33,7 +36,8 @@ def _compile(ctx, header, precompiled):
         cc_toolchain = toolchain,
         source_file = header.path,
         output_file = precompiled.path,
-        user_compile_flags = ["-x", "c++-header"] + cpp.copts + cpp.cxxopts + ctx.attr.copts,
+        user_compile_flags = ["-x", "c++-header"] + ["-fplugin=" + plugin.path for plugin in ctx.files.plugin] +
+                             cpp.copts + cpp.cxxopts + ctx.attr.copts,
         include_directories = context.includes,
         quote_include_directories = depset(["."], transitive = [context.quote_includes]),
         system_include_directories = context.system_includes,
@@ -58,7 +62,7 @@ def _compile(ctx, header, precompiled):
             # Another version of a library is another precompiled header.
             RCNN_VERSIONS = " ".join([define for define in context.defines.to_list() if define.startswith(_VERSION)]),
         ),
-        inputs = depset([header] + ctx.files.hdrs, transitive = [context.headers, toolchain.all_files]),
+        inputs = depset([header, ctx.file.src] + ctx.files.hdrs + ctx.files.plugin, transitive = [context.headers, toolchain.all_files]),
         outputs = [precompiled],
         mnemonic = "PrecompileHeader",
         progress_message = "Precompiling %s" % header.short_path,
@@ -67,7 +71,7 @@ def _compile(ctx, header, precompiled):
 def _precompiled_header_impl(ctx):
     header = ctx.actions.declare_file(ctx.label.name + "_prelude.h")
     precompiled = ctx.actions.declare_file(ctx.label.name + "_prelude.h.gch")
-    ctx.actions.expand_template(template = ctx.file.src, output = header, substitutions = {})
+    ctx.actions.write(header, '#include "{}"\n#include "{}"\n'.format(ctx.file.src.path, _INSTANTIATE))
     _compile(ctx, header, precompiled)
 
     # A target may use it without naming all its libraries; it is linked only with those that it names.
@@ -75,7 +79,7 @@ def _precompiled_header_impl(ctx):
     return [
         DefaultInfo(files = depset([precompiled])),
         CcInfo(compilation_context = cc_common.create_compilation_context(
-            headers = depset([header, precompiled] + ctx.files.hdrs, transitive = [context.headers for context in names]),
+            headers = depset([header, precompiled, ctx.file.src] + ctx.files.hdrs, transitive = [context.headers for context in names]),
             includes = depset(transitive = [context.includes for context in names]),
             quote_includes = depset(transitive = [context.quote_includes for context in names]),
             system_includes = depset(transitive = [context.system_includes for context in names]),
@@ -91,6 +95,7 @@ precompiled_header = rule(
         "hdrs": attr.label_list(allow_files = [".h"], doc = "headers that src includes"),
         "copts": attr.string_list(doc = "flags that the macros of cc.bzl give to the sources that use it"),
         "deps": attr.label_list(providers = [CcInfo]),
+        "plugin": attr.label(cfg = "host", doc = "instantiate_templates.cc, where GCC has plugins"),
         "_cc_toolchain": attr.label(default = "@bazel_tools//tools/cpp:current_cc_toolchain"),
     },
     fragments = ["cpp"],

@@ -1,7 +1,7 @@
 """Which precompiled header a C++ target gets, and with it whether it is compiled with OpenMP.
 
-A precompiled header costs each source that uses it time, mostly because GCC instantiates its templates again. So a target
-takes the smallest level that holds the expensive headers that its sources include, also through other headers.
+A precompiled header costs each source that uses it time: little with the plugin prelude/instantiate_templates.cc; without it
+much, because GCC instantiates its templates again. So a target takes the smallest level that holds the expensive headers that its sources include, also through other headers.
 tools/developer/check_preludes.py, which reads this file too, says which level that is.
 """
 
