@@ -3,7 +3,6 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <mutex>
-#include <utility>
 
 namespace rcnn {
 
@@ -12,7 +11,8 @@ at::Generator MakeGenerator(const StreamKey& key) {
 }
 
 uint64_t DrawKey(at::Generator generator, absl::string_view purpose) {
-  auto* const draws = at::check_generator<at::CPUGeneratorImpl>(std::move(generator));
+  // A copy, as check_generator keeps nothing alive.
+  auto* const draws = at::check_generator<at::CPUGeneratorImpl>(generator);
   const std::lock_guard<std::mutex> lock(draws->mutex_);
   StreamKey key;
   key.seed = draws->current_seed();

@@ -42,7 +42,8 @@ def _compile(ctx, header, precompiled):
         quote_include_directories = depset(["."], transitive = [context.quote_includes]),
         system_include_directories = context.system_includes,
         preprocessor_defines = depset([define for define in context.defines.to_list() if not define.startswith(_VERSION)]),
-        use_pic = True,
+        # --force_pic is not for tools that the build itself runs.
+        use_pic = "-exec-" not in ctx.bin_dir.path,
         add_legacy_cxx_options = True,
     )
     arguments = cc_common.get_memory_inefficient_command_line(

@@ -1,7 +1,4 @@
-// The end of each precompiled header: instantiates what it has left for the end of a source, if GCC
-// has the plugin instantiate_templates.cc.
+// The end of each precompiled header, where the plugin instantiate_templates.cc instantiates what
+// GCC has left for the end of a source.
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunknown-pragmas"
-#pragma rcnn instantiate_templates
-#pragma GCC diagnostic pop
+struct EndOfPrecompiledHeader {};
