@@ -287,7 +287,7 @@ TEST_F(DetectorTest, ExhaustedMemoryIsAnError) {
                                                  "shortest_side_px: 1000000 longest_side_px: 0"),
                                          SavedState(*Model()))
                             .value();
-  EXPECT_THAT(detector->Detect(at::zeros({1, 100'000, 3}, at::kByte)),
+  EXPECT_THAT(detector->Detect(at::zeros({1, 100, 3}, at::kByte)),
               StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
