@@ -55,7 +55,9 @@ TEST(StoredPlanTest, IsReadAsItWasWritten) {
 TEST(StoredPlanTest, NamesInTheExplanationAreNoPartOfThePlan) {
   const std::string directory = Fresh();
   StoredPlan plan = Plan();
-  plan.basis.add_explanation("rare classes: \xe2\x80\xae" "cat\nname: \"other\"");
+  plan.basis.add_explanation(
+      "rare classes: \xe2\x80\xae"
+      "cat\nname: \"other\"");
   ASSERT_THAT(WriteStoredPlan(directory, plan), IsOk());
   const auto read = ReadStoredPlan(directory);
   ASSERT_THAT(read, IsOk());

@@ -218,9 +218,9 @@ double RelativeDifference(const std::string& model, const StateDict& a, const St
 }
 
 // Rounding differs with the number of ranks and with the CPU. Where a head is trained it may tip a
-// ReLU of the backbone: seen to change the updates of five iterations by 4e-4, which is some 1e-5 of
-// the weights, in the layers below that ReLU alone. A loss that one rank makes a twentieth too large
-// changes them by more than 1e-2.
+// ReLU of the backbone: seen to change the updates of five iterations by 4e-4, which is some 1e-5
+// of the weights, in the layers below that ReLU alone. A loss that one rank makes a twentieth too
+// large changes them by more than 1e-2.
 double Tolerance(const std::string& model) { return model == kRpn ? 1e-4 : 1e-3; }
 
 std::vector<nlohmann::json> Metrics(const std::string& directory) {

@@ -36,7 +36,8 @@ void FinishType(void* node, void*) {
 
 }  // namespace
 
-// With a compiler of another version than the headers the plugin does nothing, and sources take longer.
+// With a compiler of another version than the headers the plugin does nothing, and sources take
+// longer.
 int plugin_init(plugin_name_args* plugin, plugin_gcc_version* compiler) {
   if (plugin_default_version_check(compiler, &gcc_version)) {
     register_callback(plugin->base_name, PLUGIN_FINISH_TYPE, FinishType, nullptr);
