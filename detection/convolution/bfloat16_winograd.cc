@@ -201,11 +201,9 @@ void Bfloat16Winograd::TransformOutput(const TileGrid& tiles,
 }
 
 void Bfloat16Winograd::RunBlocks(const float* x, const TileGrid& tiles, int64_t first, int64_t last,
-                                 float* y) const {
+                                 float* y, const Bfloat16* transformed) const {
   if (first == last) return;
-  const bool transformed = kept_ == WinogradWeights::kTransformed;
-  const AlignedBfloat16s temporary = transformed ? nullptr : TransformKept();
-  const Bfloat16* weights = transformed ? &weight_[0] : temporary.get();
+  const Bfloat16* weights = transformed != nullptr ? transformed : &weight_[0];
   const int64_t size = TilesPerBlock(last - first, std::max(1, at::get_num_threads()), kMaxBlocks);
   at::parallel_for(0, NumPanels(last - first, size), 1, [&](int64_t begin, int64_t end) {
     Scratch scratch(method_, NumPairs(in_channels_), kSumRows, size);
@@ -224,16 +222,25 @@ void Bfloat16Winograd::RunBlocks(const float* x, const TileGrid& tiles, int64_t 
 void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_t width,
                            float* y) const {
   const TileGrid tiles(batch, height, width);
-  RunBlocks(x, tiles, 0, tiles.total, y);
+  if (tiles.total == 0) return;
+  const AlignedBfloat16s transformed = TransformForRows();
+  RunBlocks(x, tiles, 0, tiles.total, y, transformed.get());
+}
+
+AlignedBfloat16s Bfloat16Winograd::TransformForRows() const {
+  return kept_ == WinogradWeights::kTransformed ? AlignedBfloat16s() : TransformKept();
 }
 
 void Bfloat16Winograd::RunRows(const float* x, int64_t height, int64_t width,
-                               const WinogradRows& rows, float* y) const {
+                               const WinogradRows& rows, float* y,
+                               const Bfloat16* transformed) const {
   TileGrid tiles(1, height, width);
   tiles.input_rows = rows.input;
   tiles.output_rows = rows.output;
+  const AlignedBfloat16s own = transformed == nullptr ? TransformForRows() : AlignedBfloat16s();
   RunBlocks(x, tiles, rows.begin / kTileOut * tiles.columns,
-            NumPanels(rows.end, kTileOut) * tiles.columns, y);
+            NumPanels(rows.end, kTileOut) * tiles.columns, y,
+            transformed == nullptr ? own.get() : transformed);
 }
 
 }  // namespace rcnn::detection

@@ -46,9 +46,10 @@ class Bfloat16Winograd {
   // gaps, and not the same. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
 
-  // Some rows of the result of Run for one image, as WinogradConvolution::RunRows.
-  void RunRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows,
-               float* y) const;
+  // Both as those of WinogradConvolution.
+  AlignedBfloat16s TransformForRows() const;
+  void RunRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows, float* y,
+               const Bfloat16* transformed = nullptr) const;
 
   // The packed weights.
   StoredPanels panels() const {
@@ -77,8 +78,10 @@ class Bfloat16Winograd {
   AlignedFloats PackKernels(const float* weight, int64_t count) const;
   // What PackWeights returns, from kept_kernels_.
   AlignedBfloat16s TransformKept() const;
-  // Blocks [begin, end) of the grid.
-  void RunBlocks(const float* x, const TileGrid& tiles, int64_t begin, int64_t end, float* y) const;
+  // Blocks [begin, end) of the grid. `transformed`: what TransformKept returned; null where the
+  // weights are kept transformed.
+  void RunBlocks(const float* x, const TileGrid& tiles, int64_t begin, int64_t end, float* y,
+                 const Bfloat16* transformed) const;
   void TransformInput(const float* x, const TileGrid& tiles,
                       const std::vector<TileSegment>& segments, Scratch& scratch) const;
   // Sums of the outputs from `first` on, as many as scratch has room for.

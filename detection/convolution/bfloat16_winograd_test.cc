@@ -7,6 +7,7 @@
 #include <ostream>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
@@ -117,6 +118,16 @@ TEST_P(Bfloat16WinogradTest, KernelsGiveTheBitsOfTheirTransforms) {
     at::Tensor again = at::full_like(y, NAN);
     same.Run(x.data_ptr<float>(), c.batch, c.height, c.width, again.data_ptr<float>());
     EXPECT_TRUE(again.equal(y));
+    if (c.batch != 1) continue;
+    const AlignedBfloat16s transformed = same.TransformForRows();
+    ASSERT_TRUE(transformed != nullptr);
+    at::Tensor rows = at::full_like(y, NAN);
+    for (const auto& [begin, end] : {std::pair<int64_t, int64_t>(0, 4), {4, c.height}}) {
+      same.RunRows(x.data_ptr<float>(), c.height, c.width,
+                   {{0, c.height}, {0, c.height}, begin, end}, rows.data_ptr<float>(),
+                   transformed.get());
+    }
+    EXPECT_TRUE(rows.equal(y));
   }
 }
 

@@ -219,16 +219,19 @@ void WinogradConvolution::TransformOutput(const Job& job, const Weights& weights
   }
 }
 
+// Threads share panels of tiles rather than whole blocks: of a small map or band there are few
+// blocks, and one more for one of the threads would cost it much.
 void WinogradConvolution::RunByTiles(const Job& job, const float* weights) const {
   const int64_t total = job.end - job.begin, panels = NumRowPanels(), size = RowPanelSize();
-  const int64_t block = TilesPerBlock(total, std::max(1, at::get_num_threads()), kMaxTiles);
-  at::parallel_for(0, NumPanels(total, block), 1, [&](int64_t begin, int64_t end) {
+  const int64_t block = std::min(kMaxTiles, RoundUp(total, kPanelColumns));
+  at::parallel_for(0, NumPanels(total, kPanelColumns), 1, [&](int64_t begin, int64_t end) {
     const int64_t stride = in_channels_ * block + kLine;
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
     TileInput tile_input(transforms_, kMaxTiles);
     Sums sums(kSumPanels * kernel_.rows, block);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = job.begin + i * block, last = std::min(first + block, job.end);
+    const int64_t job_end = std::min(job.begin + end * kPanelColumns, job.end);
+    for (int64_t first = job.begin + begin * kPanelColumns; first < job_end; first += block) {
+      const int64_t last = std::min(first + block, job_end);
       const Inputs inputs = {job.grid.Segments(first, last), NumPanels(last - first, kPanelColumns),
                              &transformed[0], stride};
       TransformInput(job, inputs, 0, in_channels_, tile_input);
@@ -311,13 +314,23 @@ void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int
   RunJob({x, grid, 0, grid.total, y});
 }
 
+AlignedFloats WinogradConvolution::TransformForRows() const {
+  return kept_ == WinogradWeights::kTransformed ? AlignedFloats() : TransformAll();
+}
+
 void WinogradConvolution::RunRows(const float* x, int64_t height, int64_t width,
-                                  const WinogradRows& rows, float* y) const {
+                                  const WinogradRows& rows, float* y,
+                                  const float* transformed) const {
   TileGrid grid(1, height, width);
   grid.input_rows = rows.input;
   grid.output_rows = rows.output;
-  RunJob({x, grid, rows.begin / kTileOut * grid.columns,
-          NumPanels(rows.end, kTileOut) * grid.columns, y});
+  const Job job = {x, grid, rows.begin / kTileOut * grid.columns,
+                   NumPanels(rows.end, kTileOut) * grid.columns, y};
+  if (transformed == nullptr) {
+    RunJob(job);
+  } else if (job.begin < job.end) {
+    RunByTiles(job, transformed);
+  }
 }
 
 }  // namespace rcnn::detection

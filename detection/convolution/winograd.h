@@ -42,11 +42,15 @@ class WinogradConvolution {
   // both without gaps, and not the same. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
 
+  // All kernels, transformed, for several calls of RunRows; null where they are kept so.
+  AlignedFloats TransformForRows() const;
+
   // Some rows of the result of Run for one image, the same bits: x [in_channels, rows.input.count,
   // width] -> y [out_channels, rows.output.count, width], of which rows begin to end - 1 are
-  // written.
-  void RunRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows,
-               float* y) const;
+  // written. `transformed`: what TransformForRows returned; null: kept kernels are transformed
+  // here.
+  void RunRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows, float* y,
+               const float* transformed = nullptr) const;
 
   // The packed weights.
   StoredPanels panels() const { return weight_.stored(); }

@@ -99,13 +99,14 @@ TEST_P(WinogradTest, KeptKernelsTakeNineNumbersEach) {
 
 // The outputs of rows begin to end - 1 from copies of the rows that they need.
 at::Tensor ConvolveRows(const WinogradConvolution& conv, const at::Tensor& x, int64_t out_channels,
-                        int64_t begin, int64_t end) {
+                        int64_t begin, int64_t end, const float* transformed) {
   const int64_t height = x.size(2), width = x.size(3);
   const int64_t first = std::max<int64_t>(begin - 1, 0), last = std::min(end + 1, height);
   const at::Tensor rows = x.slice(2, first, last).contiguous();
   at::Tensor y = at::full({1, out_channels, end - begin, width}, NAN);
   conv.RunRows(rows.data_ptr<float>(), height, width,
-               {{first, last - first}, {begin, end - begin}, begin, end}, y.data_ptr<float>());
+               {{first, last - first}, {begin, end - begin}, begin, end}, y.data_ptr<float>(),
+               transformed);
   return y;
 }
 
@@ -116,11 +117,16 @@ TEST_P(WinogradTest, RowsAreThoseOfTheWholeMap) {
   for (const WinogradWeights kept : {WinogradWeights::kTransformed, WinogradWeights::kKernels}) {
     const WinogradConvolution conv(weight.data_ptr<float>(), nullptr, c.out_channels, c.in_channels,
                                    true, {}, kept);
+    const AlignedFloats transformed = conv.TransformForRows();
+    EXPECT_EQ(transformed != nullptr, kept == WinogradWeights::kKernels);
     for (const auto& [begin, end] : {std::pair(0, 8), std::pair(8, 20), std::pair(4, 40),
                                      std::pair(36, 41), std::pair(0, 41)}) {
-      EXPECT_TRUE(
-          ConvolveRows(conv, x, c.out_channels, begin, end).equal(whole.slice(2, begin, end)))
-          << begin << " " << end;
+      for (const float* weights :
+           {static_cast<const float*>(nullptr), static_cast<const float*>(transformed.get())}) {
+        EXPECT_TRUE(ConvolveRows(conv, x, c.out_channels, begin, end, weights)
+                        .equal(whole.slice(2, begin, end)))
+            << begin << " " << end;
+      }
     }
   }
 }
@@ -161,6 +167,22 @@ TEST_P(WinogradTest, NanAffectsOnlyNearbyPixels) {
   EXPECT_GE(wrong.size(0), 9 * 3);  // that of a convolution
   // Its tiles: at most five pixels away.
   EXPECT_LE((wrong.slice(1, 2) - 20).abs().max().item<int64_t>(), 5);
+}
+
+// More panels of tiles than threads, and fewer; the last one with a single tile.
+TEST_P(WinogradTest, ThreadsSharePanelsOfTiles) {
+  const int threads = at::get_num_threads();
+  for (const int64_t width : {4, 64, 68, 4 * 49}) {
+    const Case c = {1, 5, 7, 4, width};
+    const at::Tensor weight = Weight(c), x = Input(c), none;
+    const at::Tensor exact = Exact(weight, none, x);
+    for (const int n : {1, 2, 3}) {
+      at::set_num_threads(n);
+      EXPECT_LE((Convolve(c, weight, none, x, false) - exact).abs().max().item<double>(), 2e-5)
+          << width << " " << n;
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 TEST_P(WinogradTest, EmptyInputGivesEmptyOutput) {
