@@ -84,9 +84,9 @@ void Bfloat16Convolution::PackBlock(const Block& block, const float* x, Bfloat16
   lanes.step = shape_.stride;
   const int64_t size = Bfloat16PanelSize(NumPairs(shape_.in_channels));
   for (int64_t at = block.begin; at < block.end; at += kLanes) {
+    const LaneRows rows(block.window, at, block.width(at));
     for (int64_t t = 0; t < shape_.kernel * shape_.kernel; ++t, columns += size) {
-      const PatchLanes patch(block.window, t / shape_.kernel, t % shape_.kernel, at,
-                             block.width(at));
+      const PatchLanes patch(block.window, rows, t / shape_.kernel, t % shape_.kernel);
       lanes.segments = patch.segments();
       lanes.num_segments = patch.size();
       kernels_.pack_planes(lanes, columns);

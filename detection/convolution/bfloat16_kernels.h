@@ -22,23 +22,17 @@
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/detection/convolution/bfloat16.h"
 #include "rcnn/detection/convolution/panel_kernels.h"
+#include "rcnn/detection/convolution/plane_lanes.h"
 
 namespace rcnn::detection {
 
 // Rows or columns of a panel.
-inline constexpr int64_t kBfloat16Lanes = 16;
+inline constexpr int64_t kBfloat16Lanes = kPlaneLanes;
 
 inline int64_t NumPairs(int64_t depth) { return (depth + 1) / 2; }
 
 // Numbers of a panel.
 inline int64_t Bfloat16PanelSize(int64_t pairs) { return pairs * kBfloat16Lanes * 2; }
-
-// Where the lanes of a panel lie in a plane: lane l at plane[offset + l * step], for the lanes
-// whose bit is set.
-struct LaneSegment {
-  int64_t offset = 0;
-  uint32_t lanes = 0;
-};
 
 // Elements of planes that become the lanes of a panel; lanes in no segment are 0.
 struct PlaneLanes {

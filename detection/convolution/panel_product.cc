@@ -19,10 +19,6 @@
 namespace rcnn::detection {
 namespace {
 
-// Products are summed in chunks of this depth, and then the chunks are summed, because
-// long sums cause most of the rounding error.
-constexpr int64_t kChunk = 64;
-
 size_t Bytes(int64_t count) {
   return static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(float);
 }
@@ -77,7 +73,7 @@ void MultiplyPanels(const PanelKernel& kernel, const float* rows, const float* c
   TileOptions chunk = options;
   int64_t begin = 0;
   do {
-    const int64_t end = std::min(begin + kChunk, depth);
+    const int64_t end = std::min(begin + kPanelChunk, depth);
     chunk.relu = options.relu && end == depth;
     kernel.multiply(rows + begin * kernel.rows, columns + begin * kPanelColumns, end - begin, chunk,
                     tile, stride);

@@ -40,6 +40,10 @@ AlignedFloats AllocateLastingFloats(int64_t count);
 
 inline int64_t NumPanels(int64_t count, int64_t panel) { return (count + panel - 1) / panel; }
 
+// MultiplyPanels sums this much of the depth in registers, and then the sums, because long sums
+// cause most of the rounding error.
+inline constexpr int64_t kPanelChunk = 64;
+
 // Packs a [rows, depth], with rows `stride` floats apart, to [NumPanels(rows,
 // panel_rows), depth, panel_rows]; missing rows become 0.
 void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, int64_t panel_rows,
@@ -50,7 +54,9 @@ void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, int64
 void PackColumns(const float* b, int64_t columns, int64_t depth, int64_t stride, float* packed);
 
 // tile [kernel.rows, kPanelColumns], rows `stride` floats apart, = the product of a row
-// panel and a column panel, which is at a multiple of 64 bytes. The same bits for every kernel.
+// panel and a column panel, which is at a multiple of 64 bytes. The same bits for every kernel, and
+// for a depth in parts of multiples of kPanelChunk: the first with the bias and the addend, the
+// others with the tile as addend, the last with the ReLU.
 void MultiplyPanels(const PanelKernel& kernel, const float* rows, const float* columns,
                     int64_t depth, const TileOptions& options, float* tile, int64_t stride);
 

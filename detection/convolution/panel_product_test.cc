@@ -105,6 +105,33 @@ TEST_P(PanelProductTest, HasTheBitsOfEveryOtherLevel) {
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), tile.begin()));
 }
 
+TEST_P(PanelProductTest, PartsOfTheDepthHaveTheBitsOfTheWhole) {
+  constexpr int64_t kDepth = 3 * kPanelChunk + 10;
+  const int64_t rows = kernel().rows;
+  const Matrix a = Random(rows * kDepth, 5), b = Random(kDepth * kPanelColumns, 6);
+  const Matrix bias = Random(rows, 7), add = Random(rows * kPanelColumns, 8);
+  TileOptions options;
+  options.bias = bias.data();
+  options.add = add.data();
+  options.add_stride = kPanelColumns;
+  options.relu = true;
+  const Matrix whole = Tile(kernel(), a, rows, b, kPanelColumns, kDepth, options);
+  const AlignedFloats left = AllocateFloats(rows * kDepth);
+  const AlignedFloats right = AllocateFloats(kPanelColumns * kDepth);
+  PackRows(a.data(), rows, kDepth, kDepth, rows, &left[0]);
+  PackColumns(b.data(), kPanelColumns, kDepth, kPanelColumns, &right[0]);
+  Matrix tile(whole.size());
+  for (int64_t begin = 0; begin < kDepth; begin += 2 * kPanelChunk) {
+    const int64_t end = std::min(begin + 2 * kPanelChunk, kDepth);
+    options.relu = end == kDepth;
+    MultiplyPanels(kernel(), &left[begin * rows], &right[begin * kPanelColumns], end - begin,
+                   options, tile.data(), kPanelColumns);
+    options.bias = nullptr;
+    options.add = tile.data();
+  }
+  EXPECT_EQ(tile, whole);
+}
+
 TEST(PackTest, MissingRowsAndColumnsAreZero) {
   const Matrix a = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};  // [7, 2]
   Matrix rows(2 * 6 * 2, -1);
