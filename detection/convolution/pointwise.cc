@@ -10,8 +10,17 @@
 namespace rcnn::detection {
 namespace {
 
-// Number of column panels packed together and multiplied with each row panel.
-constexpr int64_t kBlockPanels = 4;
+// Column panels are packed together and multiplied with each row panel: as many as take this many
+// bytes, a quarter of a core's second-level cache. The more, the more of a channel's cells are read
+// in a row, and the more often a row panel is used while it is in the first-level cache.
+constexpr int64_t kBlockBytes = 256 << 10;
+constexpr int64_t kMinBlockPanels = 4, kMaxBlockPanels = 32;
+
+int64_t BlockPanels(int64_t in_channels) {
+  const int64_t bytes =
+      std::max<int64_t>(1, in_channels) * kPanelColumns * static_cast<int64_t>(sizeof(float));
+  return std::clamp(kBlockBytes / bytes, kMinBlockPanels, kMaxBlockPanels);
+}
 
 }  // namespace
 
@@ -88,14 +97,16 @@ void PointwiseConvolution::RunBlock(const Block& block, const float* x, const fl
 
 void PointwiseConvolution::Run(const float* x, int64_t batch, int64_t area, const float* add,
                                bool relu, float* y) const {
-  constexpr int64_t kBlock = kBlockPanels * kPanelColumns;
-  const int64_t blocks = NumPanels(area, kBlock);
-  at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
-    const AlignedFloats columns = AllocateFloats(in_channels_ * kBlock);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i % blocks * kBlock;
-      RunBlock({i / blocks, area, first, std::min(first + kBlock, area)}, x, add, relu, &columns[0],
-               y);
+  const int64_t panels = NumPanels(area, kPanelColumns);
+  at::parallel_for(0, batch * panels, 1, [&](int64_t begin, int64_t end) {
+    const int64_t size = std::min({BlockPanels(in_channels_), panels, end - begin});
+    const AlignedFloats columns = AllocateFloats(in_channels_ * size * kPanelColumns);
+    for (int64_t i = begin, next; i < end; i = next) {
+      const int64_t image = i / panels, first = i % panels;
+      next = std::min({i + size, (image + 1) * panels, end});
+      RunBlock(
+          {image, area, first * kPanelColumns, std::min((first + next - i) * kPanelColumns, area)},
+          x, add, relu, &columns[0], y);
     }
   });
 }

@@ -1,6 +1,7 @@
 #include "rcnn/detection/convolution/pointwise.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <cmath>
 #include <tuple>
@@ -19,11 +20,12 @@ class PointwiseTest : public InstructionLevelTest {};
 
 INSTANTIATE_TEST_SUITE_P(Levels, PointwiseTest, LevelsFrom(InstructionLevel::kAvx2), LevelName);
 
-// Sizes around those of panels (6 and 16) and blocks (64).
+// Sizes around those of panels (6 and 16) and blocks (64 to 512).
 TEST_P(PointwiseTest, EqualsAMatrixProduct) {
   for (const auto& [batch, in, out, area] :
        {std::tuple(1, 1, 1, 1), std::tuple(3, 5, 7, 15), std::tuple(1, 16, 6, 16),
-        std::tuple(2, 33, 12, 64), std::tuple(1, 70, 13, 333), std::tuple(5, 8, 18, 49)}) {
+        std::tuple(2, 33, 12, 64), std::tuple(1, 70, 13, 333), std::tuple(5, 8, 18, 49),
+        std::tuple(1, 9, 17, 1100), std::tuple(1, 1100, 5, 150), std::tuple(3, 5, 4, 530)}) {
     const at::Tensor weight = Draw({out, in}, 1), bias = Draw({out}, 2);
     const at::Tensor x = Draw({batch, in, area}, 3), other = Draw({batch, out, area}, 4);
     const at::Tensor exact = at::matmul(weight.to(at::kDouble), x.to(at::kDouble));
@@ -44,6 +46,25 @@ TEST_P(PointwiseTest, EqualsAMatrixProduct) {
                        (shifted + other).relu()),
               tolerance);
   }
+}
+
+TEST_P(PointwiseTest, ThreadsAndLevelsChangeNoBit) {
+  const at::Tensor weight = Draw({18, 130}, 1), x = Draw({2, 130, 1111}, 2);
+  const auto run = [&] {
+    at::Tensor y = at::full({2, 18, 1111}, NAN);
+    PointwiseConvolution(weight.data_ptr<float>(), nullptr, 18, 130)
+        .Run(x.data_ptr<float>(), 2, 1111, nullptr, true, y.data_ptr<float>());
+    return y;
+  };
+  const at::Tensor expected = run();
+  const int threads = at::get_num_threads();
+  for (const int n : {1, 2, 3}) {
+    at::set_num_threads(n);
+    EXPECT_TRUE(run().equal(expected)) << n;
+  }
+  at::set_num_threads(threads);
+  const ScopedInstructionLevel level(InstructionLevel::kAvx2);
+  EXPECT_TRUE(run().equal(expected));
 }
 
 TEST_P(PointwiseTest, AddsInPlace) {
