@@ -32,6 +32,7 @@ int64_t RoundUp(int64_t rows) { return (rows + kTileRows - 1) / kTileRows * kTil
 // One convolution and the rows of its result that are in memory: from rows.first to end - 1.
 struct Stage {
   const PackedConvolution* convolution;
+  PackedConvolution::RowWeights weights;
   MapRows rows;
   int64_t end;
 };
@@ -73,6 +74,7 @@ class Bands {
       const ConvOptions& options = convs[i]->options();
       size = OutputSize(size, options);
       stages_.push_back({convolutions[i],
+                         convolutions[i]->PrepareRows(),
                          {at::empty({1, options.out_channels, capacity, size.width}, x.options()),
                           0, size.height},
                          0});
@@ -98,7 +100,8 @@ class Bands {
         ComputeTo(needed, i - 1);
       }
     }
-    stage.convolution->RunRows(i > 0 ? stages_[i - 1].rows : x_, stage.end, end, stage.rows);
+    stage.convolution->RunRows(i > 0 ? stages_[i - 1].rows : x_, stage.end, end, stage.rows,
+                               stage.weights);
     stage.end = end;
   }
 

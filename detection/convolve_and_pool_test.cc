@@ -63,12 +63,16 @@ at::Tensor Image(int64_t channels, int64_t height, int64_t width) {
   return at::randn({1, channels, height, width}, Generator(3));
 }
 
-// A first convolution of LibTorch's and those by Winograd's method, as in VGG16; bands that end
-// inside or at the end of the map; and odd sizes under both rules of pools.
+// A first convolution of three channels and those by Winograd's method, as in VGG16, with kernels
+// that are kept transformed and one whose are not; bands that end inside or at the end of the map;
+// and odd sizes under both rules of pools.
 TEST(ConvolveAndPoolTest, BandsHaveTheBitsOfLayers) {
   const at::NoGradGuard no_grad;
-  for (const std::vector<int64_t>& channels :
-       {std::vector<int64_t>{3, 16, 24}, {16, 20, 18}, {16, 16}, {3, 16, 16, 16, 16}}) {
+  for (const std::vector<int64_t>& channels : {std::vector<int64_t>{3, 16, 24},
+                                               {16, 20, 18},
+                                               {16, 16},
+                                               {3, 16, 16, 16, 16},
+                                               {16, 128, 128, 16}}) {
     const Block block(channels);
     PrepareForInference(*block.module);
     for (const int64_t height : {32, 33, 37, 39}) {

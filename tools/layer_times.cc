@@ -42,6 +42,8 @@ std::string MethodName(ConvolutionMethod method) {
       return "Winograd";
     case ConvolutionMethod::kPointwise:
       return "matrix product";
+    case ConvolutionMethod::kPatches:
+      return "product of patches";
     case ConvolutionMethod::kLibtorch:
       return "LibTorch";
     case ConvolutionMethod::kBfloat16:

@@ -22,9 +22,10 @@
 namespace rcnn::tools {
 
 struct LayerTime {
-  std::string name;    // of the first layer of its kind, "backbone.layer1.0.conv1"
-  std::string method;  // "Winograd", "matrix product", "LibTorch", or with bfloat16 products
-  std::string shape;   // "3 x 3, 1 x 64 x 200 x 272 to 64"
+  std::string name;  // of the first layer of its kind, "backbone.layer1.0.conv1"
+  // "Winograd", "matrix product", "product of patches", "LibTorch", or with bfloat16 products
+  std::string method;
+  std::string shape;  // "3 x 3, 1 x 64 x 200 x 272 to 64"
   int64_t calls = 0;
   // The rest is of one call.
   double gflop = 0;       // of the definition, two for each multiplication

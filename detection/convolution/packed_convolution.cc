@@ -16,6 +16,11 @@ namespace {
 constexpr int64_t kMinWinogradChannels = 16;
 // With fewer, a convolution stays in float32 (precision.h).
 constexpr int64_t kMinBfloat16Channels = 16;
+// The most bytes of RowWeights for which it pays to compute a map in bands.
+constexpr int64_t kMaxRowWeightBytes = int64_t{16} << 20;
+// Of a result that is written over its input. Many enough that threads share the tiles of a band
+// evenly.
+constexpr int64_t kOverwrittenRows = 32;
 
 struct LibtorchOperators {
   c10::optional<c10::OperatorHandle> prepack, run;
@@ -42,6 +47,8 @@ c10::IValue Prepack(const at::Tensor& weight, const at::Tensor& bias,
 
 bool HasLibtorch() { return Libtorch().prepack.has_value() && Libtorch().run.has_value(); }
 
+bool IsSquare(const at::Tensor& weight) { return weight.size(2) == weight.size(3); }
+
 bool HasShape(const at::Tensor& weight, const PackedConvolutionOptions& options, int64_t kernel) {
   return weight.size(2) == kernel && weight.size(3) == kernel && options.stride == 1 &&
          options.padding == kernel / 2;
@@ -54,10 +61,12 @@ bool CanUse(ConvolutionMethod method, const at::Tensor& weight,
       return PanelProductAvailable() && HasShape(weight, options, 3);
     case ConvolutionMethod::kPointwise:
       return PanelProductAvailable() && HasShape(weight, options, 1);
+    case ConvolutionMethod::kPatches:
+      return PanelProductAvailable() && IsSquare(weight);
     case ConvolutionMethod::kLibtorch:
       return HasLibtorch();
     case ConvolutionMethod::kBfloat16:
-      return weight.size(2) == weight.size(3);
+      return IsSquare(weight);
     case ConvolutionMethod::kBfloat16WinogradTwo:
     case ConvolutionMethod::kBfloat16WinogradFour:
       return PanelProductAvailable() && HasShape(weight, options, 3);
@@ -92,7 +101,7 @@ ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutio
   if (HasShape(weight, options, 3) && weight.size(1) >= kMinWinogradChannels) {
     return ConvolutionMethod::kWinograd;
   }
-  return ConvolutionMethod::kLibtorch;
+  return IsSquare(weight) ? ConvolutionMethod::kPatches : ConvolutionMethod::kLibtorch;
 }
 
 bool PackedConvolution::CanPack(const at::Tensor& weight, const PackedConvolutionOptions& options) {
@@ -108,6 +117,7 @@ bool PackedConvolution::HasPanels(const at::Tensor& weight,
 StoredPanels PackedConvolution::panels() const {
   if (winograd_ != nullptr) return winograd_->panels();
   if (pointwise_ != nullptr) return pointwise_->panels();
+  if (patches_ != nullptr) return patches_->panels();
   if (bfloat16_ != nullptr) return bfloat16_->panels();
   return bfloat16_winograd_ != nullptr ? bfloat16_winograd_->panels() : StoredPanels();
 }
@@ -136,6 +146,11 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
     case ConvolutionMethod::kPointwise:
       pointwise_ = std::make_unique<PointwiseConvolution>(weights, biases, out_channels_,
                                                           in_channels_, stored);
+      return;
+    case ConvolutionMethod::kPatches:
+      patches_ = std::make_unique<PatchConvolution>(
+          weights, biases, out_channels_, in_channels_,
+          PatchKernel{kernel_, options.stride, options.padding}, stored);
       return;
     case ConvolutionMethod::kWinograd:
       winograd_ = std::make_unique<WinogradConvolution>(weights, biases, out_channels_,
@@ -174,6 +189,7 @@ at::Tensor PackedConvolution::RunOwn(const at::Tensor& x, const at::Tensor& add,
   float* out = y.data_ptr<float>();
   const int64_t batch = x.size(0), height = x.size(2), width = x.size(3);
   if (pointwise_ != nullptr) pointwise_->Run(in, batch, height * width, added, relu, out);
+  if (patches_ != nullptr) patches_->Run(in, batch, height, width, added, relu, out);
   if (bfloat16_ != nullptr) bfloat16_->Run(in, {batch, height, width}, added, relu, out);
   // These have the ReLU of the options.
   if (winograd_ != nullptr) winograd_->Run(in, batch, height, width, out);
@@ -226,38 +242,104 @@ at::Tensor PackedConvolution::RunInBands(const at::Tensor& x) const {
 }
 
 bool PackedConvolution::CanOverwrite() const {
-  const bool pointwise = kernel_ == 1 && options_.stride == 1 && options_.padding == 0;
-  return pointwise && libtorch_.isNone() && in_channels_ == out_channels_;
+  return (pointwise_ != nullptr || (bfloat16_ != nullptr && IsPointwise())) &&
+         in_channels_ == out_channels_;
+}
+
+bool PackedConvolution::IsPointwise() const {
+  return kernel_ == 1 && options_.stride == 1 && options_.padding == 0;
+}
+
+bool PackedConvolution::CanOverwriteInBands(const at::Tensor& x) const {
+  const bool winograd = winograd_ != nullptr || bfloat16_winograd_ != nullptr;
+  return winograd && in_channels_ == out_channels_ && x.size(0) == 1 && CanRunRows() &&
+         static_cast<int64_t>(x.nbytes()) >= options_.band_bytes;
+}
+
+// A band needs the last row of the one before, so that is written when the band has been computed.
+at::Tensor PackedConvolution::RunOverInput(const at::Tensor& x) const {
+  at::Tensor last;
+  ForEachBand(x, kOverwrittenRows, [&](int64_t begin, const at::Tensor& band) {
+    const int64_t others = band.size(2) - 1;
+    if (last.defined()) x.narrow(2, begin - 1, 1).copy_(last);
+    x.narrow(2, begin, others).copy_(band.narrow(2, 0, others));
+    last = band.narrow(2, others, 1).clone();
+  });
+  if (last.defined()) x.narrow(2, x.size(2) - 1, 1).copy_(last);
+  return x;
 }
 
 bool PackedConvolution::CanRunRows() const {
   const bool winograd = winograd_ != nullptr || bfloat16_winograd_ != nullptr;
-  if (!winograd) return !libtorch_.isNone();
-  return FrugalWinogradWeights(out_channels_, in_channels_) == WinogradWeights::kTransformed;
+  if (!winograd) return patches_ != nullptr || !libtorch_.isNone();
+  if (FrugalWinogradWeights(out_channels_, in_channels_) == WinogradWeights::kTransformed) {
+    return true;
+  }
+  return kTilePoints * out_channels_ * in_channels_ * static_cast<int64_t>(sizeof(float)) <=
+         kMaxRowWeightBytes;
 }
 
-void PackedConvolution::RunRows(const MapRows& x, int64_t begin, int64_t end,
-                                const MapRows& y) const {
-  const WinogradRows rows = {{x.first, x.rows.size(2)}, {y.first, y.rows.size(2)}, begin, end};
+PackedConvolution::RowWeights PackedConvolution::PrepareRows() const {
+  RowWeights weights;
+  if (winograd_ != nullptr) weights.float32_ = winograd_->TransformForRows();
+  if (bfloat16_winograd_ != nullptr) weights.bfloat16_ = bfloat16_winograd_->TransformForRows();
+  return weights;
+}
+
+void PackedConvolution::RunRows(const MapRows& x, int64_t begin, int64_t end, const MapRows& y,
+                                const RowWeights& weights) const {
+  const StoredRows input = {x.first, x.rows.size(2)}, output = {y.first, y.rows.size(2)};
   const float* in = x.rows.data_ptr<float>();
   float* out = y.rows.data_ptr<float>();
   const int64_t width = x.rows.size(3);
-  if (winograd_ != nullptr) winograd_->RunRows(in, x.height, width, rows, out);
-  if (bfloat16_winograd_ != nullptr) bfloat16_winograd_->RunRows(in, x.height, width, rows, out);
+  if (winograd_ != nullptr) {
+    winograd_->RunRows(in, x.height, width, {input, output, begin, end}, out,
+                       weights.float32_.get());
+  }
+  if (bfloat16_winograd_ != nullptr) {
+    bfloat16_winograd_->RunRows(in, x.height, width, {input, output, begin, end}, out,
+                                weights.bfloat16_.get());
+  }
+  if (patches_ != nullptr) {
+    patches_->RunRows(in, x.height, width, {input, output, begin, end}, options_.relu, out);
+  }
   if (!libtorch_.isNone()) RunBand(x, begin, end, y);
+}
+
+// Bands lie one after the other in the same memory; the last one may have fewer rows.
+void PackedConvolution::ForEachBand(
+    const at::Tensor& x, int64_t band_rows,
+    absl::FunctionRef<void(int64_t begin, const at::Tensor& band)> use) const {
+  Check(x);
+  TORCH_CHECK(x.size(0) == 1 && CanRunRows(), "convolution: no bands of an input ", x.sizes());
+  const std::vector<int64_t> shape = OutputShape(x);
+  const int64_t height = shape[2], row = shape[1] * shape[3];
+  const MapRows input = {x.contiguous(), 0, x.size(2)};
+  const at::Tensor memory = at::empty({std::min(band_rows, height) * row}, x.options());
+  const RowWeights weights = PrepareRows();
+  for (int64_t begin = 0; begin < height; begin += band_rows) {
+    const int64_t end = std::min(begin + band_rows, height);
+    const at::Tensor band =
+        memory.narrow(0, 0, (end - begin) * row).view({1, shape[1], end - begin, shape[3]});
+    RunRows(input, begin, end, {band, begin, height}, weights);
+    use(begin, band);
+  }
 }
 
 at::Tensor PackedConvolution::Run(const at::Tensor& x, bool overwrite) const {
   Check(x);
   const at::Tensor input = x.contiguous();
   if (!libtorch_.isNone()) return RunInBands(input);
+  if (overwrite && CanOverwriteInBands(input)) return RunOverInput(input);
   return RunOwn(input, {}, options_.relu,
                 overwrite && CanOverwrite() ? input : at::empty(OutputShape(x), x.options()));
 }
 
 at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other,
                                          bool overwrite) const {
-  if (pointwise_ == nullptr && bfloat16_ == nullptr) return Run(x).add_(other).relu_();
+  if (pointwise_ == nullptr && patches_ == nullptr && bfloat16_ == nullptr) {
+    return Run(x).add_(other).relu_();
+  }
   Check(x);
   const std::vector<int64_t> shape = OutputShape(x);
   TORCH_CHECK(

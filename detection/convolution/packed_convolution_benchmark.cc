@@ -25,8 +25,13 @@ void Shapes(benchmark::internal::Benchmark* benchmark) {
       ->Args({1, 1024, 256, 50, 68, 1, 1})
       ->Args({1, 2048, 512, 25, 34, 1, 1})
       ->Args({1, 256, 12, 200, 272, 1, 1})
+      ->Args({1, 3, 64, 800, 1088, 7, 2})
+      ->Args({1, 3, 64, 600, 1000, 3, 1})
       ->Args({1, 128, 128, 200, 272, 3, 2})
+      ->Args({1, 256, 256, 100, 136, 3, 2})
+      ->Args({1, 512, 512, 50, 68, 3, 2})
       ->Args({1, 256, 512, 200, 272, 1, 2})
+      ->Args({1, 1024, 2048, 50, 68, 1, 2})
       ->Unit(benchmark::kMillisecond)
       ->UseRealTime();
 }
@@ -74,6 +79,8 @@ template <ConvolutionMethod kMethod>
 void BM_Method(benchmark::State& state) {
   Run(state, kMethod);
 }
+BENCHMARK_TEMPLATE(BM_Method, ConvolutionMethod::kPatches)->Apply(Shapes);
+BENCHMARK_TEMPLATE(BM_Method, ConvolutionMethod::kLibtorch)->Apply(Shapes);
 BENCHMARK_TEMPLATE(BM_Method, ConvolutionMethod::kBfloat16)->Apply(Shapes);
 BENCHMARK_TEMPLATE(BM_Method, ConvolutionMethod::kBfloat16WinogradTwo)->Apply(Shapes);
 BENCHMARK_TEMPLATE(BM_Method, ConvolutionMethod::kBfloat16WinogradFour)->Apply(Shapes);

@@ -22,7 +22,7 @@ struct Case {
   int64_t in, out, kernel, stride, padding;
 };
 
-// Each method, and the cases left to LibTorch.
+// Each method, and the cases left to products of patches.
 const Case kCases[] = {
     {"winograd", 24, 10, 3, 1, 1},     {"pointwise", 20, 9, 1, 1, 0},
     {"few channels", 3, 8, 3, 1, 1},   {"3x3, stride 2", 24, 10, 3, 2, 1},
@@ -32,6 +32,7 @@ const Case kCases[] = {
 
 constexpr ConvolutionMethod kMethods[] = {ConvolutionMethod::kWinograd,
                                           ConvolutionMethod::kPointwise,
+                                          ConvolutionMethod::kPatches,
                                           ConvolutionMethod::kLibtorch,
                                           ConvolutionMethod::kBfloat16,
                                           ConvolutionMethod::kBfloat16WinogradTwo,
@@ -70,6 +71,18 @@ PackedConvolution Pack(const Case& c, const at::Tensor& weight, const at::Tensor
   PackedConvolutionOptions options = Options(c, method);
   options.relu = relu;
   return PackedConvolution(weight, bias, options);
+}
+
+bool IsWinograd(ConvolutionMethod method) {
+  return method == ConvolutionMethod::kWinograd ||
+         method == ConvolutionMethod::kBfloat16WinogradTwo ||
+         method == ConvolutionMethod::kBfloat16WinogradFour;
+}
+
+// Whether a convolution of many channels takes seconds: bfloat16 without instructions for it.
+bool IsSlow(const Case& c, ConvolutionMethod method) {
+  const bool is_short = method >= ConvolutionMethod::kBfloat16;
+  return c.in >= 128 && is_short && CurrentInstructionLevel() < InstructionLevel::kAvx512Bf16;
 }
 
 void ExpectNear(const at::Tensor& a, const at::Tensor& b,
@@ -145,7 +158,7 @@ TEST_P(PackedConvolutionTest, RowsHaveTheBitsOfTheWholeMap) {
   const at::Tensor weight = Draw({c.out, c.in, 3, 3}, 1), bias = Draw({c.out}, 2);
   const at::Tensor x = Draw({1, c.in, 30, 45}, 3);
   for (const auto method :
-       {ConvolutionMethod::kLibtorch, ConvolutionMethod::kWinograd,
+       {ConvolutionMethod::kLibtorch, ConvolutionMethod::kPatches, ConvolutionMethod::kWinograd,
         ConvolutionMethod::kBfloat16WinogradTwo, ConvolutionMethod::kBfloat16WinogradFour}) {
     if (!PackedConvolution::CanPack(weight, Options(c, method))) continue;
     const PackedConvolution conv = Pack(c, weight, bias, true, method);
@@ -155,10 +168,58 @@ TEST_P(PackedConvolutionTest, RowsHaveTheBitsOfTheWholeMap) {
       const int64_t first = std::max(begin - 1, 0), last = std::min(end + 1, 30);
       const at::Tensor y = at::zeros({1, c.out, end - begin + 3, 45});
       conv.RunRows({x.slice(2, first, last).contiguous(), first, 30}, begin, end,
-                   {y, begin - 2, 30});
+                   {y, begin - 2, 30}, conv.PrepareRows());
       EXPECT_TRUE(y.narrow(2, 2, end - begin).equal(whole.slice(2, begin, end)))
           << begin << " " << static_cast<int>(method);
       EXPECT_EQ(y.narrow(2, 0, 2).abs().sum().item<float>(), 0);
+    }
+  }
+}
+
+// Kernels that are kept transformed, and as they are; a last band of a whole and of a single row.
+TEST_P(PackedConvolutionTest, BandsThatAreHandedOnHaveTheBitsOfTheWholeMap) {
+  for (const Case& c : {Case{"3x3", 20, 9, 3, 1, 1}, Case{"kernels", 128, 128, 3, 1, 1},
+                        Case{"7x7", 3, 16, 7, 2, 3}}) {
+    const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1) * 0.1;
+    const at::Tensor bias = Draw({c.out}, 2);
+    for (const ConvolutionMethod method : kMethods) {
+      if (!PackedConvolution::CanPack(weight, Options(c, method)) || IsSlow(c, method)) continue;
+      const PackedConvolution conv = Pack(c, weight, bias, true, method);
+      if (!conv.CanRunRows()) continue;
+      for (const int64_t height : {24, 25, 3}) {
+        const at::Tensor x = Draw({1, c.in, height, 19}, 3), whole = conv.Run(x);
+        std::vector<at::Tensor> bands;
+        int64_t rows = 0;
+        conv.ForEachBand(x, 8, [&](int64_t begin, const at::Tensor& band) {
+          EXPECT_EQ(begin, rows);
+          EXPECT_TRUE(band.is_contiguous());
+          rows += band.size(2);
+          bands.push_back(band.clone());
+        });
+        EXPECT_TRUE(at::cat(bands, 2).equal(whole)) << c.name << " " << static_cast<int>(method);
+      }
+    }
+  }
+}
+
+TEST_P(PackedConvolutionTest, ResultsInBandsOverTheInputHaveTheBitsOfOthers) {
+  for (const Case& c : {Case{"3x3", 20, 20, 3, 1, 1}, Case{"kernels", 128, 128, 3, 1, 1}}) {
+    const at::Tensor weight = Draw({c.out, c.in, 3, 3}, 1) * 0.1, bias = Draw({c.out}, 2);
+    for (const ConvolutionMethod method : kMethods) {
+      PackedConvolutionOptions options = Options(c, method);
+      options.band_bytes = 1;
+      options.relu = true;
+      if (!PackedConvolution::CanPack(weight, options) || IsSlow(c, method)) continue;
+      const PackedConvolution conv(weight, bias, options);
+      for (const int64_t height : {1, 31, 32, 33, 64, 70}) {
+        const at::Tensor x = Draw({1, c.in, height, 9}, 3), expected = conv.Run(x);
+        const at::Tensor y = conv.Run(x, /*overwrite=*/true);
+        EXPECT_TRUE(y.equal(expected)) << c.name << height << " " << static_cast<int>(method);
+        EXPECT_EQ(y.data_ptr() == x.data_ptr(), IsWinograd(method));
+      }
+      // A batch is not overwritten in bands.
+      const at::Tensor two = Draw({2, c.in, 33, 9}, 3), expected = conv.Run(two);
+      EXPECT_TRUE(conv.Run(two, /*overwrite=*/true).equal(expected));
     }
   }
 }
@@ -249,6 +310,8 @@ TEST(PackedConvolutionCanPackTest, PacksOnlyFloat32AndSupportedMethods) {
   EXPECT_THROW(PackedConvolution(at::zeros({16, 16, 1, 1}), {}, options), c10::Error);
   options.method = ConvolutionMethod::kPointwise;
   EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({16, 16, 3, 3}), options));
+  options.method = ConvolutionMethod::kPatches;
+  EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({16, 16, 1, 3}), options));
 }
 
 TEST(FastestMethodTest, DependsOnTheShapeAndTheInstructions) {
@@ -258,10 +321,14 @@ TEST(FastestMethodTest, DependsOnTheShapeAndTheInstructions) {
   EXPECT_EQ(FastestMethod(one, plain, kPortable), ConvolutionMethod::kLibtorch);
   EXPECT_EQ(FastestMethod(three, padded, kPortable), ConvolutionMethod::kLibtorch);
   for (const auto level : {InstructionLevel::kAvx2, InstructionLevel::kAvx512}) {
-    EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), plain, level), ConvolutionMethod::kLibtorch);
+    EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), plain, level), ConvolutionMethod::kPatches);
+    EXPECT_EQ(FastestMethod(one, {.stride = 2}, level), ConvolutionMethod::kPatches);
+    EXPECT_EQ(FastestMethod(three, {.stride = 2, .padding = 1}, level),
+              ConvolutionMethod::kPatches);
     EXPECT_EQ(FastestMethod(one, plain, level), ConvolutionMethod::kPointwise);
     EXPECT_EQ(FastestMethod(three, padded, level), ConvolutionMethod::kWinograd);
-    EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, level), ConvolutionMethod::kLibtorch);
+    EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, level), ConvolutionMethod::kPatches);
+    EXPECT_EQ(FastestMethod(at::zeros({32, 32, 1, 3}), plain, level), ConvolutionMethod::kLibtorch);
   }
 }
 
@@ -274,7 +341,7 @@ TEST(FastestMethodTest, Bfloat16OnlyWhereItIsAskedForAndPays) {
   EXPECT_EQ(FastestMethod(one, plain, kLevel), ConvolutionMethod::kBfloat16);
   EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), plain, kLevel), ConvolutionMethod::kBfloat16);
   EXPECT_EQ(FastestMethod(three, padded, kLevel), ConvolutionMethod::kBfloat16WinogradFour);
-  EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, kLevel), ConvolutionMethod::kLibtorch);
+  EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, kLevel), ConvolutionMethod::kPatches);
   EXPECT_EQ(FastestMethod(one, plain, InstructionLevel::kAvx512), ConvolutionMethod::kPointwise);
 }
 

@@ -3,8 +3,8 @@
 namespace rcnn::detection {
 namespace {
 
-// Of VGG16 and ResNet-50, layers with at least so many have nine tenths of the kernels.
-constexpr int64_t kManyKernels = 256 * 256;
+// Of VGG16 and ResNet-50, layers with at least so many have 99 of a hundred kernels.
+constexpr int64_t kManyKernels = 128 * 128;
 
 }  // namespace
 

@@ -6,8 +6,8 @@ namespace rcnn::detection {
 namespace {
 
 TEST(WinogradWeightsTest, ManyKernelsAreNotKeptTransformed) {
-  EXPECT_EQ(FrugalWinogradWeights(128, 256), WinogradWeights::kTransformed);
-  EXPECT_EQ(FrugalWinogradWeights(256, 256), WinogradWeights::kKernels);
+  EXPECT_EQ(FrugalWinogradWeights(64, 128), WinogradWeights::kTransformed);
+  EXPECT_EQ(FrugalWinogradWeights(128, 128), WinogradWeights::kKernels);
   EXPECT_EQ(FrugalWinogradWeights(512, 512), WinogradWeights::kKernels);
 }
 
