@@ -26,9 +26,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/heap.h"
 #include "rcnn/detection/convolution/bfloat16_linear.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
+#include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/row_product.h"
 #include "rcnn/detection/convolution/training_convolution.h"
 #include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/unfilled_weights.h"
@@ -457,6 +460,7 @@ at::Tensor Linear::Forward(const at::Tensor& x, Activation activation) const {
 at::Tensor Linear::ForwardAsTyped(const at::Tensor& x, Activation activation) const {
   RecordLayerCall(*this, x.sizes());
   if (packed_ != nullptr) return RunPacked(x, activation == Activation::kRelu);
+  if (CanMultiply(x)) return Multiply(x, activation == Activation::kRelu);
   at::Tensor y = at::linear(x, weight_, bias_);
   return activation == Activation::kRelu ? y.relu_() : y;
 }
@@ -470,6 +474,27 @@ at::Tensor Linear::RunPacked(const at::Tensor& x, bool relu) const {
   const at::Tensor input = x.contiguous();
   at::Tensor y = at::empty({x.size(0), packed_->out_features()}, input.options());
   packed_->Run(input.data_ptr<float>(), x.size(0), relu, y.data_ptr<float>());
+  return y;
+}
+
+bool Linear::CanMultiply(const at::Tensor& x) const {
+  const auto is_plain = [](const at::Tensor& t) {
+    return t.device().is_cpu() && t.scalar_type() == at::kFloat && t.layout() == at::kStrided;
+  };
+  return !at::GradMode::is_enabled() && PanelProductAvailable() &&
+         !AutocastType(c10::DeviceType::CPU).has_value() && is_plain(x) && is_plain(weight_) &&
+         is_plain(bias_) && x.dim() == 2 && x.size(1) == weight_.size(1);
+}
+
+at::Tensor Linear::Multiply(const at::Tensor& x, bool relu) const {
+  const at::Tensor input = x.contiguous(), weight = weight_.contiguous();
+  const at::Tensor bias = bias_.contiguous();
+  RowProductOptions options;
+  options.bias = bias.data_ptr<float>();
+  options.relu = relu;
+  at::Tensor y = at::empty({x.size(0), weight.size(0)}, input.options());
+  RowProduct({input.data_ptr<float>(), x.size(0)}, {weight.data_ptr<float>(), weight.size(0)},
+             x.size(1), options, y.data_ptr<float>());
   return y;
 }
 

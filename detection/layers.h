@@ -13,7 +13,9 @@
 //   * for inference (PrepareForInference) the folded weights are kept packed
 //     (convolution/packed_convolution.h), and the ReLU is applied while a result is in
 //     registers. A group norm cannot be folded; the convolution before it is packed alone.
-//     Linear layers are packed for bfloat16 only.
+//     Linear layers are packed for bfloat16 only;
+//   * without gradients a linear layer of float32 tensors on the CPU gives a row of its input the
+//     same bits whatever the other rows (convolution/row_product.h).
 //
 // Convolutions and norms take a tensor, or a batch whose images differ in size (batch_map.h).
 //
@@ -344,6 +346,9 @@ class Linear : public PreparedLayer {
 
  private:
   at::Tensor RunPacked(const at::Tensor& x, bool relu) const;
+  // Whether the product can be rcnn's own.
+  bool CanMultiply(const at::Tensor& x) const;
+  at::Tensor Multiply(const at::Tensor& x, bool relu) const;
   // Forward without the care for KeepFloat32.
   at::Tensor ForwardAsTyped(const at::Tensor& x, Activation activation) const;
 

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/detection/batch_map.h"
+#include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -552,6 +553,25 @@ TEST(LinearTest, IsTheProductPlusTheBias) {
   EXPECT_TRUE(Near(linear->Forward(x, Activation::kRelu), expected.clamp_min(0), 1e-12));
   EXPECT_LT(expected.min().item<double>(), 0);
   EXPECT_EQ(linear->Forward(x.slice(0, 0, 0)).sizes().vec(), (std::vector<int64_t>{0, 3}));
+}
+
+// By rcnn's own product, where there is one; with gradients by LibTorch's.
+TEST(LinearTest, WithoutGradientsOtherRowsChangeNoBit) {
+  torch::nn::Module module;
+  const auto linear = AddLinear(module, "fc", 300, 50, {});
+  FillAtRandom(module, 1, 5);
+  const at::Tensor x = at::randn({90, 300}, Generator());
+  const at::Tensor exact = SlowLinear(x, linear->weight(), linear->bias()).clamp_min(0);
+  const at::Tensor trained = linear->Forward(x, Activation::kRelu);
+  EXPECT_TRUE(trained.requires_grad());
+  EXPECT_TRUE(Near(trained.detach(), exact, 1e-5));
+  at::NoGradGuard no_grad;
+  const at::Tensor y = linear->Forward(x, Activation::kRelu);
+  EXPECT_TRUE(Near(y, exact, 1e-5));
+  EXPECT_TRUE(Near(linear->Forward(x.t().contiguous().t(), Activation::kRelu), exact, 1e-5));
+  EXPECT_THROW(linear->Forward(at::zeros({4, 301})), c10::Error);
+  if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  EXPECT_TRUE(linear->Forward(x.slice(0, 31, 50), Activation::kRelu).equal(y.slice(0, 31, 50)));
 }
 
 TEST(AddConvTest, RegistersPytorchNames) {

@@ -1,7 +1,10 @@
 #include "rcnn/detection/convolution/panel_kernels.h"
 
+#include <algorithm>
+
 #include "rcnn/detection/convolution/target_instructions.h"
 #include "rcnn/detection/convolution/tile_kernels.h"
+#include "rcnn/detection/convolution/transpose_kernels.h"
 
 namespace rcnn::detection {
 
@@ -65,6 +68,37 @@ RCNN_AVX2 void MultiplyAvx2(const float* rows, const float* columns, int64_t dep
   Store(sum5, options, 5, tile + 5 * stride);
 }
 
+// Eight rows, of which there are num_rows, to a panel [depth, kStride]: eight floats for each step
+// of the depth, in order.
+template <int64_t kStride>
+RCNN_AVX2 inline void PackEightAvx2(const float* a, int64_t stride, int64_t num_rows, int64_t depth,
+                                    float* panel) {
+  const __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  for (int64_t d = 0; d < depth; d += 8) {
+    const int64_t some = std::min<int64_t>(8, depth - d);
+    const __m256i wanted =
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(some)), places);
+    __m256 r[8];
+    for (int64_t i = 0; i < 8; ++i) {
+      r[i] = i < num_rows ? _mm256_maskload_ps(a + i * stride + d, wanted) : _mm256_setzero_ps();
+    }
+    Transpose8(r);
+    for (int64_t i = 0; i < some; ++i) _mm256_storeu_ps(panel + (d + i) * kStride, r[i]);
+  }
+}
+
+RCNN_AVX2 void PackRowsAvx2(const float* a, int64_t stride, int64_t num_rows, int64_t depth,
+                            float* panel) {
+  static_assert(8 - kAvx2Rows <= kPanelSlack);
+  PackEightAvx2<kAvx2Rows>(a, stride, num_rows, depth, panel);
+}
+
+RCNN_AVX2 void PackTransposedAvx2(const float* a, int64_t stride, int64_t num_rows, int64_t depth,
+                                  float* panel) {
+  PackEightAvx2<kPanelColumns>(a, stride, std::min<int64_t>(8, num_rows), depth, panel);
+  PackEightAvx2<kPanelColumns>(a + 8 * stride, stride, num_rows - 8, depth, panel + 8);
+}
+
 // AVX-512: sixteen rows of one register each. A factor is broadcast by the multiply-add that uses
 // it, so that a step over the depth is sixteen instructions and one load. Networks have multiples
 // of sixteen channels, so no row is wasted.
@@ -90,8 +124,42 @@ RCNN_AVX512 void MultiplyAvx512(const float* rows, const float* columns, int64_t
   StoreTileRows(sums, options, tile, stride);
 }
 
-constexpr PanelKernel kAvx2 = {InstructionLevel::kAvx2, kAvx2Rows, MultiplyAvx2};
-constexpr PanelKernel kAvx512 = {InstructionLevel::kAvx512, kAvx512Rows, MultiplyAvx512};
+// Rows kRow to 15; missing ones are 0.
+template <int kRow = 0>
+RCNN_AVX512 inline void LoadRows(const float* a, int64_t stride, int64_t num_rows, __mmask16 wanted,
+                                 __m512* r) {
+  if constexpr (kRow < kAvx512Rows) {
+    const auto mask = static_cast<__mmask16>(kRow < num_rows ? wanted : 0);
+    r[kRow] = _mm512_maskz_loadu_ps(mask, a + kRow * stride);
+    LoadRows<kRow + 1>(a, stride, num_rows, wanted, r);
+  }
+}
+
+template <int kRow = 0>
+RCNN_AVX512 inline void StoreRows(const __m512* r, int64_t count, float* panel) {
+  if constexpr (kRow < kAvx512Rows) {
+    if (kRow < count) _mm512_storeu_ps(panel + kRow * kAvx512Rows, r[kRow]);
+    StoreRows<kRow + 1>(r, count, panel);
+  }
+}
+
+// Row and column panels have the same width.
+RCNN_AVX512 void PackRowsAvx512(const float* a, int64_t stride, int64_t num_rows, int64_t depth,
+                                float* panel) {
+  static_assert(kAvx512Rows == kPanelColumns);
+  for (int64_t d = 0; d < depth; d += kPanelColumns) {
+    const int64_t some = std::min(kPanelColumns, depth - d);
+    __m512 r[kAvx512Rows];
+    LoadRows(a + d, stride, num_rows, static_cast<__mmask16>((1 << some) - 1), r);
+    Transpose16(r);
+    StoreRows(r, some, panel + d * kPanelColumns);
+  }
+}
+
+constexpr PanelKernel kAvx2 = {InstructionLevel::kAvx2, kAvx2Rows, MultiplyAvx2, PackRowsAvx2,
+                               PackTransposedAvx2};
+constexpr PanelKernel kAvx512 = {InstructionLevel::kAvx512, kAvx512Rows, MultiplyAvx512,
+                                 PackRowsAvx512, PackRowsAvx512};
 
 }  // namespace
 

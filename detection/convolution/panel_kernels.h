@@ -15,6 +15,7 @@ namespace rcnn::detection {
 inline constexpr int64_t kPanelColumns = 16;
 // The most rows that a kernel's panels have.
 inline constexpr int64_t kMaxPanelRows = 16;
+inline constexpr int64_t kPanelSlack = 2;
 
 // Operations on the sums of a tile, in this order. A tile has as many rows as the kernel's panels.
 struct TileOptions {
@@ -34,6 +35,12 @@ struct PanelKernel {
   // [depth, rows] and a column panel [depth, kPanelColumns], which is at a multiple of 64 bytes.
   void (*multiply)(const float* row_panel, const float* column_panel, int64_t depth,
                    const TileOptions& options, float* tile, int64_t stride);
+  // a [num_rows, depth], rows `stride` floats apart, with at most as many rows as a row panel -> a
+  // row panel; missing rows become 0. Up to kPanelSlack floats after the panel are overwritten.
+  void (*pack_rows)(const float* a, int64_t stride, int64_t num_rows, int64_t depth, float* panel);
+  // The same with up to kPanelColumns rows, which become the columns of a column panel.
+  void (*pack_transposed)(const float* a, int64_t stride, int64_t num_rows, int64_t depth,
+                          float* panel);
 };
 
 // The kernel of `level` or, if it has none, of the next lower level that has one; null for

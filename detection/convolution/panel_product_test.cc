@@ -5,6 +5,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -130,6 +131,25 @@ TEST_P(PanelProductTest, PartsOfTheDepthHaveTheBitsOfTheWhole) {
     options.add = tile.data();
   }
   EXPECT_EQ(tile, whole);
+}
+
+// Rows that fill a panel and that do not; depths around those of the vectors (8 and 16).
+TEST_P(PanelProductTest, KernelsPackRowsAsPackRowsDoes) {
+  using Pack = void (*)(const float*, int64_t, int64_t, int64_t, float*);
+  for (const auto& [pack, width] : {std::pair<Pack, int64_t>(kernel().pack_rows, kernel().rows),
+                                    {kernel().pack_transposed, kPanelColumns}}) {
+    for (const int64_t depth : {0, 1, 7, 8, 9, 16, 37}) {
+      for (int64_t rows = 1; rows <= width; ++rows) {
+        const int64_t stride = depth + 3;
+        const Matrix a = Random(rows * stride, 5);
+        Matrix expected(depth * width, -1), panel(depth * width + kPanelSlack, -1);
+        PackRows(a.data(), rows, depth, stride, width, expected.data());
+        pack(a.data(), stride, rows, depth, panel.data());
+        panel.resize(expected.size());
+        EXPECT_EQ(panel, expected) << rows << " x " << depth << " of " << width;
+      }
+    }
+  }
 }
 
 TEST(PackTest, MissingRowsAndColumnsAreZero) {

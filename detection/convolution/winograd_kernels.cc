@@ -36,6 +36,7 @@
 #include "rcnn/base/target_clones.h"
 #include "rcnn/detection/convolution/interleave_kernels.h"
 #include "rcnn/detection/convolution/target_instructions.h"
+#include "rcnn/detection/convolution/transpose_kernels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -139,17 +140,6 @@ namespace {
 
 RCNN_AVX2 inline __m256 Constant(double value) { return _mm256_set1_ps(static_cast<float>(value)); }
 
-// Eight rows of eight become columns.
-RCNN_AVX2 inline void Transpose8(__m256 r[8]) {
-  Transpose4(r[0], r[1], r[2], r[3]);
-  Transpose4(r[4], r[5], r[6], r[7]);
-  for (int i = 0; i < 4; ++i) {
-    const __m256 a = r[i], b = r[i + 4];
-    r[i] = _mm256_permute2f128_ps(a, b, 0x20);
-    r[i + 4] = _mm256_permute2f128_ps(a, b, 0x31);
-  }
-}
-
 // Eight tiles.
 namespace avx2 {
 
@@ -199,23 +189,16 @@ RCNN_AVX512 inline Lanes NegativeMultiplyAdd(Lanes a, Lanes b, Lanes c) {
   return _mm512_fnmadd_ps(a, b, c);
 }
 
-template <int kControl>
-RCNN_AVX512 inline Lanes Shuffle(Lanes a, Lanes b) {
-  return _mm512_maskz_shuffle_ps(0xffff, a, b, kControl);
-}
-template <int kControl>
-RCNN_AVX512 inline Lanes ShuffleQuarters(Lanes a, Lanes b) {
-  return _mm512_maskz_shuffle_f32x4(0xffff, a, b, kControl);
-}
-
 // In each quarter of the lanes the four rows of four become columns, then the quarters do.
 RCNN_AVX512 inline void Interleave(Lanes a, Lanes b, Lanes c, Lanes d, float* out) {
   const Lanes low_ab = _mm512_maskz_unpacklo_ps(0xffff, a, b);
   const Lanes high_ab = _mm512_maskz_unpackhi_ps(0xffff, a, b);
   const Lanes low_cd = _mm512_maskz_unpacklo_ps(0xffff, c, d);
   const Lanes high_cd = _mm512_maskz_unpackhi_ps(0xffff, c, d);
-  const Lanes t0 = Shuffle<0x44>(low_ab, low_cd), t1 = Shuffle<0xee>(low_ab, low_cd);
-  const Lanes t2 = Shuffle<0x44>(high_ab, high_cd), t3 = Shuffle<0xee>(high_ab, high_cd);
+  const Lanes t0 = ShuffleInQuarters<0x44>(low_ab, low_cd);
+  const Lanes t1 = ShuffleInQuarters<0xee>(low_ab, low_cd);
+  const Lanes t2 = ShuffleInQuarters<0x44>(high_ab, high_cd);
+  const Lanes t3 = ShuffleInQuarters<0xee>(high_ab, high_cd);
   const Lanes u0 = ShuffleQuarters<0x44>(t0, t1), u1 = ShuffleQuarters<0xee>(t0, t1);
   const Lanes u2 = ShuffleQuarters<0x44>(t2, t3), u3 = ShuffleQuarters<0xee>(t2, t3);
   Store(out, ShuffleQuarters<0x88>(u0, u2));

@@ -1,0 +1,66 @@
+// Fully connected layers, compared with LibTorch's on the same tensors.
+
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+
+#include "rcnn/detection/convolution/row_product.h"
+
+namespace rcnn::detection {
+namespace {
+
+// Arguments: rows, inputs, outputs. The layers of R50-FPN, of all RoIs and of a third of them, and
+// of VGG16.
+void Shapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"rows", "in", "out"})
+      ->Args({1000, 12544, 1024})
+      ->Args({334, 12544, 1024})
+      ->Args({334, 1024, 1024})
+      ->Args({334, 1024, 364})
+      ->Args({300, 25088, 4096})
+      ->Args({300, 4096, 4096})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+
+struct Tensors {
+  explicit Tensors(const benchmark::State& state)
+      : weight(at::randn({state.range(2), state.range(1)})),
+        bias(at::randn({state.range(2)})),
+        x(at::randn({state.range(0), state.range(1)})) {}
+
+  at::Tensor weight, bias, x;
+};
+
+void CountFlops(benchmark::State& state, const Tensors& tensors) {
+  const double count =
+      2e-9 * static_cast<double>(tensors.weight.numel()) * static_cast<double>(tensors.x.size(0));
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(count, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void BM_RowProduct(benchmark::State& state) {
+  const Tensors tensors(state);
+  RowProductOptions options;
+  options.bias = tensors.bias.data_ptr<float>();
+  options.relu = true;
+  at::Tensor y = at::empty({state.range(0), state.range(2)});
+  for (auto _ : state) {
+    RowProduct({tensors.x.data_ptr<float>(), state.range(0)},
+               {tensors.weight.data_ptr<float>(), state.range(2)}, state.range(1), options,
+               y.data_ptr<float>());
+  }
+  CountFlops(state, tensors);
+}
+BENCHMARK(BM_RowProduct)->Apply(Shapes);
+
+void BM_LibTorch(benchmark::State& state) {
+  const Tensors tensors(state);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(at::linear(tensors.x, tensors.weight, tensors.bias).relu_());
+  }
+  CountFlops(state, tensors);
+}
+BENCHMARK(BM_LibTorch)->Apply(Shapes);
+
+}  // namespace
+}  // namespace rcnn::detection
