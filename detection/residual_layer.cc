@@ -1,7 +1,6 @@
 #include "rcnn/detection/residual_layer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include <string>
 
@@ -60,16 +59,13 @@ ResidualBlock::ResidualBlock(int64_t in_channels, int64_t width, int64_t stride,
               "1", norm);
 }
 
-// In inference the shortcut comes first: its map, which is the largest and stays, then lies where
-// those of the layers before were, without a gap for later ones.
+// The shortcut comes last: where a bottleneck has a stride, its map is as large as that of the
+// first convolution, which is free by then.
 BatchMap ResidualBlock::Forward(const BatchMap& x, bool overwrite) const {
-  BatchMap shortcut = x, y = x;
-  const bool first = !at::GradMode::is_enabled();
-  if (downsample_ != nullptr && first) shortcut = downsample_->Forward(x);
+  BatchMap y = x;
   for (size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i]->Forward(y);
   if (downsample_ == nullptr) return convs_.back()->ForwardAddRelu(y, x, overwrite);
-  if (!first) shortcut = downsample_->Forward(x);
-  return convs_.back()->ForwardAddRelu(y, shortcut, /*overwrite=*/true);
+  return convs_.back()->ForwardAddRelu(y, downsample_->Forward(x), /*overwrite=*/true);
 }
 
 ResidualLayer::ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t stride,

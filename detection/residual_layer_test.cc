@@ -152,6 +152,20 @@ TEST(ResidualLayerTest, PreparedImagesOfABatchGiveWhatEachGivesAlone) {
   }
 }
 
+// Of layer2 of ResNet-50, in units of the first convolution's map: the input of two, that map,
+// which is as large as the shortcut's, and the second convolution's of a quarter.
+TEST(ResidualLayerTest, AShortcutTakesTheMemoryOfTheFirstConvolution) {
+  const at::NoGradGuard no_grad;
+  const auto layer = std::make_shared<ResidualLayer>(FindResNetShape(50), 2, 2, Norms());
+  FillAtRandom(*layer, 0.2, 6);
+  layer->eval();
+  PrepareForInference(*layer);
+  const int64_t map = 128 * 48 * 64 * 4;
+  const TensorMemory memory;
+  layer->Forward(BatchMap(at::ones({1, 256, 48, 64})));
+  EXPECT_LT(memory.peak_bytes(), 7 * map / 2);
+}
+
 // Of layer1 of ResNet-18, whose maps have one size: the input, and in each block two more.
 TEST(ResidualLayerTest, FreesAMapThatIsMovedInAfterTheFirstBlock) {
   const at::NoGradGuard no_grad;
