@@ -60,7 +60,8 @@ std::vector<BatchMap> Fpn::Forward(std::vector<BatchMap> maps) const {
     BatchMap merged = lateral_[i]->ForwardConsuming(std::move(maps[i]));
     for (size_t p = 0; p < top.parts.size(); ++p) AddEnlarged(top.parts[p], merged.parts[p]);
     top = std::move(merged);
-    pyramid[i] = output_[i]->Forward(top);
+    // The finest sum is not needed again.
+    pyramid[i] = i > 0 ? output_[i]->Forward(top) : output_[i]->ForwardConsuming(std::move(top));
   }
   if (options_.last_level_max_pool) pyramid.push_back(EverySecondCell(pyramid.back()));
   return pyramid;

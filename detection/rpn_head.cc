@@ -1,15 +1,28 @@
 #include "rcnn/detection/rpn_head.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/relu.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <string>
 
+#include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/patches.h"
+#include "rcnn/detection/layer_calls.h"
 
 namespace rcnn::detection {
 namespace {
+
+// The last 3x3 convolution's map is computed in bands of so many rows if it takes so many bytes.
+constexpr int64_t kBandRows = 32;
+constexpr int64_t kBandedBytes = int64_t{16} << 20;
+
+// Whether the map of a 3x3 convolution with `channels` is of one image and that large.
+bool IsLarge(const at::Tensor& x, int64_t channels) {
+  return x.dim() == 4 && x.size(0) == 1 &&
+         channels * x.size(2) * x.size(3) * static_cast<int64_t>(sizeof(float)) >= kBandedBytes;
+}
 
 // Maps and products are shorter under autocast.
 at::Tensor Widen(const at::Tensor& x) { return x.element_size() < 4 ? x.to(at::kFloat) : x; }
@@ -40,8 +53,32 @@ RpnHead::RpnHead(const RpnHeadOptions& options) {
 
 std::pair<at::Tensor, at::Tensor> RpnHead::Forward(const at::Tensor& map) const {
   at::Tensor x = map;
-  for (const auto& conv : convs_) x = conv->Forward(x);
+  for (size_t i = 0; i + 1 < convs_.size(); ++i) x = convs_[i]->Forward(x);
+  const PackedConvolution* packed = convs_.back()->Packed(x);
+  if (packed != nullptr && packed->CanRunRows() &&
+      IsLarge(x, convs_.back()->options().out_channels)) {
+    return ForwardInBands(*packed, x);
+  }
+  x = convs_.back()->Forward(x);
   return {cls_score_->Forward(x), bbox_pred_->Forward(x)};
+}
+
+std::pair<at::Tensor, at::Tensor> RpnHead::ForwardInBands(const PackedConvolution& conv,
+                                                          const at::Tensor& x) const {
+  const auto shape = [&](const Conv& layer) {
+    return std::vector<int64_t>{1, layer.options().out_channels, x.size(2), x.size(3)};
+  };
+  RecordLayerCall(*convs_.back(), x.sizes());
+  RecordLayerCall(*cls_score_, shape(*convs_.back()));
+  RecordLayerCall(*bbox_pred_, shape(*convs_.back()));
+  at::Tensor logits = at::empty(shape(*cls_score_), x.options());
+  at::Tensor deltas = at::empty(shape(*bbox_pred_), x.options());
+  const LayerCalls of_bands;  // so that they are not recorded
+  conv.ForEachBand(x, kBandRows, [&](int64_t begin, const at::Tensor& band) {
+    logits.narrow(2, begin, band.size(2)).copy_(cls_score_->Forward(band));
+    deltas.narrow(2, begin, band.size(2)).copy_(bbox_pred_->Forward(band));
+  });
+  return {logits, deltas};
 }
 
 std::pair<at::Tensor, at::Tensor> RpnHead::ForwardAt(const at::Tensor& map,

@@ -20,6 +20,8 @@
 
 namespace rcnn::detection {
 
+class PackedConvolution;
+
 struct RpnHeadOptions {
   int64_t in_channels = 256;
   // Output channels of the 3x3 convolutions; 256 or 512 in the paper.
@@ -36,7 +38,8 @@ class RpnHead : public torch::nn::Module {
   explicit RpnHead(const RpnHeadOptions& options);
 
   // map [B, C, H, W] -> logits [B, A or 2 A, H, W], deltas [B, 4 A, H, W], whose
-  // channel 4 a + i is component i of anchor a.
+  // channel 4 a + i is component i of anchor a. After PrepareForInference a large map of one image
+  // is computed in bands of rows, with the same bits.
   std::pair<at::Tensor, at::Tensor> Forward(const at::Tensor& map) const;
 
   // The same at some cells [M] int64, (b H + y) W + x, of a map on the CPU: logits [M, A
@@ -50,6 +53,10 @@ class RpnHead : public torch::nn::Module {
   const std::shared_ptr<Conv>& bbox_pred() const { return bbox_pred_; }
 
  private:
+  // From the map before the last 3x3 convolution, which is `conv`.
+  std::pair<at::Tensor, at::Tensor> ForwardInBands(const PackedConvolution& conv,
+                                                   const at::Tensor& x) const;
+
   std::vector<std::shared_ptr<Conv>> convs_;
   std::shared_ptr<Conv> cls_score_, bbox_pred_;
 };

@@ -1,6 +1,7 @@
 #include "rcnn/detection/rpn_head.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <memory>
 #include <string>
@@ -9,6 +10,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/tensor_memory.h"
+#include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -86,6 +90,30 @@ TEST(RpnHeadTest, SampledCellsOfShortMapsAreCloseToTheWholeMap) {
   const at::Tensor logits = head->Forward(map).first, some = head->ForwardAt(map, cells).first;
   EXPECT_EQ(some.scalar_type(), at::kFloat);
   EXPECT_TRUE(Near(some, logits.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, cells), 0.05));
+}
+
+// Of 64 channels, 16 MB and a little more; the last band has 29 rows.
+TEST(RpnHeadTest, ALargeMapIsComputedInBandsOfTheSameBits) {
+  if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  const at::NoGradGuard no_grad;
+  RpnHeadOptions options;
+  options.in_channels = 3;
+  options.channels = 64;
+  options.anchors_per_cell = 2;
+  const auto head = std::make_shared<RpnHead>(options);
+  FillAtRandom(*head, 0.5, 3);
+  head->eval();
+  PrepareForInference(*head);
+  const at::Tensor map = Map(253, 261).to(at::kFloat), one = map.narrow(0, 0, 1);
+  const auto [all_logits, all_deltas] = head->Forward(map);  // two images: not in bands
+  const LayerCalls calls;
+  const TensorMemory memory;
+  const auto [logits, deltas] = head->Forward(one);
+  EXPECT_LT(memory.peak_bytes(), 64 * 253 * 261 * 4 / 2);
+  EXPECT_TRUE(logits.equal(all_logits.narrow(0, 0, 1)));
+  EXPECT_TRUE(deltas.equal(all_deltas.narrow(0, 0, 1)));
+  ASSERT_EQ(calls.calls().size(), 3u);
+  EXPECT_THAT(calls.calls()[1].input, ElementsAre(1, 64, 253, 261));
 }
 
 TEST(RpnHeadTest, TensorsHaveTheDocumentedNames) {
