@@ -33,6 +33,11 @@
 namespace rcnn::detection {
 namespace {
 
+// RoIs that inference computes at a time: as many as have features of this many bytes. So few that
+// these take less than the maps, and so many that the weights are not read too often.
+constexpr int64_t kPartBytes = int64_t{64} << 20;
+constexpr int64_t kMinPartRois = 64, kMaxPartRois = 384;
+
 absl::StatusOr<std::unique_ptr<BoxHead>> MakeBoxHead(torch::nn::Module& owner,
                                                      const configs::HeadConfig& config,
                                                      const configs::BackboneConfig& backbone,
@@ -284,7 +289,32 @@ HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::
 HeadOutput FastRcnnHead::Forward(const BatchFeatures& maps, const at::Tensor& rois,
                                  const OptionalGenerator& generator, const at::Tensor& draw_rows,
                                  const std::vector<int64_t>& rois_of_image) const {
+  // What draws, or is a part of something, needs all RoIs; so do gradients and norms in training.
+  const bool is_plain = !at::GradMode::is_enabled() && !is_training() && !generator.has_value() &&
+                        !draw_rows.defined() && rois_of_image.empty();
+  if (is_plain && rois.is_cpu() && rois.dim() == 2 && rois.size(0) > RoisAtATime()) {
+    const int64_t parts = (rois.size(0) + RoisAtATime() - 1) / RoisAtATime();
+    return ForwardInParts(maps, rois, (rois.size(0) + parts - 1) / parts);
+  }
   return Predict(Pool(maps, rois, rois_of_image), generator, draw_rows);
+}
+
+int64_t FastRcnnHead::RoisAtATime() const {
+  const int64_t size = config_.pool().size();
+  const int64_t bytes = levels_.front().channels * size * size * int64_t{sizeof(float)};
+  return std::clamp(kPartBytes / bytes, kMinPartRois, kMaxPartRois);
+}
+
+HeadOutput FastRcnnHead::ForwardInParts(const BatchFeatures& maps, const at::Tensor& rois,
+                                        int64_t count) const {
+  std::vector<at::Tensor> logits, deltas;
+  for (int64_t begin = 0; begin < rois.size(0); begin += count) {
+    const at::Tensor some = rois.narrow(0, begin, std::min(count, rois.size(0) - begin));
+    HeadOutput output = Predict(Pool(maps, some), c10::nullopt, {});
+    logits.push_back(std::move(output.logits));
+    deltas.push_back(std::move(output.deltas));
+  }
+  return {at::cat(logits), at::cat(deltas)};
 }
 
 HeadOutput FastRcnnHead::Predict(const at::Tensor& pooled, const OptionalGenerator& generator,

@@ -4,6 +4,7 @@
 #include "rcnn/detection/fast_rcnn_head.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
@@ -16,7 +17,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/tensor_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
 #include "rcnn/ops/error_message.h"
@@ -100,6 +103,39 @@ TEST(FastRcnnHeadTest, RoiPoolTakesTheMaximumOfBins) {
     const auto head =
         Make(absl::StrCat("pool { roi_pool {} size: ", size, " } fc { fc_channels: 5 }"));
     EXPECT_TRUE(Near(head->Pool({Map()}, Rois()), SlowRoiPool(Map(), Rois(), size), 1e-6));
+  }
+}
+
+// 1,000 RoIs of both images in one tensor, and of images apart; the vector of maps is for all at
+// once.
+TEST(FastRcnnHeadTest, InferenceInPartsHasTheBitsOfAllRois) {
+  const at::NoGradGuard no_grad;
+  const auto head = Make("pool { roi_align {} size: 7 } fc { fc_channels: [40, 24] }");
+  const at::Tensor map = Map(), corner = at::rand({1000, 2}, Generator(3)) * 100;
+  const at::Tensor boxes =
+      at::cat({corner, corner + 1 + at::rand({1000, 2}, Generator(4)) * 60}, 1);
+  const at::Tensor image = at::arange(1000).remainder(3).eq(0).to(at::kFloat).unsqueeze(1);
+  const at::Tensor rois = at::cat({image, boxes}, 1);
+  const HeadOutput all = head->Forward(std::vector<at::Tensor>{map}, rois);
+  BatchFeatures apart;
+  for (int64_t b = 0; b < 2; ++b) {
+    FeatureMaps part;
+    part.levels = {map.narrow(0, b, 1).contiguous()};
+    apart.parts.push_back(part);
+  }
+  FeatureMaps together;
+  together.levels = {map};
+  for (const BatchFeatures& maps : {BatchFeatures(together), apart}) {
+    const TensorMemory memory;
+    const HeadOutput output = head->Forward(maps, rois);
+    // The features of all would take so much; those of parts are joined.
+    EXPECT_LT(memory.peak_bytes(),
+              static_cast<int64_t>(maps.parts.size()) * 1000 * kChannels * 7 * 7 * 4);
+    EXPECT_TRUE(Near(output.logits, all.logits, 1e-5));
+    EXPECT_TRUE(Near(output.deltas, all.deltas, 1e-5));
+    if (!PanelProductAvailable()) continue;
+    EXPECT_TRUE(output.logits.equal(all.logits));
+    EXPECT_TRUE(output.deltas.equal(all.deltas));
   }
 }
 
