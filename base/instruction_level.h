@@ -1,4 +1,5 @@
-// The vector instructions that rcnn's own kernels use.
+// Names of the levels of vector instructions (instruction_set.h), and the flag that lowers the
+// level.
 //
 // The best level of the processor, unless the user lowers it: --instructions=avx2, or
 // RCNN_INSTRUCTIONS=avx2 in the environment, which tests use to run every path on one machine.
@@ -14,29 +15,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/instruction_set.h"
 
 namespace rcnn {
-
-// Each level includes the ones before it.
-enum class InstructionLevel {
-  kPortable,    // no intrinsics
-  kAvx2,        // AVX2 and FMA
-  kAvx512,      // AVX-512 F, BW, DQ and VL, and AVX2 and FMA
-  kAvx512Bf16,  // AVX-512 BF16: products of bfloat16 pairs, summed in float32
-};
 
 // "portable", "avx2", "avx512" or "avx512_bf16".
 absl::string_view InstructionLevelName(InstructionLevel level);
 
 // Reverses it. kInvalidArgument for another name, which lists the names.
 absl::StatusOr<InstructionLevel> ParseInstructionLevel(absl::string_view name);
-
-// The best level of this processor and operating system.
-InstructionLevel SupportedInstructionLevel();
-
-// The level that kernels use. From the first call on it is SupportedInstructionLevel(), lowered to
-// RCNN_INSTRUCTIONS if that is set to a known name; unless SetInstructionLevel has been called.
-InstructionLevel CurrentInstructionLevel();
 
 // Sets the level; call it before models are prepared, which choose their kernels then.
 // kInvalidArgument if the processor does not support it. Not thread-safe.

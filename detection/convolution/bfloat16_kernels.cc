@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "rcnn/detection/convolution/target_instructions.h"
+#include "rcnn/base/target_instructions.h"
 #include "rcnn/detection/convolution/tile_kernels.h"
 
 namespace rcnn::detection {

@@ -3,7 +3,7 @@
 #ifndef RCNN_DETECTION_CONVOLUTION_INTERLEAVE_KERNELS_H_
 #define RCNN_DETECTION_CONVOLUTION_INTERLEAVE_KERNELS_H_
 
-#include "rcnn/detection/convolution/target_instructions.h"
+#include "rcnn/base/target_instructions.h"
 
 namespace rcnn::detection {
 

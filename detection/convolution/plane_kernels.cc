@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "rcnn/detection/convolution/target_instructions.h"
+#include "rcnn/base/target_instructions.h"
 
 namespace rcnn::detection {
 namespace {

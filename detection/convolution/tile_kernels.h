@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
+#include "rcnn/base/target_instructions.h"
 #include "rcnn/detection/convolution/panel_kernels.h"
-#include "rcnn/detection/convolution/target_instructions.h"
 
 #if defined(__x86_64__)
 

@@ -3,8 +3,8 @@
 #ifndef RCNN_DETECTION_CONVOLUTION_TRANSPOSE_KERNELS_H_
 #define RCNN_DETECTION_CONVOLUTION_TRANSPOSE_KERNELS_H_
 
+#include "rcnn/base/target_instructions.h"
 #include "rcnn/detection/convolution/interleave_kernels.h"
-#include "rcnn/detection/convolution/target_instructions.h"
 
 namespace rcnn::detection {
 

@@ -34,8 +34,8 @@
 #include <cstdlib>
 
 #include "rcnn/base/target_clones.h"
+#include "rcnn/base/target_instructions.h"
 #include "rcnn/detection/convolution/interleave_kernels.h"
-#include "rcnn/detection/convolution/target_instructions.h"
 #include "rcnn/detection/convolution/transpose_kernels.h"
 
 namespace rcnn::detection {

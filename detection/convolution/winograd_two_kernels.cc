@@ -9,8 +9,8 @@
 
 #include <cstdlib>
 
+#include "rcnn/base/target_instructions.h"
 #include "rcnn/detection/convolution/interleave_kernels.h"
-#include "rcnn/detection/convolution/target_instructions.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {

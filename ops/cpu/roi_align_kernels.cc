@@ -2,10 +2,13 @@
 
 #include <algorithm>
 
+#include "rcnn/base/instruction_set.h"
 #include "rcnn/base/target_clones.h"
+#include "rcnn/base/target_instructions.h"
 #include "rcnn/ops/cpu/channel_blocks.h"
 
-// The loops below are inlined into the clones for each instruction set at the end of the file.
+// The loops below are inlined into the clones for each instruction set at the end of the file, for
+// float64 and for processors without AVX2. float32 has kernels with explicit vectors as well.
 #define RCNN_INLINE inline __attribute__((always_inline))
 
 namespace rcnn::ops {
@@ -100,11 +103,65 @@ RCNN_INLINE void ScatterBlockImpl(const A* bins, const RoiOnBlock<A>& roi, A* co
   }
 }
 
+#if defined(__x86_64__)
+
+namespace avx2 {
+
+#define RCNN_LANES_TARGET RCNN_AVX2
+using Lanes = __m256;
+constexpr int64_t kLanes = 8;
+
+RCNN_AVX2 inline Lanes Zero() { return _mm256_setzero_ps(); }
+RCNN_AVX2 inline Lanes Set(float x) { return _mm256_set1_ps(x); }
+RCNN_AVX2 inline Lanes Load(const float* x) { return _mm256_loadu_ps(x); }
+RCNN_AVX2 inline void Store(float* to, Lanes x) { _mm256_storeu_ps(to, x); }
+RCNN_AVX2 inline Lanes Add(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
+RCNN_AVX2 inline Lanes Mul(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
+
+#include "rcnn/ops/cpu/roi_align_lanes_kernels.inc"
+#undef RCNN_LANES_TARGET
+
+}  // namespace avx2
+
+namespace avx512 {
+
+#define RCNN_LANES_TARGET RCNN_AVX512
+using Lanes = __m512;
+constexpr int64_t kLanes = 16;
+
+RCNN_AVX512 inline Lanes Zero() { return _mm512_setzero_ps(); }
+RCNN_AVX512 inline Lanes Set(float x) { return _mm512_set1_ps(x); }
+RCNN_AVX512 inline Lanes Load(const float* x) { return _mm512_loadu_ps(x); }
+RCNN_AVX512 inline void Store(float* to, Lanes x) { _mm512_storeu_ps(to, x); }
+RCNN_AVX512 inline Lanes Add(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
+RCNN_AVX512 inline Lanes Mul(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
+
+#include "rcnn/ops/cpu/roi_align_lanes_kernels.inc"
+#undef RCNN_LANES_TARGET
+
+}  // namespace avx512
+
+#endif
+
+RCNN_TARGET_CLONES void SampleAnywhere(const float* map, const RoiOnBlock<float>& roi,
+                                       float* columns, float* bins) {
+  SampleBlockImpl(map, roi, columns, bins);
+}
+
+RCNN_TARGET_CLONES void ScatterAnywhere(const float* bins, const RoiOnBlock<float>& roi,
+                                        float* columns, float* map) {
+  ScatterBlockImpl(bins, roi, columns, map);
+}
+
 }  // namespace
 
-RCNN_TARGET_CLONES void SampleBlock(const float* map, const RoiOnBlock<float>& roi, float* columns,
-                                    float* bins) {
-  SampleBlockImpl(map, roi, columns, bins);
+void SampleBlock(const float* map, const RoiOnBlock<float>& roi, float* columns, float* bins) {
+#if defined(__x86_64__)
+  const InstructionLevel level = CurrentInstructionLevel();
+  if (level >= InstructionLevel::kAvx512) return avx512::Sample(map, roi, columns, bins);
+  if (level >= InstructionLevel::kAvx2) return avx2::Sample(map, roi, columns, bins);
+#endif
+  SampleAnywhere(map, roi, columns, bins);
 }
 
 RCNN_TARGET_CLONES void SampleBlock(const double* map, const RoiOnBlock<double>& roi,
@@ -112,9 +169,13 @@ RCNN_TARGET_CLONES void SampleBlock(const double* map, const RoiOnBlock<double>&
   SampleBlockImpl(map, roi, columns, bins);
 }
 
-RCNN_TARGET_CLONES void ScatterBlock(const float* bins, const RoiOnBlock<float>& roi,
-                                     float* columns, float* map) {
-  ScatterBlockImpl(bins, roi, columns, map);
+void ScatterBlock(const float* bins, const RoiOnBlock<float>& roi, float* columns, float* map) {
+#if defined(__x86_64__)
+  const InstructionLevel level = CurrentInstructionLevel();
+  if (level >= InstructionLevel::kAvx512) return avx512::Scatter(bins, roi, columns, map);
+  if (level >= InstructionLevel::kAvx2) return avx2::Scatter(bins, roi, columns, map);
+#endif
+  ScatterAnywhere(bins, roi, columns, map);
 }
 
 RCNN_TARGET_CLONES void ScatterBlock(const double* bins, const RoiOnBlock<double>& roi,

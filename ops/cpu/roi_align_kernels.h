@@ -3,7 +3,8 @@
 // The two axes are processed one after the other. For a row of bins, weighted sums
 // over map rows are computed first, one for each map column that the RoI touches,
 // and then combined into the bins. The gradient takes the reverse path. So a pixel
-// is read once per row of bins instead of four times per sample.
+// is read once per row of bins instead of four times per sample. float32 has kernels for
+// AVX2 and AVX-512; every level of instructions gives the same bits.
 //
 // Internal to ops.
 

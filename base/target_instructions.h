@@ -8,8 +8,8 @@
 // Example:
 //   RCNN_AVX2 inline __m256 Twice(__m256 x) { return _mm256_add_ps(x, x); }
 
-#ifndef RCNN_DETECTION_CONVOLUTION_TARGET_INSTRUCTIONS_H_
-#define RCNN_DETECTION_CONVOLUTION_TARGET_INSTRUCTIONS_H_
+#ifndef RCNN_BASE_TARGET_INSTRUCTIONS_H_
+#define RCNN_BASE_TARGET_INSTRUCTIONS_H_
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -20,4 +20,4 @@
   __attribute__((target("avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #endif
 
-#endif  // RCNN_DETECTION_CONVOLUTION_TARGET_INSTRUCTIONS_H_
+#endif  // RCNN_BASE_TARGET_INSTRUCTIONS_H_
