@@ -138,8 +138,6 @@ void TransformKernelElements(const float* kernels, int64_t kernel_stride, int64_
 
 namespace {
 
-RCNN_AVX2 inline __m256 Constant(double value) { return _mm256_set1_ps(static_cast<float>(value)); }
-
 // Eight tiles.
 namespace avx2 {
 
@@ -290,36 +288,6 @@ RCNN_AVX512 inline void TransformPixels(const float* plane, int64_t width, const
 
 }  // namespace avx512
 
-// Four gradients of outputs at the six points: OutputOfPoints transposed.
-template <int kStep>
-RCNN_AVX2 inline void OutputGradientAtPoints(const __m256* y, __m256* m) {
-  const __m256 y0 = y[0], y1 = y[kStep], y2 = y[2 * kStep], y3 = y[3 * kStep];
-  const __m256 a2 = Constant(kA2), b2 = Constant(kB2);
-  const __m256 even_a = _mm256_fmadd_ps(a2, y2, y0), even_b = _mm256_fmadd_ps(b2, y2, y0);
-  const __m256 odd_a = _mm256_mul_ps(Constant(kA), _mm256_fmadd_ps(a2, y3, y1));
-  const __m256 odd_b = _mm256_mul_ps(Constant(kB), _mm256_fmadd_ps(b2, y3, y1));
-  m[0] = y0;
-  m[kStep] = _mm256_add_ps(even_a, odd_a);
-  m[2 * kStep] = _mm256_sub_ps(even_a, odd_a);
-  m[3 * kStep] = _mm256_add_ps(even_b, odd_b);
-  m[4 * kStep] = _mm256_sub_ps(even_b, odd_b);
-  m[5 * kStep] = y3;
-}
-
-// Six sums to a row or column of a kernel's gradient: TransformTriples transposed.
-template <int kFrom, int kTo>
-RCNN_AVX2 inline void KernelGradientOfPoints(const __m256* m, __m256* g) {
-  const __m256 at_a = Constant(kAtA), at_b = Constant(kAtB);
-  const __m256 even_a = _mm256_mul_ps(at_a, _mm256_add_ps(m[kFrom], m[2 * kFrom]));
-  const __m256 odd_a = _mm256_mul_ps(at_a, _mm256_sub_ps(m[kFrom], m[2 * kFrom]));
-  const __m256 even_b = _mm256_mul_ps(at_b, _mm256_add_ps(m[3 * kFrom], m[4 * kFrom]));
-  const __m256 odd_b = _mm256_mul_ps(at_b, _mm256_sub_ps(m[3 * kFrom], m[4 * kFrom]));
-  g[0] = _mm256_add_ps(m[0], _mm256_add_ps(even_a, even_b));
-  g[kTo] = _mm256_fmadd_ps(Constant(kA), odd_a, _mm256_mul_ps(Constant(kB), odd_b));
-  g[2 * kTo] =
-      _mm256_fmadd_ps(Constant(kA2), even_a, _mm256_fmadd_ps(Constant(kB2), even_b, m[5 * kFrom]));
-}
-
 }  // namespace
 
 // The lanes of a and the first of b, but for the first of a.
@@ -339,11 +307,6 @@ RCNN_AVX2 void CutIntoTiles(const float* row, int64_t count, float* columns, int
     _mm256_storeu_ps(columns + 5 * stride + p, ShiftByOne(phase[1], next[1]));
     for (int q = 0; q < 4; ++q) phase[q] = next[q];
   }
-}
-
-RCNN_AVX2 void TransformInputTiles(const float* tiles, int64_t stride, float* transformed,
-                                   int64_t transformed_stride) {
-  avx2::TransformInput(tiles, stride, transformed, transformed_stride);
 }
 
 namespace {
@@ -377,6 +340,73 @@ RCNN_AVX512 void TransformPixelsAvx512(const float* plane, int64_t width, const 
   avx512::TransformPixels(plane, width, part, transformed, transformed_stride);
 }
 
+RCNN_AVX2 void TransformOutputGradientAvx2(const float* tiles, int64_t stride, float* transformed,
+                                           int64_t transformed_stride) {
+  for (int64_t p = 0; p < kTileGroup; p += avx2::kLanes) {
+    avx2::TransformOutputGradient(tiles + p, stride, transformed + p, transformed_stride);
+  }
+}
+
+RCNN_AVX512 void TransformOutputGradientAvx512(const float* tiles, int64_t stride,
+                                               float* transformed, int64_t transformed_stride) {
+  avx512::TransformOutputGradient(tiles, stride, transformed, transformed_stride);
+}
+
+RCNN_AVX2 void TransformKernelGradientsAvx2(const float* sums, int64_t stride, float* kernels) {
+  avx2::TransformKernelGradients(sums, stride, kernels);
+}
+
+RCNN_AVX512 void TransformKernelGradientsAvx512(const float* sums, int64_t stride, float* kernels) {
+  avx512::TransformKernelGradients(sums, stride, kernels);
+}
+
+RCNN_AVX2 void InterleaveChannelsAvx2(const float* channels, int64_t channel_stride, int64_t count,
+                                      float* pixels, int64_t pixel_stride) {
+  __m256 r[avx2::kLanes];
+  for (int64_t p = 0; p < count; p += avx2::kLanes) {
+    for (int64_t c = 0; c < avx2::kLanes; ++c) {
+      r[c] = _mm256_loadu_ps(channels + c * channel_stride + p);
+    }
+    Transpose8(r);
+    const int64_t some = std::min(avx2::kLanes, count - p);
+    for (int64_t i = 0; i < some; ++i) _mm256_storeu_ps(pixels + (p + i) * pixel_stride, r[i]);
+  }
+}
+
+// Vectors kVector to 15, of which the first `count` are stored. Templates as in panel_kernels.cc.
+template <int kVector = 0>
+RCNN_AVX512 inline void LoadVectors(const float* from, int64_t stride, __m512* r) {
+  if constexpr (kVector < avx512::kLanes) {
+    r[kVector] = _mm512_loadu_ps(from + kVector * stride);
+    LoadVectors<kVector + 1>(from, stride, r);
+  }
+}
+
+template <int kVector = 0>
+RCNN_AVX512 inline void StoreVectors(const __m512* r, int64_t count, float* to, int64_t stride) {
+  if constexpr (kVector < avx512::kLanes) {
+    if (kVector < count) _mm512_storeu_ps(to + kVector * stride, r[kVector]);
+    StoreVectors<kVector + 1>(r, count, to, stride);
+  }
+}
+
+RCNN_AVX512 void InterleaveChannelsAvx512(const float* channels, int64_t channel_stride,
+                                          int64_t count, float* pixels, int64_t pixel_stride) {
+  for (int64_t p = 0; p < count; p += avx512::kLanes) {
+    __m512 r[avx512::kLanes];
+    LoadVectors(channels + p, channel_stride, r);
+    Transpose16(r);
+    StoreVectors(r, count - p, pixels + p * pixel_stride, pixel_stride);
+  }
+}
+
+constexpr WinogradGradientKernels kAvx2Gradients = {
+    InstructionLevel::kAvx2, avx2::kLanes, TransformOutputGradientAvx2,
+    TransformKernelGradientsAvx2, InterleaveChannelsAvx2};
+constexpr WinogradGradientKernels kAvx512Gradients = {
+    InstructionLevel::kAvx512, avx512::kLanes, TransformOutputGradientAvx512,
+    TransformKernelGradientsAvx512, InterleaveChannelsAvx512};
+
 constexpr WinogradKernels kAvx2Kernels = {InstructionLevel::kAvx2, TransformInputAvx2, nullptr,
                                           TransformOutputAvx2};
 constexpr WinogradKernels kAvx512Kernels = {InstructionLevel::kAvx512, TransformInputAvx512,
@@ -389,60 +419,16 @@ const WinogradKernels* GetWinogradKernels(InstructionLevel level) {
   return level >= InstructionLevel::kAvx2 ? &kAvx2Kernels : nullptr;
 }
 
-RCNN_AVX2 void TransformOutputGradientTiles(const float* tiles, int64_t stride, float* transformed,
-                                            int64_t transformed_stride) {
-  __m256 y[kTileOut], rows[kTileOut * kTileIn], m[kTilePoints];
-  for (int64_t i = 0; i < kTileOut; ++i) {
-    for (int64_t q = 0; q < kTileOut; ++q) {
-      y[q] = _mm256_loadu_ps(tiles + (kTileIn * i + q) * stride);
-    }
-    OutputGradientAtPoints<1>(y, rows + kTileIn * i);
-  }
-  for (int64_t j = 0; j < kTileIn; ++j) OutputGradientAtPoints<kTileIn>(rows + j, m + j);
-  for (int64_t t = 0; t < kTilePoints; ++t) {
-    _mm256_storeu_ps(transformed + t * transformed_stride, m[t]);
-  }
-}
-
-RCNN_AVX2 void TransformKernelGradients(const float* sums, int64_t stride, float* kernels) {
-  __m256 m[kTileIn], columns[3 * kTileIn], g[9];
-  for (int64_t j = 0; j < kTileIn; ++j) {
-    for (int64_t i = 0; i < kTileIn; ++i) {
-      m[i] = _mm256_loadu_ps(sums + (kTileIn * i + j) * stride);
-    }
-    KernelGradientOfPoints<1, kTileIn>(m, columns + j);
-  }
-  for (int64_t r = 0; r < 3; ++r) {
-    KernelGradientOfPoints<1, 1>(columns + kTileIn * r, g + 3 * r);
-  }
-  alignas(32) float elements[9][kTileLanes];
-  for (int64_t e = 0; e < 9; ++e) _mm256_store_ps(elements[e], g[e]);
-  for (int64_t k = 0; k < kTileLanes; ++k) {
-    for (int64_t e = 0; e < 9; ++e) *kernels++ = elements[e][k];
-  }
-}
-
-RCNN_AVX2 void InterleaveChannels(const float* channels, int64_t channel_stride, int64_t count,
-                                  float* pixels, int64_t pixel_stride) {
-  __m256 r[kTileLanes];
-  for (int64_t p = 0; p < count; p += kTileLanes) {
-    for (int64_t c = 0; c < kTileLanes; ++c) {
-      r[c] = _mm256_loadu_ps(channels + c * channel_stride + p);
-    }
-    Transpose8(r);
-    const int64_t some = std::min(kTileLanes, count - p);
-    for (int64_t i = 0; i < some; ++i) _mm256_storeu_ps(pixels + (p + i) * pixel_stride, r[i]);
-  }
+const WinogradGradientKernels* GetWinogradGradientKernels(InstructionLevel level) {
+  if (level >= InstructionLevel::kAvx512) return &kAvx512Gradients;
+  return level >= InstructionLevel::kAvx2 ? &kAvx2Gradients : nullptr;
 }
 
 #else
 
-void InterleaveChannels(const float*, int64_t, int64_t, float*, int64_t) { std::abort(); }
-void TransformOutputGradientTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
-void TransformKernelGradients(const float*, int64_t, float*) { std::abort(); }
 void CutIntoTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
-void TransformInputTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
 const WinogradKernels* GetWinogradKernels(InstructionLevel) { return nullptr; }
+const WinogradGradientKernels* GetWinogradGradientKernels(InstructionLevel) { return nullptr; }
 
 #endif
 

@@ -13,7 +13,7 @@ namespace rcnn::detection {
 inline constexpr int64_t kTileIn = 6;
 inline constexpr int64_t kTileOut = 4;
 inline constexpr int64_t kTilePoints = kTileIn * kTileIn;
-// Number of tiles transformed together: by the functions below, and by WinogradKernels.
+// Number of tiles processed together: by CutIntoTiles, and by the transforms.
 inline constexpr int64_t kTileLanes = 8;
 inline constexpr int64_t kTileGroup = 16;
 
@@ -31,11 +31,6 @@ void TransformKernelElements(const float* kernels, int64_t kernel_stride, int64_
 // columns + q * stride, up to seven floats beyond count.
 void CutIntoTiles(const float* row, int64_t count, float* columns, int64_t stride);
 
-// Eight tiles [6, 6], of which point (i, q) lies at tiles + (6 i + q) * stride, to
-// transformed + (6 i + j) * transformed_stride.
-void TransformInputTiles(const float* tiles, int64_t stride, float* transformed,
-                         int64_t transformed_stride);
-
 // Which of sixteen tiles to transform, of those that lie side by side in one row of tiles, and
 // where their pixels are. Of all channels of an image.
 struct TilePart {
@@ -51,7 +46,8 @@ struct TilePart {
 
 struct WinogradKernels {
   InstructionLevel level;
-  // TransformInputTiles of sixteen tiles.
+  // Sixteen tiles [6, 6], of which point (i, q) lies at tiles + (6 i + q) * stride, to
+  // transformed + (6 i + j) * transformed_stride.
   void (*transform_input)(const float* tiles, int64_t stride, float* transformed,
                           int64_t transformed_stride);
   // The same from the pixels of a plane whose rows are `width` floats long. Null: cut them first
@@ -67,20 +63,27 @@ struct WinogradKernels {
 // The kernels of `level` or of the next lower level that has some; null for kPortable.
 const WinogradKernels* GetWinogradKernels(InstructionLevel level);
 
-// Gradients of eight tiles' outputs [4, 4], element (i, q) at tiles + (6 i + q) * stride,
-// to those of their sums of products, point t at transformed + t * transformed_stride.
-void TransformOutputGradientTiles(const float* tiles, int64_t stride, float* transformed,
-                                  int64_t transformed_stride);
+// The transforms of winograd_weight_gradient.h.
+struct WinogradGradientKernels {
+  InstructionLevel level;
+  // Kernels or channels that the last two process at once.
+  int64_t lanes;
+  // Gradients of sixteen tiles' outputs [4, 4], element (i, q) at tiles + (6 i + q) * stride,
+  // to those of their sums of products, point t at transformed + t * transformed_stride.
+  void (*transform_output)(const float* tiles, int64_t stride, float* transformed,
+                           int64_t transformed_stride);
+  // Gradients of `lanes` transformed kernels, point t at sums + t * stride, to those of the
+  // kernels: [lanes, 3, 3] without gaps.
+  void (*transform_kernels)(const float* sums, int64_t stride, float* kernels);
+  // `lanes` channels, of which c lies at channels + c * channel_stride, side by side: pixel p
+  // of them to pixels + p * pixel_stride, for the `count` first. Reads up to the next multiple
+  // of `lanes` pixels.
+  void (*interleave)(const float* channels, int64_t channel_stride, int64_t count, float* pixels,
+                     int64_t pixel_stride);
+};
 
-// Eight channels, of which c lies at channels + c * channel_stride, side by side: pixel p
-// of them to pixels + p * pixel_stride, for the `count` first. Reads up to the next multiple
-// of eight pixels.
-void InterleaveChannels(const float* channels, int64_t channel_stride, int64_t count, float* pixels,
-                        int64_t pixel_stride);
-
-// Gradients of eight transformed kernels, point t at sums + t * stride, to those of the
-// kernels: [8, 3, 3] without gaps.
-void TransformKernelGradients(const float* sums, int64_t stride, float* kernels);
+// The kernels of `level` or of the next lower level that has some; null for kPortable.
+const WinogradGradientKernels* GetWinogradGradientKernels(InstructionLevel level);
 
 }  // namespace rcnn::detection
 

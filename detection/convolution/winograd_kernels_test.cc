@@ -21,6 +21,9 @@ class WinogradKernelsTest : public InstructionLevelTest {
   }
 
   const WinogradKernels& kernels() const { return *GetWinogradKernels(GetParam()); }
+  const WinogradGradientKernels& gradients() const {
+    return *GetWinogradGradientKernels(GetParam());
+  }
 
   std::mt19937 generator_{4};
   std::normal_distribution<float> normal_;
@@ -56,15 +59,11 @@ TEST_P(WinogradKernelsTest, HasTheBitsOfEveryOtherLevel) {
   constexpr int64_t kStride = 24, kRow = kTileOut * kTileGroup;
   const std::vector<float> tiles = Draw(kTilePoints * kStride);
   std::vector<float> transformed(kTilePoints * kTileGroup), expected(transformed.size());
-  std::vector<float> of_eight(transformed.size()), rows(4 * kRow), expected_rows(rows.size());
+  std::vector<float> rows(4 * kRow), expected_rows(rows.size());
   const WinogradKernels& avx2 = *GetWinogradKernels(InstructionLevel::kAvx2);
   kernels().transform_input(tiles.data(), kStride, transformed.data(), kTileGroup);
   avx2.transform_input(tiles.data(), kStride, expected.data(), kTileGroup);
   EXPECT_EQ(transformed, expected);
-  for (const int64_t p : {0, 8}) {
-    TransformInputTiles(tiles.data() + p, kStride, of_eight.data() + p, kTileGroup);
-  }
-  EXPECT_EQ(of_eight, expected);
   kernels().transform_output(tiles.data(), kStride, 0.5f, true, rows.data(), kRow);
   avx2.transform_output(tiles.data(), kStride, 0.5f, true, expected_rows.data(), kRow);
   EXPECT_EQ(rows, expected_rows);
@@ -96,9 +95,7 @@ TEST_P(WinogradKernelsTest, OutputGradientIsTheTransposeOfOutput) {
   const std::vector<float> sums = Draw(kTilePoints * kTileGroup), dy = Draw(sums.size());
   std::vector<float> rows(4 * kRow), dm(sums.size()), dy_rows(rows.size());
   kernels().transform_output(sums.data(), kTileGroup, 0, false, rows.data(), kRow);
-  for (const int64_t p : {0, 8}) {
-    TransformOutputGradientTiles(dy.data() + p, kTileGroup, dm.data() + p, kTileGroup);
-  }
+  gradients().transform_output(dy.data(), kTileGroup, dm.data(), kTileGroup);
   for (int64_t i = 0; i < kTileOut; ++i) {
     for (int64_t q = 0; q < kTileOut; ++q) {
       for (int64_t p = 0; p < kTileGroup; ++p) {
@@ -110,13 +107,12 @@ TEST_P(WinogradKernelsTest, OutputGradientIsTheTransposeOfOutput) {
 }
 
 TEST_P(WinogradKernelsTest, KernelGradientIsTheTransposeOfKernels) {
-  std::vector<float> kernels(9 * kTileLanes), transformed(kTilePoints * kTileLanes);
-  std::vector<float> sums(transformed.size()), gradients(kernels.size());
-  for (float& value : kernels) value = Draw();
-  for (float& value : sums) value = Draw();
-  TransformKernels(kernels.data(), kTileLanes, transformed.data(), kTileLanes);
-  TransformKernelGradients(sums.data(), kTileLanes, gradients.data());
-  EXPECT_NEAR(Dot(sums, transformed), Dot(gradients, kernels), 1e-4);
+  const int64_t lanes = gradients().lanes;
+  const std::vector<float> kernels = Draw(9 * lanes), sums = Draw(kTilePoints * lanes);
+  std::vector<float> transformed(sums.size()), gradient(kernels.size());
+  TransformKernels(kernels.data(), lanes, transformed.data(), lanes);
+  gradients().transform_kernels(sums.data(), lanes, gradient.data());
+  EXPECT_NEAR(Dot(sums, transformed), Dot(gradient, kernels), 1e-4);
 }
 
 TEST_P(WinogradKernelsTest, OutputPassesThroughRelu) {
@@ -131,12 +127,33 @@ TEST_P(WinogradKernelsTest, OutputPassesThroughRelu) {
 }
 
 TEST_P(WinogradKernelsTest, InterleavesChannels) {
-  std::vector<float> channels(8 * 24), pixels(13 * 9, -1.0f);
-  for (float& value : channels) value = Draw();
-  InterleaveChannels(channels.data(), 24, 13, pixels.data(), 9);
-  for (int64_t i = 0; i < 13 * 9; ++i) {
-    EXPECT_EQ(pixels[i], i % 9 == 8 ? -1.0f : channels[i % 9 * 24 + i / 9]);
+  const int64_t lanes = gradients().lanes, stride = lanes + 1;
+  for (const int64_t count : {1, 13, 16, 27}) {
+    const std::vector<float> channels = Draw(lanes * 40);
+    std::vector<float> pixels(count * stride, -1.0f);
+    gradients().interleave(channels.data(), 40, count, pixels.data(), stride);
+    for (int64_t i = 0; i < count * stride; ++i) {
+      const int64_t c = i % stride;
+      EXPECT_EQ(pixels[i], c == lanes ? -1.0f : channels[c * 40 + i / stride]) << count;
+    }
   }
+}
+
+TEST_P(WinogradKernelsTest, GradientsHaveTheBitsOfEveryOtherLevel) {
+  const WinogradGradientKernels& avx2 = *GetWinogradGradientKernels(InstructionLevel::kAvx2);
+  const std::vector<float> tiles = Draw(kTilePoints * kTileGroup);
+  std::vector<float> transformed(tiles.size()), expected(tiles.size());
+  gradients().transform_output(tiles.data(), kTileGroup, transformed.data(), kTileGroup);
+  avx2.transform_output(tiles.data(), kTileGroup, expected.data(), kTileGroup);
+  EXPECT_EQ(transformed, expected);
+  const auto of_kernels = [&](const WinogradGradientKernels& kernels) {
+    std::vector<float> all(9 * kTileGroup);
+    for (int64_t k = 0; k < kTileGroup; k += kernels.lanes) {
+      kernels.transform_kernels(tiles.data() + k, kTileGroup, all.data() + 9 * k);
+    }
+    return all;
+  };
+  EXPECT_EQ(of_kernels(gradients()), of_kernels(avx2));
 }
 
 TEST_P(WinogradKernelsTest, CutsEveryTile) {

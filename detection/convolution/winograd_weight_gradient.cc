@@ -25,7 +25,9 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <vector>
 
+#include "rcnn/base/instruction_level.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/tile_grid.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
@@ -35,6 +37,7 @@ namespace {
 
 // Tiles of one channel that are transformed together: they stay in the cache.
 constexpr int64_t kTiles = 64;
+static_assert(kTiles % kTileGroup == 0);
 // Limit on the floats of transformed tiles in memory; at least one block of tiles is.
 constexpr int64_t kMaxFloats = 8 << 20;
 
@@ -48,7 +51,8 @@ class Panels {
   Panels(const float* maps, int64_t channels, int64_t width, const TileGrid& grid, int64_t halo,
          Transform transform, int64_t max_tiles)
       : width_(width),
-        lanes_(NumPanels(width, kTileLanes) * kTileLanes),
+        kernels_(*GetWinogradGradientKernels(CurrentInstructionLevel())),
+        lanes_(NumPanels(width, kernels_.lanes) * kernels_.lanes),
         point_stride_(lanes_ * kTiles + 16),
         maps_(maps),
         channels_(channels),
@@ -91,22 +95,23 @@ class Panels {
         continue;
       }
       cutter.Cut(maps_, channels_, panel * width_ + c, grid_, segments, halo_);
-      for (int64_t p = 0; p < end - begin; p += kTileLanes) {
+      for (int64_t p = 0; p < end - begin; p += kTileGroup) {
         transform_(cutter.tiles() + p, cutter.stride(), points + c * kTiles + p, point_stride_);
       }
     }
     for (int64_t t = 0; t < kTilePoints; ++t) {
       // The next pixel overwrites what lanes beyond the panel write.
       float* packed = &packed_[(t * count() + panel) * panel_size_ + offset * width_];
-      for (int64_t c = 0; c < width_; c += kTileLanes) {
-        InterleaveChannels(points + t * point_stride_ + c * kTiles, kTiles, end - begin, packed + c,
-                           width_);
+      for (int64_t c = 0; c < width_; c += kernels_.lanes) {
+        kernels_.interleave(points + t * point_stride_ + c * kTiles, kTiles, end - begin,
+                            packed + c, width_);
       }
     }
   }
 
   int64_t width_;  // channels of a panel
-  int64_t lanes_;  // the same in multiples of eight
+  const WinogradGradientKernels& kernels_;
+  int64_t lanes_;  // the same in multiples of the kernels' lanes
   // An odd number of cache lines between points: at a power of two they would map to the same
   // cache sets.
   int64_t point_stride_;
@@ -141,13 +146,15 @@ void Multiply(const PanelKernel& kernel, const Panels& outputs, const Panels& in
 
 void TransformSums(const float* sums, int64_t rows, int64_t columns, const ConvolutionShape& shape,
                    float* dw) {
+  const WinogradGradientKernels& transforms =
+      *GetWinogradGradientKernels(CurrentInstructionLevel());
   at::parallel_for(0, shape.out_channels, 1, [&](int64_t begin, int64_t end) {
-    float kernels[9 * kTileLanes];
+    std::vector<float> kernels(9 * transforms.lanes);
     for (int64_t k = begin; k < end; ++k) {
-      for (int64_t c = 0; c < shape.in_channels; c += kTileLanes) {
-        TransformKernelGradients(sums + k * columns + c, rows * columns, kernels);
-        const int64_t count = std::min(kTileLanes, shape.in_channels - c);
-        std::copy_n(kernels, 9 * count, dw + 9 * (k * shape.in_channels + c));
+      for (int64_t c = 0; c < shape.in_channels; c += transforms.lanes) {
+        transforms.transform_kernels(sums + k * columns + c, rows * columns, kernels.data());
+        const int64_t count = std::min(transforms.lanes, shape.in_channels - c);
+        std::copy_n(kernels.data(), 9 * count, dw + 9 * (k * shape.in_channels + c));
       }
     }
   });
@@ -165,10 +172,12 @@ void WinogradWeightGradient(const float* x, const float* dy, const ConvolutionSh
   const int64_t of_a_tile = kTilePoints * (shape.in_channels + shape.out_channels);
   const int64_t blocks = NumPanels(grid.total, std::max(kTiles, kMaxFloats / of_a_tile));
   const int64_t tiles = NumPanels(grid.total, blocks);
+  const InstructionLevel level = CurrentInstructionLevel();
   const PanelKernel& kernel = CurrentPanelKernel();
   Panels outputs(dy, shape.out_channels, kernel.rows, grid, /*halo=*/0,
-                 TransformOutputGradientTiles, tiles);
-  Panels inputs(x, shape.in_channels, kPanelColumns, grid, /*halo=*/1, TransformInputTiles, tiles);
+                 GetWinogradGradientKernels(level)->transform_output, tiles);
+  Panels inputs(x, shape.in_channels, kPanelColumns, grid, /*halo=*/1,
+                GetWinogradKernels(level)->transform_input, tiles);
   const int64_t rows = outputs.count() * kernel.rows, columns = inputs.count() * kPanelColumns;
   const AlignedFloats sums = AllocateFloats(kTilePoints * rows * columns);
   for (int64_t begin = 0; begin < grid.total; begin += tiles) {
