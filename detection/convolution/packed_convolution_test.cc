@@ -212,6 +212,7 @@ TEST_P(PackedConvolutionTest, ResultsInBandsOverTheInputHaveTheBitsOfOthers) {
       if (!PackedConvolution::CanPack(weight, options) || IsSlow(c, method)) continue;
       const PackedConvolution conv(weight, bias, options);
       for (const int64_t height : {1, 31, 32, 33, 64, 70}) {
+        if (!IsWinograd(method) && height != 33) continue;
         const at::Tensor x = Draw({1, c.in, height, 9}, 3), expected = conv.Run(x);
         const at::Tensor y = conv.Run(x, /*overwrite=*/true);
         EXPECT_TRUE(y.equal(expected)) << c.name << height << " " << static_cast<int>(method);
