@@ -1,5 +1,5 @@
 // RCNN_AVX2, RCNN_AVX512 and RCNN_AVX512_BF16: compile one function for AVX2 and FMA, for AVX-512
-// as well, or also for AVX-512 BF16, whatever the rest is compiled for.
+// as well, or also for AVX-512 BF16, whatever the rest is compiled for. RCNN_UNROLLED: inlines it.
 //
 // Call such functions only at the level of instructions that they need
 // (base/instruction_level.h). x86-64 only. For loops that the compiler vectorises see
@@ -10,6 +10,10 @@
 
 #ifndef RCNN_BASE_TARGET_INSTRUCTIONS_H_
 #define RCNN_BASE_TARGET_INSTRUCTIONS_H_
+
+// Templates that are called for one vector of an array after the other: GCC keeps the vectors in
+// registers only if all of these calls are inlined, and otherwise stores them before the first.
+#define RCNN_UNROLLED inline __attribute__((always_inline))
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -132,7 +132,7 @@ void PackPlanesBf16(const PlaneLanes& lanes, Bfloat16* panel) {
 // Sixteen rows of sixteen become columns. Intrinsics with a mask, because GCC 12 takes those
 // without one for uses of an uninitialised value.
 template <int kControl>
-RCNN_AVX512_BF16 inline __m512i Shuffle128(__m512i a, __m512i b) {
+RCNN_AVX512_BF16 RCNN_UNROLLED __m512i Shuffle128(__m512i a, __m512i b) {
   return _mm512_maskz_shuffle_i32x4(0xffff, a, b, kControl);
 }
 
@@ -189,8 +189,8 @@ RCNN_AVX512_BF16 void PackPairsBf16(const float* even, const float* odd, int64_t
 // Rows kRow to 15 of a pair: a row's two factors are broadcast and multiplied with sixteen pairs of
 // columns. Templates as in panel_kernels.cc.
 template <int kRow = 0>
-RCNN_AVX512_BF16 inline void AccumulateRows(const Bfloat16* factors, __m512i columns,
-                                            __m512* sums) {
+RCNN_AVX512_BF16 RCNN_UNROLLED void AccumulateRows(const Bfloat16* factors, __m512i columns,
+                                                   __m512* sums) {
   if constexpr (kRow < kLanes) {
     int32_t pair;
     std::memcpy(&pair, factors + 2 * kRow, sizeof(pair));

@@ -107,7 +107,7 @@ constexpr int64_t kAvx512Rows = 16;
 // Rows kRow to kAvx512Rows - 1 of a step. Templates, because GCC keeps the sums in registers only
 // if every index is a constant.
 template <int kRow = 0>
-RCNN_AVX512 inline void AccumulateRows(const float* factors, __m512 columns, __m512* sums) {
+RCNN_AVX512 RCNN_UNROLLED void AccumulateRows(const float* factors, __m512 columns, __m512* sums) {
   if constexpr (kRow < kAvx512Rows) {
     sums[kRow] = _mm512_fmadd_ps(_mm512_set1_ps(factors[kRow]), columns, sums[kRow]);
     AccumulateRows<kRow + 1>(factors, columns, sums);
@@ -126,8 +126,8 @@ RCNN_AVX512 void MultiplyAvx512(const float* rows, const float* columns, int64_t
 
 // Rows kRow to 15; missing ones are 0.
 template <int kRow = 0>
-RCNN_AVX512 inline void LoadRows(const float* a, int64_t stride, int64_t num_rows, __mmask16 wanted,
-                                 __m512* r) {
+RCNN_AVX512 RCNN_UNROLLED void LoadRows(const float* a, int64_t stride, int64_t num_rows,
+                                        __mmask16 wanted, __m512* r) {
   if constexpr (kRow < kAvx512Rows) {
     const auto mask = static_cast<__mmask16>(kRow < num_rows ? wanted : 0);
     r[kRow] = _mm512_maskz_loadu_ps(mask, a + kRow * stride);
@@ -136,7 +136,7 @@ RCNN_AVX512 inline void LoadRows(const float* a, int64_t stride, int64_t num_row
 }
 
 template <int kRow = 0>
-RCNN_AVX512 inline void StoreRows(const __m512* r, int64_t count, float* panel) {
+RCNN_AVX512 RCNN_UNROLLED void StoreRows(const __m512* r, int64_t count, float* panel) {
   if constexpr (kRow < kAvx512Rows) {
     if (kRow < count) _mm512_storeu_ps(panel + kRow * kAvx512Rows, r[kRow]);
     StoreRows<kRow + 1>(r, count, panel);

@@ -7,6 +7,8 @@ namespace rcnn::detection {
 namespace {
 
 constexpr int64_t kHalo = 1;
+// By how many channels pixels are prefetched before they are transformed.
+constexpr int64_t kPrefetchedChannels = 2;
 
 // Bits [begin, end) of those from 16 v on.
 uint16_t Bits(int64_t begin, int64_t end, int64_t v) {
@@ -27,6 +29,7 @@ TilePart MakePart(const TileGrid& grid, int64_t row, int64_t column, int64_t lan
   }
   part.rows = Bits(std::max<int64_t>(-y, 0), std::min(grid.height - y, kTileIn), 0);
   part.lanes = Bits(lane, lane + count, 0);
+  part.prefetched_plane = kPrefetchedChannels * grid.input_rows.count * grid.width;
   return part;
 }
 

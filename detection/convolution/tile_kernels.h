@@ -16,8 +16,8 @@ namespace rcnn::detection {
 // Writes rows kRow to 15 of a tile [16, 16] after the operations of `options`, rows `stride` floats
 // apart. A template, because GCC keeps the sums in registers only if every index is a constant.
 template <int kRow = 0>
-RCNN_AVX512 inline void StoreTileRows(const __m512* sums, const TileOptions& options, float* tile,
-                                      int64_t stride) {
+RCNN_AVX512 RCNN_UNROLLED void StoreTileRows(const __m512* sums, const TileOptions& options,
+                                             float* tile, int64_t stride) {
   if constexpr (kRow < kPanelColumns) {
     __m512 sum = sums[kRow];
     if (options.bias != nullptr) sum = _mm512_add_ps(sum, _mm512_set1_ps(options.bias[kRow]));

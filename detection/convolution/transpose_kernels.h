@@ -24,18 +24,18 @@ RCNN_AVX2 inline void Transpose8(__m256 r[8]) {
 // Forms with a mask here and below, because GCC 12 takes those without one for uses of an
 // uninitialised value.
 template <int kControl>
-RCNN_AVX512 inline __m512 ShuffleInQuarters(__m512 a, __m512 b) {
+RCNN_AVX512 RCNN_UNROLLED __m512 ShuffleInQuarters(__m512 a, __m512 b) {
   return _mm512_maskz_shuffle_ps(0xffff, a, b, kControl);
 }
 template <int kControl>
-RCNN_AVX512 inline __m512 ShuffleQuarters(__m512 a, __m512 b) {
+RCNN_AVX512 RCNN_UNROLLED __m512 ShuffleQuarters(__m512 a, __m512 b) {
   return _mm512_maskz_shuffle_f32x4(0xffff, a, b, kControl);
 }
 
 // Of the rows kGroup to kGroup + 3: quarter i of t[kGroup + j] is their elements 4 i + j.
 // Templates, because GCC keeps the vectors in registers only if every index is a constant.
 template <int kGroup = 0>
-RCNN_AVX512 inline void TransposeInQuarters(const __m512* r, __m512* t) {
+RCNN_AVX512 RCNN_UNROLLED void TransposeInQuarters(const __m512* r, __m512* t) {
   if constexpr (kGroup < 16) {
     const __m512 a = _mm512_maskz_unpacklo_ps(0xffff, r[kGroup], r[kGroup + 1]);
     const __m512 b = _mm512_maskz_unpackhi_ps(0xffff, r[kGroup], r[kGroup + 1]);
@@ -51,7 +51,7 @@ RCNN_AVX512 inline void TransposeInQuarters(const __m512* r, __m512* t) {
 
 // Columns 4 i + kColumn.
 template <int kColumn = 0>
-RCNN_AVX512 inline void JoinQuarters(const __m512* t, __m512* r) {
+RCNN_AVX512 RCNN_UNROLLED void JoinQuarters(const __m512* t, __m512* r) {
   if constexpr (kColumn < 4) {
     const __m512 a = ShuffleQuarters<0x88>(t[kColumn], t[4 + kColumn]);
     const __m512 b = ShuffleQuarters<0xdd>(t[kColumn], t[4 + kColumn]);
@@ -66,7 +66,7 @@ RCNN_AVX512 inline void JoinQuarters(const __m512* t, __m512* r) {
 }
 
 // Sixteen rows of sixteen.
-RCNN_AVX512 inline void Transpose16(__m512 r[16]) {
+RCNN_AVX512 RCNN_UNROLLED void Transpose16(__m512 r[16]) {
   __m512 t[16];
   TransposeInQuarters(r, t);
   JoinQuarters(t, r);

@@ -42,6 +42,8 @@ struct TilePart {
   // The lanes to write. A whole part may overwrite the others.
   uint16_t lanes = 0;
   bool whole = false;
+  // Floats to a plane whose same pixels are prefetched; it need not exist. 0: none.
+  int64_t prefetched_plane = 0;
 };
 
 struct WinogradKernels {
