@@ -35,6 +35,11 @@ struct PanelKernel {
   // [depth, rows] and a column panel [depth, kPanelColumns], which is at a multiple of 64 bytes.
   void (*multiply)(const float* row_panel, const float* column_panel, int64_t depth,
                    const TileOptions& options, float* tile, int64_t stride);
+  // b [depth, columns], rows `stride` floats apart -> NumPanels(columns, kPanelColumns) column
+  // panels [depth, kPanelColumns]; missing columns become 0. Row by row: the columns of a row lie
+  // in neighbouring cache lines, those of two rows may lie in different pages.
+  void (*pack_columns)(const float* b, int64_t columns, int64_t depth, int64_t stride,
+                       float* panels);
   // a [num_rows, depth], rows `stride` floats apart, with at most as many rows as a row panel -> a
   // row panel; missing rows become 0. Up to kPanelSlack floats after the panel are overwritten.
   void (*pack_rows)(const float* a, int64_t stride, int64_t num_rows, int64_t depth, float* panel);

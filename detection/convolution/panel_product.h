@@ -53,6 +53,14 @@ void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, int64
 // floats apart, to one panel [depth, kPanelColumns]; missing columns become 0.
 void PackColumns(const float* b, int64_t columns, int64_t depth, int64_t stride, float* packed);
 
+// Asks for the cache lines of a tile that is read or written soon; it may lie outside its matrix.
+// Inlined, because GCC drops calls of functions that do nothing but prefetch.
+inline __attribute__((always_inline)) void PrefetchTile(const float* tile, int64_t rows,
+                                                        int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r)
+    __builtin_prefetch(tile + r * stride, /*rw=*/0, /*locality=*/2);
+}
+
 // tile [kernel.rows, kPanelColumns], rows `stride` floats apart, = the product of a row
 // panel and a column panel, which is at a multiple of 64 bytes. The same bits for every kernel, and
 // for a depth in parts of multiples of kPanelChunk: the first with the bias and the addend, the

@@ -133,6 +133,25 @@ TEST_P(PanelProductTest, PartsOfTheDepthHaveTheBitsOfTheWhole) {
   EXPECT_EQ(tile, whole);
 }
 
+// Of a part of a wider matrix, as PackColumns packs each panel.
+TEST_P(PanelProductTest, KernelsPackColumnsAsPackColumnsDoes) {
+  for (const int64_t columns : {1, 7, 8, 9, 16, 35, 64}) {
+    for (const int64_t depth : {0, 1, 5}) {
+      const int64_t stride = columns + 3, panel = depth * kPanelColumns;
+      const int64_t panels = NumPanels(columns, kPanelColumns);
+      const Matrix b = Random(std::max<int64_t>(1, depth) * stride, 5);
+      Matrix expected(panels * panel, -1), packed(panels * panel, -1);
+      for (int64_t p = 0; p < panels; ++p) {
+        PackColumns(b.data() + p * kPanelColumns,
+                    std::min(kPanelColumns, columns - p * kPanelColumns), depth, stride,
+                    expected.data() + p * panel);
+      }
+      kernel().pack_columns(b.data(), columns, depth, stride, packed.data());
+      EXPECT_EQ(packed, expected) << depth << " x " << columns;
+    }
+  }
+}
+
 // Rows that fill a panel and that do not; depths around those of the vectors (8 and 16).
 TEST_P(PanelProductTest, KernelsPackRowsAsPackRowsDoes) {
   using Pack = void (*)(const float*, int64_t, int64_t, int64_t, float*);

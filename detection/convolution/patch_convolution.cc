@@ -2,7 +2,7 @@
 // kernel times channels. A thread computes its outputs in blocks:
 //
 //   for each part of the depth
-//     pack the part of the block's column panels     PackPanel, from the planes
+//     pack the part of the block's column panels     Block::Pack, from the planes
 //     for each row panel of the weights              MultiplyPart
 //       add its product with each column panel to y
 //
@@ -34,6 +34,8 @@ static_assert(kPartDepth % kPanelChunk == 0 && kPlaneLanes == kPanelColumns);
 // Bytes of a part of a block's column panels.
 constexpr int64_t kBlockBytes = 256 << 10;
 constexpr int64_t kMaxBlockPanels = 32;
+// By how many channels pixels are prefetched where the kernel is a single one.
+constexpr int64_t kPrefetchedChannels = 2;
 
 // The most column panels of a block.
 int64_t BlockPanels(int64_t depth) {
@@ -88,19 +90,11 @@ PatchConvolution::PatchConvolution(const float* weight, const float* bias, int64
 }
 
 AlignedFloats PatchConvolution::PackWeights(const float* weight, int64_t count) const {
-  const int64_t positions = kernel_.size * kernel_.size, depth = Depth();
+  const int64_t depth = Depth();
   AlignedFloats packed = AllocateLastingFloats(count);
-  std::vector<float> rows(product_.rows * depth);
   for (int64_t k = 0; k < out_channels_; k += product_.rows) {
-    const int64_t num_rows = std::min(product_.rows, out_channels_ - k);
-    for (int64_t r = 0; r < num_rows; ++r) {
-      const float* kernel = weight + (k + r) * depth;
-      for (int64_t t = 0; t < positions; ++t) {
-        float* row = &rows[r * depth + t * in_channels_];
-        for (int64_t c = 0; c < in_channels_; ++c) row[c] = kernel[c * positions + t];
-      }
-    }
-    PackRows(rows.data(), num_rows, depth, depth, product_.rows, &packed[k * depth]);
+    PackRows(weight + k * depth, std::min(product_.rows, out_channels_ - k), depth, depth,
+             product_.rows, &packed[k * depth]);
   }
   return packed;
 }
@@ -108,9 +102,9 @@ AlignedFloats PatchConvolution::PackWeights(const float* weight, int64_t count) 
 std::vector<int64_t> PatchConvolution::FindOffsets(const Job& job) const {
   std::vector<int64_t> offsets;
   offsets.reserve(static_cast<size_t>(Depth()));
-  for (int64_t i = 0; i < kernel_.size; ++i) {
-    for (int64_t j = 0; j < kernel_.size; ++j) {
-      for (int64_t c = 0; c < in_channels_; ++c) {
+  for (int64_t c = 0; c < in_channels_; ++c) {
+    for (int64_t i = 0; i < kernel_.size; ++i) {
+      for (int64_t j = 0; j < kernel_.size; ++j) {
         offsets.push_back(c * job.x_plane + i * job.window.width + j);
       }
     }
@@ -118,33 +112,109 @@ std::vector<int64_t> PatchConvolution::FindOffsets(const Job& job) const {
   return offsets;
 }
 
-void PatchConvolution::PackPanel(const Job& job, const Panel& panel,
-                                 const std::vector<int64_t>& offsets, int64_t begin, int64_t end,
-                                 float* columns) const {
-  const LaneRows outputs(job.window, panel.first, panel.count);
-  PlaneRows rows;
-  rows.floats = job.x + panel.image * in_channels_ * job.x_plane;
-  rows.step = kernel_.stride;
-  if (outputs.is_inside()) {
-    const PatchLanes lanes(job.window, outputs, 0, 0);
-    rows.offsets = offsets.data() + begin;
+// The panels that a thread packs together. Those inside the map have the same lanes at every
+// position of the kernel, shifted by the rows' offsets. Of the others each position has lanes of
+// its own, and its rows are those of all channels.
+class PatchConvolution::Block {
+ public:
+  Block(const PatchConvolution& convolution, const Job& job, const std::vector<int64_t>& offsets)
+      : convolution_(convolution), job_(job), offsets_(offsets) {
+    for (int64_t c = 0; c < convolution.in_channels_; ++c) planes_.push_back(c * job.x_plane);
+  }
+
+  // Panels [begin, end) of the job.
+  void SetPanels(int64_t begin, int64_t end) {
+    panels_.clear();
+    inside_.clear();
+    edges_.clear();
+    segments_.clear();
+    for (int64_t i = begin; i < end; ++i) {
+      panels_.push_back(job_.GetPanel(i));
+      const Panel& panel = panels_.back();
+      const LaneRows rows(job_.window, panel.first, panel.count);
+      if (rows.is_inside()) {
+        inside_.push_back(AddLanes(i - begin, rows, 0));
+        continue;
+      }
+      for (int64_t t = 0; t < Positions(); ++t) edges_.push_back(AddLanes(i - begin, rows, t));
+    }
+  }
+
+  const std::vector<Panel>& panels() const { return panels_; }
+
+  // Rows [begin, end) of the depth to columns [panels().size()][end - begin, kPanelColumns].
+  void Pack(int64_t begin, int64_t end, float* columns) {
+    PackInside(begin, end, columns);
+    for (size_t e = 0; e < edges_.size(); ++e) {
+      const int64_t t = static_cast<int64_t>(e) % Positions();
+      PackPosition(edges_[e], t, begin, end, columns);
+    }
+  }
+
+ private:
+  // The segments of a panel of the block.
+  struct PanelLanes {
+    int64_t panel;
+    size_t first;
+    int64_t count;
+  };
+
+  int64_t Positions() const { return convolution_.kernel_.size * convolution_.kernel_.size; }
+
+  PanelLanes AddLanes(int64_t panel, const LaneRows& rows, int64_t position) {
+    const int64_t size = convolution_.kernel_.size;
+    const PatchLanes lanes(job_.window, rows, position / size, position % size,
+                           panels_.back().image * convolution_.in_channels_ * job_.x_plane);
+    segments_.insert(segments_.end(), lanes.segments(), lanes.segments() + lanes.size());
+    return {panel, segments_.size() - static_cast<size_t>(lanes.size()), lanes.size()};
+  }
+
+  PlaneRows MakeRows() const {
+    PlaneRows rows;
+    rows.floats = job_.x;
+    rows.step = convolution_.kernel_.stride;
+    return rows;
+  }
+
+  // Once for each row of the kernel, the pixels of the next channel are prefetched.
+  void PackInside(int64_t begin, int64_t end, float* columns) {
+    targets_.clear();
+    for (const PanelLanes& inside : inside_) {
+      targets_.push_back({segments_.data() + inside.first, inside.count,
+                          columns + inside.panel * (end - begin) * kPanelColumns});
+    }
+    PlaneRows rows = MakeRows();
+    rows.offsets = offsets_.data() + begin;
     rows.count = end - begin;
-    rows.segments = lanes.segments();
-    rows.num_segments = lanes.size();
-    planes_.pack(rows, columns);
-    return;
+    rows.prefetch_every = convolution_.kernel_.size;
+    rows.prefetched_rows = Positions() > 1 ? Positions() : kPrefetchedChannels;
+    convolution_.planes_.pack(rows, targets_.data(), static_cast<int64_t>(targets_.size()));
   }
-  // In each position other lanes are in the padding. Its channels are those of the first position.
-  for (int64_t d = begin; d < end; d += rows.count, columns += rows.count * kPanelColumns) {
-    const int64_t position = d / in_channels_, channel = d % in_channels_;
-    const PatchLanes lanes(job.window, outputs, position / kernel_.size, position % kernel_.size);
-    rows.offsets = offsets.data() + channel;
-    rows.count = std::min(in_channels_ - channel, end - d);
-    rows.segments = lanes.segments();
-    rows.num_segments = lanes.size();
-    planes_.pack(rows, columns);
+
+  // The rows of position t: those of the depth at t, t + Positions(), ...
+  void PackPosition(const PanelLanes& edge, int64_t t, int64_t begin, int64_t end,
+                    float* columns) const {
+    const int64_t first = std::max<int64_t>(0, begin - t + Positions() - 1) / Positions();
+    const int64_t last = std::max<int64_t>(0, end - t + Positions() - 1) / Positions();
+    PlaneRows rows = MakeRows();
+    rows.offsets = planes_.data() + first;
+    rows.count = last - first;
+    rows.row_stride = Positions() * kPanelColumns;
+    const PlanePanel target = {
+        segments_.data() + edge.first, edge.count,
+        columns + (edge.panel * (end - begin) + first * Positions() + t - begin) * kPanelColumns};
+    if (rows.count > 0) convolution_.planes_.pack(rows, &target, 1);
   }
-}
+
+  const PatchConvolution& convolution_;
+  const Job& job_;
+  const std::vector<int64_t>& offsets_;
+  std::vector<int64_t> planes_;  // where those of an image begin
+  std::vector<Panel> panels_;
+  std::vector<LaneSegment> segments_;
+  std::vector<PanelLanes> inside_, edges_;
+  std::vector<PlanePanel> targets_;
+};
 
 void PatchConvolution::MultiplyPart(const Job& job, const std::vector<Panel>& panels, int64_t begin,
                                     int64_t end, const float* columns) const {
@@ -163,7 +233,9 @@ void PatchConvolution::MultiplyPart(const Job& job, const std::vector<Panel>& pa
         options.add = job.y + offset;
       } else if (job.add != nullptr) {
         options.add = job.add + offset;
+        PrefetchTile(options.add + kPanelColumns, num_rows, job.y_plane);
       }
+      PrefetchTile(job.y + offset + kPanelColumns, num_rows, job.y_plane);
       const auto multiply = [&](const TileOptions& whole, float* tile, int64_t stride) {
         MultiplyPanels(product_, rows, column, end - begin, whole, tile, stride);
       };
@@ -185,21 +257,14 @@ void PatchConvolution::RunJob(const Job& job) const {
     const int64_t size = std::min(BlockPanels(depth), last - first);
     const AlignedFloats columns =
         AllocateFloats(size * std::min(depth, kPartDepth) * kPanelColumns);
-    std::vector<Panel> panels;
-    for (int64_t block = first; block < last; block += size) {
-      panels.clear();
-      for (int64_t i = block; i < std::min(block + size, last); ++i) {
-        panels.push_back(job.GetPanel(i));
-      }
+    Block block(*this, job, offsets);
+    for (int64_t i = first; i < last; i += size) {
+      block.SetPanels(i, std::min(i + size, last));
       int64_t begin = 0;
       do {
         const int64_t end = std::min(begin + kPartDepth, depth);
-        float* column = &columns[0];
-        for (const Panel& panel : panels) {
-          PackPanel(job, panel, offsets, begin, end, column);
-          column += (end - begin) * kPanelColumns;
-        }
-        MultiplyPart(job, panels, begin, end, &columns[0]);
+        block.Pack(begin, end, &columns[0]);
+        MultiplyPart(job, block.panels(), begin, end, &columns[0]);
         begin = end;
       } while (begin < depth);
     }

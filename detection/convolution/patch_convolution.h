@@ -6,9 +6,9 @@
 // stride only those pixels are packed that an output needs. Bias, a second summand (the shortcut of
 // a residual block) and a ReLU are applied while the sums are in registers.
 //
-// An output is a chain of multiply-adds in chunks of kPanelChunk over the depth, which is row and
-// column of the kernel, then channel: the same bits at every level of instructions, for any number
-// of threads, and in a part of a map.
+// An output is a chain of multiply-adds in chunks of kPanelChunk over the depth, which is channel,
+// row and column of the kernel: the same bits at every level of instructions, for any number of
+// threads, and in a part of a map.
 //
 // Example:
 //   const PatchConvolution conv(weight.data_ptr<float>(), bias, 64, 3, {7, 2, 3});
@@ -65,6 +65,7 @@ class PatchConvolution {
  private:
   struct Job;
   struct Panel;
+  class Block;
 
   int64_t Depth() const { return kernel_.size * kernel_.size * in_channels_; }
 
@@ -73,10 +74,8 @@ class PatchConvolution {
   std::vector<int64_t> FindOffsets(const Job& job) const;
 
   void RunJob(const Job& job) const;
-  // Rows [begin, end) of the depth of a panel of outputs.
-  void PackPanel(const Job& job, const Panel& panel, const std::vector<int64_t>& offsets,
-                 int64_t begin, int64_t end, float* columns) const;
-  // Adds their products to what earlier rows gave; `panels` are those in `columns`.
+  // Adds the products of rows [begin, end) of the depth, which are in `columns`, to what earlier
+  // rows gave.
   void MultiplyPart(const Job& job, const std::vector<Panel>& panels, int64_t begin, int64_t end,
                     const float* columns) const;
 

@@ -25,7 +25,7 @@ LaneRows::LaneRows(const SlidingWindow& window, int64_t first, int64_t count) {
 }
 
 void PatchLanes::AddRow(const SlidingWindow& window, const LaneRows::Row& outputs, int64_t i,
-                        int64_t j) {
+                        int64_t j, int64_t offset) {
   const int64_t row = outputs.y * window.stride + i - window.padding;
   // The input of output x + t is at column first + t * stride, for t in [0, count).
   const int64_t first = outputs.x * window.stride + j - window.padding;
@@ -35,11 +35,12 @@ void PatchLanes::AddRow(const SlidingWindow& window, const LaneRows::Row& output
   if (begin >= end) return;
   const uint32_t lanes =
       (uint32_t{1} << (outputs.lane + end)) - (uint32_t{1} << (outputs.lane + begin));
-  segments_[size_++] = {row * window.width + first - outputs.lane * window.stride, lanes};
+  segments_[size_++] = {offset + row * window.width + first - outputs.lane * window.stride, lanes};
 }
 
-PatchLanes::PatchLanes(const SlidingWindow& window, const LaneRows& rows, int64_t i, int64_t j) {
-  for (const LaneRows::Row& outputs : rows) AddRow(window, outputs, i, j);
+PatchLanes::PatchLanes(const SlidingWindow& window, const LaneRows& rows, int64_t i, int64_t j,
+                       int64_t offset) {
+  for (const LaneRows::Row& outputs : rows) AddRow(window, outputs, i, j, offset);
 }
 
 }  // namespace rcnn::detection

@@ -63,14 +63,16 @@ class LaneRows {
 class PatchLanes {
  public:
   // Of the outputs of `rows`, at row i and column j of the kernel. Lanes in the padding are in no
-  // segment.
-  PatchLanes(const SlidingWindow& window, const LaneRows& rows, int64_t i, int64_t j);
+  // segment. `offset` is added to those of the segments.
+  PatchLanes(const SlidingWindow& window, const LaneRows& rows, int64_t i, int64_t j,
+             int64_t offset = 0);
 
   const LaneSegment* segments() const { return segments_.data(); }
   int64_t size() const { return size_; }
 
  private:
-  void AddRow(const SlidingWindow& window, const LaneRows::Row& outputs, int64_t i, int64_t j);
+  void AddRow(const SlidingWindow& window, const LaneRows::Row& outputs, int64_t i, int64_t j,
+              int64_t offset);
 
   std::array<LaneSegment, kPlaneLanes> segments_;
   int64_t size_ = 0;

@@ -10,22 +10,30 @@
 namespace rcnn::detection {
 namespace {
 
-void PackPortable(const PlaneRows& rows, float* panel) {
-  for (int64_t d = 0; d < rows.count; ++d, panel += kPlaneLanes) {
+void PackPanelPortable(const PlaneRows& rows, const PlanePanel& panel) {
+  float* to = panel.panel;
+  for (int64_t d = 0; d < rows.count; ++d, to += rows.row_stride) {
     const float* row = rows.floats + rows.offsets[d];
-    std::fill_n(panel, kPlaneLanes, 0.0f);
-    for (int64_t s = 0; s < rows.num_segments; ++s) {
-      const LaneSegment& segment = rows.segments[s];
+    std::fill_n(to, kPlaneLanes, 0.0f);
+    for (int64_t s = 0; s < panel.num_segments; ++s) {
+      const LaneSegment& segment = panel.segments[s];
       for (int64_t l = 0; l < kPlaneLanes; ++l) {
-        if ((segment.lanes >> l & 1) != 0) panel[l] = row[segment.offset + l * rows.step];
+        if ((segment.lanes >> l & 1) != 0) to[l] = row[segment.offset + l * rows.step];
       }
     }
   }
 }
 
+void PackPortable(const PlaneRows& rows, const PlanePanel* panels, int64_t num_panels) {
+  for (int64_t p = 0; p < num_panels; ++p) PackPanelPortable(rows, panels[p]);
+}
+
 constexpr PlaneKernel kPortable = {InstructionLevel::kPortable, PackPortable};
 
 #if defined(__x86_64__)
+
+// Panels that are filled together.
+constexpr int64_t kGroup = 8;
 
 // Which of the floats from a segment's offset on are lanes: bit l of 16 becomes bit l * step.
 template <int kStep>
@@ -37,6 +45,20 @@ uint32_t WantedFloats(uint32_t lanes) {
   lanes = (lanes | lanes << 2) & 0x33333333;
   return (lanes | lanes << 1) & 0x55555555;
 }
+
+// Asks for the pixels of a segment; those of a step of two lie in two or three cache lines.
+template <int kStep>
+inline __attribute__((always_inline)) void PrefetchLanes(const float* x) {
+  for (int v = 0; v < kStep; ++v) __builtin_prefetch(x + kPlaneLanes * v, /*rw=*/0, /*locality=*/2);
+}
+
+// The segments of up to kGroup panels, in a form that Segment defines: those of panel p are from
+// first[p] to first[p + 1] - 1.
+template <typename Segment>
+struct Group {
+  Segment segments[kGroup * kPlaneLanes];
+  int64_t first[kGroup + 1];
+};
 
 namespace avx2 {
 
@@ -52,9 +74,25 @@ RCNN_AVX2 inline __m256i Mask(uint32_t bits) {
                             places);
 }
 
+RCNN_AVX2 inline void Set(int64_t offset, uint32_t wanted, Segment& segment) {
+  segment.offset = offset;
+  for (int v = 0; v < 4; ++v) segment.wanted[v] = Mask(wanted >> (8 * v) & 0xff);
+}
+
 struct Row {
   __m256 left, right;
 };
+
+RCNN_AVX2 inline Row Join(const Row& a, const Row& b) {
+  return {_mm256_or_ps(a.left, b.left), _mm256_or_ps(a.right, b.right)};
+}
+
+RCNN_AVX2 inline Row Zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+
+RCNN_AVX2 inline void Store(float* to, const Row& row) {
+  _mm256_storeu_ps(to, row.left);
+  _mm256_storeu_ps(to + 8, row.right);
+}
 
 // The even ones of sixteen floats.
 RCNN_AVX2 inline __m256 Even(__m256 a, __m256 b) {
@@ -75,31 +113,9 @@ RCNN_AVX2 inline Row Load(const float* x, const Segment& segment) {
   }
 }
 
-template <int kStep>
-RCNN_AVX2 void PackStep(const PlaneRows& rows, float* panel) {
-  Segment segments[kPlaneLanes];
-  for (int64_t s = 0; s < rows.num_segments; ++s) {
-    const uint32_t wanted = WantedFloats<kStep>(rows.segments[s].lanes);
-    segments[s].offset = rows.segments[s].offset;
-    for (int v = 0; v < 4; ++v) segments[s].wanted[v] = Mask(wanted >> (8 * v) & 0xff);
-  }
-  for (int64_t d = 0; d < rows.count; ++d, panel += kPlaneLanes) {
-    const float* x = rows.floats + rows.offsets[d];
-    Row row = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-    for (int64_t s = 0; s < rows.num_segments; ++s) {
-      const Row part = Load<kStep>(x + segments[s].offset, segments[s]);
-      row = {_mm256_or_ps(row.left, part.left), _mm256_or_ps(row.right, part.right)};
-    }
-    _mm256_storeu_ps(panel, row.left);
-    _mm256_storeu_ps(panel + 8, row.right);
-  }
-}
-
-void Pack(const PlaneRows& rows, float* panel) {
-  if (rows.step == 1) return PackStep<1>(rows, panel);
-  if (rows.step == 2) return PackStep<2>(rows, panel);
-  PackPortable(rows, panel);
-}
+#define RCNN_LANES_TARGET RCNN_AVX2
+#include "rcnn/detection/convolution/plane_lanes_kernels.inc"
+#undef RCNN_LANES_TARGET
 
 }  // namespace avx2
 
@@ -110,8 +126,18 @@ struct Segment {
   __mmask16 low, high;
 };
 
+RCNN_AVX512 inline void Set(int64_t offset, uint32_t wanted, Segment& segment) {
+  segment = {offset, static_cast<__mmask16>(wanted), static_cast<__mmask16>(wanted >> 16)};
+}
+
+using Row = __m512;
+
+RCNN_AVX512 inline Row Join(Row a, Row b) { return _mm512_or_ps(a, b); }
+RCNN_AVX512 inline Row Zero() { return _mm512_setzero_ps(); }
+RCNN_AVX512 inline void Store(float* to, Row row) { _mm512_storeu_ps(to, row); }
+
 template <int kStep>
-RCNN_AVX512 inline __m512 Load(const float* x, const Segment& segment) {
+RCNN_AVX512 inline Row Load(const float* x, const Segment& segment) {
   const __m512 low = _mm512_maskz_loadu_ps(segment.low, x);
   if constexpr (kStep == 1) {
     return low;
@@ -122,29 +148,9 @@ RCNN_AVX512 inline __m512 Load(const float* x, const Segment& segment) {
   }
 }
 
-template <int kStep>
-RCNN_AVX512 void PackStep(const PlaneRows& rows, float* panel) {
-  Segment segments[kPlaneLanes];
-  for (int64_t s = 0; s < rows.num_segments; ++s) {
-    const uint32_t wanted = WantedFloats<kStep>(rows.segments[s].lanes);
-    segments[s] = {rows.segments[s].offset, static_cast<__mmask16>(wanted),
-                   static_cast<__mmask16>(wanted >> 16)};
-  }
-  for (int64_t d = 0; d < rows.count; ++d, panel += kPlaneLanes) {
-    const float* x = rows.floats + rows.offsets[d];
-    __m512 row = _mm512_setzero_ps();
-    for (int64_t s = 0; s < rows.num_segments; ++s) {
-      row = _mm512_or_ps(row, Load<kStep>(x + segments[s].offset, segments[s]));
-    }
-    _mm512_storeu_ps(panel, row);
-  }
-}
-
-void Pack(const PlaneRows& rows, float* panel) {
-  if (rows.step == 1) return PackStep<1>(rows, panel);
-  if (rows.step == 2) return PackStep<2>(rows, panel);
-  PackPortable(rows, panel);
-}
+#define RCNN_LANES_TARGET RCNN_AVX512
+#include "rcnn/detection/convolution/plane_lanes_kernels.inc"
+#undef RCNN_LANES_TARGET
 
 }  // namespace avx512
 

@@ -12,9 +12,11 @@ namespace {
 
 class PlaneKernelsTest : public InstructionLevelTest {
  protected:
-  std::vector<float> Pack(const PlaneRows& rows) const {
+  std::vector<float> Pack(const PlaneRows& rows, const std::vector<LaneSegment>& segments) const {
     std::vector<float> panel(static_cast<size_t>(rows.count * kPlaneLanes), NAN);
-    GetPlaneKernel(GetParam()).pack(rows, panel.data());
+    const PlanePanel target = {segments.data(), static_cast<int64_t>(segments.size()),
+                               panel.data()};
+    GetPlaneKernel(GetParam()).pack(rows, &target, 1);
     return panel;
   }
 };
@@ -22,9 +24,17 @@ class PlaneKernelsTest : public InstructionLevelTest {
 INSTANTIATE_TEST_SUITE_P(Levels, PlaneKernelsTest, LevelsFrom(InstructionLevel::kPortable),
                          LevelName);
 
+constexpr int64_t kPlane = 120;
+
+std::vector<float> Numbers() {
+  std::vector<float> floats(3 * kPlane);
+  for (size_t i = 0; i < floats.size(); ++i) floats[i] = static_cast<float>(i + 1);
+  return floats;
+}
+
 // Segments as a row of outputs ends, with lanes that are missing at both ends and in the middle.
-TEST_P(PlaneKernelsTest, TakesTheLanesOfEverySegment) {
-  const std::vector<std::vector<LaneSegment>> cases = {
+const std::vector<std::vector<LaneSegment>>& Panels() {
+  static const auto& panels = *new std::vector<std::vector<LaneSegment>>{
       {},
       {{3, 0xffff}},
       {{0, 0x0001}},
@@ -32,29 +42,57 @@ TEST_P(PlaneKernelsTest, TakesTheLanesOfEverySegment) {
       {{0, 0x00ff}, {40, 0xff00}},
       {{2, 0x0006}, {30, 0x0ff0}, {55, 0x7000}},
   };
-  constexpr int64_t kPlane = 120;
-  std::vector<float> floats(3 * kPlane);
-  for (size_t i = 0; i < floats.size(); ++i) floats[i] = static_cast<float>(i + 1);
+  return panels;
+}
+
+std::vector<float> Expected(const PlaneRows& rows, const std::vector<LaneSegment>& segments) {
+  std::vector<float> panel(static_cast<size_t>(rows.count * kPlaneLanes), 0.0f);
+  for (int64_t d = 0; d < rows.count; ++d) {
+    for (const LaneSegment& segment : segments) {
+      for (int64_t l = 0; l < kPlaneLanes; ++l) {
+        if ((segment.lanes >> l & 1) == 0) continue;
+        panel[d * kPlaneLanes + l] = rows.floats[rows.offsets[d] + segment.offset + l * rows.step];
+      }
+    }
+  }
+  return panel;
+}
+
+TEST_P(PlaneKernelsTest, TakesTheLanesOfEverySegment) {
+  const std::vector<float> floats = Numbers();
   const std::vector<int64_t> offsets = {kPlane + 1, 20, kPlane};
   for (const int64_t step : {1, 2, 3}) {
-    for (const auto& segments : cases) {
-      PlaneRows rows;
-      rows.floats = floats.data();
-      rows.offsets = offsets.data();
-      rows.count = static_cast<int64_t>(offsets.size());
-      rows.segments = segments.data();
-      rows.num_segments = static_cast<int64_t>(segments.size());
-      rows.step = step;
-      std::vector<float> expected(offsets.size() * kPlaneLanes, 0.0f);
-      for (size_t d = 0; d < offsets.size(); ++d) {
-        for (const LaneSegment& segment : segments) {
-          for (int64_t l = 0; l < kPlaneLanes; ++l) {
-            if ((segment.lanes >> l & 1) == 0) continue;
-            expected[d * kPlaneLanes + l] = floats[offsets[d] + segment.offset + l * step];
-          }
-        }
+    const PlaneRows rows = {floats.data(), offsets.data(), 3, step};
+    for (const auto& segments : Panels()) {
+      EXPECT_EQ(Pack(rows, segments), Expected(rows, segments))
+          << "step " << step << ", " << segments.size();
+    }
+  }
+}
+
+// More panels than are filled together, with gaps between their rows, and prefetches beyond the
+// end.
+TEST_P(PlaneKernelsTest, FillsManyPanels) {
+  constexpr int64_t kStride = 20, kPanels = 20;
+  const std::vector<float> floats = Numbers();
+  const std::vector<int64_t> offsets = {kPlane + 1, 20, kPlane, 30};
+  for (const int64_t step : {1, 2, 3}) {
+    const PlaneRows rows = {floats.data(), offsets.data(), 4, step, kStride, 2, 1};
+    std::vector<std::vector<float>> packed(kPanels, std::vector<float>(4 * kStride, -1.0f));
+    std::vector<PlanePanel> targets;
+    const auto segments = [&](int64_t p) { return Panels()[p % Panels().size()]; };
+    std::vector<std::vector<LaneSegment>> kept;
+    for (int64_t p = 0; p < kPanels; ++p) kept.push_back(segments(p));
+    for (int64_t p = 0; p < kPanels; ++p) {
+      targets.push_back({kept[p].data(), static_cast<int64_t>(kept[p].size()), packed[p].data()});
+    }
+    GetPlaneKernel(GetParam()).pack(rows, targets.data(), kPanels);
+    for (int64_t p = 0; p < kPanels; ++p) {
+      const std::vector<float> expected = Expected(rows, kept[p]);
+      for (int64_t i = 0; i < 4 * kStride; ++i) {
+        const int64_t d = i / kStride, l = i % kStride;
+        EXPECT_EQ(packed[p][i], l < kPlaneLanes ? expected[d * kPlaneLanes + l] : -1.0f);
       }
-      EXPECT_EQ(Pack(rows), expected) << "step " << step << ", " << segments.size();
     }
   }
 }
@@ -65,11 +103,11 @@ TEST_P(PlaneKernelsTest, ReadsNothingElse) {
   for (const int64_t step : {1, 2, 3}) {
     std::vector<float> floats(kPlaneLanes * step, nan);
     for (const int64_t l : {2, 3, 9}) floats[l * step] = static_cast<float>(l);
-    const LaneSegment segment = {0, 1 << 2 | 1 << 3 | 1 << 9};
     const int64_t offset = 0;
     std::vector<float> expected(kPlaneLanes, 0.0f);
     for (const int64_t l : {2, 3, 9}) expected[l] = static_cast<float>(l);
-    EXPECT_EQ(Pack({floats.data(), &offset, 1, &segment, 1, step}), expected) << step;
+    EXPECT_EQ(Pack({floats.data(), &offset, 1, step}, {{0, 1 << 2 | 1 << 3 | 1 << 9}}), expected)
+        << step;
   }
 }
 
@@ -77,9 +115,8 @@ TEST_P(PlaneKernelsTest, ReadsNothingElse) {
 TEST_P(PlaneKernelsTest, StopsAtTheLastLane) {
   for (const int64_t step : {1, 2, 3}) {
     const std::vector<float> floats(15 * step + 1, 1.0f);
-    const LaneSegment segment = {0, 0xffff};
     const int64_t offset = 0;
-    EXPECT_EQ(Pack({floats.data(), &offset, 1, &segment, 1, step}),
+    EXPECT_EQ(Pack({floats.data(), &offset, 1, step}, {{0, 0xffff}}),
               std::vector<float>(kPlaneLanes, 1.0f))
         << step;
   }

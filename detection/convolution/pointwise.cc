@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "rcnn/detection/convolution/part_tile.h"
 
@@ -49,29 +48,13 @@ AlignedFloats PointwiseConvolution::PackWeights(const float* weight, int64_t cou
   return packed;
 }
 
-// Channel by channel: a channel's cells lie in neighbouring cache lines, those of two channels in
-// different pages.
-void PointwiseConvolution::PackBlock(const Block& block, const float* x, float* columns) const {
-  const int64_t count = block.end - block.begin, panel = in_channels_ * kPanelColumns;
-  const int64_t whole = count / kPanelColumns, rest = count % kPanelColumns;
-  const float* from = x + block.image * in_channels_ * block.area + block.begin;
-  for (int64_t c = 0; c < in_channels_; ++c, from += block.area, columns += kPanelColumns) {
-    for (int64_t p = 0; p < whole; ++p) {
-      std::memcpy(columns + p * panel, from + p * kPanelColumns, kPanelColumns * sizeof(float));
-    }
-    if (rest == 0) continue;
-    float* last = columns + whole * panel;
-    std::copy(from + whole * kPanelColumns, from + count, last);
-    std::fill(last + rest, last + kPanelColumns, 0.0f);
-  }
-}
-
 // All channels of the block are packed before the first is written, and no other block reads them:
 // y may be x.
 void PointwiseConvolution::RunBlock(const Block& block, const float* x, const float* add, bool relu,
                                     float* columns, float* y) const {
   const int64_t area = block.area, panel = in_channels_ * kPanelColumns;
-  PackBlock(block, x, columns);
+  kernel_.pack_columns(x + block.image * in_channels_ * area + block.begin, block.end - block.begin,
+                       in_channels_, area, columns);
   TileOptions options;
   options.add_stride = area;
   options.relu = relu;
@@ -82,7 +65,11 @@ void PointwiseConvolution::RunBlock(const Block& block, const float* x, const fl
       const int64_t num_columns = std::min(kPanelColumns, block.end - at);
       const int64_t offset = (block.image * out_channels_ + k) * area + at;
       const float* rows = &weight_[k * in_channels_];
-      if (add != nullptr) options.add = add + offset;
+      if (add != nullptr) {
+        options.add = add + offset;
+        PrefetchTile(options.add + kPanelColumns, num_rows, area);
+      }
+      PrefetchTile(y + offset + kPanelColumns, num_rows, area);
       const auto multiply = [&](const TileOptions& whole, float* tile, int64_t stride) {
         MultiplyPanels(kernel_, rows, columns + p * panel, in_channels_, whole, tile, stride);
       };

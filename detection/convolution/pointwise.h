@@ -44,8 +44,6 @@ class PointwiseConvolution {
 
   AlignedFloats PackWeights(const float* weight, int64_t count) const;
 
-  // Column panels of a block, as PackColumns (panel_product.h) would make each.
-  void PackBlock(const Block& block, const float* x, float* columns) const;
   void RunBlock(const Block& block, const float* x, const float* add, bool relu, float* columns,
                 float* y) const;
 

@@ -1,20 +1,24 @@
 // Rows of a tile are rows of a, its columns are rows of b. A thread owns some columns of c, or some
-// rows if there are more of these, and computes them in blocks of rows:
+// rows if there are more of these, and computes them in blocks:
 //
 //   for each part of the depth
 //     pack the part of the block's rows of a      they stay in the second-level cache
 //     for each sixteen rows of b
 //       pack their part                           it stays in the first-level cache
-//       add its product with each row panel to c
+//       add its product with each row panel to the tile's sums
+//
+// Sums between two parts lie tile by tile: rows of c are often a multiple of a page apart, so that
+// the rows of a tile would map to the same cache set. The last part writes to c.
 //
 // Invariant: a part begins at a multiple of kPanelChunk, so the sums have the bits of a product of
-// the whole depth, with c in place of the registers between two parts.
+// the whole depth.
 
 #include "rcnn/detection/convolution/row_product.h"
 
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/part_tile.h"
@@ -24,18 +28,30 @@ namespace {
 
 constexpr int64_t kPartDepth = 256;
 static_assert(kPartDepth % kPanelChunk == 0);
-// Row panels of a block.
+// Panels of a block of rows and of columns.
 constexpr int64_t kBlockPanels = 32;
+// Floats of a cache line.
+constexpr int64_t kLine = 16;
 
 struct Range {
   int64_t begin, end;
+
+  int64_t size() const { return end - begin; }
 };
 
 class Product {
  public:
   Product(const MatrixRows& a, const MatrixRows& b, int64_t depth, const RowProductOptions& options,
           float* c)
-      : kernel_(CurrentPanelKernel()), a_(a), b_(b), depth_(depth), options_(options), c_(c) {}
+      : kernel_(CurrentPanelKernel()),
+        a_(a),
+        b_(b),
+        depth_(depth),
+        relu_(options.relu),
+        bias_(NumPanels(b.count, kPanelColumns) * kPanelColumns),
+        c_(c) {
+    if (options.bias != nullptr) std::copy_n(options.bias, b.count, bias_.begin());
+  }
 
   void Run() const {
     const bool by_columns = b_.count >= a_.count;
@@ -52,65 +68,100 @@ class Product {
   }
 
  private:
+  // A thread's memory.
+  struct Scratch {
+    AlignedFloats left, right;  // panels of a part
+    AlignedFloats tiles;        // [column panels, row panels, TileSize()]
+  };
+
+  int64_t TileSize() const { return kernel_.rows * kPanelColumns; }
+
   void RunPart(const Range& rows, const Range& columns) const {
-    const int64_t part = std::min(depth_, kPartDepth), block = kBlockPanels * kernel_.rows;
-    const int64_t panels = NumPanels(std::min(block, rows.end - rows.begin), kernel_.rows);
-    const AlignedFloats left = AllocateFloats(panels * kernel_.rows * part + kPanelSlack);
-    const AlignedFloats right = AllocateFloats(kPanelColumns * part + kPanelSlack);
-    for (int64_t first = rows.begin; first < rows.end; first += block) {
-      RunBlock({first, std::min(first + block, rows.end)}, columns, &left[0], &right[0]);
+    const int64_t part = std::min(depth_, kPartDepth);
+    const int64_t high = kBlockPanels * kernel_.rows, wide = kBlockPanels * kPanelColumns;
+    const int64_t row_panels = NumPanels(std::min(high, rows.size()), kernel_.rows);
+    const int64_t column_panels = NumPanels(std::min(wide, columns.size()), kPanelColumns);
+    const Scratch scratch = {AllocateFloats(row_panels * kernel_.rows * part + kPanelSlack),
+                             AllocateFloats(kPanelColumns * part + kPanelSlack),
+                             AllocateFloats(row_panels * column_panels * TileSize())};
+    for (int64_t i = rows.begin; i < rows.end; i += high) {
+      for (int64_t j = columns.begin; j < columns.end; j += wide) {
+        RunBlock({i, std::min(i + high, rows.end)}, {j, std::min(j + wide, columns.end)}, scratch);
+      }
     }
   }
 
-  void RunBlock(const Range& rows, const Range& columns, float* left, float* right) const {
+  void RunBlock(const Range& rows, const Range& columns, const Scratch& scratch) const {
     int64_t begin = 0;
     do {
       const Range part = {begin, std::min(begin + kPartDepth, depth_)};
-      const int64_t size = part.end - part.begin;
       for (int64_t i = rows.begin; i < rows.end; i += kernel_.rows) {
         kernel_.pack_rows(a_.floats + i * depth_ + begin, depth_,
-                          std::min(kernel_.rows, rows.end - i), size,
-                          left + (i - rows.begin) * size);
+                          std::min(kernel_.rows, rows.end - i), part.size(),
+                          &scratch.left[(i - rows.begin) * part.size()]);
       }
+      float* tiles = &scratch.tiles[0];
       for (int64_t j = columns.begin; j < columns.end; j += kPanelColumns) {
-        kernel_.pack_transposed(b_.floats + j * depth_ + begin, depth_,
-                                std::min(kPanelColumns, columns.end - j), size, right);
-        for (int64_t i = rows.begin; i < rows.end; i += kernel_.rows) {
-          MultiplyTile(part, {i, std::min(i + kernel_.rows, rows.end)},
-                       {j, std::min(j + kPanelColumns, columns.end)},
-                       left + (i - rows.begin) * size, right);
-        }
+        const Range panel = {j, std::min(j + kPanelColumns, columns.end)};
+        kernel_.pack_transposed(b_.floats + j * depth_ + begin, depth_, panel.size(), part.size(),
+                                &scratch.right[0]);
+        MultiplyPanel(part, rows, panel, scratch, tiles);
+        tiles += NumPanels(rows.size(), kernel_.rows) * TileSize();
       }
       begin = part.end;
     } while (begin < depth_);
   }
 
-  void MultiplyTile(const Range& part, const Range& rows, const Range& columns, const float* left,
-                    const float* right) const {
-    float* tile = c_ + rows.begin * b_.count + columns.begin;
-    TileOptions options;
-    options.relu = options_.relu && part.end == depth_;
-    if (part.begin > 0) {
-      options.add = tile;
-      options.add_stride = b_.count;
-    } else if (options_.bias != nullptr) {
-      options.add = options_.bias + columns.begin;  // one row of it for all
+  // The tiles of all rows and sixteen columns, whose sums are in `tiles`.
+  void MultiplyPanel(const Range& part, const Range& rows, const Range& columns,
+                     const Scratch& scratch, float* tiles) const {
+    const int64_t lines = NumPanels(part.size(), kLine);
+    const int64_t lines_per_tile =
+        NumPanels(lines * kPanelColumns, NumPanels(rows.size(), kernel_.rows));
+    int64_t line = 0;
+    for (int64_t i = rows.begin; i < rows.end; i += kernel_.rows, tiles += TileSize()) {
+      for (const int64_t end = line + lines_per_tile; line < end; ++line) {
+        PrefetchNext(part, columns, line % kPanelColumns, line / kPanelColumns);
+      }
+      MultiplyTile(part, {i, std::min(i + kernel_.rows, rows.end)}, columns,
+                   &scratch.left[(i - rows.begin) * part.size()], &scratch.right[0], tiles);
     }
+  }
+
+  // A cache line of the next sixteen rows of b, which the processor does not foresee. Inlined,
+  // because GCC drops calls of functions that do nothing but prefetch.
+  inline __attribute__((always_inline)) void PrefetchNext(const Range& part, const Range& columns,
+                                                          int64_t row, int64_t line) const {
+    __builtin_prefetch(
+        b_.floats + (columns.begin + kPanelColumns + row) * depth_ + part.begin + kLine * line,
+        /*rw=*/0, /*locality=*/2);
+  }
+
+  void MultiplyTile(const Range& part, const Range& rows, const Range& columns, const float* left,
+                    const float* right, float* sums) const {
+    const bool last = part.end == depth_;
+    TileOptions options;
+    options.relu = relu_ && last;
+    options.add = part.begin > 0 ? sums : &bias_[columns.begin];  // one row of it for all
+    options.add_stride = part.begin > 0 ? kPanelColumns : 0;
     const auto multiply = [&](const TileOptions& whole, float* out, int64_t stride) {
-      MultiplyPanels(kernel_, left, right, part.end - part.begin, whole, out, stride);
+      MultiplyPanels(kernel_, left, right, part.size(), whole, out, stride);
     };
-    const int64_t num_rows = rows.end - rows.begin, num_columns = columns.end - columns.begin;
-    if (num_rows == kernel_.rows && num_columns == kPanelColumns) {
+    float* tile = c_ + rows.begin * b_.count + columns.begin;
+    if (!last) {
+      multiply(options, sums, kPanelColumns);
+    } else if (rows.size() == kernel_.rows && columns.size() == kPanelColumns) {
       multiply(options, tile, b_.count);
     } else {
-      MultiplyPartTile(num_rows, num_columns, options, tile, b_.count, multiply);
+      MultiplyPartTile(rows.size(), columns.size(), options, tile, b_.count, multiply);
     }
   }
 
   const PanelKernel& kernel_;
   const MatrixRows a_, b_;
   const int64_t depth_;
-  const RowProductOptions options_;
+  const bool relu_;
+  std::vector<float> bias_;  // of a multiple of kPanelColumns
   float* const c_;
 };
 
