@@ -1,8 +1,9 @@
 """Which precompiled header a C++ target gets, and with it whether it is compiled with OpenMP.
 
-A precompiled header costs each source that uses it time: little with the plugin prelude/instantiate_templates.cc; without it
-much, because GCC instantiates its templates again. So a target takes the smallest level that holds the expensive headers that its sources include, also through other headers.
-tools/developer/check_preludes.py, which reads this file too, says which level that is.
+With the plugin prelude/instantiate_templates.cc a precompiled header costs each source little time; without it much, because
+GCC instantiates its templates again. A larger one also takes more memory. So a target takes the smallest level that holds the
+expensive headers that its sources include, also through other headers. tools/developer/check_preludes.py, which reads this file
+too, says which level that is.
 """
 
 # Level -> whether it is for sources that include LibTorch. From the cheapest to the most expensive:

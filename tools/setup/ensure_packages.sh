@@ -5,15 +5,18 @@
 #
 # RCNN_NO_INSTALL=1 installs nothing: it prints what is missing and how to get
 # it, and exits 1. So does a system without apt. Quiet when nothing is missing.
+# Optional packages are installed together with others, if apt knows them; if
+# only they are missing, nothing is.
 set -euo pipefail
 
 list="${BASH_SOURCE[0]%/*}/packages.txt"
 groups=" ${*:-build} "
 
 wanted=()
-while read -r package group _; do
-  [[ -z ${package} || ${package} == \#* ]] && continue
-  [[ ${groups} == *" ${group} "* ]] && wanted+=("${package}")
+optional=()
+while read -r package group kind; do
+  [[ -z ${package} || ${package} == \#* || ${groups} != *" ${group} "* ]] && continue
+  if [[ ${kind} == optional ]]; then optional+=("${package}"); else wanted+=("${package}"); fi
 done < "${list}"
 if [[ ${#wanted[@]} -eq 0 ]]; then
   echo "rcnn: no package group among '$*' in ${list}; the groups are build and check." >&2
@@ -67,5 +70,8 @@ apt() {
   }
 }
 apt update
+for package in "${optional[@]}"; do
+  if apt-cache show "${package}" > /dev/null 2>&1; then missing+=("${package}"); fi
+done
 apt install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
 echo "rcnn: installed" >&2
