@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -41,8 +41,7 @@ constexpr int kLines = 5;
 // In a LabelMe file an image sometimes precedes the fields that reveal the format. A file
 // with more than this before them is not read further.
 constexpr int64_t kMaxValues = 20'000'000;
-// Keys that are kept, and of how many bytes each: malicious files have millions of long ones.
-constexpr size_t kMostKeys = 100'000;
+// Of a longer key this many bytes are kept: the name of a section is copied for each of its keys.
 constexpr size_t kLongestKey = 100;
 
 constexpr absl::string_view kLabelStudio = "Label Studio (JSON)";
@@ -115,11 +114,13 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
     key_ = value;
     label_studio_ = label_studio_ || IsKeyOfLabelStudio(value);
     if (depth_ == 1) section_ = value;
-    if (top_.size() + keys_.size() >= kMostKeys) return !Known();
-    if (depth_ == 1) top_.insert(value);
+    if (depth_ == 1) Find(value, top_);
     // {"section": [{"key": ...}]} and [{"key": ...}]
-    if (depth_ == 3) keys_.insert(section_ + "." + value);
-    if (depth_ == 2) keys_.insert((list_ ? "." : section_ + ".") + value);
+    if (depth_ == 2 || depth_ == 3) {
+      has_keys_ = true;
+      regions_ = regions_ || value == "regions";
+      Find((list_ ? "." : section_ + ".") + value, keys_);
+    }
     return !Known();
   }
   bool parse_error(size_t /*position*/, const std::string& /*token*/,
@@ -138,8 +139,16 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  bool Has(const char* key) const { return keys_.count(key) > 0; }
-  bool HasTop(const char* key) const { return top_.count(key) > 0; }
+  // Keys that tell formats apart, and whether the file has them. Others are not kept: a file may
+  // have millions.
+  using Keys = std::map<std::string, bool>;
+
+  static void Find(const std::string& key, Keys& keys) {
+    const auto found = keys.find(key);
+    if (found != keys.end()) found->second = true;
+  }
+  bool Has(const char* key) const { return keys_.at(key); }
+  bool HasTop(const char* key) const { return top_.at(key); }
 
   bool Value() { return ++values_ < kMaxValues; }
 
@@ -154,13 +163,11 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
       kind_.kind = AnnotationKind::kLabelMe;
       return true;
     }
-    return list_ && depth_ == 1 && !keys_.empty();
+    return list_ && depth_ == 1 && has_keys_;
   }
 
   std::string LooksLike() const {
-    if (HasTop("_via_settings") || HasTop("_via_img_metadata") ||
-        std::any_of(keys_.begin(), keys_.end(),
-                    [](const auto& key) { return absl::EndsWith(key, ".regions"); })) {
+    if (HasTop("_via_settings") || HasTop("_via_img_metadata") || regions_) {
       return "VGG Image Annotator (JSON)";
     }
     if (HasTop("items") && HasTop("categories")) return "Datumaro (JSON)";
@@ -183,8 +190,34 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   bool label_studio_ = false;
   std::string section_;
   std::string key_;
-  std::set<std::string> top_;
-  std::set<std::string> keys_;
+  // Whether there is a key in a section, or in an object of a list; and whether one is "regions".
+  bool has_keys_ = false;
+  bool regions_ = false;
+  // Every key that Has and HasTop are asked for.
+  Keys top_ = {{"_via_img_metadata", false},
+               {"_via_settings", false},
+               {"assets", false},
+               {"categories", false},
+               {"imageData", false},
+               {"imagePath", false},
+               {"imgHeight", false},
+               {"items", false},
+               {"objects", false},
+               {"shapes", false},
+               {"size", false},
+               {"tags", false}};
+  Keys keys_ = {{".annotations", false},
+                {".data", false},
+                {".image", false},
+                {".image_id", false},
+                {".labels", false},
+                {".name", false},
+                {".score", false},
+                {"annotations.bbox", false},
+                {"annotations.image_id", false},
+                {"images.file_name", false},
+                {"shapes.points", false},
+                {"shapes.shape_type", false}};
 };
 
 absl::StatusOr<FileKind> JsonKind(const File& file, const std::string& path) {

@@ -63,6 +63,22 @@ TEST(ReadFileKind, KnowsCocoWhateverTheOrder) {
   EXPECT_THAT(annotations.images, ElementsAre("c.jpg"));
 }
 
+// Such as an index of a file, which precedes what reveals its format.
+TEST(ReadFileKind, ManyOtherKeysHideNoFormat) {
+  std::string index = "\"0\":0";
+  for (int i = 1; i < 110'000; ++i) absl::StrAppend(&index, ",\"", i, "\":0");
+  const FileKind coco = KindFor(
+      "a.json", absl::StrCat("{\"index\":{", index, "},\"images\":[{\"file_name\":\"a.jpg\"}]}"));
+  EXPECT_EQ(coco.kind, AnnotationKind::kCoco);
+  EXPECT_THAT(coco.images, ElementsAre("a.jpg"));
+  const FileKind labelme =
+      KindFor("a.json", absl::StrCat("{", index, ",\"imagePath\":\"a.jpg\",\"shapes\":[]}"));
+  EXPECT_EQ(labelme.kind, AnnotationKind::kLabelMe);
+  EXPECT_THAT(
+      KindFor("a.json", absl::StrCat("{", index, ",\"items\":[],\"categories\":{}}")).obstacle,
+      HasSubstr("Datumaro"));
+}
+
 // The most that the process has had in memory.
 int64_t PeakMegabytes() {
   rusage usage;
@@ -70,7 +86,7 @@ int64_t PeakMegabytes() {
   return usage.ru_maxrss / 1024;
 }
 
-// Each key of a section is kept with the name of the section.
+// Each key of a section is looked up together with the name of the section.
 TEST(ReadFileKind, LongNamesOfSectionsTakeLittleMemory) {
   std::string keys = "\"0\":0";
   for (int i = 1; i < 1000; ++i) absl::StrAppend(&keys, ",\"", i, "\":0");
