@@ -44,8 +44,12 @@ absl::StatusOr<std::optional<FolderYaml>> FindYaml(const FolderContents& content
   for (const std::string& file : files) {
     const absl::StatusOr<std::string> text =
         ReadFile(absl::StrCat(contents.folder(), "/", file), {.max_bytes = kMaxYoloYamlBytes});
-    // A large one belongs to another program.
-    if (absl::IsResourceExhausted(text.status()) && !IsDataYaml(file)) continue;
+    // A large one rarely has names of classes.
+    if (absl::IsResourceExhausted(text.status()) && !IsDataYaml(file)) {
+      notices.push_back(
+          absl::StrCat(file, " is not read: larger than ", kMaxYoloYamlBytes >> 20, " MiB"));
+      continue;
+    }
     RCNN_RETURN_IF_ERROR(text.status());
     absl::StatusOr<YoloYaml> yaml = ParseYoloYaml(*text);
     if (yaml.ok()) return FolderYaml{file, *std::move(yaml)};

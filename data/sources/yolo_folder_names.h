@@ -26,8 +26,8 @@ struct FolderYaml {
 };
 
 // The yaml that describes the folder: data.yaml before others, the outer before the inner; nullopt
-// if there is none. Others that have names but cannot be used are told in a notice. Errors: those
-// of ReadFile, and of ParseYoloYaml for a data.yaml.
+// if there is none. A notice tells of others that have names but cannot be used, or that are larger
+// than kMaxYoloYamlBytes. Errors: those of ReadFile, and of ParseYoloYaml for a data.yaml.
 absl::StatusOr<std::optional<FolderYaml>> FindYaml(const FolderContents& contents,
                                                    Notices& notices);
 

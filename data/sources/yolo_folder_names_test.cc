@@ -50,6 +50,7 @@ TEST_F(YoloFolderNamesTest, LargeYamlIsRefusedAndThatOfOthersLeftOut) {
   const auto none = FindYaml(Read(), notices);
   ASSERT_THAT(none, IsOk());
   EXPECT_FALSE(none->has_value());
+  EXPECT_THAT(notices, ElementsAre("other.yaml is not read: larger than 4 MiB"));
   Put("data.yaml", large);
   EXPECT_THAT(FindYaml(Read(), notices),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("data.yaml")));
