@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/concat_dataset.h"
@@ -157,6 +158,8 @@ class Splitter {
     split_.classes = folder_.classes;
     split_.notices = folder_.notices;
     RCNN_RETURN_IF_ERROR(FindSource());
+    // Before the images are hashed, which takes long.
+    if (Cuts()) RCNN_RETURN_IF_ERROR(ReadLists());
     all_ = ListImages(folder_);
     RCNN_ASSIGN_OR_RETURN(groups_, FindGroups(all_, options_.hashes, split_.notices));
     std::vector<int> side;
@@ -202,17 +205,28 @@ class Splitter {
   // New lists take the place of only a missing or an empty directory.
   absl::Status CheckReplaceable() const {
     std::error_code error;
-    if (!fs::exists(fs::symlink_status(directory_, error))) return absl::OkStatus();
-    if (fs::is_empty(directory_, error)) return absl::OkStatus();
+    const fs::file_status status = fs::symlink_status(directory_, error);
+    if (status.type() == fs::file_type::not_found) return absl::OkStatus();
+    if (error) return ErrorNumberStatus(error.value(), "read", directory_);
+    if (fs::is_directory(directory_, error)) {
+      const bool is_empty = fs::is_empty(directory_, error);
+      if (error) return ErrorNumberStatus(error.value(), "read", directory_);
+      if (!is_empty) {
+        return absl::FailedPreconditionError(
+            absl::StrCat(directory_,
+                         ": holds files but no folder.txt, so it is not known which folder "
+                         "its lists split; restore the file (its line is the folder's path), or "
+                         "move the directory away"));
+      }
+      if (fs::is_directory(status)) return absl::OkStatus();
+    }
+    // A directory cannot be renamed over it.
     return absl::FailedPreconditionError(
-        absl::StrCat(directory_,
-                     ": holds files but no folder.txt, so it is not known which folder "
-                     "its lists split; restore the file (its line is the folder's path), or move "
-                     "the directory away"));
+        absl::StrCat(directory_, ": is ", fs::is_symlink(status) ? "a link" : "not a directory",
+                     ", so the lists of the split cannot take its place; move it away"));
   }
 
-  // Sides of the images that the lists name.
-  absl::Status ReadLists(absl::flat_hash_map<std::string, SplitSide>& sides) {
+  absl::Status ReadLists() {
     const std::string path = directory_ + "/folder.txt";
     const absl::StatusOr<std::string> recorded = ReadFile(path);
     if (absl::IsNotFound(recorded.status())) return CheckReplaceable();
@@ -233,7 +247,7 @@ class Splitter {
         lists_[side][place] = list.names();
         for (const std::string& name : list.names()) {
           const std::string key = absl::StrCat(place, ":", name);
-          if (sides.emplace(key, static_cast<SplitSide>(side)).second) continue;
+          if (sides_.emplace(key, static_cast<SplitSide>(side)).second) continue;
           return absl::InvalidArgumentError(
               absl::StrCat(file, ": names ", name,
                            ", which another list names too; remove it from one of them"));
@@ -244,8 +258,6 @@ class Splitter {
   }
 
   absl::Status Cut(std::vector<int>& side) {
-    absl::flat_hash_map<std::string, SplitSide> sides;
-    RCNN_RETURN_IF_ERROR(ReadLists(sides));
     const Dataset& source = *folder_.parts[source_].images;
     std::vector<SplitImage> images;
     std::vector<size_t> places;
@@ -256,8 +268,8 @@ class Splitter {
       std::set<int64_t> labels;
       for (const Object& object : source.objects(index)) labels.insert(object.label);
       image.labels.assign(labels.begin(), labels.end());
-      const auto known = sides.find(absl::StrCat(FindPlace(index), ":", all_.names[i]));
-      if (known != sides.end()) image.side = known->second;
+      const auto known = sides_.find(absl::StrCat(FindPlace(index), ":", all_.names[i]));
+      if (known != sides_.end()) image.side = known->second;
       images.push_back(std::move(image));
       places.push_back(i);
     }
@@ -424,6 +436,8 @@ class Splitter {
   ImageGroups groups_;
   bool has_lists_ = false;
   Lists lists_;
+  // Of the images that the lists name, as they were read; by "PLACE:NAME".
+  absl::flat_hash_map<std::string, SplitSide> sides_;
   FolderSplit split_;
 };
 

@@ -57,9 +57,10 @@ struct FolderSplit {
 };
 
 // kFailedPrecondition for a directory with the lists of another folder, or with files but no
-// folder.txt; kInvalidArgument for a folder with parts, but none to train on, for fewer images than
-// parts, for an image that two lists name, and for a name that a list cannot hold, such as one with
-// a line break; also the errors of HashImages, MakeDataset and base/file_io.h.
+// folder.txt, and for a file, or a link without lists, in its place; kInvalidArgument for a folder
+// with parts, but none to train on, for fewer images than parts, for an image that two lists name,
+// and for a name that a list cannot hold, such as one with a line break; also the errors of
+// HashImages, MakeDataset and base/file_io.h. The lists are read before images are.
 absl::StatusOr<FolderSplit> SplitFolder(const OpenedFolder& folder,
                                         const FolderSplitOptions& options);
 

@@ -1,5 +1,7 @@
 #include "rcnn/data/sources/folder_split.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
@@ -383,6 +385,48 @@ TEST_F(SplitFolderTest, ADirectoryWithoutTheNameOfItsFolderIsKept) {
   const auto after = Split();
   ASSERT_THAT(after, IsOk());
   EXPECT_EQ(Sides(*after), Sides(*before));
+}
+
+// The error comes before the images are read.
+TEST_F(SplitFolderTest, AFileOrALinkIsNotReplacedByLists) {
+  for (uint32_t i = 0; i < 12; ++i) Put(absl::StrCat("image", i), i);
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  const std::string place = root_ + "/split";
+  int hashed = 0;
+  FolderSplitOptions options;
+  options.directory = place;
+  options.hashes.progress = [&] { ++hashed; };
+  const auto expect_refusal = [&](const std::string& what) {
+    EXPECT_THAT(
+        SplitFolder(*folder, options),
+        StatusIs(absl::StatusCode::kFailedPrecondition,
+                 AllOf(HasSubstr("/split: is " + what + ", so"), HasSubstr("move it away"))));
+    EXPECT_EQ(hashed, 0);
+    fs::remove(place);
+  };
+  for (const char* content : {"", "notes\n"}) {
+    ASSERT_THAT(WriteFileAtomically(place, content), IsOk());
+    expect_refusal("not a directory");
+  }
+  ASSERT_THAT(CreateDirectories(root_ + "/empty"), IsOk());
+  for (const char* target : {"empty", "missing"}) {
+    fs::create_symlink(root_ + "/" + target, place);
+    expect_refusal("a link");
+  }
+  EXPECT_THAT(SplitFolder(*folder, options), IsOk());
+  EXPECT_EQ(hashed, 12);
+}
+
+TEST_F(SplitFolderTest, ADirectoryThatCannotBeListedIsAnError) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may list everything";
+  for (uint32_t i = 0; i < 12; ++i) Put(absl::StrCat("image", i), i);
+  const std::string place = root_ + "/split";
+  ASSERT_THAT(CreateDirectories(place), IsOk());
+  fs::permissions(place, fs::perms::owner_exec);
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kPermissionDenied,
+                                HasSubstr("/split: Permission denied")));
+  fs::permissions(place, fs::perms::owner_all);
 }
 
 TEST_F(SplitFolderTest, AFolderWithoutImagesToTrainOnIsAnError) {
