@@ -20,7 +20,7 @@ namespace rcnn::data {
 inline constexpr size_t kFewRecords = 1000;
 
 // kInvalidArgument, "too many shapes for a file of 9000 bytes", if there are more than kFewRecords
-// and one for each `least_bytes` > 0 of the file. `least_bytes`: no more than the shortest useful
+// plus one for each `least_bytes` > 0 of the file. `least_bytes`: no more than the shortest useful
 // record of the format has. Call it before a record is kept, with their number so far.
 absl::Status CheckNumRecords(size_t records, absl::string_view what, size_t file_bytes,
                              size_t least_bytes = 16);
