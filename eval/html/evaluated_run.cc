@@ -24,7 +24,7 @@ std::string ExperimentFile(const std::string& directory) {
   return absl::StrCat(directory, "/experiment.textproto");
 }
 
-// A file of the run; "" if it is missing, or too large.
+// A file of the run; "" if it is missing, damaged, too large, or not a regular file.
 absl::StatusOr<std::string> ReadIfThere(const std::string& directory, const std::string& file) {
   RCNN_ASSIGN_OR_RETURN(const std::string path, JoinInside(directory, file));
   absl::StatusOr<std::string> text = ReadFile(path);
