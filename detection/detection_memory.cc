@@ -10,7 +10,8 @@
 namespace rcnn::detection {
 namespace {
 
-// Multiples of every stride, and large enough for maps that are computed in bands of rows.
+// Multiples of every stride, and both large enough for maps that are computed in bands of rows
+// (kBandedBytes of rpn_head.cc).
 constexpr int64_t kHeightPx = 1152, kSmallPx = 1152, kLargePx = 1728;
 
 double Measured(const FasterRcnn& model, int64_t height, int64_t width) {

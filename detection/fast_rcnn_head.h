@@ -100,9 +100,10 @@ class FastRcnnHead : public torch::nn::Module {
 
   // Pool, then the remaining layers. Dropout draws by keys from `generator`, one for each layer,
   // and is off without one. Outside training() the deltas are those of unnormalised box
-  // targets, see SetBoxNormalization. `draw_rows`: of RoiSamples. On the CPU, of the maps of a batch
-  // and without gradients, some hundred RoIs are computed at a time, which takes less memory and in
-  // float32 with AVX2 gives the same bits.
+  // targets, see SetBoxNormalization. `draw_rows`: of RoiSamples. On the CPU, of the maps of a
+  // batch and without gradients, some hundred RoIs are computed at a time, which takes less memory
+  // and in float32 with AVX2 gives the same bits, with convolutions after PrepareForInference
+  // alone.
   HeadOutput Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                      const OptionalGenerator& generator = c10::nullopt,
                      const at::Tensor& draw_rows = {}) const;

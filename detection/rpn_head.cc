@@ -16,7 +16,7 @@ namespace {
 
 // The last 3x3 convolution's map is computed in bands of so many rows if it takes so many bytes.
 constexpr int64_t kBandRows = 32;
-constexpr int64_t kBandedBytes = int64_t{16} << 20;
+constexpr int64_t kBandedBytes = int64_t{8} << 20;
 
 // Whether the map of a 3x3 convolution with `channels` is of one image and that large.
 bool IsLarge(const at::Tensor& x, int64_t channels) {

@@ -2,8 +2,9 @@
 //
 // Selects a method by shape and processor: Winograd's method (winograd.h), a matrix
 // product of the map (pointwise.h) or of patches of it (patch_convolution.h), or LibTorch's packed
-// oneDNN convolutions without AVX2. Where bfloat16 is asked for and pays, its products are bfloat16
-// (bfloat16_winograd.h, bfloat16_convolution.h). Results differ from at::conv2d by rounding.
+// oneDNN convolutions without AVX2 and for kernels that are not square. Where bfloat16 is asked for
+// and pays, its products are bfloat16 (bfloat16_winograd.h, bfloat16_convolution.h). Results differ
+// from at::conv2d by rounding.
 //
 // Example:
 //   PackedConvolution conv(weight, bias, {.stride = 1, .padding = 1, .relu = true});

@@ -1,8 +1,8 @@
 // All dot products of the rows of two float32 matrices: a fully connected layer.
 //
 // Both operands are packed while they are multiplied (panel_product.h), some of the depth at a
-// time, so there is no second copy of a layer's weights, and less than a megabyte of scratch for
-// each thread. Bias and ReLU are applied while the sums are in registers.
+// time, so there is no second copy of a layer's weights, and at most 1.6 MB of scratch for each
+// thread. Bias and ReLU are applied while the sums are in registers.
 //
 // An element is a chain of multiply-adds in chunks of kPanelChunk over the depth. So it has the
 // same bits at every level of instructions, for any number of threads, and for any other rows of

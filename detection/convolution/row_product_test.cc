@@ -68,6 +68,8 @@ TEST_P(RowProductTest, EqualsTheProductInFloat64) {
   }
   const at::Tensor a = Draw({600, 300}, 1), b = Draw({20, 300}, 2), bias = Draw({20}, 3);
   ExpectWithinRounding(Multiply(a, b, bias, false), a, b, bias, false);
+  const at::Tensor c = Draw({20, 300}, 4), d = Draw({1100, 300}, 5);
+  ExpectWithinRounding(Multiply(c, d, {}, false), c, d, {}, false);
 }
 
 TEST_P(RowProductTest, HasTheBitsOfEveryOtherLevel) {

@@ -225,13 +225,14 @@ void WinogradConvolution::RunByTiles(const Job& job, const float* weights) const
   const int64_t total = job.end - job.begin, panels = NumRowPanels(), size = RowPanelSize();
   const int64_t block = std::min(kMaxTiles, RoundUp(total, kPanelColumns));
   at::parallel_for(0, NumPanels(total, kPanelColumns), 1, [&](int64_t begin, int64_t end) {
-    const int64_t stride = in_channels_ * block + kLine;
+    const int64_t own = std::min(block, (end - begin) * kPanelColumns);
+    const int64_t stride = in_channels_ * own + kLine;
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
     TileInput tile_input(transforms_, kMaxTiles);
-    Sums sums(kSumPanels * kernel_.rows, block);
+    Sums sums(kSumPanels * kernel_.rows, own);
     const int64_t job_end = std::min(job.begin + end * kPanelColumns, job.end);
-    for (int64_t first = job.begin + begin * kPanelColumns; first < job_end; first += block) {
-      const int64_t last = std::min(first + block, job_end);
+    for (int64_t first = job.begin + begin * kPanelColumns; first < job_end; first += own) {
+      const int64_t last = std::min(first + own, job_end);
       const Inputs inputs = {job.grid.Segments(first, last), NumPanels(last - first, kPanelColumns),
                              &transformed[0], stride};
       TransformInput(job, inputs, 0, in_channels_, tile_input);

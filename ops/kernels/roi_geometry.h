@@ -5,7 +5,8 @@
 // the order of operations of the CPU's, so that both agree on which samples are outside the map.
 //
 // On a device nobody has checked the RoIs. A coordinate that is NaN gives samples that are NaN, and
-// reaches no pixel: nothing outside the map is read, and what has diverged is seen in the result.
+// reaches no pixel: nothing outside the map is read, and a bin with samples on the map is NaN, so
+// that what has diverged is seen in the result.
 //
 // Source: He et al., Mask R-CNN, arXiv:1703.06870, Sec. 3 (RoIAlign).
 

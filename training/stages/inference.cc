@@ -232,9 +232,11 @@ std::vector<InferredProposals> ProposeBatch(const FasterRcnn& model,
   }
   TORCH_CHECK(model.rpn() != nullptr, "this model has no rpn");
   const at::Device device = detection::ModuleDevice(model);
-  const detection::BatchMap images =
-      graphed.WithinMemory([&] { return MakeInputs(batch, device); });
-  if (mirrored) MirrorInputs(images, batch);
+  const detection::BatchMap images = graphed.WithinMemory([&] {
+    detection::BatchMap made = MakeInputs(batch, device);
+    if (mirrored) MirrorInputs(made, batch);
+    return made;
+  });
   return graphed.WithinMemory([&] {
     return ToImages(model.rpn()->Propose(graphed.Forward(images).rpn, sizes, limits), batch);
   });
