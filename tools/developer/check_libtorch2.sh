@@ -39,12 +39,21 @@ else
 fi
 libtorch2=(./bazelw "--output_base=${base}")
 
+# kill_server: where Bazel's client was killed, the server goes on writing into its output base.
+kill_server() {
+  local server
+  server=$(cat "${base}/server/server.pid.txt" 2> /dev/null)
+  if [[ ${server} =~ ^[0-9]+$ ]] && grep -qsF -- "${base}" "/proc/${server}/cmdline"; then kill -KILL "${server}"; fi
+}
+
 clean_up() {
+  set +e  # what cannot be deleted does not change the result
   if ((seconds > 0)); then
-    timeout --foreground --kill-after=5 60 bazel "--output_base=${base}" clean --expunge > /dev/null 2>&1 || true
+    timeout --foreground --kill-after=5 60 bazel "--output_base=${base}" clean --expunge > /dev/null 2>&1
+    kill_server
     rm -rf "${base}"
   else
-    bazel "--output_base=${base}" shutdown || true
+    bazel "--output_base=${base}" shutdown
   fi
   rm -rf "${work}"
 }

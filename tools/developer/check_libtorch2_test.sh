@@ -24,6 +24,12 @@ if [[ $1 == --output_base=* ]]; then
   shift
 fi
 case "$1 ${FAKE}" in
+  'test server_goes_on')
+    mkdir "${base}/server"
+    bash -c 'exec -a "bazel --output_base=$0" sleep 60' "${base}" > /dev/null 2>&1 &
+    echo $! > "${base}/server/server.pid.txt"
+    echo $! > "${WORK}/server"
+    ;;
   'info '*) if [[ ${!#} == output_base ]]; then echo "${base}"; else echo "${WORK}/programs"; fi ;;
   'test fails')
     echo '//ops:nms_test                 FAILED in 0.3s'
@@ -41,6 +47,13 @@ case "$1 ${FAKE}" in
 esac
 EOT
 script bin/bazel < /dev/null
+# Instead of rm, which fails in a folder that another process writes into.
+cat > bin/rm <<EOT
+#!/usr/bin/env bash
+if [[ \${FAKE:-} == server_goes_on && \$* == *outputs* ]]; then exit 1; fi
+exec $(type -P rm) "\$@"
+EOT
+chmod +x bin/rm
 script tools/setup/install_libtorch.sh <<'EOT'
 echo "${RCNN_INSTALL_SECONDS} s to install" >> "${WORK}/calls.log"
 if [[ ${FAKE} == offline ]]; then exit 75; fi
@@ -92,6 +105,13 @@ called --keep_going
 called "check_python_library.sh ${work}/programs/ops/librcnn_ops.so"
 called "bazel --output_base=${work}/outputs/base_libtorch2 shutdown"
 [[ -e ${work}/outputs/base_libtorch2 ]] || fail "the output base for the next time is gone"
+
+# An output base that cannot be deleted is no failure, and the server that writes into it is killed.
+expect 0 'LibTorch 2.11: done' server_goes_on --seconds=60
+runs() { [[ -n $(tr -d '\0' 2> /dev/null < "/proc/$1/cmdline") ]]; }
+for _ in {1..100}; do runs "$(cat server)" && sleep 0.05; done
+if runs "$(cat server)"; then fail "the server is left"; fi
+rm -rf "${limited}"
 
 # What cannot be fetched, and what does not end in its time, is neither success nor failure.
 expect 75 '' offline --seconds=60
