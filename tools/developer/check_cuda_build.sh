@@ -5,8 +5,8 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
-# Its output base, of which each run has another, is deleted too.
-trap 'cd "${work}" && bazel clean --expunge > /dev/null 2>&1; rm -rf "${work}"' EXIT
+# Its output base, of which each run has another, is deleted too. What cannot be deleted does not change the result.
+trap 'set +e; cd "${work}" && bazel clean --expunge > /dev/null 2>&1; rm -rf "${work}"' EXIT
 cd "${work}"
 
 cat > WORKSPACE << EOF
