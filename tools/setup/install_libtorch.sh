@@ -22,18 +22,25 @@ version=2.11.0
 # What libtorch_cpu.so loads: libcudart and libcupti.
 cuda_runtime=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 
-variant=cpu
+# usage: prints how to call the script, and ends it.
+usage() {
+  sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
+  exit 2
+}
+
+variant=
 print_home=0
 for argument in "$@"; do
   case ${argument} in
-    cpu | cuda) variant=${argument} ;;
-    --print_home) print_home=1 ;;
-    *)
-      sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
-      exit 2
+    cpu | cuda)
+      if [[ -n ${variant} ]]; then usage; fi
+      variant=${argument}
       ;;
+    --print_home) print_home=1 ;;
+    *) usage ;;
   esac
 done
+variant=${variant:-cpu}
 limit=${RCNN_INSTALL_SECONDS:-0}
 
 # cannot_fetch REASON

@@ -66,6 +66,7 @@ nothing || fail "too slow: $(ls "${folder}" "${TMPDIR}")"
 expect 1 "package index can be reached, but LibTorch 2.11.0 cannot be installed" no_such_version
 nothing || fail "no such version: $(ls "${folder}" "${TMPDIR}")"
 expect 2 'install_libtorch.sh [cpu|cuda]' good gpu
+expect 2 'install_libtorch.sh [cpu|cuda]' good cpu cuda
 
 rm -f begun
 status=0
