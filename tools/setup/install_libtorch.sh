@@ -79,9 +79,14 @@ if [[ ! -e ${folder}/COMPLETE ]]; then
   python3 -m pip --version > /dev/null 2>&1 ||
     cannot_fetch "python3 has no pip. Install it first (Debian: apt-get install python3-pip)."
   mkdir -p "${folder%/*}"
-  # A second process waits for the first one, and finds what it has installed.
-  exec 9< "${folder%/*}"
-  within "${limit}" flock 9 || cannot_fetch "another process has installed LibTorch for ${limit} s."
+  # A second process waits for the first one, and finds what it has installed. NFS locks only files that are open for writing.
+  exec 9>> "${folder%/*}/.lock"
+  status=0
+  within "${limit}" flock 9 || status=$?
+  if [[ ${status} -eq 124 ]]; then cannot_fetch "another process has been installing LibTorch for ${limit} s."; fi
+  if [[ ${status} -ne 0 ]]; then
+    echo "rcnn: ${folder%/*} cannot be locked; install LibTorch from one process at a time" >&2
+  fi
 fi
 if [[ ! -e ${folder}/COMPLETE ]]; then
   trap 'rm -rf "${part}"' EXIT

@@ -52,8 +52,8 @@ expect() {
 }
 
 folder=${XDG_CACHE_HOME}/rcnn/libtorch
-# nothing: whether nothing is installed, and nothing left of it.
-nothing() { [[ -z $(find "${XDG_CACHE_HOME}" "${TMPDIR}" ! -type d) && $(ls -A "${folder}") == '' && ! -e user.bazelrc ]]; }
+# nothing: whether nothing is installed, and nothing left of it but the lock.
+nothing() { [[ -z $(find "${XDG_CACHE_HOME}" "${TMPDIR}" ! -type d ! -name .lock) && $(ls "${folder}") == '' && ! -e user.bazelrc ]]; }
 
 # A machine that cannot fetch the packages now.
 expect 75 'python3 has no pip' no_pip
@@ -67,6 +67,17 @@ expect 1 "package index can be reached, but LibTorch 2.11.0 cannot be installed"
 nothing || fail "no such version: $(ls "${folder}" "${TMPDIR}")"
 expect 2 'install_libtorch.sh [cpu|cuda]' good gpu
 expect 2 'install_libtorch.sh [cpu|cuda]' good cpu cuda
+
+# Another process installs, and does not end. Where nothing can be locked, it is installed all the same.
+(
+  flock 8
+  RCNN_INSTALL_SECONDS=1 expect 75 'another process has been installing LibTorch for 1 s' good
+) 8>> "${folder}/.lock"
+nothing || fail "locked: $(ls "${folder}" "${TMPDIR}")"
+printf '#!/usr/bin/env bash\necho "flock: Bad file descriptor" >&2\nexit 65\n' > bin/flock
+chmod +x bin/flock
+RCNN_INSTALL_SECONDS=60 expect 0 "${folder} cannot be locked" good --print_home
+rm -r bin/flock "${folder}/2.11.0-cpu"
 
 rm -f begun
 status=0
