@@ -10,10 +10,10 @@
 # It is installed into $XDG_CACHE_HOME/rcnn/libtorch (default ~/.cache/rcnn/libtorch); delete that folder to remove it.
 # What is already there is kept. Needs python3 with pip (Debian: python3-pip).
 #
-# Exits with 75 if this machine cannot fetch the packages now: it has no pip; or pip has not ended after
-# RCNN_INSTALL_SECONDS (0: no limit); or pip has failed, and cannot fetch a small package from the same index either. If it
-# can fetch that one, the failure is an error, with another status: the index does not have this version, a file is
-# damaged, a disk is full.
+# Exits with 75 if this machine cannot fetch the packages now: it has no pip; or RCNN_INSTALL_SECONDS (0: no limit) are over;
+# or a small package cannot be fetched from the same index; or pip has failed twice, as it does where a download breaks off,
+# which it does not resume. Two failures are errors, with another status: an index that answers does not have this version,
+# and a disk is full.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 trap 'exit 130' INT
@@ -59,17 +59,30 @@ fetch() {
 
 # install PACKAGE...: into ${part}/files. The C++ libraries are the same for every Python; 3.11 is Debian 12's.
 install() {
-  local status=0
-  fetch "${limit}" install --root-user-action=ignore --target "${part}/files" --only-binary=:all: --python-version 3.11 \
-    --implementation cp "$@" || status=$?
-  if [[ ${status} -eq 0 ]]; then return; fi
-  if [[ ${status} -eq 124 || ${status} -eq 137 ]]; then
-    cannot_fetch "LibTorch ${version} was not fetched within ${limit} s."
+  local status left
+  for _ in 1 2; do
+    # Any index has pip itself. Without an index pip would say below that there is no such version.
+    fetch 60 download --no-deps --dest "${part}/probe" pip || cannot_fetch "pip's package index cannot be reached."
+    left=$((limit - SECONDS))
+    status=124
+    if ((limit == 0 || left > 0)); then
+      status=0
+      fetch "$((limit == 0 ? 0 : left))" install --root-user-action=ignore --retries 10 --timeout 60 \
+        --target "${part}/files" --only-binary=:all: --python-version 3.11 --implementation cp "$@" 2>&1 |
+        tee -i "${part}/log" >&2 || status=$?
+    fi
+    if [[ ${status} -eq 0 ]]; then return; fi
+    if [[ ${status} -eq 124 || ${status} -eq 137 ]]; then
+      cannot_fetch "LibTorch ${version} was not fetched within ${limit} s."
+    fi
+    if grep -q 'No space left' "${part}/log"; then break; fi
+    rm -rf "${part}/files"
+  done
+  if grep -qE 'No matching distribution|No space left' "${part}/log"; then
+    echo "rcnn: pip's package index can be reached, but LibTorch ${version} cannot be installed; see above." >&2
+    exit 1
   fi
-  # Any index has pip itself.
-  fetch 60 download --no-deps --dest "${part}/probe" pip || cannot_fetch "pip's package index cannot be reached."
-  echo "rcnn: pip's package index can be reached, but LibTorch ${version} cannot be installed; see above." >&2
-  exit 1
+  cannot_fetch "LibTorch ${version} could not be fetched; see above."
 }
 
 folder=${XDG_CACHE_HOME:-${HOME}/.cache}/rcnn/libtorch/${version}-${variant}

@@ -18,7 +18,23 @@ cat > bin/python3 <<'EOT'
 echo "pip ${*:3}" >> "${WORK}/calls.log"
 while [[ $# -gt 0 && $1 != --target ]]; do words+=("$1") && shift; done
 case "${words[2]} ${FAKE}" in
-  '--version no_pip' | 'install offline' | 'download offline' | 'install no_such_version') exit 1 ;;
+  '--version no_pip' | 'download offline') exit 1 ;;
+  'install offline' | 'install no_such_version')
+    echo "ERROR: No matching distribution found for torch==2.11.0" >&2
+    exit 1
+    ;;
+  'install full')
+    echo "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device" >&2
+    exit 1
+    ;;
+  'install broken_off' | 'install broken_off_once')
+    if [[ ${FAKE} == broken_off || $(grep -c '^pip install' "${WORK}/calls.log") -eq 1 ]]; then
+      mkdir -p "$2/torch/lib"
+      touch "$2/torch/lib/part.so"
+      echo "ReadTimeoutError: Read timed out." >&2
+      exit 1
+    fi
+    ;;&
   'install slow')
     # As pip does, it does not say that it was interrupted.
     trap 'kill $!; exit 1' INT
@@ -65,6 +81,16 @@ nothing || fail "too slow: $(ls "${folder}" "${TMPDIR}")"
 # An index that answers, and does not have it.
 expect 1 "package index can be reached, but LibTorch 2.11.0 cannot be installed" no_such_version
 nothing || fail "no such version: $(ls "${folder}" "${TMPDIR}")"
+expect 1 "LibTorch 2.11.0 cannot be installed" full
+[[ $(grep -c '^pip install' calls.log) -eq 1 ]] || fail "a full disk: $(cat calls.log)"
+nothing || fail "a full disk: $(ls "${folder}" "${TMPDIR}")"
+# A download that breaks off is begun a second time.
+expect 75 'LibTorch 2.11.0 could not be fetched' broken_off
+[[ $(grep -c '^pip install' calls.log) -eq 2 ]] || fail "broken off: $(cat calls.log)"
+nothing || fail "broken off: $(ls "${folder}" "${TMPDIR}")"
+expect 0 'ReadTimeoutError' broken_off_once --print_home
+[[ $(ls "${folder}/2.11.0-cpu/torch/lib") == libtorch_cpu.so ]] || fail "libraries: $(ls "${folder}/2.11.0-cpu/torch/lib")"
+rm -r "${folder}/2.11.0-cpu"
 expect 2 'install_libtorch.sh [cpu|cuda]' good gpu
 expect 2 'install_libtorch.sh [cpu|cuda]' good cpu cuda
 
@@ -105,5 +131,5 @@ build:libtorch2 --repo_env=RCNN_LIBTORCH_CUDA=0
 build:cuda --repo_env=LIBTORCH_HOME=${folder}/2.11.0-cuda/torch
 build:cuda --repo_env=RCNN_LIBTORCH_CUDA=1
 EOT
-grep -q -- '--no-deps' calls.log && fail "CUDA without its libraries: $(cat calls.log)"
+grep -q '^pip install .*--no-deps' calls.log && fail "CUDA without its libraries: $(cat calls.log)"
 echo "all passed"
