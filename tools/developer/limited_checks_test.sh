@@ -129,10 +129,19 @@ unset RCNN_CI_SECONDS
 ends 0 '1 passed, 0 failed' "check_within 4490 limited true; finish"
 ends 0 '0 passed, 0 failed' "check_within 4501 limited true; finish"
 
-# order COMMITS: the limited checks of a commit.
-order() { bash -c "source .ci/functions.sh; git() { echo $1; }; check_within() { echo \"\$2,\"; }; limited_checks" | xargs; }
-expect 0 'LibTorch 2.11, campaign of faults, sanitizers,' order 100
-expect 0 'LibTorch 2.11, sanitizers, campaign of faults,' order 101
+# order COMMITS DAY: the limited checks of a commit.
+order() {
+  bash -c "source .ci/functions.sh
+    git() { echo $1; }
+    date() { echo $(($2 * 86400 + 86399)); }
+    check_within() { echo \"\$2,\"; }
+    limited_checks" | xargs
+}
+expect 0 'LibTorch 2.11, campaign of faults, sanitizers,' order 100 20000
+expect 0 'LibTorch 2.11, sanitizers, campaign of faults,' order 101 20000
+# A shallow clone has one commit on every day.
+expect 0 'LibTorch 2.11, sanitizers, campaign of faults,' order 1 20000
+expect 0 'LibTorch 2.11, campaign of faults, sanitizers,' order 1 20001
 
 # press_ctrl_c COMMAND...: once Bazel has begun.
 press_ctrl_c() {
