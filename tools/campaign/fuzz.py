@@ -160,6 +160,7 @@ class Fuzzing:
         try:
             code = process.wait()
         except KeyboardInterrupt:  # of a time limit, which interrupts this program alone
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes a second time, from timeout(1)
             process.send_signal(signal.SIGINT)
             process.wait()
             raise

@@ -126,17 +126,16 @@ class TotalsTest(unittest.TestCase):
     def test_an_interrupted_build_is_interrupted_too(self):
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         self.addCleanup(process.kill)
-        wait, calls = process.wait, []
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+        wait = process.wait
 
-        def interrupted_once():
-            calls.append("wait")
-            if len(calls) == 1:
-                raise KeyboardInterrupt
+        def interrupted():
+            os.kill(os.getpid(), signal.SIGINT)
             return wait()
 
         fuzzing = fuzz.Fuzzing(argparse.Namespace(bazel="unused", seed=28, found=self.folder))
         with mock.patch.object(fuzz.subprocess, "Popen", return_value=process), \
-                mock.patch.object(process, "wait", interrupted_once), \
+                mock.patch.object(process, "wait", interrupted), \
                 mock.patch.object(process, "send_signal", wraps=process.send_signal) as send, \
                 self.assertRaises(KeyboardInterrupt):
             fuzzing.build(["//a:x_fuzz_test"])
