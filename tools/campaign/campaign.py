@@ -3,6 +3,7 @@ the comparison of what a run leaves with what an undisturbed one leaves."""
 
 import argparse
 import collections
+import ctypes
 import glob
 import os
 import random
@@ -16,6 +17,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import scheduler_process
 
 REPORT_EVERY = 10
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 TOP = ("detections.json", "metrics.json", "contact_sheet.jpg", "model.safetensors", "detector.textproto")
 
@@ -85,6 +89,18 @@ def stop_once(*_):
     raise KeyboardInterrupt
 
 
+def end_with_parent():
+    """For a new process: the kernel kills it when the thread that started it ends, even if that was killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Scheduler(scheduler_process.Scheduler):
+    """Its programs do not outlive this one."""
+
+    def start(self, run_dir, *flags, **options):
+        return super().start(run_dir, *flags, preexec_fn=end_with_parent, **options)
+
+
 class Campaign:
     """Runs tries until time or number is used up, and counts what became of them."""
 
@@ -95,7 +111,7 @@ class Campaign:
         self.draw = random.Random(self.seed)
         self.end = time.monotonic() + arguments.seconds
         self.tries = arguments.tries
-        self.scheduler = scheduler_process.Scheduler(arguments.scheduler, arguments.experiment)
+        self.scheduler = Scheduler(arguments.scheduler, arguments.experiment)
         self.outcomes = collections.Counter()
         self.failures = []
         self.directory = tempfile.mkdtemp()

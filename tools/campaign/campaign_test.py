@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -83,6 +84,23 @@ class RunTest(unittest.TestCase):
             campaign.scheduler_process.wait(process)
         self.assertLess(process.poll(), 0)
         process.stdout.close()
+
+    def test_a_scheduler_ends_with_a_campaign_that_is_killed(self):
+        # In place of a scheduler a shell, which prints its process id.
+        start = "import campaign, time; program = campaign.Scheduler('/bin/sh', '/dev/null'); " \
+            "program.command = lambda run_dir: ['/bin/sh', '-c', 'echo $$; exec sleep 60']; " \
+            "print(program.start('run').stdout.readline(), flush=True); time.sleep(60)"
+        killed = subprocess.Popen(
+            [sys.executable, "-c", start], cwd=os.path.dirname(os.path.abspath(campaign.__file__)), stdout=subprocess.PIPE)
+        scheduler = os.pidfd_open(int(killed.stdout.readline()))
+        self.addCleanup(os.close, scheduler)
+        killed.kill()
+        killed.wait()
+        killed.stdout.close()
+        ended = select.select([scheduler], [], [], 10)[0]
+        if not ended:
+            signal.pidfd_send_signal(scheduler, signal.SIGKILL)
+        self.assertTrue(ended)
 
 
 class EveryTest(unittest.TestCase):

@@ -43,7 +43,7 @@ class Kill(campaign.Campaign):
         self.disk = power_cut.Disk(library, self.directory)
         self.run_dir = self.path("killed")
         self.schedulers = [self.scheduler] + [
-            scheduler_process.Scheduler(arguments.scheduler, experiment) for experiment in also]
+            campaign.Scheduler(arguments.scheduler, experiment) for experiment in also]
         self.interruptions = 10**9
         self.run_left = None
         self.begun = collections.Counter()  # what has happened to the run that is left
