@@ -17,8 +17,11 @@ libraries=bazel-bin/tools/campaign
 scheduler=bazel-bin/training/stage_scheduler
 alternating=training/testing/tiny_alternating.textproto
 others=tools/campaign/other_stages.textproto
-fuzz=(tools/campaign/fuzz.py --turn "--folders=base,data,eval" "--seed=${seed}")
+fuzz=(tools/campaign/fuzz.py --turn "--folders=base,data,eval" "--seed=${seed}" "--found=${TMPDIR:-/tmp}/rcnn_fuzz")
 failed=()
+# What a program that had to be killed leaves behind is deleted at the end.
+work=$(mktemp -d) || exit
+trap 'rm -rf "${work}"' EXIT
 
 # within LIMIT COMMAND...: a command that has to end in time. In the foreground, so that Ctrl-C
 # reaches it; interrupted, the programs of the campaign end what they have started.
@@ -26,7 +29,7 @@ within() {
   local limit=$1 status
   shift
   echo "== ${*//bazel-bin\//} (${SECONDS} s)"
-  timeout --foreground --signal=INT --kill-after=10 "${limit}" "$@"
+  TMPDIR=${work} timeout --foreground --signal=INT --kill-after=10 "${limit}" "$@"
   status=$?
   [[ ${status} -eq 0 ]] && return
   [[ ${status} -eq 124 ]] && echo "$1 has not ended after ${limit} s"

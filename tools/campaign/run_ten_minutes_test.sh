@@ -4,10 +4,11 @@
 #   run_ten_minutes_test.sh RUN_TEN_MINUTES PRESS_CTRL_C
 set -euo pipefail
 work=${TEST_TMPDIR:-$(mktemp -d)}/workspace
-mkdir -p "${work}/tools/campaign"
+mkdir -p "${work}"/{tools/campaign,tmp}
 cp "$1" "${work}/tools/campaign/run_ten_minutes.sh"
 cp "$2" "${work}/press_ctrl_c.py"
 cd "${work}"
+export TMPDIR=${work}/tmp
 
 # Instead of Bazel and of the programs: they log how they were called. FAKE says what becomes of one of them.
 for program in bazelw tools/campaign/{flip,faults,kill,fuzz}.py; do
@@ -16,6 +17,7 @@ for program in bazelw tools/campaign/{flip,faults,kill,fuzz}.py; do
 echo "${0##*/} $*" >> calls.log
 case "${FAKE} ${0##*/} $*" in
   'broken bazelw '* | 'fails kill.py '* | 'fuzz_broken fuzz.py '*--build_only) exit 1 ;;
+  'leaves kill.py '*) mktemp -d > /dev/null ;;
   'fuzz_slow fuzz.py '*--build_only) exec sleep 60 ;;
   'slow flip.py '*)
     # Like the program itself, it does not say that it was interrupted.
@@ -52,6 +54,8 @@ expect 0 'with seed 29; failed: nothing' "bazelw fuzz.py ${attacks} fuzz.py" goo
 [[ $(grep -c -- '--seed=29' calls.log) -eq 6 ]] || fail "calls with another seed: $(cat calls.log)"
 expect 1 'failed: tools/campaign/kill.py' "bazelw fuzz.py ${attacks} fuzz.py" fails
 expect 1 '' bazelw broken
+# As a program that was killed does.
+expect 0 'failed: nothing' "bazelw fuzz.py ${attacks} fuzz.py" leaves
 # A fuzz target that was not built in time is left out; one that cannot be built is a failure.
 expect 0 'notice: no target is fuzzed: it was not built in time' "bazelw fuzz.py ${attacks}" fuzz_slow
 expect 1 'failed: the build of tools/campaign/fuzz.py' "bazelw fuzz.py ${attacks}" fuzz_broken
@@ -64,4 +68,5 @@ status=0
 FAKE=slow python3 press_ctrl_c.py begun tools/campaign/run_ten_minutes.sh > ctrl_c.log 2>&1 || status=$?
 [[ ${status} -eq 130 ]] || fail "Ctrl-C: status ${status}, output: $(cat ctrl_c.log)"
 if grep -q 'faults.py' calls.log; then fail "it has gone on after Ctrl-C"; fi
+[[ -z $(ls "${TMPDIR}") ]] || fail "temporary files are left: $(ls "${TMPDIR}")"
 echo "all passed"
