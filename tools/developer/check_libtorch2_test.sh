@@ -108,7 +108,7 @@ called "check_python_library.sh ${work}/programs/ops/librcnn_ops.so"
 called "bazel --output_base=${work}/outputs/base_libtorch2 shutdown"
 [[ -e ${work}/outputs/base_libtorch2 ]] || fail "the output base for the next time is gone"
 
-# An output base that cannot be deleted is no failure, and the server that writes into it is killed.
+# An output base that cannot be deleted changes no result, and the server that writes into it is killed.
 expect 0 'LibTorch 2.11: done' server_goes_on --seconds=60
 runs() { [[ -n $(tr -d '\0' 2> /dev/null < "/proc/$1/cmdline") ]]; }
 for _ in {1..100}; do runs "$(cat server)" && sleep 0.05; done

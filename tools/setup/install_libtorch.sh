@@ -61,7 +61,7 @@ fetch() {
 install() {
   local status left
   for _ in 1 2; do
-    # Any index has pip itself. Without an index pip would say below that there is no such version.
+    # Any index has pip itself. Without an index pip would say below that the version is not there.
     fetch 60 download --no-deps --dest "${part}/probe" pip || cannot_fetch "pip's package index cannot be reached."
     left=$((limit - SECONDS))
     status=124

@@ -69,7 +69,10 @@ expect() {
 
 folder=${XDG_CACHE_HOME}/rcnn/libtorch
 # nothing: whether nothing is installed, and nothing left of it but the lock.
-nothing() { [[ -z $(find "${XDG_CACHE_HOME}" "${TMPDIR}" ! -type d ! -name .lock) && $(ls "${folder}") == '' && ! -e user.bazelrc ]]; }
+nothing() {
+  [[ -z $(find "${XDG_CACHE_HOME}" "${TMPDIR}" ! -type d ! -name .lock) &&
+    $(ls "${folder}") == '' && ! -e user.bazelrc ]]
+}
 
 # A machine that cannot fetch the packages now.
 expect 75 'python3 has no pip' no_pip
