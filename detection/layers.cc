@@ -33,6 +33,7 @@
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/row_product.h"
 #include "rcnn/detection/convolution/training_convolution.h"
+#include "rcnn/detection/convolution/training_pointwise.h"
 #include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/unfilled_weights.h"
 
@@ -338,9 +339,14 @@ BatchMap Conv::Convolve(const BatchMap& x) const {
                                                    : HasSeparateNorm() ? std::pair(weight_, bias_)
                                                                        : FoldedWeights();
   return ForEachPart(x, [&](const at::Tensor& part) {
-    return CanTrainWithWinograd(part, folded.first, options_.stride, options_.padding)
-               ? TrainingConvolution(part, folded.first, folded.second)
-               : at::conv2d(part, folded.first, folded.second, options_.stride, options_.padding);
+    const auto& [weight, bias] = folded;
+    const int64_t stride = options_.stride, padding = options_.padding;
+    if (CanTrainWithWinograd(part, weight, stride, padding)) {
+      return TrainingConvolution(part, weight, bias);
+    }
+    return CanTrainPointwise(part, weight, stride, padding)
+               ? TrainingPointwise(part, weight, bias)
+               : at::conv2d(part, weight, bias, stride, padding);
   });
 }
 

@@ -1,7 +1,7 @@
 // Rows of a tile are rows of a, its columns are rows of b. A thread owns some columns of c, or some
 // rows if there are more of these, and computes them in blocks:
 //
-//   for each part of the depth
+//   for each matrix and part of the depth
 //     pack the part of the block's rows of a      they stay in the second-level cache
 //     for each sixteen rows of b
 //       pack their part                           it stays in the first-level cache
@@ -33,6 +33,13 @@ constexpr int64_t kBlockPanels = 32;
 // Floats of a cache line.
 constexpr int64_t kLine = 16;
 
+// Some of the depth of one of the matrices.
+struct Part {
+  int64_t matrix, begin, end;
+
+  int64_t size() const { return end - begin; }
+};
+
 struct Range {
   int64_t begin, end;
 
@@ -48,6 +55,7 @@ class Product {
         b_(b),
         depth_(depth),
         relu_(options.relu),
+        matrices_(options.matrices),
         bias_(NumPanels(b.count, kPanelColumns) * kPanelColumns),
         c_(c) {
     if (options.bias != nullptr) std::copy_n(options.bias, b.count, bias_.begin());
@@ -92,28 +100,35 @@ class Product {
   }
 
   void RunBlock(const Range& rows, const Range& columns, const Scratch& scratch) const {
-    int64_t begin = 0;
-    do {
-      const Range part = {begin, std::min(begin + kPartDepth, depth_)};
-      for (int64_t i = rows.begin; i < rows.end; i += kernel_.rows) {
-        kernel_.pack_rows(a_.floats + i * depth_ + begin, depth_,
-                          std::min(kernel_.rows, rows.end - i), part.size(),
-                          &scratch.left[(i - rows.begin) * part.size()]);
-      }
-      float* tiles = &scratch.tiles[0];
-      for (int64_t j = columns.begin; j < columns.end; j += kPanelColumns) {
-        const Range panel = {j, std::min(j + kPanelColumns, columns.end)};
-        kernel_.pack_transposed(b_.floats + j * depth_ + begin, depth_, panel.size(), part.size(),
-                                &scratch.right[0]);
-        MultiplyPanel(part, rows, panel, scratch, tiles);
-        tiles += NumPanels(rows.size(), kernel_.rows) * TileSize();
-      }
-      begin = part.end;
-    } while (begin < depth_);
+    for (int64_t matrix = 0; matrix < matrices_; ++matrix) {
+      int64_t begin = 0;
+      do {
+        const Part part = {matrix, begin, std::min(begin + kPartDepth, depth_)};
+        AddPart(part, rows, columns, scratch);
+        begin = part.end;
+      } while (begin < depth_);
+    }
+  }
+
+  void AddPart(const Part& part, const Range& rows, const Range& columns,
+               const Scratch& scratch) const {
+    const float* a = a_.floats + part.matrix * a_.stride + part.begin;
+    const float* b = b_.floats + part.matrix * b_.stride + part.begin;
+    for (int64_t i = rows.begin; i < rows.end; i += kernel_.rows) {
+      kernel_.pack_rows(a + i * depth_, depth_, std::min(kernel_.rows, rows.end - i), part.size(),
+                        &scratch.left[(i - rows.begin) * part.size()]);
+    }
+    float* tiles = &scratch.tiles[0];
+    for (int64_t j = columns.begin; j < columns.end; j += kPanelColumns) {
+      const Range panel = {j, std::min(j + kPanelColumns, columns.end)};
+      kernel_.pack_transposed(b + j * depth_, depth_, panel.size(), part.size(), &scratch.right[0]);
+      MultiplyPanel(part, rows, panel, scratch, tiles);
+      tiles += NumPanels(rows.size(), kernel_.rows) * TileSize();
+    }
   }
 
   // The tiles of all rows and sixteen columns, whose sums are in `tiles`.
-  void MultiplyPanel(const Range& part, const Range& rows, const Range& columns,
+  void MultiplyPanel(const Part& part, const Range& rows, const Range& columns,
                      const Scratch& scratch, float* tiles) const {
     const int64_t lines = NumPanels(part.size(), kLine);
     const int64_t lines_per_tile =
@@ -130,20 +145,21 @@ class Product {
 
   // A cache line of the next sixteen rows of b, which the processor does not foresee. Inlined,
   // because GCC drops calls of functions that do nothing but prefetch.
-  inline __attribute__((always_inline)) void PrefetchNext(const Range& part, const Range& columns,
+  inline __attribute__((always_inline)) void PrefetchNext(const Part& part, const Range& columns,
                                                           int64_t row, int64_t line) const {
-    __builtin_prefetch(
-        b_.floats + (columns.begin + kPanelColumns + row) * depth_ + part.begin + kLine * line,
-        /*rw=*/0, /*locality=*/2);
+    const float* b = b_.floats + part.matrix * b_.stride + part.begin;
+    __builtin_prefetch(b + (columns.begin + kPanelColumns + row) * depth_ + kLine * line, /*rw=*/0,
+                       /*locality=*/2);
   }
 
-  void MultiplyTile(const Range& part, const Range& rows, const Range& columns, const float* left,
+  void MultiplyTile(const Part& part, const Range& rows, const Range& columns, const float* left,
                     const float* right, float* sums) const {
-    const bool last = part.end == depth_;
+    const bool first = part.matrix == 0 && part.begin == 0;
+    const bool last = part.matrix + 1 == matrices_ && part.end == depth_;
     TileOptions options;
     options.relu = relu_ && last;
-    options.add = part.begin > 0 ? sums : &bias_[columns.begin];  // one row of it for all
-    options.add_stride = part.begin > 0 ? kPanelColumns : 0;
+    options.add = first ? &bias_[columns.begin] : sums;  // one row of the bias for all
+    options.add_stride = first ? 0 : kPanelColumns;
     const auto multiply = [&](const TileOptions& whole, float* out, int64_t stride) {
       MultiplyPanels(kernel_, left, right, part.size(), whole, out, stride);
     };
@@ -161,6 +177,7 @@ class Product {
   const MatrixRows a_, b_;
   const int64_t depth_;
   const bool relu_;
+  const int64_t matrices_;
   std::vector<float> bias_;  // of a multiple of kPanelColumns
   float* const c_;
 };

@@ -1,4 +1,5 @@
-// All dot products of the rows of two float32 matrices: a fully connected layer.
+// All dot products of the rows of two float32 matrices: a fully connected layer, or the gradient of
+// the weights of a 1 x 1 convolution.
 //
 // Both operands are packed while they are multiplied (panel_product.h), some of the depth at a
 // time, so there is no second copy of a layer's weights, and at most 1.6 MB of scratch for each
@@ -21,20 +22,23 @@
 
 namespace rcnn::detection {
 
-// A matrix [count, depth] without gaps.
+// Matrices [count, depth] without gaps, `stride` floats apart.
 struct MatrixRows {
   const float* floats = nullptr;
   int64_t count = 0;
+  int64_t stride = 0;
 };
 
 // Operations on each element of the product, in this order.
 struct RowProductOptions {
   const float* bias = nullptr;  // [b.count], added to the columns; null: nothing
   bool relu = false;
+  // How many matrices a and b have: c is the sum of their products, of all images of a batch.
+  int64_t matrices = 1;
 };
 
 // c [a.count, b.count] = a b^T, without gaps, and not the memory of an operand.
-// PanelProductAvailable() must hold. Thread-safe; uses LibTorch's threads.
+// PanelProductAvailable() must hold; options.matrices >= 1. Thread-safe; uses LibTorch's threads.
 void RowProduct(const MatrixRows& a, const MatrixRows& b, int64_t depth,
                 const RowProductOptions& options, float* c);
 

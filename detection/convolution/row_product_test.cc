@@ -72,6 +72,24 @@ TEST_P(RowProductTest, EqualsTheProductInFloat64) {
   ExpectWithinRounding(Multiply(c, d, {}, false), c, d, {}, false);
 }
 
+// Matrices with gaps between them; of one part of the depth and of several.
+TEST_P(RowProductTest, SumsTheProductsOfMatrices) {
+  for (const int64_t depth : {0, 1, 100, 300}) {
+    const at::Tensor a = Draw({3, 20, depth}, 1), b = Draw({3, 35, depth}, 2), bias = Draw({35}, 3);
+    const at::Tensor wide = at::zeros({3, 20 * depth + 7});
+    wide.narrow(1, 0, 20 * depth).copy_(a.flatten(1));
+    RowProductOptions options;
+    options.bias = bias.data_ptr<float>();
+    options.matrices = 3;
+    at::Tensor c = at::full({20, 35}, NAN);
+    RowProduct({wide.data_ptr<float>(), 20, wide.size(1)}, {b.data_ptr<float>(), 35, 35 * depth},
+               depth, options, c.data_ptr<float>());
+    const at::Tensor exact =
+        at::matmul(a.to(at::kDouble), b.to(at::kDouble).transpose(1, 2)).sum(0) + bias;
+    EXPECT_LE((c - exact).abs().max().item<double>(), 1e-6 * static_cast<double>(10 + 3 * depth));
+  }
+}
+
 TEST_P(RowProductTest, HasTheBitsOfEveryOtherLevel) {
   const at::Tensor a = Draw({37, 700}, 1), b = Draw({50, 700}, 2), bias = Draw({50}, 3);
   const at::Tensor c = Multiply(a, b, bias, true);

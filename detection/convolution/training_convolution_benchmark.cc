@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include "rcnn/detection/convolution/training_convolution.h"
+#include "rcnn/detection/convolution/training_pointwise.h"
 #include "rcnn/detection/convolution/winograd_weight_gradient.h"
 
 namespace rcnn::detection {
@@ -87,6 +88,50 @@ void BM_LibTorchWeightGradient(benchmark::State& state) {
   CountFlops(state, t);
 }
 BENCHMARK(BM_LibTorchWeightGradient)->Apply(Shapes);
+
+// Arguments: channels in and out, height, width. The 1 x 1 convolutions of R50-FPN, the heaviest
+// first.
+void PointwiseShapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"c", "k", "h", "w"})
+      ->Args({64, 256, 200, 272})
+      ->Args({256, 64, 200, 272})
+      ->Args({128, 512, 100, 136})
+      ->Args({512, 128, 100, 136})
+      ->Args({1024, 256, 50, 68})
+      ->Args({512, 2048, 25, 34})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+
+// The output and both gradients.
+template <typename Convolve>
+void TrainPointwise(benchmark::State& state, const Convolve& convolve) {
+  const at::Tensor x = at::randn({1, state.range(0), state.range(2), state.range(3)});
+  const at::Tensor weight = at::randn({state.range(1), state.range(0), 1, 1});
+  const at::Tensor input = x.clone().requires_grad_(), trained = weight.clone().requires_grad_();
+  const at::Tensor dy = at::randn({1, state.range(1), state.range(2), state.range(3)});
+  for (auto _ : state) {
+    convolve(input, trained).backward(dy);
+    input.mutable_grad() = at::Tensor();
+    trained.mutable_grad() = at::Tensor();
+  }
+  const double count = 6.0 * static_cast<double>(dy.numel()) * static_cast<double>(x.size(1));
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(count * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void BM_Pointwise(benchmark::State& state) {
+  TrainPointwise(state, [](const at::Tensor& x, const at::Tensor& weight) {
+    return TrainingPointwise(x, weight, {});
+  });
+}
+BENCHMARK(BM_Pointwise)->Apply(PointwiseShapes);
+
+void BM_LibTorchPointwise(benchmark::State& state) {
+  TrainPointwise(
+      state, [](const at::Tensor& x, const at::Tensor& weight) { return at::conv2d(x, weight); });
+}
+BENCHMARK(BM_LibTorchPointwise)->Apply(PointwiseShapes);
 
 }  // namespace
 }  // namespace rcnn::detection

@@ -36,10 +36,12 @@ using configs::TransformConfig;
 
 // Increase it when the code gives different results for the same config, and both when a default of
 // the schema changes, because keys do not contain defaults.
-constexpr char kFormatVersion[] = "4";
+// 5: on the CPU, convolutions, fully connected layers and RoIAlign by rcnn's own kernels, which round
+// differently.
+constexpr char kFormatVersion[] = "5";
 // Training. 5: a batch's padding takes part in nothing; only with several images at a time. 6:
 // anchors, RoIs and what dropout drops are drawn by counters on the CPU too, and on a GPU by other
-// ones than before.
+// ones than before; 1 x 1 convolutions on the CPU round differently.
 constexpr char kTrainingFormatVersion[] = "6";
 
 // File locations do not matter.

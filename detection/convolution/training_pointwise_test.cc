@@ -1,0 +1,129 @@
+#include "rcnn/detection/convolution/training_pointwise.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <tuple>
+
+#include "gtest/gtest.h"
+#include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/detection/convolution/panel_product.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
+
+struct Case {
+  int64_t batch, in_channels, out_channels, height, width;
+};
+
+struct Results {
+  at::Tensor y, dx, dw, db;
+};
+
+template <typename Convolve>
+Results Train(const Case& c, const Convolve& convolve, at::ScalarType type, bool with_bias) {
+  const auto leaf = [&](at::IntArrayRef shape, uint64_t seed, double scale) {
+    return (Draw(shape, seed) * scale).to(type).requires_grad_(true);
+  };
+  const at::Tensor x = leaf({c.batch, c.in_channels, c.height, c.width}, 1, 1);
+  const at::Tensor weight = leaf({c.out_channels, c.in_channels, 1, 1}, 2,
+                                 1 / std::sqrt(static_cast<double>(c.in_channels)));
+  const at::Tensor bias = with_bias ? leaf({c.out_channels}, 3, 1) : at::Tensor();
+  const at::Tensor y = convolve(x, weight, bias);
+  y.backward(Draw({c.batch, c.out_channels, c.height, c.width}, 4).to(type));
+  return {y.detach(), x.grad(), weight.grad(), with_bias ? bias.grad() : at::ones({1})};
+}
+
+double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
+  return ((a - exact).norm() / exact.norm()).item<double>();
+}
+
+bool SameBits(const Results& a, const Results& b) {
+  return a.y.equal(b.y) && a.dx.equal(b.dx) && a.dw.equal(b.dw) && a.db.equal(b.db);
+}
+
+class TrainingPointwiseTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, TrainingPointwiseTest, LevelsFrom(InstructionLevel::kAvx2),
+                         LevelName);
+
+// One image and several; channels that fill their panels and that do not.
+TEST_P(TrainingPointwiseTest, GradientsAreThoseOfAConvolution) {
+  const auto plain = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+    return at::conv2d(x, weight, bias);
+  };
+  for (const Case& c :
+       {Case{1, 16, 16, 32, 16}, Case{3, 40, 23, 17, 31}, Case{2, 18, 70, 30, 41}}) {
+    for (const bool with_bias : {true, false}) {
+      const Results exact = Train(c, plain, at::kDouble, with_bias);
+      const Results ours = Train(c, TrainingPointwise, at::kFloat, with_bias);
+      EXPECT_LE(RelativeError(ours.y, exact.y), 1e-6);
+      EXPECT_LE(RelativeError(ours.dx, exact.dx), 1e-6);
+      EXPECT_LE(RelativeError(ours.dw, exact.dw), 1e-6);
+      EXPECT_LE(RelativeError(ours.db, exact.db), 1e-6);
+    }
+  }
+}
+
+TEST_P(TrainingPointwiseTest, ThreadsAndLevelsChangeNoBit) {
+  const Case c = {2, 40, 33, 17, 31};
+  const Results expected = Train(c, TrainingPointwise, at::kFloat, false);
+  const int threads = at::get_num_threads();
+  for (const int n : {1, 3}) {
+    at::set_num_threads(n);
+    EXPECT_TRUE(SameBits(Train(c, TrainingPointwise, at::kFloat, false), expected)) << n;
+  }
+  at::set_num_threads(threads);
+  const ScopedInstructionLevel level(InstructionLevel::kAvx2);
+  EXPECT_TRUE(SameBits(Train(c, TrainingPointwise, at::kFloat, false), expected));
+}
+
+TEST_P(TrainingPointwiseTest, InputsWithoutGradientGetNone) {
+  const at::Tensor x = Draw({1, 16, 20, 30}, 1), weight = Draw({18, 16, 1, 1}, 2);
+  const at::Tensor dy = Draw({1, 18, 20, 30}, 3);
+  const at::Tensor trained = weight.clone().requires_grad_(true);
+  TrainingPointwise(x, trained, {}).backward(dy);
+  EXPECT_TRUE(trained.grad().defined());
+  EXPECT_FALSE(x.grad().defined());
+  const at::Tensor input = x.clone().requires_grad_(true);
+  TrainingPointwise(input, weight, {}).backward(dy);
+  EXPECT_TRUE(input.grad().defined());
+  EXPECT_FALSE(TrainingPointwise(x, weight, {}).requires_grad());
+}
+
+// Maps in another memory format, and a ReLU in place, as a network has it.
+TEST_P(TrainingPointwiseTest, TakesAnyMemoryFormatAndAReluAfterIt) {
+  const auto last = at::MemoryFormat::ChannelsLast;
+  const at::Tensor x = Draw({2, 16, 20, 30}, 1), weight = Draw({18, 16, 1, 1}, 2);
+  const at::Tensor dy = Draw({2, 18, 20, 30}, 3);
+  const auto gradient = [&](const at::Tensor& input, const at::Tensor& output_gradient) {
+    const at::Tensor leaf = weight.clone().requires_grad_(true);
+    TrainingPointwise(input, leaf, {}).relu_().backward(output_gradient);
+    return leaf.grad();
+  };
+  EXPECT_TRUE(gradient(x.contiguous(last), dy.contiguous(last)).equal(gradient(x, dy)));
+}
+
+TEST(CanTrainPointwiseTest, IsUsedOnlyWhereItCanBe) {
+  if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  const at::Tensor x = at::zeros({1, 64, 50, 50}), weight = at::zeros({64, 64, 1, 1});
+  EXPECT_TRUE(CanTrainPointwise(x, weight, 1, 0));
+  EXPECT_FALSE(CanTrainPointwise(x, weight, 2, 0));
+  EXPECT_FALSE(CanTrainPointwise(x, weight, 1, 1));
+  EXPECT_FALSE(CanTrainPointwise(x, at::zeros({64, 64, 3, 3}), 1, 0));
+  EXPECT_FALSE(CanTrainPointwise(x, at::zeros({12, 64, 1, 1}), 1, 0));
+  EXPECT_FALSE(CanTrainPointwise(x, at::zeros({64, 32, 1, 1}), 1, 0));  // an error of at::conv2d
+  EXPECT_FALSE(CanTrainPointwise(at::zeros({1, 64, 5, 5}), weight, 1, 0));
+  EXPECT_FALSE(CanTrainPointwise(x.to(at::kDouble), weight.to(at::kDouble), 1, 0));
+  const AutocastScope scope(c10::DeviceType::CPU, at::kBFloat16);
+  EXPECT_FALSE(CanTrainPointwise(x, weight, 1, 0));
+}
+
+}  // namespace
+}  // namespace rcnn::detection
