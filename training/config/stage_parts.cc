@@ -36,8 +36,8 @@ using configs::TransformConfig;
 
 // Increase it when the code gives different results for the same config, and both when a default of
 // the schema changes, because keys do not contain defaults.
-// 5: on the CPU, convolutions, fully connected layers and RoIAlign by rcnn's own kernels, which round
-// differently.
+// 5: on the CPU, convolutions, fully connected layers and RoIAlign by rcnn's own kernels, which
+// round differently.
 constexpr char kFormatVersion[] = "5";
 // Training. 5: a batch's padding takes part in nothing; only with several images at a time. 6:
 // anchors, RoIs and what dropout drops are drawn by counters on the CPU too, and on a GPU by other
