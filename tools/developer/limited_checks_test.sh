@@ -124,10 +124,12 @@ expect 0 'notice: left out: limited: it takes up to 1 s, and 0 s are left' ci "c
 [[ ! -e ran ]] || fail "a check without time has run"
 export RCNN_CI_SECONDS=75m
 expect 2 'RCNN_CI_SECONDS=75m is not a number of seconds' ci true
-# By default CI takes at most 75 minutes.
-unset RCNN_CI_SECONDS
+export RCNN_CI_SECONDS=4500
 ends 0 '1 passed, 0 failed' "check_within 4490 limited true; finish"
 ends 0 '0 passed, 0 failed' "check_within 4501 limited true; finish"
+# By default no limited check begins.
+unset RCNN_CI_SECONDS
+ends 0 '0 passed, 0 failed' "check_within 1 limited true; finish"
 
 # order COMMITS DAY: the limited checks of a commit.
 order() {
