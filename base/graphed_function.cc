@@ -16,7 +16,7 @@
 namespace rcnn {
 namespace {
 
-// Shapes that are remembered, besides twice as many as there may be graphs.
+// HasCome remembers this many shapes, and two more for each graph that is allowed.
 constexpr int64_t kRemembered = 64;
 
 std::vector<at::Tensor> Copies(const std::vector<at::Tensor>& tensors) {
@@ -65,7 +65,7 @@ std::vector<at::Tensor> GraphedFunction::Run(const at::Tensor& input) {
   return function_(input);
 }
 
-// On another stream a replay could overlap with one of this stream in the same memory.
+// The stream is part of the key: replays of one graph on two streams could overlap in its memory.
 GraphedFunction::Key GraphedFunction::MakeKey(const at::Tensor& input) {
   const at::Device device = input.device();
   const c10::impl::VirtualGuardImpl streams(device.type());

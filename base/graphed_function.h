@@ -1,20 +1,20 @@
 // A function of one tensor, launched as a graph (device_graph.h) for the shapes that come often.
 //
 // A shape gets its graph when it comes for the second time, since recording costs some calls. There
-// are at most `max_graphs`. A further shape replaces the graph that was used longest ago if nobody
-// has needed that in the last `idle_calls` calls; otherwise it is computed as usual, so that many
-// shapes in turn do not record each other away. After the first recording that fails, which is a
-// warning with the cause, no more are tried.
+// are at most `max_graphs`. A further shape replaces the graph that was used longest ago if that
+// has not been used in the last `idle_calls` calls; otherwise the shape is computed without a
+// graph, so that shapes in turn do not keep replacing each other. If a recording fails, a warning
+// gives the cause, and no more graphs are recorded.
 //
 //   call           graph    does
 //   first          none     function(x)
 //   second         none     copies x to the input's memory, records function there, replays
-//   later          there    copies x to the input's memory, replays
+//   later          recorded copies x to the input's memory, replays
 //
-// In all cases the result is new tensors with the bits of function(x): a graph's own are copied.
+// Run always returns new tensors with the bits of function(x); those of a graph are copies.
 //
-// Graphs keep their memory, and LibTorch's allocator cannot take it. A caller whose memory has run
-// out frees them and tries again.
+// Graphs keep their memory, which LibTorch's allocator cannot reuse. A caller that runs out of
+// memory calls FreeGraphs and tries again.
 //
 // Example:
 //   GraphedFunction network([&](const at::Tensor& images) { return Compute(images); }, {8});
@@ -39,8 +39,9 @@
 namespace rcnn {
 
 struct GraphedFunctionOptions {
-  // Each keeps the memory that the function needs for its shape. 0: none.
+  // Each graph keeps the memory that the function needs for its shape. 0: no graphs.
   int64_t max_graphs = 0;
+  // A graph may be replaced once this many calls of Run have not used it.
   int64_t idle_calls = 64;
 };
 
@@ -52,20 +53,21 @@ class GraphedFunction {
 
   GraphedFunction(Function function, const GraphedFunctionOptions& options);
 
-  // function(input), of any shape, on any device. A graph is used where the device has a library,
-  // and no gradients are recorded. Shapes differ that differ in type, memory format, autocast
-  // (autocast_scope.h) or the thread's stream; LibTorch's global settings must be the same in all
-  // calls. Thread-safe if `function` is. Throws what `function` throws.
+  // Returns function(input); `input` has any shape, dtype and device. A graph is used only if the
+  // device has a library and gradients are off. Inputs that differ in device, dtype, memory format,
+  // autocast (autocast_scope.h) or the thread's stream count as different shapes. LibTorch's global
+  // settings must be the same in all calls. Thread-safe if `function` is. Throws what `function`
+  // throws.
   std::vector<at::Tensor> Run(const at::Tensor& input);
 
   int64_t num_graphs() const;
 
-  // Frees all graphs, so that their memory is there for others, and records no more; a warning says
-  // so if there was any. Thread-safe.
+  // Frees all graphs, so that their memory can be used again, and records no more, with a warning.
+  // Without graphs it does nothing: later calls may still record some. Thread-safe.
   void FreeGraphs();
 
-  // Graphs that FreeGraphs has freed. If another thread has done it since a call of Run began, that
-  // call may be worth another try too.
+  // The number of graphs that FreeGraphs has freed. If it has grown since a call of Run began that
+  // ran out of memory, another thread has freed some, and that call may be tried again too.
   int64_t num_freed() const;
 
  private:
@@ -81,18 +83,18 @@ class GraphedFunction {
   // The graph for the input's shape, recorded now if it is due; null if there is none.
   Graph* FindGraph(const DeviceGraphLibrary& library, const at::Tensor& input)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether a shape has come before, lately. Remembers it.
+  // Whether `key` is among the shapes that came last; remembers it as the latest.
   bool HasCome(const Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether there is room for a graph, after the removal of one if need be.
+  // Whether there is room for one more graph. Removes an idle graph if that is needed.
   bool MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Null, with a warning, if it fails.
+  // The new graph; null, after a warning, if recording fails.
   Graph* Record(const DeviceGraphLibrary& library, Key key, const at::Tensor& input)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Function function_;
   const GraphedFunctionOptions options_;
   mutable absl::Mutex mutex_;
-  // The last used first.
+  // Most recently used first.
   std::list<Graph> graphs_ ABSL_GUARDED_BY(mutex_);
   std::list<Key> seen_ ABSL_GUARDED_BY(mutex_);
   int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -1,7 +1,7 @@
 // The vector instructions that rcnn's own kernels use: the levels, and which one is in force.
 //
-// Names, parsing and errors are in instruction_level.h, apart from here so that kernels in
-// librcnn_ops.so need no Abseil.
+// Functions that parse and check a level are in instruction_level.h, which needs Abseil; kernels in
+// librcnn_ops.so must do without it.
 //
 // Example:
 //   const bool wide = CurrentInstructionLevel() >= InstructionLevel::kAvx512;
@@ -28,12 +28,13 @@ inline constexpr std::array<const char*, 4> kInstructionLevelNames = {"portable"
 // The best level of this processor and operating system.
 InstructionLevel SupportedInstructionLevel();
 
-// The level that kernels use. From the first call on it is SupportedInstructionLevel(), lowered to
-// RCNN_INSTRUCTIONS if that is set to a known name; unless StoreInstructionLevel has been called.
+// The level that kernels use: the one that StoreInstructionLevel has set, or otherwise
+// SupportedInstructionLevel(), lowered to the environment's RCNN_INSTRUCTIONS if that was one of
+// kInstructionLevelNames at the first call. Other values are ignored.
 InstructionLevel CurrentInstructionLevel();
 
-// Sets the level, which the processor must support. Not thread-safe. For SetInstructionLevel
-// (instruction_level.h), which checks it.
+// Sets the level without checking that the processor supports it. Not thread-safe. Call
+// SetInstructionLevel (instruction_level.h) instead, which checks it.
 void StoreInstructionLevel(InstructionLevel level);
 
 }  // namespace rcnn
