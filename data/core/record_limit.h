@@ -1,4 +1,4 @@
-// How many records an annotation file of a size may have.
+// Limits the number of records in an annotation file by the size of the file.
 //
 // A record of a few bytes, such as "{}" or "<box/>", takes some 200 bytes of memory once it is
 // read. Useful records are longer, so shorter ones are refused beyond a number that does no harm.
@@ -19,9 +19,10 @@ namespace rcnn::data {
 // Any file may have this many.
 inline constexpr size_t kFewRecords = 1000;
 
-// kInvalidArgument, "too many shapes for a file of 9000 bytes", if there are more than kFewRecords
-// plus one for each `least_bytes` > 0 of the file. `least_bytes`: no more than the shortest useful
-// record of the format has. Call it before a record is kept, with their number so far.
+// kInvalidArgument, "too many shapes for a file of 9000 bytes", if `records` is more than
+// kFewRecords + file_bytes / least_bytes. `what` names the records in the message. `least_bytes` is
+// positive and at most the length of the format's shortest useful record. Call it before each
+// record is kept, with the number kept so far.
 absl::Status CheckNumRecords(size_t records, absl::string_view what, size_t file_bytes,
                              size_t least_bytes = 16);
 

@@ -40,7 +40,7 @@ bool GetPoint(const dom::element& element, std::array<double, 2>& point) {
          numbers.at(1).get_double().get(point[1]) == simdjson::SUCCESS;
 }
 
-// Corners left, top, right, bottom of the shape.
+// Left, top, right and bottom of the shape, which has at least one point.
 std::array<double, 4> Bounds(const std::string& type,
                              const std::vector<std::array<double, 2>>& points) {
   if (type == "circle" && points.size() == 2) {

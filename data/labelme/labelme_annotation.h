@@ -23,14 +23,15 @@
 namespace rcnn::data {
 
 struct LabelMeShape {
-  // Without spaces around it.
+  // Without surrounding spaces; "" if missing.
   std::string label;
-  // "polygon" if the file says nothing.
+  // "shape_type"; "polygon" if missing.
   std::string type;
-  // Bounds of the points; of a circle, whose points are its centre and one of its rim,
-  // those of the circle.
+  // Left, top, width and height of the points' bounds, in continuous pixels. A circle has two
+  // points, its centre and one on its rim; these are the bounds of the circle. Zero with
+  // kMissingField and kBadNumber.
   std::array<double, 4> xywh = {0, 0, 0, 0};
-  // As X-AnyLabeling marks shapes.
+  // X-AnyLabeling's mark "difficult".
   bool difficult = false;
   // What messages show: 'rectangle "cat" (10, 20, 30, 40)'.
   std::string text;
@@ -42,14 +43,15 @@ struct LabelMeShape {
 struct LabelMeAnnotation {
   // "" if missing.
   std::string image_path;
-  // 0 if missing.
+  // In pixels; 0 if missing or not a whole number from 1 to 999,999,999.
   int64_t width = 0;
   int64_t height = 0;
   std::vector<LabelMeShape> shapes;
 };
 
-// kInvalidArgument for what is not JSON, has no "shapes", or more than a thousand that are too
-// short for a label and points; a trailing comma, UTF-16 and a Git LFS pointer are named as such.
+// kInvalidArgument if `bytes` are not JSON, have no array "shapes", or have more shapes than
+// CheckNumRecords allows (data/core/record_limit.h). The message names a trailing comma, UTF-16 and
+// a Git LFS pointer as such.
 absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes);
 
 }  // namespace rcnn::data

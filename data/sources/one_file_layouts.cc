@@ -26,7 +26,7 @@ namespace rcnn::data {
 namespace {
 
 constexpr int64_t kMaxXmlBytes = int64_t{2} << 30;
-// The file is read again for each of its parts.
+// The whole file is read again for each of its parts.
 constexpr size_t kMostParts = 100;
 
 absl::Status CheckNumParts(size_t parts, absl::string_view what) {
@@ -35,8 +35,9 @@ absl::Status CheckNumParts(size_t parts, absl::string_view what) {
                                                  kMostParts, "; give parts the same name"));
 }
 
-// The values in the column of parts, each once, if it tells parts apart; otherwise none.
-// kInvalidArgument for a value that names no part beside others that do, and for an image with two.
+// The distinct values in the column of parts; none if no value names a part. kInvalidArgument if
+// only some values name a part, if two rows give one image different values, and for more than
+// kMostParts values.
 absl::StatusOr<std::vector<std::string>> CsvParts(const CsvAnnotation& annotation) {
   std::map<std::string, int64_t> rows;  // the first of each value
   absl::flat_hash_map<absl::string_view, const CsvRow*> images;
@@ -68,7 +69,7 @@ absl::StatusOr<std::vector<std::string>> CsvParts(const CsvAnnotation& annotatio
   return parts;
 }
 
-// The images of the rows with this value in the column of parts; of all rows for "".
+// The images of the rows whose value in the column of parts is `part`; of all rows if it is "".
 std::set<std::string> NamesInCsv(const CsvAnnotation& annotation, absl::string_view part) {
   std::set<std::string> names;
   for (const CsvRow& row : annotation.rows) {

@@ -16,14 +16,16 @@
 
 namespace rcnn::data {
 
-// As part_place.h says. CVAT's subsets are the parts. Errors: those of ReadFile and ParseCvat.
+// See part_place.h. CVAT's subsets are the parts. kInvalidArgument for more than 100 subsets in a
+// file of which one names a part. Also the errors of ReadFile and ParseCvat.
 absl::StatusOr<std::vector<PartPlace>> FindCvat(const FolderContents& contents, Notices& notices);
 
-// The values in the column of parts are the parts. kInvalidArgument for a value that names no part
-// beside others that do, and for an image with two. Also the errors of ReadCsvAnnotation.
+// The values in the column of parts are the parts, if one of them names a part. kInvalidArgument if
+// another does not, if two rows give one image different values, and for more than 100 values.
+// Also the errors of ReadCsvAnnotation.
 absl::StatusOr<std::vector<PartPlace>> FindCsv(const FolderContents& contents, Notices& notices);
 
-// Each index is a part, by its name. No errors.
+// Each index is one part, which the name of its file tells. Always succeeds.
 absl::StatusOr<std::vector<PartPlace>> FindShards(const FolderContents& contents, Notices& notices);
 
 }  // namespace rcnn::data

@@ -16,8 +16,8 @@ namespace {
 constexpr int64_t kColumns = 17;
 constexpr int64_t kRows = 16;
 
-// Two hashes of 64 bits over words of 8 bytes, mixed with the finaliser of MurmurHash3 (public
-// domain, Appleby): protects against chance, not against forgery.
+// HashContent makes two hashes of 64 bits from words of 8 bytes. They are mixed by the finaliser of
+// MurmurHash3 (Appleby, public domain), which protects against chance, not against forgery.
 uint64_t Mix(uint64_t value) {
   value = (value ^ (value >> 33)) * 0xff51afd7ed558ccdULL;
   value = (value ^ (value >> 33)) * 0xc4ceb9fe1a85ec53ULL;
@@ -46,8 +46,8 @@ std::vector<uint8_t> Grey(const Image& image) {
   return grey;
 }
 
-// The pixels of one axis that a cell covers, with their weights. Cells may begin and end
-// between pixels, so that an image and a smaller copy of it have the same means.
+// The pixels that a cell covers along one axis, with weights whose sum is 1. Cells may begin and
+// end inside a pixel, so that an image and a smaller copy of it have nearly the same means.
 struct Cell {
   int64_t first = 0;
   std::vector<double> weights;

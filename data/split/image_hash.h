@@ -1,12 +1,12 @@
 // Fingerprints of one image: of its bytes, and of how it looks.
 //
-// The first tells copies of a file; the second, images that were saved again, scaled, or
-// changed in brightness. They decide which images of a dataset are of one source, and
-// must not lie on both sides of a split.
+// The first finds copies of a file; the second, images that were saved again, scaled, or
+// changed in brightness. They decide which images of a dataset have one source and so must
+// not lie on both sides of a split.
 //
-// `look` has 256 bits: the image in grey, shrunk to 17 x 16 by averaging; a bit for each
-// pixel that is darker than its right neighbour ("difference hash"). Of a JPEG only an
-// eighth of the size is decoded, which costs a fifth of the whole.
+// `look` has 256 bits. The image in grey is shrunk to 17 columns x 16 rows by averaging; a
+// bit is set for each pixel that is darker than its right neighbour ("difference hash"). A
+// JPEG is decoded at a fraction of its size (jpeg_thumbnail.h).
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const ImageHash a, ReadImageHash("a.jpg"));
@@ -26,8 +26,9 @@
 namespace rcnn::data {
 
 struct ImageHash {
-  // Of the file's bytes.
+  // Two hashes of the file's bytes.
   std::array<uint64_t, 2> content = {0, 0};
+  // 16 bits for each row, the top row first.
   std::array<uint64_t, 4> look = {0, 0, 0, 0};
 
   bool operator==(const ImageHash& other) const {
@@ -41,14 +42,16 @@ struct ImageHash {
 // two different images differ in at least 81, except for one pair.
 inline constexpr int kSameLook = 12;
 
-// Number of bits in which two differ, 0 to 256.
+// Number of bits in which the looks differ, 0 to 256. `content` does not count.
 int LookDistance(const ImageHash& a, const ImageHash& b);
 
-// Errors name the file: those of MappedFile::Open and of decoding.
+// Reads the file and decodes its image. Errors are those of MappedFile::Open and DecodeImage, and
+// name the file.
 absl::StatusOr<ImageHash> ReadImageHash(const std::string& path);
 
-// The look of grey pixels, row by row, width x height >= 1. `extent_x`, `extent_y`: how
-// many of them the image covers; the last row and column of a thumbnail may reach beyond.
+// The look of grey `pixels`, [height, width] row by row, with width and height >= 1. The image
+// covers the first `extent_x` columns and `extent_y` rows, in pixels; the last column and row of a
+// thumbnail may reach beyond it.
 std::array<uint64_t, 4> HashLook(const uint8_t* pixels, int64_t width, int64_t height,
                                  double extent_x, double extent_y);
 
