@@ -20,7 +20,7 @@
 namespace rcnn::detection {
 namespace {
 
-// Boxes [P_b, 4] of each image from the list of all.
+// The boxes [P_b, 4] of each image; `proposals` lists those of all images in turn.
 std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
   std::vector<at::Tensor> boxes;
   const at::Tensor counts = proposals.counts.cpu();
@@ -33,7 +33,7 @@ std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
   return boxes;
 }
 
-// The same of proposals in tensors of a fixed size.
+// The same, from proposals in tensors of a fixed size.
 std::vector<at::Tensor> BoxesOfEach(const ops::CountedProposals& proposals) {
   std::vector<at::Tensor> boxes;
   const at::Tensor counts = proposals.counts.cpu();
@@ -43,7 +43,7 @@ std::vector<at::Tensor> BoxesOfEach(const ops::CountedProposals& proposals) {
   return boxes;
 }
 
-// The sizes of the parts, without maps.
+// One entry without maps for each part of `images`, with the part's size in pixels.
 BatchFeatures WithoutMaps(const BatchMap& images) {
   BatchFeatures sizes;
   for (const at::Tensor& part : images.parts) {
@@ -54,7 +54,7 @@ BatchFeatures WithoutMaps(const BatchMap& images) {
   return sizes;
 }
 
-// The maps of all levels for each part, from those of all parts for each level.
+// Adds the maps of `levels`, each of which has one level of all parts, to the parts of `maps`.
 BatchFeatures PartByPart(BatchFeatures maps, const std::vector<BatchMap>& levels) {
   for (size_t p = 0; p < maps.parts.size(); ++p) {
     for (const BatchMap& level : levels) maps.parts[p].levels.push_back(level.parts[p]);
@@ -75,20 +75,21 @@ HeadOutput Rows(const HeadOutput& output, const at::Tensor& rows) {
   return {output.logits.index_select(0, rows), output.deltas.index_select(0, rows)};
 }
 
-// Factors from pixels of the input to pixels as stored, (x, y).
+// Factors (x, y) from pixels of the network's input to pixels of the stored image.
 std::pair<double, double> ToOriginal(const ops::InputSize& input, const ops::ImageSize& original) {
   return {static_cast<double>(original.width) / static_cast<double>(input.width),
           static_cast<double>(original.height) / static_cast<double>(input.height)};
 }
 
-// Empty if `finite` is undefined: on the CPU.
+// Empty on the CPU, where `finite` is undefined (finite_output.h).
 std::vector<std::pair<std::string, at::Tensor>> NamedFinite(const char* name,
                                                             const at::Tensor& finite) {
   if (!finite.defined()) return {};
   return {{name, finite}};
 }
 
-// Numbers that are known, or that only the device knows: of RPN or head.
+// Adds the numbers of positive and negative samples of the RPN or the head: as integers, or as
+// tensors that have not been read from the device.
 template <typename PartLosses>
 void AddCounts(const std::string& of, const PartLosses& losses, Losses& named) {
   const std::string positive = of + "_positive", negative = of + "_negative";
@@ -100,7 +101,7 @@ void AddCounts(const std::string& of, const PartLosses& losses, Losses& named) {
   }
 }
 
-// The losses of RPN and head by name.
+// The losses of the RPN or the head with their names.
 Losses Named(const RpnLosses& losses) {
   Losses named;
   named.parts = {{"rpn_objectness", losses.objectness}, {"rpn_box", losses.box}};
@@ -117,7 +118,7 @@ Losses Named(const HeadLosses& losses) {
   return named;
 }
 
-// Detections are valid boxes.
+// The values are not checked: detections are valid boxes.
 at::Tensor Scaled(const at::Tensor& boxes, double x, double y) {
   const ops::UncheckedValues unchecked;
   return ops::ScaleBoxes(boxes, x, y);

@@ -106,8 +106,9 @@ class FasterRcnn : public torch::nn::Module {
   ops::Proposals Propose(const BatchFeatures& maps, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
 
-  // Detections of each image in pixels as stored: `original_sizes`. The model must
-  // not be training(). Thread-safe.
+  // Detections of each image in pixels of the stored image, whose sizes are `original_sizes`.
+  // Throws c10::Error if an RPN or a head is missing, if the head is training(), or if the numbers
+  // of sizes differ. Thread-safe.
   std::vector<Detections> Detect(BatchMap images, const InputSizes& sizes,
                                  const std::vector<ops::ImageSize>& original_sizes) const;
   // The same on given RoIs [R, 5], in pixels of the input.
