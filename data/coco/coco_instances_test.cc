@@ -262,7 +262,7 @@ TEST(ParseCocoInstances, TrimsNamesOfCategories) {
   EXPECT_EQ(instances->categories[0].name, "red cell");
 }
 
-// In any order of the fields; a box that is there stays, even a wrong one.
+// The fields may come in any order. A bbox that is present is kept, even if it is wrong.
 TEST(ParseCocoInstances, AMissingBoxIsThatOfThePolygons) {
   const auto instances = ParseCocoInstances(Annotations(
       R"({"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 2, 4, 2, 4, 9]]},

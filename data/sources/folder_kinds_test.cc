@@ -1,6 +1,6 @@
-// Irregular annotations as a user meets them: a folder with one tiny set of each kind, which is
-// recognised, and the objects, notices and defects that come out. The readers' own tests have
-// every variant; here it counts that recognition sets the fields that a kind needs.
+// Irregular annotations as users have them: each test opens a folder with a tiny dataset of one
+// kind, and checks the objects, notices and defects. The readers' own tests have every variant;
+// these check that recognition sets the fields that each kind needs.
 
 #include <algorithm>
 #include <filesystem>
@@ -65,7 +65,8 @@ class FolderKindsTest : public testing::Test {
     Put(path, ReadFile(kImages + image).value());
   }
 
-  // "a.png cat 1 2 3 4", sorted; what is told goes to `told`.
+  // Name, class and corners of each object, "a.png cat 1 2 3 4", sorted. Notices and defects go to
+  // `told_`.
   std::vector<std::string> Objects(const FolderOptions& options = {}) {
     const auto folder = OpenFolder(folder_, options);
     EXPECT_THAT(folder, IsOk());
@@ -118,7 +119,7 @@ std::string CocoObject(const std::string& image, const std::string& box,
                       fields, "}");
 }
 
-// Images of one name in the folders of two parts, which only the names of the folders tell apart.
+// Two parts with an image of the same name; only the names of their folders tell them apart.
 class FoldersOfPartsTest : public FolderKindsTest {
  protected:
   // "train 40": the width of each image of each part; those of val are 20 wide.
@@ -168,7 +169,7 @@ TEST_F(FoldersOfPartsTest, EachPartGetsItsOwnImages) {
   EXPECT_THAT(Widths("images/train", "images/val"), ElementsAre("train 40", "val 20")) << "CVAT";
 }
 
-// Each would read the whole file again.
+// Each part would read the whole file again.
 TEST_F(FolderKindsTest, ThousandsOfPartsOfOneFileAreRefused) {
   PutImage("a.png");
   const auto code = absl::StatusCode::kInvalidArgument;
@@ -185,7 +186,8 @@ TEST_F(FolderKindsTest, ThousandsOfPartsOfOneFileAreRefused) {
   EXPECT_THAT(Error(), StatusIs(code, HasSubstr("has 1000 subsets, more than 100")));
 }
 
-// Each defect of an image keeps the name that the file gives to it.
+// Each of the 20 defects keeps a copy of the image's name. A very long name is replaced by that of
+// the image that was found.
 TEST_F(FolderKindsTest, ALongPathOfAnImageIsKeptOnce) {
   PutImage("a.png");
   std::string boxes = "<box label='cat' xtl='1' ytl='1' xbr='9' ybr='9'/>";
@@ -401,7 +403,6 @@ TEST_F(FolderKindsTest, VocSeveralBoxesOfAnObjectAndDifficultAsAWord) {
   EXPECT_THAT(Objects(), ElementsAre("a cat 1 2 9 9 difficult", "a cat 2 2 9 9 difficult"));
 }
 
-// Decided over the whole set: 0 occurs, and the width itself does not.
 TEST_F(FolderKindsTest, VocListsNameImagesOfInnerFolders) {
   for (const char* name : {"a", "night/a"}) {
     PutImage(absl::StrCat("JPEGImages/", name, ".png"));
@@ -411,6 +412,7 @@ TEST_F(FolderKindsTest, VocListsNameImagesOfInnerFolders) {
   EXPECT_THAT(Objects(), ElementsAre("a cat 1 2 9 9", "night/a cat 1 2 9 9"));
 }
 
+// Decided by the whole dataset: 0 is a coordinate, and the width itself is not.
 TEST_F(FolderKindsTest, VocCoordinatesFromZeroAndFractional) {
   for (const char* name : {"a", "b"}) PutImage(absl::StrCat(name, ".png"));
   Put("a.xml", Voc("a.png", VocObject(VocBox(0, 0, 39, 29)) + VocObject(VocBox(0, 5, 9, 9))));
@@ -443,7 +445,7 @@ TEST_F(FolderKindsTest, VocNamesOfImages) {
   Put("c.XML", Voc("c.JFIF", VocObject(VocBox(2, 2, 9, 9)), 24, 16));
   PutCopy("d.jpe", "whole.jpg");
   Put("d.xml", Voc("d.jpe", VocObject(VocBox(2, 2, 9, 9)), 24, 16));
-  // What macOS leaves.
+  // A file that macOS leaves beside the others.
   Put("._d.xml", std::string("\0\5\x16\7", 4));
   const auto folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());
@@ -659,7 +661,7 @@ TEST_F(FolderKindsTest, TwoAnnotationsOfOneImageAreAnErrorThatNamesBoth) {
   EXPECT_THAT(Objects(), ElementsAre("a cat 1 1 9 9"));
 }
 
-// Only a few of many files are read to recognise them. These must be among those.
+// Recognition reads only a few of many files. These must be among them.
 TEST_F(FolderKindsTest, FewObjectsOnManyImagesAreFound) {
   for (int i = 0; i < 40; ++i) {
     PutImage(absl::StrCat(i, ".png"));
@@ -686,7 +688,7 @@ TEST_F(FolderKindsTest, ListsBesideManyLabelFilesAreFound) {
   EXPECT_EQ(folder->FindPart("test")->images->image(0).name, "z17.png");
 }
 
-// Here a file annotates one image, and is called like it.
+// Each file annotates one image and has its name.
 TEST_F(FolderKindsTest, EveryOneOfManyTablesIsRead) {
   for (int i = 0; i < 40; ++i) {
     PutImage(absl::StrCat("z", i, ".png"));
@@ -756,7 +758,7 @@ TEST_F(FolderKindsTest, YoloFilesOfNamesThatDifferOrAreWrongAreTold) {
                                 AllOf(HasSubstr("class names"), HasSubstr("nc is 3"))));
 }
 
-// As CVAT and X-AnyLabeling keep VOC's mark.
+// The forms in which X-AnyLabeling and CVAT keep VOC's mark "difficult".
 TEST_F(FolderKindsTest, MarksOfDifficultObjects) {
   PutImage("a.png");
   Put("a.json",
@@ -798,7 +800,7 @@ TEST_F(FolderKindsTest, ExifTurns) {
   }
 }
 
-// First frames; and damage by the name of its file.
+// An animation is read as its first frame. A damaged image is an error that names its file.
 TEST_F(FolderKindsTest, FormatsAndDamageOfImages) {
   std::string csv = "filename,width,height,class,xmin,ymin,xmax,ymax\n";
   for (const char* image : {"reference/animation.gif", "reference/animation.webp",

@@ -42,7 +42,7 @@ TEST_F(YoloFolderNamesTest, DataYamlComesBeforeOthersAndTheOuterBeforeTheInner) 
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.yaml")));
 }
 
-// A value of 2 bytes takes 400 in memory.
+// A YAML value of 2 bytes takes some 400 bytes of memory once it is parsed.
 TEST_F(YoloFolderNamesTest, LargeYamlIsRefusedAndThatOfOthersLeftOut) {
   const std::string large = absl::StrCat("names: [cat]\n#", std::string(4 << 20, 'x'));
   Notices notices;

@@ -173,19 +173,19 @@ std::string NameIn(const std::string& declaration, const std::string& name) {
 }
 
 TEST(ParseVocAnnotation, DecodesTheEncodingThatTheXmlDeclares) {
-  // The character for cat, U+732B.
+  // U+732B, Chinese for cat.
   const std::string cat = "\xe7\x8c\xab";
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"GBK\"?>", "\xc3\xa8"), cat);
   EXPECT_EQ(NameIn("<?xml version='1.0' encoding='gb2312' standalone='yes'?>", "\xc3\xa8"), cat);
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"Big5\"?>", "\xbf\xdf"),
-            "\xe8\xb2\x93");  // the traditional one, U+8C93
+            "\xe8\xb2\x93");  // U+8C93, the traditional form
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"utf-8\"?>", cat), cat);
   EXPECT_EQ(NameIn("", cat), cat);
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>", "gr\xfcn"), "gr\xc3\xbcn");
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"latin1\"?>", "gr\xfcn"), "gr\xc3\xbcn");
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"windows-1252\"?>", "5 \x80"),
             "5 \xe2\x82\xac");
-  // As an editor writes it that saves as UTF-8.
+  // An editor that saves as UTF-8 may leave the old declaration.
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"UTF-16\"?>", cat), cat);
 }
 

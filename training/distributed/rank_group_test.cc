@@ -1,5 +1,5 @@
-// Ranks are threads of this process, which meet and exchange data as processes do; those that are
-// killed are processes of their own, on the loopback interface, and `timeout` ends those that hang.
+// Most ranks are threads of this process, which connect by the loopback interface as processes do.
+// Ranks that are killed are processes of their own; `timeout` ends those that hang.
 
 #include "rcnn/training/distributed/rank_group.h"
 
@@ -57,7 +57,7 @@ RankGroupOptions Limits(absl::Duration join, absl::Duration collective) {
 }
 
 struct Start {
-  // The rank of each thread, and its world size; without those, the number of threads.
+  // The rank of each thread, and its world size, which is the number of threads if not given.
   std::vector<int> ranks;
   Work work = [](RankGroup&) { return absl::OkStatus(); };
   std::vector<int> world_sizes = {};
@@ -101,7 +101,7 @@ at::Tensor Uneven(int rank, int64_t count) {
       .mul(rank == 0 ? 1e8f : 0.1f * static_cast<float>(rank));
 }
 
-// A start whose ranks share memory, or do not, as on several machines.
+// `shared_memory` false: the ranks exchange data as if on several machines.
 Start Sharing(int count, Work work, bool shared_memory) {
   Start start = {Ranks(count), std::move(work)};
   start.options.shared_memory = shared_memory;
@@ -110,7 +110,7 @@ Start Sharing(int count, Work work, bool shared_memory) {
 
 TEST(RankGroupTest, AddsInTheOrderOfTheRanks) {
   const Work sums = [](RankGroup& group) -> absl::Status {
-    // A multiple of the ranks, not one, fewer than the ranks, and none.
+    // A multiple of 2 and 4 ranks, a multiple of none, fewer values than ranks, and no values.
     std::vector<at::Tensor> all, all_expected;
     for (const int64_t count : {64, 1001, 1, 0}) {
       at::Tensor expected = Uneven(0, count);
@@ -134,7 +134,7 @@ TEST(RankGroupTest, AddsInTheOrderOfTheRanks) {
 }
 
 TEST(RankGroupTest, ExchangesBytesOfAnyLength) {
-  // The last is longer than a first message.
+  // The last string is too long for the first message, so that a second one follows.
   const std::vector<std::string> all = {"", "bbb", "cccccc", std::string(10000, 'd')};
   const Work work = [&](RankGroup& group) -> absl::Status {
     const std::string& mine = all[static_cast<size_t>(group.rank())];
@@ -205,8 +205,9 @@ std::string Read(const std::string& path) {
   return text.str();
 }
 
-// What each rank, a process, prints, and its exit code in the last line: "exit 0". With
-// `first_stops` rank 0 is ended when the others have. Those that run for too long are ended.
+// Runs each rank as a process. Returns what each prints, with its exit code as the last line:
+// "exit 0". With `first_stops` rank 0 is killed after the others have ended. `timeout` ends ranks
+// that run for more than 60 s.
 std::vector<std::string> RunProcesses(const std::string& scenario, int count,
                                       bool first_stops = false) {
   const int port = FreePort();
@@ -299,7 +300,7 @@ TEST(RankGroupTest, AddsOnDevicesWhileTheRanksExchangeMessages) {
     RCNN_RETURN_IF_ERROR(group.Sum(both));
     EXPECT_TRUE(at::equal(both[0], at::full({2}, 3.0f)));
     EXPECT_TRUE(at::equal(both[1], at::full({1, 4}, 3.0f)));
-    return group.FinishSums();  // of none
+    return group.FinishSums();  // none is left
   };
   for (const bool shared_memory : {true, false}) {
     EXPECT_THAT(RunAll(Sharing(3, work, shared_memory)), Each(IsOk()));
@@ -435,7 +436,7 @@ TEST(RankGroupTest, RefusesGroupsOfTwoSizes) {
                             "ranks")));
 }
 
-// A program that has a port, but accepts nothing. Other programs do not inherit it.
+// A socket that listens at a free port and accepts nothing. Child programs do not inherit it.
 struct Listener {
   int descriptor = -1;
   int port = 0;
@@ -453,7 +454,7 @@ Listener Listen() {
   return {descriptor, ntohs(address.sin_port)};
 }
 
-// The listener stays open until the test ends: rank 1's thread of LibTorch reads from it to the
+// The listener is never closed: a thread of LibTorch in rank 1 reads from the connection to the
 // end, and ends the program if the connection is reset.
 TEST(RankGroupTest, RefusesAPortInUse) {
   Start start = Hurried({0, 1}, {});
@@ -463,13 +464,13 @@ TEST(RankGroupTest, RefusesAPortInUse) {
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr(absl::StrCat("rank 0 cannot listen at port ", start.port)),
                              HasSubstr("in use"))));
-  // It is connected to a program that never answers.
+  // Rank 1 is connected to a listener that never answers.
   EXPECT_THAT(statuses[1], StatusIs(absl::StatusCode::kDeadlineExceeded,
                                     HasSubstr("rank 1 cannot reach rank 0 at 127.0.0.1:")));
 }
 
-// What a listener has not accepted is reset when it closes, as when rank 0 is killed. LibTorch 1.13
-// finds that out in a thread of its own too, whose exception nobody catches.
+// A connection that was not accepted is reset when its listener closes, as when rank 0 is killed. A
+// thread of LibTorch 1.13 notices the reset too, and nothing catches its exception.
 TEST(RankGroupTest, AConnectionThatIsResetIsAnErrorThatNamesRank0) {
   const Listener listener = Listen();
   std::thread closer([&] {
