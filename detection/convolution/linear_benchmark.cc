@@ -1,8 +1,10 @@
-// Fully connected layers, compared with LibTorch's on the same tensors.
+// Fully connected layers in float32 and in bfloat16, compared with LibTorch's in float32 on the same
+// tensors.
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
+#include "rcnn/detection/convolution/bfloat16_linear.h"
 #include "rcnn/detection/convolution/row_product.h"
 
 namespace rcnn::detection {
@@ -13,6 +15,7 @@ namespace {
 void Shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"rows", "in", "out"})
       ->Args({1000, 12544, 1024})
+      ->Args({1000, 1024, 1024})
       ->Args({334, 12544, 1024})
       ->Args({334, 1024, 1024})
       ->Args({334, 1024, 364})
@@ -52,6 +55,18 @@ void BM_RowProduct(benchmark::State& state) {
   CountFlops(state, tensors);
 }
 BENCHMARK(BM_RowProduct)->Apply(Shapes);
+
+void BM_Bfloat16(benchmark::State& state) {
+  const Tensors tensors(state);
+  const Bfloat16Linear linear(tensors.weight.data_ptr<float>(), tensors.bias.data_ptr<float>(),
+                              state.range(2), state.range(1));
+  at::Tensor y = at::empty({state.range(0), state.range(2)});
+  for (auto _ : state) {
+    linear.Run(tensors.x.data_ptr<float>(), state.range(0), /*relu=*/true, y.data_ptr<float>());
+  }
+  CountFlops(state, tensors);
+}
+BENCHMARK(BM_Bfloat16)->Apply(Shapes);
 
 void BM_LibTorch(benchmark::State& state) {
   const Tensors tensors(state);
