@@ -1,5 +1,5 @@
-// Fully connected layers in float32 and in bfloat16, compared with LibTorch's in float32 on the same
-// tensors.
+// Fully connected layers in float32 and in bfloat16, compared with LibTorch's in float32 on the
+// same tensors.
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
