@@ -337,7 +337,7 @@ TEST(ParseCocoInstances, RejectsInvalidJson) {
 
 TEST(ParseCocoInstances, EveryPrefixIsAnError) {
   const std::string whole = kWhole;
-  for (size_t length = 0; length + 1 < whole.size(); ++length) {
+  for (size_t length = 0; length < whole.size(); ++length) {
     EXPECT_THAT(ParseCocoInstances(whole.substr(0, length)), ::testing::Not(IsOk())) << length;
   }
 }
