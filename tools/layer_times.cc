@@ -161,10 +161,12 @@ std::vector<LayerTime> TimeLayers(const torch::nn::Module& model, std::vector<La
   return times;
 }
 
-MachineLimits MeasureMachine(int repeats) {
+MachineLimits MeasureMachine(int repeats, detection::Precision precision) {
   const at::NoGradGuard no_grad;
   constexpr int64_t kSide = 2048, kNumbers = int64_t{64} << 20;
-  const at::Tensor a = at::ones({kSide, kSide}), from = at::ones({kNumbers});
+  const at::ScalarType type =
+      precision == detection::Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
+  const at::Tensor a = at::ones({kSide, kSide}, type), from = at::ones({kNumbers});
   at::Tensor product = at::empty_like(a), to = at::empty_like(from);
   const double product_ms = MedianMs(repeats, [&] { at::mm_out(product, a, a); });
   const double copy_ms = MedianMs(repeats, [&] { to.copy_(from); });

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/layer_calls.h"
 
 namespace rcnn::tools {
@@ -41,10 +42,11 @@ std::vector<LayerTime> TimeLayers(const torch::nn::Module& model,
 
 // What the machine reaches with the same threads.
 struct MachineLimits {
-  double gflops = 0;                // products of float32 matrices 2048 x 2048, per second
+  double gflops = 0;                // LibTorch's products of matrices 2048 x 2048, per second
   double gigabytes_per_second = 0;  // read and written, by copying 256 MB
 };
-MachineLimits MeasureMachine(int repeats);
+// `precision`: of the matrices.
+MachineLimits MeasureMachine(int repeats, detection::Precision precision);
 
 // One JSON object: "layers", a list of objects with the members of LayerTime, "gflops" and
 // "gigabytes_per_second".

@@ -69,7 +69,7 @@ TEST(LayerTimesTest, CountsOperationsAndBytesOfEachKind) {
 }
 
 TEST(LayerTimesTest, MeasuresTheMachine) {
-  const MachineLimits limits = MeasureMachine(1);
+  const MachineLimits limits = MeasureMachine(1, detection::Precision::kFloat32);
   // Between what any processor reaches and what none does.
   EXPECT_GT(limits.gflops, 0.1);
   EXPECT_LT(limits.gflops, 1e6);

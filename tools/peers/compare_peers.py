@@ -9,24 +9,37 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 TORCH = f"{HERE}/time_torchvision.py"
 RUNTIMES = f"{HERE}/time_runtimes.py"
 DEBIAN = "/usr/bin/python3"
-PACKAGES = ("torch==2.11.0", "torchvision==0.26.0", "numpy==2.3.5", "onnx==1.20.0", "onnxruntime", "openvino")
+PACKAGES = ("torch==2.11.0", "torchvision==0.26.0", "numpy==2.3.5", "onnx==1.20.0", "onnxruntime==1.32.0", "openvino==2026.4.1")
 JOBS = ("resnet50_fpn:inference", "vgg16:inference", "resnet50_fpn:training", "vgg16:training")
 NAME_MAPS = {"resnet50_fpn": "torchvision_fasterrcnn_fpn", "vgg16": "torchvision_fasterrcnn_vgg16"}
-# The heap that rcnn's own start-up sets (base/runtime.h), for the peers as well.
-HEAP = ("glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
+# The heap that rcnn's own start-up sets (base/heap.h), for the peers as well.
+HEAP = ("glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"
         ":glibc.malloc.top_pad=67108864")
 COLUMNS = {
     "rcnn": "rcnn", "rcnn_bfloat16": "rcnn bfloat16", "eager": "torchvision 0.26 eager", "channels_last": "channels-last",
-    "compiled": "compiled", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO float32",
-    "openvino_bfloat16": "OpenVINO bfloat16", "debian": "torchvision 0.14",
+    "compiled": "compiled", "eager_bfloat16": "eager bfloat16", "channels_last_bfloat16": "channels-last bfloat16",
+    "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "openvino_system_heap": "OpenVINO, system's heap",
+    "openvino_bfloat16": "OpenVINO bfloat16", "openvino_bfloat16_system_heap": "OpenVINO bfloat16, system's heap",
+    "debian": "torchvision 0.14",
 }
-INFERENCE_ONLY = ("compiled", "onnxruntime", "openvino", "openvino_bfloat16")
+INFERENCE_ONLY = ("compiled", "onnxruntime", "openvino", "openvino_system_heap", "openvino_bfloat16",
+                  "openvino_bfloat16_system_heap")
+SYSTEM_HEAP = "_system_heap"
+# The goals: job or work, whether of bfloat16, peers, and the most that rcnn may take of the best one's time and memory.
+BARS = (
+    ("inference", False, ("openvino", "openvino_system_heap"), 0.60, 0.50),
+    ("inference", True, ("openvino_bfloat16", "openvino_bfloat16_system_heap"), 0.85, 0.50),
+    ("training", False, ("eager", "channels_last"), 0.42, None),
+)
+# Detections of the programs in float32 may differ by so much of the sum of their scores.
+MAX_SCORE_DIFFERENCE = 0.01
 
 
 def environment():
@@ -40,15 +53,31 @@ def read_processor():
         facts = dict(line.split(":", 1) for line in f.read().split("\n\n")[0].splitlines())
     facts = {key.strip(): value.strip() for key, value in facts.items()}
     known = ("avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "amx_bf16")
-    return facts["model name"], facts["cpu family"], [flag for flag in known if flag in facts["flags"].split()]
+    has = facts["flags"].split()
+    return facts["model name"], f"family {facts['cpu family']}, model {facts['model']}", [flag for flag in known if flag in has]
+
+
+def describe_machine():
+    name, family, flags = read_processor()
+    return f"{name} ({family}), {len(os.sched_getaffinity(0))} cores, {' '.join(flags)}; Linux {platform.release()}"
+
+
+def is_current(path, text):
+    """Whether the file says that what lies beside it was made from `text`."""
+    if not os.path.exists(path):
+        return False
+    with open(path) as f:
+        return f.read() == text
 
 
 def make_environment(folder):
-    python = f"{folder}/environment/bin/python"
-    if not os.path.exists(f"{folder}/environment/COMPLETE"):
+    """A virtual environment with PACKAGES; made anew if it has others."""
+    python, made_from = f"{folder}/environment/bin/python", " ".join(PACKAGES)
+    if not is_current(f"{folder}/environment/COMPLETE", made_from):
         subprocess.check_call([sys.executable, "-m", "venv", "--clear", f"{folder}/environment"])
         subprocess.check_call([python, "-m", "pip", "install", "--quiet", *PACKAGES])
-        open(f"{folder}/environment/COMPLETE", "w").close()
+        with open(f"{folder}/environment/COMPLETE", "w") as f:
+            f.write(made_from)
     return python
 
 
@@ -58,12 +87,14 @@ def has_debian_torchvision():
 
 def export(python, model, folder):
     """Weights, image and config for all, and the network for ONNX Runtime and OpenVINO."""
-    if os.path.exists(f"{folder}/COMPLETE"):
+    made_from = " ".join(PACKAGES)
+    if is_current(f"{folder}/COMPLETE", made_from):
         return
     os.makedirs(folder, exist_ok=True)
     subprocess.check_call([python, TORCH, "export", model, folder], env=environment())
     subprocess.check_call([python, RUNTIMES, "export", model, folder], env=environment())
-    open(f"{folder}/COMPLETE", "w").close()
+    with open(f"{folder}/COMPLETE", "w") as f:
+        f.write(made_from)
 
 
 def command(python, variant, model, work, folder):
@@ -74,17 +105,15 @@ def command(python, variant, model, work, folder):
         if variant == "rcnn_bfloat16":
             words.append("--precision=bfloat16")
         return words + (["--train"] if work == "training" else [])
-    if variant in ("onnxruntime", "openvino", "openvino_bfloat16"):
-        return [python, RUNTIMES, variant, model, folder, "1"]
+    if variant.startswith(("onnxruntime", "openvino")):
+        return [python, RUNTIMES, variant.removesuffix(SYSTEM_HEAP), model, folder, "1"]
     if variant == "debian":
         return [DEBIAN, TORCH, "eager", model, folder, work, "1"]
     return [python, TORCH, variant, model, folder, work, "1"]
 
 
-def run(words, path):
+def run(words, env, path):
     """Appends the line of JSON that the process prints; returns whether it printed one."""
-    # rcnn's start-up sets its own heap.
-    env = dict(os.environ) if "time_detector" in words[0] else environment()
     process = subprocess.run(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if process.returncode != 0:
         print(f"{' '.join(words)} failed:\n{process.stderr[-2000:]}", file=sys.stderr)
@@ -94,17 +123,48 @@ def run(words, path):
     return True
 
 
-def measure(python, job, variants, rounds, folder):
-    """Alternates; a variant that fails once is left out."""
+def variant_environment(variant, blas):
+    """rcnn's start-up sets its own heap and BLAS kernels."""
+    if variant.startswith("rcnn"):
+        return dict(os.environ)
+    env = environment()
+    if variant.endswith(SYSTEM_HEAP):
+        del env["GLIBC_TUNABLES"]
+    if variant == "debian" and blas:
+        env["OPENBLAS_CORETYPE"] = blas
+    return env
+
+
+def fastest_blas_kernels():
+    """OPENBLAS_CORETYPE of Debian's OpenBLAS with the fastest matrix product, which the library does not always choose."""
+    rates = {}
+    for name in ("Haswell", "Zen", "SkylakeX", "Cooperlake"):
+        if name in ("SkylakeX", "Cooperlake") and "avx512f" not in read_processor()[2]:
+            continue
+        env = {**environment(), "OPENBLAS_CORETYPE": name}
+        process = subprocess.run([DEBIAN, TORCH, "gemm"], env=env, capture_output=True, text=True)
+        if process.returncode == 0:
+            rates[name] = float(process.stdout)
+    return max(rates, key=rates.get) if rates else None
+
+
+def measure(python, job, variants, rounds, folder, results):
+    """Alternates, each round from another variant on; a variant that fails once is left out and has no figures."""
     model, work = job.split(":")
+    variants = [v for v in variants if work != "training" or v not in INFERENCE_ONLY]
+    blas = fastest_blas_kernels() if "debian" in variants else None
     failed = set()
     for round_ in range(rounds):
         print(f"{job}: round {round_ + 1} of {rounds}", file=sys.stderr)
-        for variant in variants:
-            if variant in failed or (work == "training" and variant in INFERENCE_ONLY):
+        first = round_ % len(variants)
+        for variant in variants[first:] + variants[:first]:
+            path = f"{results}/{job}.{variant}"
+            if variant in failed or run(command(python, variant, model, work, f"{folder}/{model}"),
+                                        variant_environment(variant, blas), path):
                 continue
-            if not run(command(python, variant, model, work, f"{folder}/{model}"), f"{folder}/{job}.{variant}"):
-                failed.add(variant)
+            failed.add(variant)
+            if os.path.exists(path):
+                os.remove(path)
 
 
 class Runs:
@@ -120,6 +180,8 @@ class Runs:
             self.lines = [json.loads(line) for line in f]
         self.seconds = [ms / 1e3 for line in self.lines for ms in line["total"]]
         self.median = statistics.median(self.seconds)
+        self.detections = self.lines[-1].get("detections")
+        self.score_sum = self.lines[-1].get("score_sum")
         self.megabytes = statistics.median(line["peak_mb"] for line in self.lines)
 
     def __str__(self):
@@ -127,10 +189,13 @@ class Runs:
 
 
 def matrix_products(python, with_bfloat16):
-    """GFLOP/s of products of 2048 x 2048 matrices: the machine's limits, by precision."""
-    rates = {}
-    for precision in ("float32", "bfloat16") if with_bfloat16 else ("float32",):
-        rates[precision] = float(subprocess.check_output([python, TORCH, "gemm", precision], env=environment(), text=True))
+    """GFLOP/s of products of 2048 x 2048 matrices by precision: of each library that has them, the fastest counts."""
+    def rate(program, *words):
+        return float(subprocess.check_output([python, program, "gemm", *words], env=environment(), text=True))
+
+    rates = {"float32": {"torch": rate(TORCH, "float32"), "numpy's OpenBLAS": rate(RUNTIMES)}}
+    if with_bfloat16:
+        rates["bfloat16"] = {"torch": rate(TORCH, "bfloat16")}
     return rates
 
 
@@ -140,63 +205,135 @@ def versions(python):
     return subprocess.check_output([python, "-c", program], text=True).strip()
 
 
-def print_table(jobs, variants, rates, folder):
-    runs = {job: {v: Runs.read(folder, job, v) for v in variants} for job in jobs}
-    print("\nSeconds: median (lowest…highest), then peak memory.\n")
-    print("| | " + " | ".join(COLUMNS[v] for v in variants) + " | " + " | ".join(f"floor {p}" for p in rates) + " |")
-    print("| --- |" + " --- |" * (len(variants) + len(rates)))
-    for job in jobs:
-        gflop = sum(runs[job]["eager"].lines[0]["gflop"].values()) if runs[job]["eager"] else None
-        scale = 3 if job.endswith("training") else 1
-        floors = [f"{gflop * scale / rate:.2f}" if gflop else "" for rate in rates.values()]
-        cells = ["" if runs[job][v] is None else str(runs[job][v]) for v in variants]
-        print(f"| {job.replace(':', ', ')} | " + " | ".join(cells + floors) + " |")
+def revision():
+    """What git calls the tree that time_detector was built from."""
+    process = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return process.stdout.strip() or "unknown"
+
+
+def libtorch_of(results):
+    """The LibTorch of rcnn, which time_detector prints."""
+    for name in sorted(os.listdir(results)):
+        if name.endswith(".rcnn"):
+            with open(f"{results}/{name}") as f:
+                return json.loads(f.readline())["libtorch"]
+    return "unknown"
+
+
+def print_machine(python, rounds, rates, load, libtorch):
+    print(f"{describe_machine()}; load before the first round {load:.2f}")
+    print(f"rcnn {revision()} on LibTorch {libtorch}; {versions(python)}; {rounds} processes of each kind")
+    for precision, by_library in rates.items():
+        print(f"{precision} matrix products of 2048²: "
+              + ", ".join(f"{library} {rate:.0f} GFLOP/s" for library, rate in by_library.items()))
+
+
+def gflop_of(folder, job):
+    """Of direct convolution and linear layers; a training step counts three times."""
+    model, work = job.split(":")
+    with open(f"{folder}/{model}/gflop.json") as f:
+        return sum(json.load(f).values()) * (3 if work == "training" else 1)
+
+
+def print_table(jobs, variants, rates, folder, results):
+    runs = {job: {v: Runs.read(results, job, v) for v in variants} for job in jobs}
+    print("\nSeconds: median (lowest…highest), then peak memory. The floor is direct convolution at the speed of the fastest "
+          "matrix product.\n")
+    print("| | " + " | ".join(jobs) + " |\n| --- |" + " --- |" * len(jobs))
+    for variant in variants:
+        cells = ["" if runs[job][variant] is None else str(runs[job][variant]) for job in jobs]
+        print(f"| {COLUMNS[variant]} | " + " | ".join(cells) + " |")
+    for precision, by_library in rates.items():
+        cells = [f"{gflop_of(folder, job) / max(by_library.values()):.2f}" for job in jobs]
+        print(f"| floor, {precision} | " + " | ".join(cells) + " |")
     print_ratios(runs)
+    print_bars(runs)
+    return agree(runs)
 
 
 def print_ratios(runs):
     """Of each job: rcnn's time and memory by each peer's."""
-    print("\n| rcnn / peer, time (memory) | " + " | ".join(COLUMNS[v] for v in COLUMNS if not v.startswith("rcnn")) + " |")
-    print("| --- |" + " --- |" * sum(not v.startswith("rcnn") for v in COLUMNS))
+    peers = [v for v in COLUMNS if not v.startswith("rcnn")]
+    rows = [(job, ours) for job in runs for ours in ("rcnn", "rcnn_bfloat16") if runs[job].get(ours) is not None]
+    print("\n| time of rcnn / peer (memory) | " + " | ".join(f"{job}, {COLUMNS[ours]}" for job, ours in rows) + " |")
+    print("| --- |" + " --- |" * len(rows))
+    for variant in peers:
+        cells = []
+        for job, ours in rows:
+            mine, peer = runs[job][ours], runs[job].get(variant)
+            cells.append("" if peer is None else f"{mine.median / peer.median:.2f} ({mine.megabytes / peer.megabytes:.2f})")
+        if any(cells):
+            print(f"| {COLUMNS[variant]} | " + " | ".join(cells) + " |")
+
+
+def print_bars(runs):
+    """The goals. A peer's time and memory are its best ones, even if two of its variants have them."""
+    print("\n| goal | time / best peer | goal | | memory / best peer | goal | |\n| --- | --- | --- | --- | --- | --- | --- |")
     for job, by_variant in runs.items():
-        for ours in ("rcnn", "rcnn_bfloat16"):
-            mine = by_variant.get(ours)
-            if mine is None:
+        for work, bfloat16, peers, most_time, most_memory in BARS:
+            mine = by_variant.get("rcnn_bfloat16" if bfloat16 else "rcnn")
+            found = [by_variant[p] for p in peers if by_variant.get(p) is not None]
+            if not job.endswith(work) or mine is None or not found:
                 continue
-            cells = []
-            for variant in COLUMNS:
-                peer = by_variant.get(variant)
-                if variant.startswith("rcnn"):
-                    continue
-                cells.append("" if peer is None
-                             else f"{mine.median / peer.median:.2f} ({mine.megabytes / peer.megabytes:.2f})")
-            print(f"| {job.replace(':', ', ')}, {COLUMNS[ours]} | " + " | ".join(cells) + " |")
+            time = mine.median / min(peer.median for peer in found)
+            memory = mine.megabytes / min(peer.megabytes for peer in found)
+            cells = [f"{time:.3f}", f"{most_time:.2f}", verdict(time, most_time)]
+            cells += [f"{memory:.3f}", f"{most_memory:.2f}", verdict(memory, most_memory)] if most_memory else ["", "", ""]
+            print(f"| {job}, {'bfloat16' if bfloat16 else 'float32'} | " + " | ".join(cells) + " |")
+
+
+def verdict(ratio, most):
+    return "met" if ratio <= most else "missed"
+
+
+def agree(runs):
+    """Prints the detections of the programs; False if those in float32 differ."""
+    same = True
+    for job, by_variant in runs.items():
+        found = {v: r for v, r in by_variant.items() if r is not None and r.detections is not None}
+        if not found:
+            continue
+        print(f"\nDetections of {job}, and the sum of their scores: "
+              + "; ".join(f"{COLUMNS[v]} {r.detections}, {r.score_sum:.3f}" for v, r in found.items()))
+        sums = [r.score_sum for v, r in found.items() if "bfloat16" not in v]
+        if sums and max(sums) - min(sums) > MAX_SCORE_DIFFERENCE * max(sums):
+            print(f"{job}: the programs do not detect the same", file=sys.stderr)
+            same = False
+    return same
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("jobs", nargs="*", metavar="MODEL:WORK", help=", ".join(JOBS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", metavar="VARIANT,...", help=f"of {', '.join(COLUMNS)}; default: all that the machine can run")
     parser.add_argument("--folder", default=os.path.join(tempfile.gettempdir(), "rcnn_peers"))
     args = parser.parse_args()
     jobs = args.jobs or JOBS
     unknown = [job for job in jobs if job not in JOBS]
     if unknown:
         parser.error(f"{unknown[0]} is not one of {', '.join(JOBS)}")
+    only = args.only.split(",") if args.only else list(COLUMNS)
+    unknown = [variant for variant in only if variant not in COLUMNS]
+    if unknown:
+        parser.error(f"--only: {unknown[0]} is not one of {', '.join(COLUMNS)}")
+    args.folder = os.path.abspath(args.folder)
     os.makedirs(args.folder, exist_ok=True)
+    results = tempfile.mkdtemp(prefix=time.strftime("results-%Y%m%d-%H%M%S-"), dir=args.folder)
     python = make_environment(args.folder)
-    name, family, flags = read_processor()
-    bfloat16 = "avx512_bf16" in flags
-    variants = [v for v in COLUMNS if (bfloat16 or not v.endswith("bfloat16")) and (v != "debian" or has_debian_torchvision())]
+    bfloat16 = "avx512_bf16" in read_processor()[2]
+    variants = [v for v in COLUMNS
+                if v in only and (bfloat16 or "bfloat16" not in v) and (v != "debian" or has_debian_torchvision())]
     for model in sorted({job.split(":")[0] for job in jobs}):
         export(python, model, f"{args.folder}/{model}")
     rates = matrix_products(python, bfloat16)
+    load = os.getloadavg()[0]
     for job in jobs:
-        measure(python, job, variants, args.rounds, args.folder)
-    print(f"{name} (family {family}), {len(os.sched_getaffinity(0))} cores, {' '.join(flags)}; Linux {platform.release()}")
-    print(versions(python))
-    print("matrix products of 2048²: " + ", ".join(f"{p} {rate:.0f} GFLOP/s" for p, rate in rates.items()))
-    print_table(jobs, variants, rates, args.folder)
+        measure(python, job, variants, args.rounds, args.folder, results)
+    print_machine(python, args.rounds, rates, load, libtorch_of(results))
+    same = print_table(jobs, variants, rates, args.folder, results)
+    print(f"\nMeasurements: {results}", file=sys.stderr)
+    sys.exit(0 if same else 1)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ The environment of compare.sh, with opencv-python-headless, is used or made in F
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -240,17 +239,17 @@ def main():
         return write_images(*args.write_images)
     if args.peer:
         return run_peer(*args.peer)
+    args.folder = os.path.abspath(args.folder)
     os.makedirs(args.folder, exist_ok=True)
     python, folder, paths = prepare(args)
-    processor, family, flags = compare_peers.read_processor()
+    flags = compare_peers.read_processor()[2]
     kinds = [kind for kind in [*RCNN, *PEERS] if "avx512_bf16" in flags or not kind.endswith("bfloat16")]
     cache = f"{args.folder}/packed_models"
     for kind in (kind for kind in kinds if kind in RCNN):
         measure(python, kind, folder, paths[:1], cache)
     results = measure_all(python, folder, paths, kinds, args.rounds, cache)
-    print(f"{processor} (family {family}), {len(os.sched_getaffinity(0))} cores, {' '.join(flags)}; Linux "
-          f"{platform.release()}; {len(paths)} images of {WIDTH} x {HEIGHT}, {args.model}")
-    print(compare_peers.versions(python))
+    print(f"{compare_peers.describe_machine()}; {len(paths)} images of {WIDTH} x {HEIGHT}, {args.model}")
+    print(f"rcnn {compare_peers.revision()}; {compare_peers.versions(python)}; {args.rounds} rounds")
     print_table(results)
 
 

@@ -5,11 +5,11 @@
     tools/peers/roofline.py [--layers 10] [--repeats 5] [--precision bfloat16] [--threads N] [--config FILE]
 
 time_detector times each layer alone, with the maps that an image gives it (tools/layer_times.h), and the machine's limits: the
-speed of a product of float32 matrices of 2048 x 2048 with as many threads, and that of copying memory. Layers of the same kind and
-size are one row. Of each row:
+speed of LibTorch's product of matrices of 2048 x 2048 in the same precision with as many threads, and that of copying memory.
+Layers of the same kind and size are one row. Of each row:
 
     GFLOP     operations of the definition, and of the products that the method computes: Winograd's takes a quarter
-    MB        input, weights and output, each once
+    MB        input, weights and output in float32, each once
     limit     the longer of two times: products at the speed of the matrix product, bytes at the speed of copying
     attained  limit / measured time. Transforms and operations on single numbers are in the time alone; above 100 % the layer's
               own product is faster than the matrix product, or its maps are still in the cache
@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 
+import compare_peers
 from thread_scaling import PROGRAM, R50_FPN
 
 
@@ -57,6 +58,7 @@ def print_table(measured, count):
     shown = layers[:count]
     share = sum(layer["calls"] * layer["ms"] for layer in shown) / total
     attained = sum(layer["calls"] * limit_ms(layer, measured)[0] for layer in layers) / total
+    print(f"{compare_peers.describe_machine()}; rcnn {compare_peers.revision()}")
     print(f"Matrix product {measured['gflops']:.0f} GFLOP/s, copying {measured['gigabytes_per_second']:.1f} GB/s. All layers "
           f"{total:.0f} ms, {attained:.0%} attained; the rows below are {share:.0%} of it.\n")
     print("| first layer: kernel, input to channels | method | calls | GFLOP | MB | ms | share | effective GFLOP/s | limit, ms "

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 
+import compare_peers
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = f"{ROOT}/bazel-bin/tools/time_detector"
 PARTS = ("transform", "backbone", "rpn", "head", "forward", "backward", "step", "total")
@@ -59,6 +61,7 @@ def cell(times):
 
 
 def print_table(times, threads):
+    print(f"{compare_peers.describe_machine()}; rcnn {compare_peers.revision()}")
     print(f"\n| ms | 1 thread | {threads} threads | speedup | efficiency |\n| --- | --- | --- | --- | --- |")
     for part, one in times[1].items():
         several = times[threads][part]

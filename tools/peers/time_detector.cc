@@ -7,6 +7,7 @@
 #include <c10/core/ScalarType.h>
 #include <gflags/gflags.h>
 #include <sys/resource.h>
+#include <torch/version.h>
 
 #include <chrono>
 #include <cstdint>
@@ -73,13 +74,14 @@ struct Job {
   std::shared_ptr<FasterRcnn> model;
   std::vector<at::Tensor> images;
   std::vector<at::Tensor> momentum;
+  std::vector<Detections> found;  // by the last inference
 };
 
 absl::StatusOr<InputBatch> Input(const Job& job) {
   return MakeInputBatch(job.images, job.config.input(), job.config.model().normalization());
 }
 
-absl::Status Infer(const Job& job, Parts& parts) {
+absl::Status Infer(Job& job, Parts& parts) {
   at::NoGradGuard no_grad;
   const FasterRcnn& model = *job.model;
   Clock whole(parts), clock(parts);
@@ -92,7 +94,7 @@ absl::Status Infer(const Job& job, Parts& parts) {
           ->Propose(model.rpn()->Forward(maps.levels, maps.height, maps.width), batch.sizes)
           .rois;
   clock.Lap("rpn");
-  model.Detect(maps, rois, batch.sizes, batch.original_sizes);
+  job.found = model.Detect(maps, rois, batch.sizes, batch.original_sizes);
   clock.Lap("head");
   whole.Lap("total");
   return absl::OkStatus();
@@ -164,6 +166,16 @@ void Print(const Parts& parts, std::vector<std::string> fields = {}) {
   getrusage(RUSAGE_SELF, &usage);
   std::cout << "{" << absl::StrJoin(fields, ", ") << ", \"peak_mb\": " << usage.ru_maxrss / 1024
             << "}" << std::endl;
+}
+
+// What other programs' detections of the first image are compared by.
+std::vector<std::string> Summary(const std::vector<Detections>& images) {
+  std::vector<std::string> fields = {absl::StrCat("\"libtorch\": \"", TORCH_VERSION, "\"")};
+  if (images.empty()) return fields;
+  const at::Tensor& scores = images.front().scores;
+  fields.push_back(absl::StrCat("\"detections\": ", scores.size(0)));
+  fields.push_back(absl::StrCat("\"score_sum\": ", scores.sum().item<double>()));
+  return fields;
 }
 
 // The same for detections with the same bits.
@@ -274,11 +286,12 @@ absl::Status DetectOnDevice(const Job& job) {
 
 absl::Status PrintLayers(const Job& job) {
   const at::NoGradGuard no_grad;
+  RCNN_ASSIGN_OR_RETURN(const Precision precision, FindPrecision());
   RCNN_ASSIGN_OR_RETURN(InputBatch batch, Input(job));
   const LayerCalls calls;
   job.model->Detect(BatchMap(std::move(batch.images)), batch.sizes, batch.original_sizes);
   std::cout << tools::LayerTimesJson(tools::TimeLayers(*job.model, calls.calls(), FLAGS_repeats),
-                                     tools::MeasureMachine(FLAGS_repeats))
+                                     tools::MeasureMachine(FLAGS_repeats, precision))
             << std::endl;
   return absl::OkStatus();
 }
@@ -294,7 +307,7 @@ absl::Status Run() {
   for (int i = 0; i <= FLAGS_repeats; ++i) {
     RCNN_RETURN_IF_ERROR(FLAGS_train ? Train(job, parts) : Infer(job, parts));
   }
-  Print(parts);
+  Print(parts, Summary(job.found));
   return absl::OkStatus();
 }
 

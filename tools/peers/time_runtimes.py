@@ -1,7 +1,9 @@
 """Times ONNX Runtime and OpenVINO for compare_peers.py.
 
 usage: time_runtimes.py export MODEL DIR            writes DIR/model.onnx and DIR/image.npy; needs torchvision
-       time_runtimes.py RUNTIME MODEL DIR REPEATS   prints one line of JSON: milliseconds of each run, and peak memory
+       time_runtimes.py gemm                        prints the GFLOP/s of a float32 matrix product by numpy's OpenBLAS
+       time_runtimes.py RUNTIME MODEL DIR REPEATS   prints one line of JSON: milliseconds of each run, peak memory, and the
+                                                    number of detections with the sum of their scores
 
 RUNTIME: onnxruntime, openvino, openvino_bfloat16. MODEL as in time_torchvision.py. A thread for each core that the process
 may use, and what the runtimes' guides advise for the time of one image.
@@ -43,7 +45,7 @@ def load_onnxruntime(folder):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"])
-    return lambda image: session.run(None, {session.get_inputs()[0].name: image})
+    return lambda image: session.run(["boxes", "labels", "scores"], {session.get_inputs()[0].name: image})
 
 
 def load_openvino(folder, precision):
@@ -53,10 +55,21 @@ def load_openvino(folder, precision):
     model = core.compile_model(f"{folder}/model.onnx", "CPU", {
         "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": precision})
     request = model.create_infer_request()
-    return lambda image: request.infer({0: image})
+    return lambda image: tuple(request.infer({0: image})[i] for i in range(3))
+
+
+def gemm_gflops():
+    a, best = np.random.default_rng(1).random((2048, 2048), dtype=np.float32), 0
+    for _ in range(8):
+        start = time.perf_counter()
+        a @ a
+        best = max(best, 2 * 2048**3 / (time.perf_counter() - start) / 1e9)
+    return best
 
 
 def main():
+    if sys.argv[1] == "gemm":
+        return print(gemm_gflops())
     if sys.argv[1] == "export":
         return export(*sys.argv[2:])
     runtime, _, folder, repeats = sys.argv[1:]
@@ -68,10 +81,10 @@ def main():
     total = []
     for _ in range(int(repeats) + 1):
         start = time.perf_counter()
-        run(image)
+        _, _, scores = run(image)
         total.append(1e3 * (time.perf_counter() - start))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"total": total[1:], "peak_mb": peak}))
+    print(json.dumps({"total": total[1:], "peak_mb": peak, "detections": len(scores), "score_sum": float(scores.sum())}))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ usage: time_torchvision.py gemm [float32|bfloat16]          prints the GFLOP/s o
 
 MODEL: resnet50_fpn, vgg16. WORK: inference, training.
 VARIANT: default (unmodified), and, with a thread per core, eager, channels_last, and for inference optimized (backbone, RPN
-head and box head through torch.jit.optimize_for_inference) and compiled (the same through torch.compile, from torch 2 on).
+head and box head through torch.jit.optimize_for_inference) and compiled (the same through torch.compile with frozen weights, from
+torch 2 on). eager_bfloat16, channels_last_bfloat16: under autocast.
 Environment variables for BLAS and heap are the caller's.
 """
 
@@ -26,6 +27,7 @@ OPTIONS = {
     "resnet50_fpn": dict(min_size=800, max_size=1333),
     "vgg16": dict(min_size=600, max_size=1000, rpn_pre_nms_top_n_test=6000, rpn_post_nms_top_n_test=300),
 }
+BFLOAT16 = "_bfloat16"
 IMAGE_SIZES = {"resnet50_fpn": (600, 800), "vgg16": (600, 1000)}
 
 CONFIG = """
@@ -60,6 +62,8 @@ def export(name, folder):
     torch.save((state, image), f"{folder}/peer.pt")
     models.save_safetensors(f"{folder}/weights.safetensors", state)
     models.save_safetensors(f"{folder}/image.safetensors", {"image": image})
+    with open(f"{folder}/gflop.json", "w") as f:
+        json.dump(count_gflop(*as_input(load(name, folder))), f)
     with open(f"{folder}/detector.textproto", "w") as f:
         f.write(CONFIG % CONFIGS[name] + "".join(f'class_name: "{i}"\n' for i in range(1, 91)))
 
@@ -69,6 +73,11 @@ def load(name, folder):
     model = models.build(name, **OPTIONS[name]).eval()
     model.load_state_dict(state)
     return model, image
+
+
+def as_input(pair):
+    model, image = pair
+    return model, models.to_input(image)
 
 
 def model_parts(model):
@@ -137,6 +146,10 @@ def optimize(model):
 
 
 def compile_parts(model):
+    """For inference: weights are constants of the compiled code."""
+    import torch._inductor.config
+
+    torch._inductor.config.freezing = True
     model.backbone = torch.compile(model.backbone)
     model.rpn.head = torch.compile(model.rpn.head)
     model.roi_heads.box_head = torch.compile(model.roi_heads.box_head)
@@ -165,14 +178,13 @@ def main():
     variant, name, folder, work, repeats = sys.argv[1:]
     model, original = load(name, folder)
     image = models.to_input(original)
-    laps, facts, training = {}, {}, work == "training"
-    if variant == "eager":
-        facts = {"gflop": count_gflop(model, image), "gemm_gflops": gemm_gflops()}
-    if variant == "channels_last":
+    laps, training = {}, work == "training"
+    kind = variant.removesuffix(BFLOAT16)
+    if kind == "channels_last":
         use_channels_last(model)
-    if variant == "optimized":
+    if kind == "optimized":
         optimize(model)
-    if variant == "compiled":
+    if kind == "compiled":
         compile_parts(model)
     if training:
         model.train()
@@ -182,17 +194,24 @@ def main():
     size = torch.tensor([original.shape[1], original.shape[0]] * 2)
     shares = torch.tensor([[.125, .15, .5, .75], [.6, .3, .9, .6], [.1, .8, .2, .95], [.7, .1, .8, .2]])
     target = {"boxes": shares * size, "labels": torch.tensor([1, 2, 1, 2])}
+    found = None
     for _ in range(int(repeats) + 1):
         start = time.perf_counter()
-        if training:
-            train(model, image, target, optimizer, laps)
-        else:
-            with torch.no_grad():
-                model([image])
+        with torch.autocast("cpu", torch.bfloat16, enabled=variant.endswith(BFLOAT16)):
+            if training:
+                train(model, image, target, optimizer, laps)
+            else:
+                with torch.no_grad():
+                    found = model([image])[0]["scores"]
         laps.setdefault("total", []).append(1e3 * (time.perf_counter() - start))
-    laps = {part: ms[1:] for part, ms in laps.items()}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({**laps, **facts, "peak_mb": peak}))
+    line = {part: ms[1:] for part, ms in laps.items()}
+    line["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    if found is not None:
+        line.update(detections=len(found), score_sum=found.sum().item())
+    if variant == "eager":
+        with open(f"{folder}/gflop.json") as f:
+            line.update(gflop=json.load(f), gemm_gflops=gemm_gflops())
+    print(json.dumps(line))
 
 
 if __name__ == "__main__":
