@@ -1,7 +1,9 @@
 #include "rcnn/base/instruction_level.h"
 
+#include <optional>
+#include <string>
+
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 
 namespace rcnn {
 
@@ -10,11 +12,9 @@ absl::string_view InstructionLevelName(InstructionLevel level) {
 }
 
 absl::StatusOr<InstructionLevel> ParseInstructionLevel(absl::string_view name) {
-  for (size_t i = 0; i < kInstructionLevelNames.size(); ++i) {
-    if (name == kInstructionLevelNames[i]) return static_cast<InstructionLevel>(i);
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("'", name, "' is not one of ", absl::StrJoin(kInstructionLevelNames, ", ")));
+  const std::optional<InstructionLevel> level = FindInstructionLevel(std::string(name));
+  if (level) return *level;
+  return absl::InvalidArgumentError(DescribeUnknownLevel(std::string(name)));
 }
 
 absl::Status SetInstructionLevel(InstructionLevel level) {

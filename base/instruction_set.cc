@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
+#include <stdexcept>
 
 namespace rcnn {
 namespace {
@@ -24,27 +24,40 @@ InstructionLevel Detect() {
 #endif
 }
 
-InstructionLevel FromEnvironment() {
-  const InstructionLevel best = SupportedInstructionLevel();
-  const char* name = std::getenv("RCNN_INSTRUCTIONS");
-  for (size_t i = 0; name != nullptr && i < kInstructionLevelNames.size(); ++i) {
-    if (std::strcmp(name, kInstructionLevelNames[i]) == 0) {
-      return std::min(best, static_cast<InstructionLevel>(i));
-    }
-  }
-  return best;
-}
-
 InstructionLevel& Level() {
-  static InstructionLevel level = FromEnvironment();
+  static InstructionLevel level = LowerInstructionLevel(std::getenv(kInstructionsVariable));
   return level;
 }
 
 }  // namespace
 
+std::optional<InstructionLevel> FindInstructionLevel(const std::string& name) {
+  for (size_t i = 0; i < kInstructionLevelNames.size(); ++i) {
+    if (name == kInstructionLevelNames[i]) return static_cast<InstructionLevel>(i);
+  }
+  return std::nullopt;
+}
+
+std::string DescribeUnknownLevel(const std::string& name) {
+  std::string text = "'" + name + "' is not one of ";
+  for (size_t i = 0; i < kInstructionLevelNames.size(); ++i) {
+    text += (i > 0 ? ", " : "") + std::string(kInstructionLevelNames[i]);
+  }
+  return text;
+}
+
 InstructionLevel SupportedInstructionLevel() {
   static const InstructionLevel level = Detect();
   return level;
+}
+
+InstructionLevel LowerInstructionLevel(const char* name) {
+  const InstructionLevel best = SupportedInstructionLevel();
+  if (name == nullptr || *name == '\0') return best;
+  const std::optional<InstructionLevel> level = FindInstructionLevel(name);
+  if (level) return std::min(best, *level);
+  throw std::runtime_error(std::string(kInstructionsVariable) + "=" + name + ": " +
+                           DescribeUnknownLevel(name));
 }
 
 InstructionLevel CurrentInstructionLevel() { return Level(); }

@@ -10,6 +10,8 @@
 #define RCNN_BASE_INSTRUCTION_SET_H_
 
 #include <array>
+#include <optional>
+#include <string>
 
 namespace rcnn {
 
@@ -25,16 +27,30 @@ enum class InstructionLevel {
 inline constexpr std::array<const char*, 4> kInstructionLevelNames = {"portable", "avx2", "avx512",
                                                                       "avx512_bf16"};
 
+// The variable of the environment that lowers the level.
+inline constexpr char kInstructionsVariable[] = "RCNN_INSTRUCTIONS";
+
+// The level of that name; nullopt if there is none.
+std::optional<InstructionLevel> FindInstructionLevel(const std::string& name);
+
+// "'sse9' is not one of portable, avx2, avx512, avx512_bf16".
+std::string DescribeUnknownLevel(const std::string& name);
+
 // The best level of this processor and operating system.
 InstructionLevel SupportedInstructionLevel();
 
+// SupportedInstructionLevel(), lowered to the level of that name. Null and "" lower nothing. Throws
+// std::runtime_error, which names kInstructionsVariable and all levels, for an unknown name.
+InstructionLevel LowerInstructionLevel(const char* name);
+
 // The level that kernels use: the one that StoreInstructionLevel has set, or otherwise
-// SupportedInstructionLevel(), lowered to the environment's RCNN_INSTRUCTIONS if that was one of
-// kInstructionLevelNames at the first call. Other values are ignored.
+// LowerInstructionLevel of the environment's RCNN_INSTRUCTIONS at the first call, whose error it
+// throws. Programs check the variable when they start (instructions_flag.h).
 InstructionLevel CurrentInstructionLevel();
 
-// Sets the level without checking that the processor supports it. Not thread-safe. Call
-// SetInstructionLevel (instruction_level.h) instead, which checks it.
+// Sets the level without checking that the processor supports it. Throws as
+// CurrentInstructionLevel() does. Not thread-safe. Call SetInstructionLevel (instruction_level.h)
+// instead, which checks the level.
 void StoreInstructionLevel(InstructionLevel level);
 
 }  // namespace rcnn

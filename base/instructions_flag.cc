@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/base/instruction_level.h"
+#include "rcnn/base/instruction_set.h"
 
 DEFINE_string(
     instructions, "",
@@ -23,15 +24,25 @@ absl::Status Apply(const std::string& name) {
   return level.ok() ? SetInstructionLevel(*level) : level.status();
 }
 
-}  // namespace
-
-void ApplyInstructionsFlag() {
-  if (FLAGS_instructions.empty()) return;
-  const absl::Status status = Apply(FLAGS_instructions);
+void ExitOnError(const char* setting, const std::string& value, const absl::Status& status) {
   if (status.ok()) return;
-  std::fprintf(stderr, "error: --instructions=%s: %s\n", FLAGS_instructions.c_str(),
+  std::fprintf(stderr, "error: %s=%s: %s\n", setting, value.c_str(),
                std::string(status.message()).c_str());
   std::exit(2);
+}
+
+}  // namespace
+
+void CheckInstructionsVariable() {
+  const char* name = std::getenv(kInstructionsVariable);
+  if (name == nullptr || *name == '\0') return;
+  ExitOnError(kInstructionsVariable, name, ParseInstructionLevel(name).status());
+}
+
+void ApplyInstructionsFlag() {
+  CheckInstructionsVariable();
+  if (FLAGS_instructions.empty()) return;
+  ExitOnError("--instructions", FLAGS_instructions, Apply(FLAGS_instructions));
 }
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// The flag --instructions of every program with tensors.
+// The flag --instructions of every program with tensors, and the variable RCNN_INSTRUCTIONS.
 
 #ifndef RCNN_BASE_INSTRUCTIONS_FLAG_H_
 #define RCNN_BASE_INSTRUCTIONS_FLAG_H_
@@ -9,9 +9,12 @@ DECLARE_string(instructions);
 
 namespace rcnn {
 
-// Sets the level that --instructions names (instruction_level.h), if any. Prints an error and
-// exits 2, as InitProgram does for a wrong flag, unless it is a level that this processor
-// supports.
+// Prints an error and exits 2, as InitProgram does for a wrong flag, if the environment's
+// RCNN_INSTRUCTIONS is the name of no level (instruction_set.h). Missing or empty it is correct.
+void CheckInstructionsVariable();
+
+// Does the same, and sets the level that --instructions names (instruction_level.h), if any. Prints
+// an error and exits 2 as well unless this processor supports that level.
 void ApplyInstructionsFlag();
 
 }  // namespace rcnn

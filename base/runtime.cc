@@ -52,17 +52,22 @@ std::string OneDnnVersion() {
   return "none";
 }
 
-}  // namespace
-
-void InitRuntimeWithoutFlags(char** argv) {
+void SetUp(char** argv) {
   ReexecuteIfNeeded(argv);
   KeepHeap();
   UseTensorAllocator();
   SetThreads(FLAGS_threads);
 }
 
+}  // namespace
+
+void InitRuntimeWithoutFlags(char** argv) {
+  SetUp(argv);
+  CheckInstructionsVariable();
+}
+
 void InitRuntime(const ProgramOptions& options, int* argc, char*** argv) {
-  InitRuntimeWithoutFlags(*argv);
+  SetUp(*argv);
   ProgramOptions with_version = options;
   with_version.version_lines = [] { return VersionLines(GetRuntimeInfo()); };
   InitProgram(with_version, argc, argv);

@@ -142,6 +142,20 @@ TEST(ProgramTest, AWrongValueIsAnError) {
   }
 }
 
+// With and without the launcher; --help is still answered.
+TEST(ProgramTest, AnUnknownInstructionLevelInTheEnvironmentIsAnError) {
+  for (const char* program : {"base/runtime_info", "base/runtime_info_program"}) {
+    const std::string command =
+        absl::StrCat("env -i RCNN_INSTRUCTIONS=avx3 RCNN_NO_REEXEC=1 ", program);
+    const CommandResult result = RunCommand(command);
+    EXPECT_EQ(result.exit_code, 2) << program;
+    EXPECT_EQ(result.output,
+              "error: RCNN_INSTRUCTIONS=avx3: 'avx3' is not one of portable, avx2, avx512, "
+              "avx512_bf16\n");
+    EXPECT_EQ(RunCommand(command + " --help").exit_code, 0) << program;
+  }
+}
+
 TEST(ProgramTest, AcceptsEveryValueThatGflagsAccepts) {
   for (const char* arguments :
        {"--threads=0x2", "--threads 2 --logtostderr=yes", "-threads=2 --nologtostderr",
