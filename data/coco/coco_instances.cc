@@ -400,7 +400,7 @@ class Sections {
 
   absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
                        CocoAnnotation& annotation) {
-    RCNN_RETURN_IF_ERROR(CheckNumRecords(index, section, json_.size()));
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(index + 1, section, json_.size()));
     FieldCheck check(json_);
     if (auto error = ReadRecord(object, index, json_, repairs_, annotation, check)) {
       return JsonError(RecordName(section, index), error);

@@ -4,7 +4,8 @@
 // read. Useful records are longer, so shorter ones are refused beyond a number that does no harm.
 //
 // Example:
-//   RCNN_RETURN_IF_ERROR(CheckNumRecords(shapes.size(), "shapes", bytes.size()));
+//   RCNN_RETURN_IF_ERROR(CheckNumRecords(shapes.size() + 1, "shapes", bytes.size()));
+//   shapes.push_back(shape);
 
 #ifndef RCNN_DATA_CORE_RECORD_LIMIT_H_
 #define RCNN_DATA_CORE_RECORD_LIMIT_H_
@@ -22,7 +23,7 @@ inline constexpr size_t kFewRecords = 1000;
 // kInvalidArgument, "too many shapes for a file of 9000 bytes", if `records` is more than
 // kFewRecords + file_bytes / least_bytes. `what` names the records in the message. `least_bytes` is
 // positive and at most the length of the format's shortest useful record. Call it before each
-// record is kept, with the number kept so far.
+// record is kept, with the number that there are with it.
 absl::Status CheckNumRecords(size_t records, absl::string_view what, size_t file_bytes,
                              size_t least_bytes = 16);
 

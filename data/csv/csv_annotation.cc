@@ -160,8 +160,9 @@ class RowReader {
                        "\"; it should name filename, class, xmin, ymin, xmax, ymax"));
     }
     if (fields.size() == 1 && fields[0].empty()) return absl::OkStatus();
-    RCNN_RETURN_IF_ERROR(CheckNumRecords(annotation_.rows.size(), "rows", bytes_, kLeastRowBytes),
-                         absl::StrCat("row ", number_));
+    RCNN_RETURN_IF_ERROR(
+        CheckNumRecords(annotation_.rows.size() + 1, "rows", bytes_, kLeastRowBytes),
+        absl::StrCat("row ", number_));
     annotation_.rows.push_back(ReadRow(fields, number_, *order_, decimal_commas_));
     NoteDecimals(fields);
     return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/most_records.h"
 
 namespace rcnn::data {
 namespace {
@@ -147,15 +148,16 @@ TEST(FindMissingCorners, NamesThem) {
 }
 
 TEST(ParseCsv, MemoryIsBoundedByTheSizeOfTheFile) {
-  std::string hostile = "filename,class,xmin,ymin,xmax,ymax\n";
-  std::string shortest = hostile;
-  for (int i = 0; i < 5000; ++i) {
-    hostile += "a\n";
-    shortest += "a,,,,,\nb,c,0,0,1,1\n";
-  }
-  EXPECT_THAT(ParseCsv(hostile),
+  const auto file = [](const std::string& rows, size_t count) {
+    std::string text = "filename,class,xmin,ymin,xmax,ymax\n";
+    for (size_t i = 0; i < count; ++i) text += rows;
+    return text;
+  };
+  const size_t most = testing::MostRecords([&](size_t n) { return file("a\n", n).size(); }, 10);
+  EXPECT_THAT(ParseCsv(file("a\n", most)), IsOk());
+  EXPECT_THAT(ParseCsv(file("a\n", most + 1)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many rows")));
-  const auto annotation = ParseCsv(shortest);
+  const auto annotation = ParseCsv(file("a,,,,,\nb,c,0,0,1,1\n", 5000));
   ASSERT_THAT(annotation, IsOk());
   EXPECT_THAT(annotation->rows, SizeIs(10'000));
 }

@@ -159,7 +159,7 @@ absl::StatusOr<CvatImage> ReadImage(const pugi::xml_node& node, size_t file_byte
   for (const pugi::xml_node& child : node) {
     CvatShape shape;
     if (!ReadShape(child, shape)) continue;
-    RCNN_RETURN_IF_ERROR(CheckNumRecords(shapes++, "shapes", file_bytes));
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(++shapes, "shapes", file_bytes));
     image.shapes.push_back(std::move(shape));
   }
   return image;
@@ -193,7 +193,7 @@ absl::StatusOr<CvatAnnotation> ParseCvat(absl::string_view bytes) {
   annotation.labels = ReadLabels(root.child("meta"));
   size_t shapes = 0;
   for (const pugi::xml_node& node : root.children("image")) {
-    RCNN_RETURN_IF_ERROR(CheckNumRecords(annotation.images.size(), "images", bytes.size()));
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(annotation.images.size() + 1, "images", bytes.size()));
     RCNN_ASSIGN_OR_RETURN(CvatImage image, ReadImage(node, bytes.size(), shapes));
     annotation.images.push_back(std::move(image));
   }

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/most_records.h"
 
 namespace rcnn::data {
 namespace {
@@ -132,19 +133,27 @@ TEST(ParseCvat, RefusesWhatIsNotCvatForImages) {
 
 TEST(ParseCvat, MemoryIsBoundedByTheSizeOfTheFile) {
   const auto code = absl::StatusCode::kInvalidArgument;
-  std::string images, shapes, useful;
-  for (int i = 0; i < 3000; ++i) {
-    images += "<image/>";
-    shapes += "<box/>";
-    useful += R"(<box label="a" xtl="0" ytl="0" xbr="1" ybr="1"/>)";
-  }
-  EXPECT_THAT(ParseCvat(absl::StrCat("<annotations>", images, "</annotations>")),
-              StatusIs(code, HasSubstr("too many images")));
-  const auto in_an_image = [](const std::string& content) {
-    return absl::StrCat("<annotations><image>", content, "</image></annotations>");
+  const auto repeated = [](const char* element, size_t count) {
+    std::string all;
+    for (size_t i = 0; i < count; ++i) all += element;
+    return all;
   };
-  EXPECT_THAT(ParseCvat(in_an_image(shapes)), StatusIs(code, HasSubstr("too many shapes")));
-  const auto annotation = ParseCvat(in_an_image(useful));
+  const auto images = [&](size_t count) {
+    return absl::StrCat("<annotations>", repeated("<image/>", count), "</annotations>");
+  };
+  const auto shapes = [&](const char* shape, size_t count) {
+    return absl::StrCat("<annotations><image>", repeated(shape, count), "</image></annotations>");
+  };
+  const size_t most_images = testing::MostRecords([&](size_t n) { return images(n).size(); });
+  EXPECT_THAT(ParseCvat(images(most_images)), IsOk());
+  EXPECT_THAT(ParseCvat(images(most_images + 1)), StatusIs(code, HasSubstr("too many images")));
+  const size_t most_shapes =
+      testing::MostRecords([&](size_t n) { return shapes("<box/>", n).size(); });
+  EXPECT_THAT(ParseCvat(shapes("<box/>", most_shapes)), IsOk());
+  EXPECT_THAT(ParseCvat(shapes("<box/>", most_shapes + 1)),
+              StatusIs(code, HasSubstr("too many shapes")));
+  const auto annotation =
+      ParseCvat(shapes(R"(<box label="a" xtl="0" ytl="0" xbr="1" ybr="1"/>)", 3000));
   ASSERT_THAT(annotation, IsOk());
   EXPECT_THAT(annotation->images.at(0).shapes, SizeIs(3000));
 }

@@ -116,7 +116,7 @@ absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes) {
   annotation.width = Pixels(root, "imageWidth");
   annotation.height = Pixels(root, "imageHeight");
   for (const dom::element shape : shapes) {
-    RCNN_RETURN_IF_ERROR(CheckNumRecords(annotation.shapes.size(), "shapes", bytes.size()));
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(annotation.shapes.size() + 1, "shapes", bytes.size()));
     annotation.shapes.push_back(ReadShape(shape));
   }
   return annotation;

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/most_records.h"
 
 namespace rcnn::data {
 namespace {
@@ -79,14 +80,16 @@ TEST(ParseLabelMe, SaysWhatIsWrongWithAShape) {
 }
 
 TEST(ParseLabelMe, MemoryIsBoundedByTheSizeOfTheFile) {
-  const auto file = [](const std::string& shape) {
+  const auto file = [](const std::string& shape, size_t count) {
     std::string text = "{\"shapes\": [" + shape;
-    for (int i = 1; i < 3000; ++i) text += "," + shape;
+    for (size_t i = 1; i < count; ++i) text += "," + shape;
     return text + "]}";
   };
-  EXPECT_THAT(ParseLabelMe(file("{}")),
+  const size_t most = testing::MostRecords([&](size_t n) { return file("{}", n).size(); });
+  EXPECT_THAT(ParseLabelMe(file("{}", most)), IsOk());
+  EXPECT_THAT(ParseLabelMe(file("{}", most + 1)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many shapes")));
-  const auto shortest = ParseLabelMe(file(R"({"label":"a","points":[[0,0],[1,1]]})"));
+  const auto shortest = ParseLabelMe(file(R"({"label":"a","points":[[0,0],[1,1]]})", 3000));
   ASSERT_THAT(shortest, IsOk());
   EXPECT_THAT(shortest->shapes, SizeIs(3000));
 }

@@ -74,7 +74,7 @@ class Objects {
 
  private:
   absl::Status Add(const VocObject& object) {
-    RCNN_RETURN_IF_ERROR(CheckNumRecords(objects_.size(), "objects", file_bytes_));
+    RCNN_RETURN_IF_ERROR(CheckNumRecords(objects_.size() + 1, "objects", file_bytes_));
     name_bytes_ += object.name.size();
     if (name_bytes_ > kMostNames * file_bytes_) {
       return absl::InvalidArgumentError(

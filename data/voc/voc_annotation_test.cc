@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/testing/most_records.h"
 
 namespace rcnn::data {
 namespace {
@@ -213,13 +214,18 @@ TEST(ParseVocAnnotation, NamesAnEncodingThatDoesNotFit) {
 }
 
 TEST(ParseVocAnnotation, MemoryIsBoundedByTheSizeOfTheFile) {
-  const auto repeated = [](absl::string_view text, int times) {
+  const auto repeated = [](absl::string_view text, size_t times) {
     std::string all;
-    for (int i = 0; i < times; ++i) absl::StrAppend(&all, text);
+    for (size_t i = 0; i < times; ++i) absl::StrAppend(&all, text);
     return all;
   };
-  ExpectError(absl::StrCat("<annotation>", repeated("<object/>", 5000), "</annotation>"),
-              "too many objects for a file of 45025 bytes");
+  const auto objects = [&](size_t count) {
+    return absl::StrCat("<annotation>", repeated("<object/>", count), "</annotation>");
+  };
+  const size_t most = testing::MostRecords([&](size_t n) { return objects(n).size(); });
+  EXPECT_THAT(ParseVocAnnotation(objects(most)), IsOk());
+  ExpectError(objects(most + 1), "too many objects for a file of ");
+  ExpectError(objects(5000), "too many objects for a file of 45025 bytes");
   const std::string long_name = absl::StrCat("<name>", std::string(10'000, 'n'), "</name>");
   ExpectError(WithObject(absl::StrCat(long_name, repeated("<bndbox/>", 100))),
               "one long name has many boxes");
