@@ -95,7 +95,7 @@ class Lister {
       return absl::FailedPreconditionError(
           absl::StrCat(path.string(), ": this link leads to a folder that contains it; remove it"));
     }
-    if (around_.size() >= kMaxDepth) {
+    if (around_.size() > kMaxDepth) {
       return absl::FailedPreconditionError(
           absl::StrCat(path.string(), ": more than ", kMaxDepth, " nested folders"));
     }

@@ -124,6 +124,17 @@ TEST_F(ListFilesTest, RefusesAFolderThatContainsItself) {
                                  "it"));
 }
 
+TEST_F(ListFilesTest, ReadsSixtyFourNestedFolders) {
+  std::string folders;
+  for (int i = 0; i < 64; ++i) folders += "d/";
+  Put(folders + "a.jpg");
+  EXPECT_THAT(ListFiles(folder_), IsOkAndHolds(ElementsAre(folders + "a.jpg")));
+  Put(folders + "d/b.jpg");
+  EXPECT_THAT(ListFiles(folder_),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       folder_ + "/" + folders + "d: more than 64 nested folders"));
+}
+
 TEST_F(ListFilesTest, NamesAFolderThatCannotBeRead) {
   EXPECT_THAT(ListFiles(folder_ + "/none"),
               StatusIs(absl::StatusCode::kNotFound,

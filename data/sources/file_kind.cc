@@ -38,8 +38,8 @@ constexpr size_t kFirstBytes = 4 << 10;
 constexpr size_t kImagesKept = 64;
 // Enough of a text file to recognise it.
 constexpr int kLines = 5;
-// In a LabelMe file an image sometimes precedes the fields that reveal the format. A file
-// with more than this before them is not read further.
+// In a LabelMe file an image sometimes precedes the fields that reveal the format. Of a file with
+// more values before them only so many are read.
 constexpr int64_t kMaxValues = 20'000'000;
 // Of a longer key this many bytes are kept: the name of a section is copied for each of its keys.
 constexpr size_t kLongestKey = 100;

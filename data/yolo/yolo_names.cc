@@ -23,7 +23,7 @@ namespace rcnn::data {
 namespace {
 
 constexpr int64_t kMaxListBytes = int64_t{4} << 20;
-// Of a map of names: the largest number may be this much larger than the number of names.
+// Of a map of names: how many of the numbers from 0 to its largest may be without a name.
 constexpr int64_t kMostLeftOut = 1000;
 
 std::string Text(const YAML::Node& node) {
