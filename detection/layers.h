@@ -283,6 +283,10 @@ class Conv : public PreparedLayer {
   // layer is prepared again or changed.
   const PackedConvolution* Packed(const BatchMap& x) const;
 
+  // What Forward convolves with after PrepareForInference, a norm that it applies separately aside;
+  // null if nothing is packed. Valid likewise.
+  const PackedConvolution* packed() const { return packed_.get(); }
+
   void Reset(at::Generator generator);
 
   const ConvOptions& options() const { return options_; }

@@ -82,16 +82,18 @@ void Describe(const Conv& conv, const at::Tensor& x, const at::Tensor& y, LayerT
   time.gflop = Gflop(static_cast<double>(y.numel()) * kernel);
   time.megabytes = Megabytes(static_cast<double>(x.numel() + y.numel()) +
                              kernel * static_cast<double>(options.out_channels));
-  const detection::PackedConvolution* packed = conv.Packed(x);
+  const detection::PackedConvolution* packed = conv.packed();
   const auto method = packed != nullptr ? packed->method() : ConvolutionMethod::kLibtorch;
   time.method = MethodName(method);
   time.multiplied = time.gflop * Share(method, y);
 }
 
-void Describe(const at::Tensor& x, const at::Tensor& y, LayerTime& time) {
+void Describe(const Linear& linear, const at::Tensor& x, const at::Tensor& y, LayerTime& time) {
   const double weights = static_cast<double>(x.size(1) * y.size(1));
   time.shape = absl::StrCat("linear, ", Joined(x.sizes()), " to ", y.size(1));
-  time.method = "matrix product";
+  // Linear layers are packed for bfloat16 only.
+  time.method = MethodName(linear.IsReplaced() ? ConvolutionMethod::kBfloat16
+                                               : ConvolutionMethod::kPointwise);
   time.gflop = time.multiplied = Gflop(weights * static_cast<double>(x.size(0)));
   time.megabytes = Megabytes(static_cast<double>(x.numel() + y.numel()) + weights);
 }
@@ -106,7 +108,7 @@ LayerTime TimeLayer(const std::string& name, const LayerCall& call, int repeats)
     Describe(*conv, x, y, time);
   } else if (const auto* linear = dynamic_cast<const Linear*>(call.layer)) {
     time.ms = MedianMs(repeats, [&] { y = linear->Forward(x); });
-    Describe(x, y, time);
+    Describe(*linear, x, y, time);
   }
   return time;
 }

@@ -10,6 +10,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/instruction_set.h"
+#include "rcnn/detection/convolution/precision.h"
+#include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::tools {
@@ -20,11 +23,14 @@ using detection::AddLinear;
 using detection::Conv;
 using detection::ConvOptions;
 using detection::LayerCalls;
+using detection::Precision;
 using detection::PrepareForInference;
+using ::testing::ElementsAre;
 
-// 16 -> 16 -> 16 channels with kernels of 3 and 1, and 16 -> 5.
+// 16 -> 16 -> 16 channels with kernels of 3 and 1, and 16 -> 5. The scores, 16 -> 3 and 16 -> 2,
+// stay in float32.
 struct Network {
-  Network() {
+  explicit Network(Precision precision = Precision::kFloat32) {
     ConvOptions options;
     options.in_channels = options.out_channels = 16;
     three = AddConv(*module, "three", options);
@@ -32,14 +38,19 @@ struct Network {
     options.kernel = 1;
     options.padding = 0;
     one = AddConv(*module, "one", options);
+    options.out_channels = 3;
+    scores = AddConv(*module, "scores", options);
+    scores->KeepFloat32();
     linear = AddLinear(*module, "linear", 16, 5, {});
+    linear_scores = AddLinear(*module, "linear_scores", 16, 2, {});
+    linear_scores->KeepFloat32();
     module->eval();
-    PrepareForInference(*module);
+    PrepareForInference(*module, {.precision = precision});
   }
 
   std::shared_ptr<torch::nn::Module> module = std::make_shared<torch::nn::Module>();
-  std::shared_ptr<Conv> three, again, one;
-  std::shared_ptr<detection::Linear> linear;
+  std::shared_ptr<Conv> three, again, one, scores;
+  std::shared_ptr<detection::Linear> linear, linear_scores;
 };
 
 TEST(LayerTimesTest, CountsOperationsAndBytesOfEachKind) {
@@ -66,6 +77,36 @@ TEST(LayerTimesTest, CountsOperationsAndBytesOfEachKind) {
   EXPECT_DOUBLE_EQ(times[2].gflop, 2e-9 * 7 * 16 * 5);
   EXPECT_DOUBLE_EQ(times[2].megabytes, 4e-6 * (7 * 16 + 7 * 5 + 16 * 5));
   for (const LayerTime& time : times) EXPECT_GT(time.ms, 0) << time.name;
+}
+
+// Of "one", "scores", "linear" and "linear_scores".
+std::vector<std::string> Methods(const Network& net) {
+  const at::NoGradGuard no_grad;
+  const LayerCalls calls;
+  net.one->Forward(at::zeros({1, 16, 9, 12}));
+  net.scores->Forward(at::zeros({1, 16, 9, 12}));
+  net.linear->Forward(at::zeros({7, 16}));
+  net.linear_scores->Forward(at::zeros({7, 16}));
+  std::vector<std::string> methods;
+  for (const LayerTime& time : TimeLayers(*net.module, calls.calls(), 1)) {
+    methods.push_back(time.method);
+  }
+  return methods;
+}
+
+// The scores of the RPN are a matrix product like other convolutions of 1 x 1.
+TEST(LayerTimesTest, NamesTheMethodOfEachLayer) {
+  const bool own = CurrentInstructionLevel() >= InstructionLevel::kAvx2;
+  const std::string product = own ? "matrix product" : "LibTorch";
+  EXPECT_THAT(Methods(Network()),
+              ElementsAre(product, product, "matrix product", "matrix product"));
+}
+
+TEST(LayerTimesTest, ScoresStayInFloat32) {
+  if (CurrentInstructionLevel() < InstructionLevel::kAvx512Bf16) GTEST_SKIP() << "no bfloat16";
+  EXPECT_THAT(
+      Methods(Network(Precision::kBfloat16)),
+      ElementsAre("bfloat16 product", "matrix product", "bfloat16 product", "matrix product"));
 }
 
 TEST(LayerTimesTest, MeasuresTheMachine) {
