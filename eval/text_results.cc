@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -101,6 +102,31 @@ absl::StatusOr<std::vector<double>> ToNumbers(absl::Span<const absl::string_view
   return numbers;
 }
 
+// The numbers of a CSV file. Where commas do not separate its columns they may be decimal commas.
+class CsvNumbers {
+ public:
+  // In a file that has points too, "1,234" is 1234 or 1.234: the first number from which that is
+  // known is an error.
+  absl::StatusOr<double> Read(absl::string_view field, char separator) {
+    const std::optional<double> number = data::ParseCsvNumber(field, separator != ',');
+    if (!number) {
+      const bool has_comma = data::ParseCsvNumber(field, /*decimal_commas=*/true).has_value();
+      return Invalid(absl::StrCat("'", field, "' is not a number",
+                                  has_comma ? "; write it with a decimal point" : ""));
+    }
+    has_commas_ |= absl::StrContains(field, ",");
+    has_points_ |= absl::StrContains(field, ".");
+    if (!has_commas_ || !has_points_) return *number;
+    return Invalid(absl::StrCat("'", field,
+                                "': numbers with a comma and with a point in one file; "
+                                "write all of them with decimal points"));
+  }
+
+ private:
+  bool has_commas_ = false;
+  bool has_points_ = false;
+};
+
 // Calls read(line) for every line that is not blank; an error gets its number.
 template <typename Read>
 absl::Status ForEachLine(const std::string& path, Read read) {
@@ -158,27 +184,24 @@ class Reader {
   }
 
   absl::Status ReadCsv(const std::string& path) {
-    std::vector<size_t> columns;
-    size_t width = 0;
-    char separator = ',';
-    bool separator_named = false;
-    RCNN_RETURN_IF_ERROR(ForEachLine(path, [&](absl::string_view line) -> absl::Status {
-      if (columns.empty() && !separator_named) separator = data::FindCsvSeparator(line);
-      if (columns.empty() && !separator_named && data::IsCsvSeparatorLine(line)) {
-        separator_named = true;
-        return absl::OkStatus();
-      }
-      RCNN_ASSIGN_OR_RETURN(const data::CsvFields cells, data::ReadCsvLine(line, separator));
-      if (!columns.empty()) return AddCsvLine(cells, width, columns);
-      width = cells.size();
-      return FindColumns(cells, columns);
-    }));
-    return columns.empty() ? Invalid(absl::StrCat(path, ": has no header")) : absl::OkStatus();
+    CsvTable table;
+    RCNN_RETURN_IF_ERROR(
+        ForEachLine(path, [&](absl::string_view line) { return AddCsvLine(line, table); }));
+    return table.columns.empty() ? Invalid(absl::StrCat(path, ": has no header"))
+                                 : absl::OkStatus();
   }
 
   Detections Take() { return std::move(detections_); }
 
  private:
+  // What the lines of a CSV file have said so far.
+  struct CsvTable {
+    std::optional<char> separator = std::nullopt;
+    size_t width = 0;                  // of the header, in columns
+    std::vector<size_t> columns = {};  // where kColumns are; empty before the header
+    CsvNumbers numbers = {};
+  };
+
   absl::Status Add(int64_t image, int64_t k, const XywhBox& box, double score) {
     if (k == kSkipped) return ++*skipped_, absl::OkStatus();
     const Detection detection = {truth_.images[image].id, truth_.categories[k].id, box, score};
@@ -249,19 +272,31 @@ class Reader {
     return absl::OkStatus();
   }
 
-  // width: the number of the header's columns.
-  absl::Status AddCsvLine(const data::CsvFields& cells, size_t width,
-                          const std::vector<size_t>& columns) {
-    if (cells.size() != width) {
-      return Invalid(absl::StrCat("has ", cells.size(), " fields, the header has ", width,
+  // The separator, the header or a detection.
+  absl::Status AddCsvLine(absl::string_view line, CsvTable& table) {
+    const bool is_first = !table.separator;
+    if (is_first) table.separator = data::FindCsvSeparator(line);
+    if (is_first && data::IsCsvSeparatorLine(line)) return absl::OkStatus();
+    RCNN_ASSIGN_OR_RETURN(const data::CsvFields cells, data::ReadCsvLine(line, *table.separator));
+    if (!table.columns.empty()) return AddCsvDetection(cells, table);
+    table.width = cells.size();
+    return FindColumns(cells, table.columns);
+  }
+
+  absl::Status AddCsvDetection(const data::CsvFields& cells, CsvTable& table) {
+    if (cells.size() != table.width) {
+      return Invalid(absl::StrCat("has ", cells.size(), " fields, the header has ", table.width,
                                   "; a field with the separator in it needs quotes"));
     }
-    std::vector<absl::string_view> fields;
-    for (size_t column : columns) fields.push_back(cells[column]);
-    RCNN_ASSIGN_OR_RETURN(const int64_t image, images_.Find(fields[0]));
-    RCNN_ASSIGN_OR_RETURN(const int64_t k, FindClass(truth_, fields[1], skipped_ != nullptr));
-    RCNN_ASSIGN_OR_RETURN(const std::vector<double> n,
-                          ToNumbers(absl::MakeConstSpan(fields).subspan(2)));
+    const auto field = [&](size_t column) -> const std::string& {
+      return cells[table.columns[column]];
+    };
+    RCNN_ASSIGN_OR_RETURN(const int64_t image, images_.Find(field(0)));
+    RCNN_ASSIGN_OR_RETURN(const int64_t k, FindClass(truth_, field(1), skipped_ != nullptr));
+    std::array<double, 5> n = {};
+    for (size_t i = 0; i < n.size(); ++i) {
+      RCNN_ASSIGN_OR_RETURN(n[i], table.numbers.Read(field(i + 2), *table.separator));
+    }
     return Add(image, k, {n[0], n[1], n[2] - n[0], n[3] - n[1]}, n[4]);
   }
 

@@ -7,8 +7,9 @@
 //         centre and size as fractions of the image's
 //   CSV   a header with image, class, xmin, ymin, xmax, ymax, score, in any order
 //         and possibly others, then a line for each detection; pixels, 0-based
-//         edges; separated by commas, semicolons or tabs, quoted as in RFC 4180,
-//         without line breaks in a field
+//         edges; separated by commas, semicolons or tabs, or by what a first line
+//         "sep=;" names; quoted as in RFC 4180, without line breaks in a field. Where
+//         the separator is not a comma, numbers may have decimal commas
 //
 // Text is UTF-8, or UTF-16 with a byte order mark as some spreadsheets save it.
 //
@@ -18,7 +19,7 @@
 // Errors, kInvalidArgument, name the file and the line: a wrong number of fields, a
 // value that is not a number or not finite, a negative size, pixels in a YOLO file, an
 // unknown or ambiguous image, an unknown class; also two VOC files of one class, a
-// column that a CSV file has twice.
+// column that a CSV file has twice, and numbers with a comma beside ones with a point.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));

@@ -199,6 +199,35 @@ TEST_F(TextResultsTest, ReadsCsvOfSpreadsheets) {
   EXPECT_EQ(Read(Write("utf16.csv", utf16)).size(), 1);
   EXPECT_EQ(Read(Write("marked.csv", "\xef\xbb\xbf" + text)).size(), 1);
   EXPECT_EQ(Read(Write("excel.csv", "\xef\xbb\xbfsep=;\r\n" + text)).size(), 1);
+  EXPECT_EQ(Read(Write("quoted.csv", "\xef\xbb\xbf\"sep=;\"\r\n" + text)).size(), 1);
+}
+
+TEST_F(TextResultsTest, DecimalCommasNeedAnotherSeparator) {
+  const std::string text =
+      "image;class;xmin;ymin;xmax;ymax;score\n000005;cat;1,5;2;11,5;22;0,75\n"
+      "000005;cat;0;0;1;1;1e-1\n";
+  const Detections results = Read(Write("semicolons.csv", text));
+  EXPECT_THAT(results.boxes, ElementsAre(XywhBox{1.5, 2, 10, 20}, XywhBox{0, 0, 1, 1}));
+  EXPECT_THAT(results.scores, ElementsAre(0.75, 0.1));
+  const std::string header = "image,class,xmin,ymin,xmax,ymax,score\n";
+  ExpectError(Write("commas.csv", header + "000005,cat,1,2,3,4,\"0,5\"\n"),
+              "commas.csv:2: '0,5' is not a number; write it with a decimal point");
+  ExpectError(Write("bad.csv", text + "000005;cat;1,2,3;2;11;22;1\n"),
+              "bad.csv:4: '1,2,3' is not a number");
+}
+
+// Then "1,234" is 1234 with a comma for thousands, or 1.234.
+TEST_F(TextResultsTest, DecimalCommasAndPointsInOneFileAreAnError) {
+  const std::string header = "image\tclass\txmin\tymin\txmax\tymax\tscore\n";
+  const std::string comma = "000005\tcat\t1\t2\t1,234\t22\t1\n";
+  const std::string point = "000005\tcat\t1\t2\t11\t22\t0.5\n";
+  EXPECT_EQ(Read(Write("found.csv", header + comma)).boxes.at(0).width, 1.234 - 1);
+  ExpectError(Write("found.csv", header + point + comma),
+              "found.csv:3: '1,234': numbers with a comma and with a point in one file");
+  ExpectError(Write("found.csv", header + comma + point),
+              "found.csv:3: '0.5': numbers with a comma");
+  ExpectError(Write("found.csv", header + "000005\tcat\t1\t2\t1,234\t22\t0.5\n"),
+              "found.csv:2: '0.5': numbers with a comma");
 }
 
 TEST_F(TextResultsTest, CsvNeedsEveryColumnOnceAndNoFieldMore) {

@@ -6,7 +6,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -44,12 +43,9 @@ bool HasDecimalCommas(absl::string_view text) { return FindCsvSeparator(text) !=
 
 // `text` as a finite number; false if it is none.
 bool ParseNumber(const std::string& text, bool decimal_commas, double& value) {
-  if (absl::SimpleAtod(text, &value)) return std::isfinite(value);
-  const size_t comma = decimal_commas ? text.find(',') : std::string::npos;
-  if (comma == std::string::npos || absl::StrContains(text, ".")) return false;
-  std::string with_point = text;
-  with_point[comma] = '.';
-  return absl::SimpleAtod(with_point, &value) && std::isfinite(value);
+  const std::optional<double> number = ParseCsvNumber(text, decimal_commas);
+  value = number.value_or(0);
+  return number && std::isfinite(value);
 }
 
 // What columns the row names; kNone for others.

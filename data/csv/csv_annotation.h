@@ -8,8 +8,8 @@
 // image_path, image_name, file, file_name; label, class_name, category, name; x1, y1,
 // x2, y2, x_min, ... Without such a line, 8 columns are read in the order above and 6 as
 // filename, xmin, ymin, xmax, ymax, class. Columns are separated by commas, semicolons
-// or tabs, or by what a first line "sep=;" names. Where that is not a comma, numbers may have
-// decimal commas: "12,5" is 12.5.
+// or tabs, or by what a first line "sep=;" names (csv_rows.h). Where that is not a comma,
+// numbers may have decimal commas: "12,5" is 12.5.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(CsvAnnotation annotation, ParseCsv(bytes), path);

@@ -103,6 +103,8 @@ TEST(ParseCsv, ReadsWhatSpreadsheetsWrite) {
   EXPECT_EQ(row.width, 64);
   EXPECT_FALSE(row.problem);
   EXPECT_THAT(row.corners, ElementsAre(1.5, 2, -3.25, 4));
+  const auto quoted = ParseCsv("\"sep=;\"\nfilename;class;xmin;ymin;xmax;ymax\na;cat;1;2;3;4\n");
+  EXPECT_THAT(quoted, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(1))));
 }
 
 TEST(ParseCsv, TheLineOfTheSeparatorDecides) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "csv.h"
@@ -22,6 +24,16 @@ constexpr absl::string_view kSeparatorLine = "sep=";
 
 absl::string_view FirstLine(absl::string_view text) {
   return text.substr(0, text.find_first_of("\r\n"));
+}
+
+// nullopt if the line names none.
+std::optional<char> NamedSeparator(absl::string_view line) {
+  const bool quoted =
+      line.size() == kSeparatorLine.size() + 3 && line.front() == '"' && line.back() == '"';
+  if (quoted) line = line.substr(1, line.size() - 2);
+  const bool names_one = line.size() == kSeparatorLine.size() + 1 &&
+                         absl::StartsWithIgnoreCase(line, kSeparatorLine) && line.back() != '"';
+  return names_one ? std::optional<char>(line.back()) : std::nullopt;
 }
 
 using TakeCsvRow = absl::FunctionRef<absl::Status(CsvFields row)>;
@@ -80,10 +92,7 @@ absl::Status Split(absl::string_view bytes, char separator, Collector& collector
 
 }  // namespace
 
-bool IsCsvSeparatorLine(absl::string_view line) {
-  return line.size() == kSeparatorLine.size() + 1 &&
-         absl::StartsWithIgnoreCase(line, kSeparatorLine) && line.back() != '"';
-}
+bool IsCsvSeparatorLine(absl::string_view line) { return NamedSeparator(line).has_value(); }
 
 absl::string_view WithoutCsvSeparatorLine(absl::string_view text) {
   const absl::string_view line = FirstLine(text);
@@ -96,7 +105,7 @@ absl::string_view WithoutCsvSeparatorLine(absl::string_view text) {
 
 char FindCsvSeparator(absl::string_view text) {
   const absl::string_view line = FirstLine(text);
-  if (IsCsvSeparatorLine(line)) return line.back();
+  if (const std::optional<char> named = NamedSeparator(line)) return *named;
   const auto has_fewer = [line](char a, char b) {
     return std::count(line.begin(), line.end(), a) < std::count(line.begin(), line.end(), b);
   };
@@ -121,6 +130,16 @@ absl::StatusOr<CsvFields> ReadCsvLine(absl::string_view line, char separator) {
   if (rows.empty()) return CsvFields();
   if (rows.size() > 1) return absl::InvalidArgumentError("has a carriage return inside");
   return std::move(rows[0]);
+}
+
+std::optional<double> ParseCsvNumber(absl::string_view text, bool decimal_commas) {
+  double value = 0;
+  if (absl::SimpleAtod(text, &value)) return value;
+  const size_t comma = decimal_commas ? text.find(',') : text.npos;
+  if (comma == text.npos || absl::StrContains(text, ".")) return std::nullopt;
+  std::string with_point(text);
+  with_point[comma] = '.';
+  return absl::SimpleAtod(with_point, &value) ? std::optional<double>(value) : std::nullopt;
 }
 
 }  // namespace rcnn::data

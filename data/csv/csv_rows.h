@@ -15,6 +15,7 @@
 #define RCNN_DATA_CSV_CSV_ROWS_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,11 +31,12 @@ using CsvFields = std::vector<std::string>;
 // Of a row. A field takes some 40 bytes, however short it is.
 inline constexpr size_t kMostCsvFields = 10'000;
 
-// Returns the separator that a first line "sep=;" names, as Excel writes it; otherwise which of
-// comma, semicolon and tab the first line of `text` has most of, of equal counts the first.
+// Returns the separator that a first line sep=; names, as Excel writes it, or "sep=;" in quotes, as
+// other spreadsheets save it again; otherwise which of comma, semicolon and tab the first line of
+// `text` has most of, of equal counts the first.
 char FindCsvSeparator(absl::string_view text);
 
-// Whether the line is "sep=" and one character, in any case.
+// Whether the line is sep= and one character, in any case, possibly in quotes.
 bool IsCsvSeparatorLine(absl::string_view line);
 
 // The text after a first line that IsCsvSeparatorLine.
@@ -49,6 +51,10 @@ absl::Status ForEachCsvRow(absl::string_view bytes, char separator,
 // Returns the fields of one line, none for an empty line. kInvalidArgument as above, and if
 // a carriage return stands between two rows.
 absl::StatusOr<CsvFields> ReadCsvLine(absl::string_view line, char separator);
+
+// `text` as a number, possibly infinite; nullopt if it is none. With `decimal_commas`, for files
+// whose columns are not separated by commas, "12,5" is 12.5 as well.
+std::optional<double> ParseCsvNumber(absl::string_view text, bool decimal_commas);
 
 }  // namespace rcnn::data
 

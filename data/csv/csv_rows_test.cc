@@ -1,5 +1,7 @@
 #include "rcnn/data/csv/csv_rows.h"
 
+#include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,6 +95,26 @@ TEST(FindCsvSeparator, IsWhatAFirstLineNames) {
   EXPECT_EQ(WithoutCsvSeparatorLine("sep=;"), "");
   EXPECT_EQ(WithoutCsvSeparatorLine("sep=;;\na"), "sep=;;\na");
   EXPECT_EQ(WithoutCsvSeparatorLine("\nsep=;\n"), "\nsep=;\n");
+}
+
+TEST(FindCsvSeparator, TheLineMayBeQuoted) {
+  EXPECT_EQ(FindCsvSeparator("\"sep=;\"\r\na,b,c\r\n"), ';');
+  EXPECT_EQ(WithoutCsvSeparatorLine("\"sep=;\"\r\na;b\r\n"), "a;b\r\n");
+  for (const char* line :
+       {"\"sep=;", "sep=;\"", "\"sep=\"\"", "\"sep=\"", "sep=\"", "\"sep=;;\""}) {
+    EXPECT_FALSE(IsCsvSeparatorLine(line)) << line;
+  }
+}
+
+TEST(ParseCsvNumber, DecimalCommasAreReadOnRequest) {
+  EXPECT_EQ(ParseCsvNumber("-12.5", false), -12.5);
+  EXPECT_EQ(ParseCsvNumber("-12.5", true), -12.5);
+  EXPECT_EQ(ParseCsvNumber("-12,5", true), -12.5);
+  EXPECT_EQ(ParseCsvNumber("-12,5", false), std::nullopt);
+  EXPECT_EQ(ParseCsvNumber("inf", true), std::numeric_limits<double>::infinity());
+  for (const char* text : {"", ",", "1,2,3", "1,234.5", "1.234,5", "a,5"}) {
+    EXPECT_EQ(ParseCsvNumber(text, true), std::nullopt) << text;
+  }
 }
 
 }  // namespace
