@@ -80,6 +80,10 @@ bool IsVoc(const configs::DatasetConfig& config) {
   return std::all_of(parts.begin(), parts.end(), IsVoc);
 }
 
+void SetIfGiven(bool* target, bool value) {
+  if (target != nullptr) *target = value;
+}
+
 // What is not used, or not used as it is written, changes the numbers.
 void PrintDefects(const data::Dataset& dataset) {
   for (const std::string& notice : dataset.defects().notices()) {
@@ -97,13 +101,14 @@ bool IsUsedUnchanged(const configs::DatasetConfig& config) {
 // `named`: what FolderOfDatasetFlag has returned for `dataset`.
 absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
                                        const std::pair<std::string, std::string>& named,
-                                       const LoadGroundTruthOptions& options) {
+                                       const LoadGroundTruthOptions& options, bool* is_voc) {
   RCNN_ASSIGN_OR_RETURN(const data::OpenedFolder folder,
                         data::OpenFolderOfFlag(named, options.folder));
   std::fprintf(stderr, "%s", PrintableLines(data::Describe(folder)).c_str());
   RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const data::Dataset> part,
                         data::OpenPartOfFolder(dataset, folder, options.folder));
   const auto config = data::ConfigOfPart(dataset, folder, options.folder);
+  SetIfGiven(is_voc, config && IsVoc(*config));
   if (config && IsUsedUnchanged(*config)) return LoadCoco(*config, options, part);
   PrintDefects(*part);
   return FromDataset(*part);
@@ -112,12 +117,13 @@ absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
 }  // namespace
 
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
-                                            const LoadGroundTruthOptions& options) {
+                                            const LoadGroundTruthOptions& options, bool* is_voc) {
   if (const auto folder = data::FolderOfDatasetFlag(dataset)) {
-    return LoadFolder(dataset, *folder, options);
+    return LoadFolder(dataset, *folder, options, is_voc);
   }
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config,
                         data::ParseDatasetFlag(dataset, options.folder));
+  SetIfGiven(is_voc, IsVoc(config));
   if (IsUsedUnchanged(config)) return LoadCoco(config, options, nullptr);
   if (!config.has_concat() && !config.has_shapes() && !config.has_defect_policy()) {
     config.set_defect_policy(configs::CLIP);
@@ -125,11 +131,6 @@ absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> opened, data::MakeDataset(config, {}));
   PrintDefects(*opened);
   return FromDataset(*opened);
-}
-
-bool HasVocFormat(const std::string& dataset) {
-  const absl::StatusOr<configs::DatasetConfig> config = data::ParseDatasetFlag(dataset);
-  return config.ok() && IsVoc(*config);
 }
 
 std::vector<std::string> GroundTruthFiles(const std::string& dataset) {

@@ -35,12 +35,12 @@ struct LoadGroundTruthOptions {
 //
 // Warnings, notices and the first 10 defects go to stderr, and for a folder what was recognised, as
 // `inspect` prints it. A folder is opened once.
+//
+// is_voc: if it is given, it is set to whether the dataset is of VOC's format, for which VOC's
+// metrics apply and difficult objects are regions to ignore.
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
-                                            const LoadGroundTruthOptions& options = {});
-
-// Whether the dataset is of VOC's format: VOC's metrics apply, and difficult objects are
-// regions to ignore. A folder is recognised by what it holds.
-bool HasVocFormat(const std::string& dataset);
+                                            const LoadGroundTruthOptions& options = {},
+                                            bool* is_voc = nullptr);
 
 // The files that `dataset` names: a COCO file, a file of a DatasetConfig and what it lists.
 // None for a folder, whose files are not known before it is read.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 #include "rcnn/base/file_io.h"
@@ -41,6 +42,29 @@ TEST(LoadGroundTruthTest, TakesAFolderOfVocLayout) {
   const auto truth = LoadGroundTruth(folder);
   ASSERT_THAT(truth, IsOk());
   EXPECT_EQ(truth->categories.size(), 3u);
+}
+
+TEST(LoadGroundTruthTest, TellsWhetherTheFormatIsVocs) {
+  const std::string folder = ::testing::TempDir() + "/load_ground_truth_voc";
+  std::filesystem::remove_all(folder);
+  ASSERT_THAT(CreateDirectories(folder), IsOk());
+  std::filesystem::copy_file("eval/testdata/shapes/images/shapes_1.png", folder + "/a.png");
+  ASSERT_THAT(WriteFileAtomically(folder + "/a.xml",
+                                  "<annotation><filename>a.png</filename><size><width>160</width>"
+                                  "<height>128</height></size><object><name>disc</name><bndbox>"
+                                  "<xmin>5</xmin><ymin>5</ymin><xmax>50</xmax><ymax>60</ymax>"
+                                  "</bndbox></object></annotation>"),
+              IsOk());
+  bool is_voc = false;
+  const auto truth = LoadGroundTruth(folder, {}, &is_voc);
+  ASSERT_THAT(truth, IsOk());
+  EXPECT_EQ(truth->annotations.size(), 1u);
+  EXPECT_TRUE(is_voc);
+  ASSERT_THAT(LoadGroundTruth(kFile, {}, &is_voc), IsOk());
+  EXPECT_FALSE(is_voc);
+  is_voc = true;
+  ASSERT_THAT(LoadGroundTruth("shapes:seed=7,num_images=1", {}, &is_voc), IsOk());
+  EXPECT_FALSE(is_voc);
 }
 
 TEST(LoadGroundTruthTest, NamesInWarningsAreEscaped) {

@@ -83,8 +83,8 @@ absl::StatusOr<Measured> OpenMeasured(const std::vector<std::string>& results) {
   Measured measured;
   if (!FLAGS_dataset.empty()) {
     measured.name = FLAGS_dataset;
-    measured.run.voc = HasVocFormat(FLAGS_dataset);
-    RCNN_ASSIGN_OR_RETURN(measured.run.truth, LoadGroundTruth(FLAGS_dataset),
+    RCNN_ASSIGN_OR_RETURN(measured.run.truth,
+                          LoadGroundTruth(FLAGS_dataset, /*options=*/{}, &measured.run.voc),
                           absl::StrCat("--dataset=", FLAGS_dataset));
     RCNN_RETURN_IF_ERROR(CheckImagesFolder(measured.run.truth, FLAGS_images), "--images");
     return measured;
