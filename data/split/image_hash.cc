@@ -69,6 +69,24 @@ std::vector<Cell> MakeCells(int64_t n, int64_t size, double extent) {
   return cells;
 }
 
+// Sets `line` to the mean of the rows of pixels that a row of cells covers.
+void AverageRows(const uint8_t* pixels, int64_t width, const Cell& rows,
+                 std::vector<double>& line) {
+  std::fill(line.begin(), line.end(), 0.0);
+  for (size_t k = 0; k < rows.weights.size(); ++k) {
+    const uint8_t* const source = pixels + (rows.first + static_cast<int64_t>(k)) * width;
+    for (int64_t x = 0; x < width; ++x) line[x] += rows.weights[k] * source[x];
+  }
+}
+
+double Average(const std::vector<double>& line, const Cell& columns) {
+  double mean = 0;
+  for (size_t k = 0; k < columns.weights.size(); ++k) {
+    mean += columns.weights[k] * line[static_cast<size_t>(columns.first) + k];
+  }
+  return mean;
+}
+
 }  // namespace
 
 std::array<uint64_t, 4> HashLook(const uint8_t* pixels, int64_t width, int64_t height,
@@ -78,19 +96,10 @@ std::array<uint64_t, 4> HashLook(const uint8_t* pixels, int64_t width, int64_t h
   std::array<uint64_t, 4> look = {0, 0, 0, 0};
   std::vector<double> line(static_cast<size_t>(width));
   for (int64_t row = 0; row < kRows; ++row) {
-    const Cell& cell = rows[static_cast<size_t>(row)];
-    std::fill(line.begin(), line.end(), 0.0);
-    for (size_t k = 0; k < cell.weights.size(); ++k) {
-      const uint8_t* const source = pixels + (cell.first + static_cast<int64_t>(k)) * width;
-      for (int64_t x = 0; x < width; ++x) line[x] += cell.weights[k] * source[x];
-    }
+    AverageRows(pixels, width, rows[static_cast<size_t>(row)], line);
     double previous = 0;
     for (int64_t column = 0; column < kColumns; ++column) {
-      const Cell& part = columns[static_cast<size_t>(column)];
-      double mean = 0;
-      for (size_t k = 0; k < part.weights.size(); ++k) {
-        mean += part.weights[k] * line[static_cast<size_t>(part.first) + k];
-      }
+      const double mean = Average(line, columns[static_cast<size_t>(column)]);
       // Rounding must not set bits for a uniform image.
       if (column > 0 && previous + 1e-6 < mean) {
         const int64_t bit = row * (kColumns - 1) + column - 1;
