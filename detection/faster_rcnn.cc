@@ -118,6 +118,30 @@ Losses Named(const HeadLosses& losses) {
   return named;
 }
 
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+// Parameters and the buffers that are saved.
+NamedTensors TensorsToSave(const torch::nn::Module& model) {
+  NamedTensors state;
+  for (const auto& item : model.named_parameters()) {
+    if (item.value().defined()) state.emplace_back(item.key(), item.value().detach());
+  }
+  for (const auto& item : model.named_buffers()) {
+    if (!item.value().defined() || !weights::IsSavedBuffer(item.key())) continue;
+    state.emplace_back(item.key(), item.value());
+  }
+  return state;
+}
+
+// `folded`: the weight and bias of the part's box predictor.
+void ReplaceBoxPredictor(const std::string& part, const std::pair<at::Tensor, at::Tensor>& folded,
+                         NamedTensors& state) {
+  for (auto& [name, tensor] : state) {
+    if (name == part + ".bbox_pred.weight") tensor = folded.first;
+    if (name == part + ".bbox_pred.bias") tensor = folded.second;
+  }
+}
+
 // The values are not checked: detections are valid boxes.
 at::Tensor Scaled(const at::Tensor& boxes, double x, double y) {
   const ops::UncheckedValues unchecked;
@@ -140,29 +164,39 @@ absl::Status FasterRcnn::AddParts(const configs::ModelConfig& config, int64_t nu
   config_ = config;
   RCNN_ASSIGN_OR_RETURN(backbone_, MakeBackbone(config.backbone(), config.has_fpn()));
   register_module("backbone", backbone_);
-  std::vector<FeatureLevel> levels = backbone_->levels();
-  std::vector<FeatureLevel> roi_levels = levels;
-  if (config.has_fpn()) {
-    RCNN_RETURN_IF_ERROR(CheckFpnConfig(config.fpn()));
-    const FpnOptions options = {config.fpn().channels(), ReadNormOptions(config.fpn().norm()),
-                                config.fpn().last_level_max_pool()};
-    fpn_ = register_module("fpn", std::make_shared<Fpn>(levels, options));
-    levels = roi_levels = fpn_->levels();
-    roi_levels.resize(static_cast<size_t>(fpn_->num_roi_levels()));
-  }
+  if (config.has_fpn()) RCNN_RETURN_IF_ERROR(AddFpn(config.fpn()));
   if (config.has_rpn()) {
-    RCNN_ASSIGN_OR_RETURN(rpn_, Rpn::Create(config.rpn(), levels));
+    RCNN_ASSIGN_OR_RETURN(rpn_, Rpn::Create(config.rpn(), MapLevels()));
     register_module("rpn", rpn_);
   }
   if (config.has_head()) {
     RCNN_ASSIGN_OR_RETURN(
-        head_, FastRcnnHead::Create(config.head(), config.backbone(), roi_levels, num_classes));
+        head_, FastRcnnHead::Create(config.head(), config.backbone(), RoiLevels(), num_classes));
     register_module("head", head_);
   }
-  return AddBranches(roi_levels, num_classes);
+  return AddBranches(num_classes);
 }
 
-absl::Status FasterRcnn::AddBranches(const std::vector<FeatureLevel>& levels, int64_t num_classes) {
+absl::Status FasterRcnn::AddFpn(const configs::FpnConfig& config) {
+  RCNN_RETURN_IF_ERROR(CheckFpnConfig(config));
+  const FpnOptions options = {config.channels(), ReadNormOptions(config.norm()),
+                              config.last_level_max_pool()};
+  fpn_ = register_module("fpn", std::make_shared<Fpn>(backbone_->levels(), options));
+  return absl::OkStatus();
+}
+
+std::vector<FeatureLevel> FasterRcnn::MapLevels() const {
+  return fpn_ == nullptr ? backbone_->levels() : fpn_->levels();
+}
+
+std::vector<FeatureLevel> FasterRcnn::RoiLevels() const {
+  std::vector<FeatureLevel> levels = MapLevels();
+  if (fpn_ != nullptr) levels.resize(static_cast<size_t>(fpn_->num_roi_levels()));
+  return levels;
+}
+
+absl::Status FasterRcnn::AddBranches(int64_t num_classes) {
+  const std::vector<FeatureLevel> levels = RoiLevels();
   for (const configs::BranchConfig& config : config_.branch()) {
     if (head_ == nullptr) return absl::InvalidArgumentError("a branch needs a head");
     if (named_children().contains(config.name())) {
@@ -225,16 +259,21 @@ JointRpnPass FasterRcnn::ComputeJointRpn(const BatchMap& images, const TrainingT
   const std::vector<RpnOutput> parts = rpn_->ForwardParts(pass.maps);
   pass.losses = Named(rpn_->Losses(parts, targets, std::move(generator), own));
   if (targets.counted) {
-    const at::Tensor& sizes = targets.counted->image_info;
-    const ops::CountedProposals found = rpn_->ProposeCounted(
-        parts, own ? sizes.slice(0, own->begin, own->end) : sizes, OwnLimits(*rpn_));
-    pass.proposals = BoxesOfEach(found);
-    pass.proposal_capacity = found.rois.size(1);
-    return pass;
+    ProposeCounted(parts, targets, own, pass);
+  } else {
+    pass.proposals =
+        BoxesOfEach(rpn_->Propose(parts, OwnSizes(targets.sizes, own), OwnLimits(*rpn_)));
   }
-  pass.proposals =
-      BoxesOfEach(rpn_->Propose(parts, OwnSizes(targets.sizes, own), OwnLimits(*rpn_)));
   return pass;
+}
+
+void FasterRcnn::ProposeCounted(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
+                                const OptionalRange& own, JointRpnPass& pass) const {
+  const at::Tensor& sizes = targets.counted->image_info;
+  const ops::CountedProposals found = rpn_->ProposeCounted(
+      parts, own ? sizes.slice(0, own->begin, own->end) : sizes, OwnLimits(*rpn_));
+  pass.proposals = BoxesOfEach(found);
+  pass.proposal_capacity = found.rois.size(1);
 }
 
 Losses FasterRcnn::ComputeRpnLosses(const BatchFeatures& maps, const TrainingTargets& targets,
@@ -308,13 +347,19 @@ std::vector<Detections> FasterRcnn::Detect(
     const at::Tensor rows = (image == static_cast<int64_t>(b)).nonzero().squeeze(1);
     const at::Tensor boxes = rois.index_select(0, rows).slice(1, 1).cpu().contiguous();
     detections.push_back(DetectOne(Rows(output, rows), boxes, sizes[b], original_sizes[b]));
-    const auto [x, y] = ToOriginal(sizes[b], original_sizes[b]);
-    for (const auto& [name, branch] : branches_) {
-      branch->Detect(maps, static_cast<int64_t>(b), Scaled(detections.back().boxes, 1 / x, 1 / y),
-                     detections.back());
-    }
+    AddBranchDetections(maps, static_cast<int64_t>(b), ToOriginal(sizes[b], original_sizes[b]),
+                        detections.back());
   }
   return detections;
+}
+
+void FasterRcnn::AddBranchDetections(const BatchFeatures& maps, int64_t image,
+                                     const std::pair<double, double>& to_original,
+                                     Detections& detections) const {
+  const auto [x, y] = to_original;
+  for (const auto& [name, branch] : branches_) {
+    branch->Detect(maps, image, Scaled(detections.boxes, 1 / x, 1 / y), detections);
+  }
 }
 
 Detections FasterRcnn::DetectOne(const HeadOutput& output, const at::Tensor& boxes,
@@ -330,23 +375,10 @@ Detections FasterRcnn::DetectOne(const HeadOutput& output, const at::Tensor& box
   return found;
 }
 
-std::vector<std::pair<std::string, at::Tensor>> FasterRcnn::StateToSave() const {
-  std::vector<std::pair<std::string, at::Tensor>> state;
-  for (const auto& item : named_parameters()) {
-    if (item.value().defined()) state.emplace_back(item.key(), item.value().detach());
-  }
-  for (const auto& item : named_buffers()) {
-    if (!item.value().defined() || !weights::IsSavedBuffer(item.key())) continue;
-    state.emplace_back(item.key(), item.value());
-  }
-  const auto replace = [&](const std::string& part, const auto& folded) {
-    for (auto& [name, tensor] : state) {
-      if (name == part + ".bbox_pred.weight") tensor = folded.first;
-      if (name == part + ".bbox_pred.bias") tensor = folded.second;
-    }
-  };
-  if (rpn_ != nullptr) replace("rpn", rpn_->FoldedBoxPredictor());
-  if (head_ != nullptr) replace("head", head_->FoldedBoxPredictor());
+NamedTensors FasterRcnn::StateToSave() const {
+  NamedTensors state = TensorsToSave(*this);
+  if (rpn_ != nullptr) ReplaceBoxPredictor("rpn", rpn_->FoldedBoxPredictor(), state);
+  if (head_ != nullptr) ReplaceBoxPredictor("head", head_->FoldedBoxPredictor(), state);
   return state;
 }
 

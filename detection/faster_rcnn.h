@@ -142,11 +142,25 @@ class FasterRcnn : public torch::nn::Module {
   // Adds the parts to a new model, for Create. Throws what the layers' constructors
   // throw.
   absl::Status AddParts(const configs::ModelConfig& config, int64_t num_classes);
-  absl::Status AddBranches(const std::vector<FeatureLevel>& levels, int64_t num_classes);
+  absl::Status AddFpn(const configs::FpnConfig& config);
+  absl::Status AddBranches(int64_t num_classes);
+  // The levels of Features(), and those of them that RoIs are pooled from.
+  std::vector<FeatureLevel> MapLevels() const;
+  std::vector<FeatureLevel> RoiLevels() const;
+
+  // Adds the proposals to `pass`, from samples in tensors of a fixed size (targets.counted).
+  void ProposeCounted(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
+                      const OptionalRange& own, JointRpnPass& pass) const;
 
   // `output` and `boxes` [R, 4] are those of the image's RoIs.
   Detections DetectOne(const HeadOutput& output, const at::Tensor& boxes,
                        const ops::InputSize& input, const ops::ImageSize& original) const;
+
+  // Adds what branches detect in the image of this index. `to_original`: factors (x, y) from pixels
+  // of the network's input to pixels of the stored image.
+  void AddBranchDetections(const BatchFeatures& maps, int64_t image,
+                           const std::pair<double, double>& to_original,
+                           Detections& detections) const;
 
   configs::ModelConfig config_;
   std::shared_ptr<Backbone> backbone_;
