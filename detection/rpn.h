@@ -225,6 +225,14 @@ class Rpn : public RpnHead {
                           const RpnSamples& samples, const Divisors& divisors) const;
   // `sampled`: anchors; `cells`: of all maps and images.
   double BoxNormalizer(int64_t sampled, int64_t images, int64_t cells) const;
+  // Whether the number of sampled anchors divides the box loss.
+  bool DividesBoxesBySampled() const;
+  // The divisor of the sum over samples of a fixed size, of so many images and cells: not set for
+  // the number of these samples; 1 where the samples of the whole batch divide it later.
+  c10::optional<double> CountedBoxNormalizer(const CountedAnchors& samples, int64_t images,
+                                             int64_t cells) const;
+  // Divides the sums over a part of a batch whose processes have so many samples together.
+  void DivideBySampled(const at::Tensor& sampled, RpnLosses& losses) const;
   // Of a batch, from its samples and the anchors of each of its images.
   Divisors BatchDivisors(const RpnSamples& samples, const std::vector<at::Tensor>& anchors) const;
   RpnLosses LossesOfMaps(const std::vector<RpnOutput>& parts, const RpnSamples& samples,

@@ -54,6 +54,25 @@ std::vector<at::Tensor> Deltas(const RpnOutput& output) {
   return deltas;
 }
 
+// The output of all parts of a batch (StackParts).
+struct StackedOutput {
+  at::Tensor logits;  // [B, N], or [B, N, 2]
+  at::Tensor deltas;  // [B, N, 4]
+  int64_t cells = 0;  // of all maps and images
+};
+
+StackedOutput StackOutputs(const std::vector<RpnOutput>& parts, ops::ObjectnessKind kind,
+                           int64_t anchors_per_cell) {
+  std::vector<at::Tensor> logits, deltas;
+  int64_t cells = 0;
+  for (const RpnOutput& output : parts) {
+    logits.push_back(LogitsOfImages(Logits(output), kind));
+    deltas.push_back(DeltasOfImages(Deltas(output)));
+    cells += logits.back().size(0) * logits.back().size(1) / anchors_per_cell;
+  }
+  return {StackParts(logits), StackParts(deltas), cells};
+}
+
 // The logit of foreground against background of [B, N] logits or [B, N, 2].
 at::Tensor ForegroundLogits(const at::Tensor& logits) {
   return logits.dim() == 2 ? logits : logits.select(2, 1) - logits.select(2, 0);
@@ -110,6 +129,10 @@ double Rpn::BoxNormalizer(int64_t sampled, int64_t images, int64_t cells) const 
       return static_cast<double>(std::max<int64_t>(cells, 1));
   }
   return 1;
+}
+
+bool Rpn::DividesBoxesBySampled() const {
+  return config_.loss().box_normalizer() == configs::RpnLossConfig::SAMPLED_ANCHORS;
 }
 
 Rpn::Divisors Rpn::BatchDivisors(const RpnSamples& samples,
@@ -175,47 +198,43 @@ at::Tensor Rpn::CountedBoxLoss(const at::Tensor& deltas, const CountedAnchors& s
   return distance / CountSampled(sample).clamp_min(1);
 }
 
+c10::optional<double> Rpn::CountedBoxNormalizer(const CountedAnchors& samples, int64_t images,
+                                                int64_t cells) const {
+  const c10::optional<AnchorTotals>& batch = samples.batch;
+  if (DividesBoxesBySampled()) return batch ? c10::optional<double>(1) : c10::nullopt;
+  return batch ? BoxNormalizer(/*sampled=*/0, batch->images, batch->cells)
+               : BoxNormalizer(/*sampled=*/0, images, cells);
+}
+
 RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const CountedAnchors& samples) const {
-  std::vector<at::Tensor> logits_of_parts, deltas_of_parts;
-  int64_t cells = 0;
-  for (const RpnOutput& output : parts) {
-    logits_of_parts.push_back(LogitsOfImages(Logits(output), objectness_));
-    deltas_of_parts.push_back(DeltasOfImages(Deltas(output)));
-    cells += logits_of_parts.back().size(0) * logits_of_parts.back().size(1) /
-             anchors_.anchors_per_cell();
-  }
-  const at::Tensor all_logits = StackParts(logits_of_parts), deltas = StackParts(deltas_of_parts);
-  const at::Tensor finite_logits = CheckFiniteOutput(all_logits, "logits of anchors");
-  const at::Tensor finite_deltas = CheckFiniteOutput(deltas, "deltas of anchors");
+  const StackedOutput output = StackOutputs(parts, objectness_, anchors_.anchors_per_cell());
+  const at::Tensor finite_logits = CheckFiniteOutput(output.logits, "logits of anchors");
+  const at::Tensor finite_deltas = CheckFiniteOutput(output.deltas, "deltas of anchors");
   const ops::UncheckedValues unchecked;
   ops::RpnLossOptions options;
-  // Of a part, the sums are divided below by what only the device knows.
-  if (samples.batch) options.objectness_normalizer = options.box_normalizer = 1.0;
-  const bool by_sampled =
-      config_.loss().box_normalizer() == configs::RpnLossConfig::SAMPLED_ANCHORS;
-  if (!by_sampled) {
-    options.box_normalizer =
-        samples.batch ? BoxNormalizer(/*sampled=*/0, samples.batch->images, samples.batch->cells)
-                      : BoxNormalizer(/*sampled=*/0, all_logits.size(0), cells);
-  }
+  // Of a part of a batch, the sums are divided below by what only the device knows.
+  if (samples.batch) options.objectness_normalizer = 1.0;
+  options.box_normalizer = CountedBoxNormalizer(samples, output.logits.size(0), output.cells);
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
   const at::Tensor targets = normalization_->Normalize(samples.box_targets);
-  const ops::RpnLosses losses =
-      ops::SampledRpnLoss(ForegroundLogits(all_logits), deltas, samples.sample, targets, options);
+  const ops::RpnLosses losses = ops::SampledRpnLoss(ForegroundLogits(output.logits), output.deltas,
+                                                    samples.sample, targets, options);
   RpnLosses result = {losses.objectness, losses.box};
   if (box_loss_ != nullptr) {
-    result.box = CountedBoxLoss(deltas, samples, targets, options.box_normalizer);
+    result.box = CountedBoxLoss(output.deltas, samples, targets, options.box_normalizer);
   }
-  if (samples.batch) {
-    const at::Tensor sampled = samples.batch->sampled.clamp_min(1);
-    result.objectness = result.objectness / sampled;
-    if (by_sampled) result.box = result.box / sampled;
-  }
+  if (samples.batch) DivideBySampled(samples.batch->sampled, result);
   result.unread_positives = samples.sample.positive_count.sum();
   result.unread_negatives = samples.sample.negative_count.sum();
   result.finite = BothFinite(finite_logits, finite_deltas);
   return result;
+}
+
+void Rpn::DivideBySampled(const at::Tensor& sampled, RpnLosses& losses) const {
+  const at::Tensor divisor = sampled.clamp_min(1);
+  losses.objectness = losses.objectness / divisor;
+  if (DividesBoxesBySampled()) losses.box = losses.box / divisor;
 }
 
 RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
