@@ -81,9 +81,18 @@ absl::StatusOr<FolderExperiment> PlanOnRankZero(const FolderExperimentOptions& f
   return absl::InternalError("rank 0 has sent no experiment");
 }
 
-// The experiment for the folder in --data_root.
-absl::Status RunFolder(const std::shared_ptr<RankGroup>& ranks) {
-  if (FLAGS_verify) return Verify(absl::StrCat("runs/", ExperimentName(FLAGS_data_root)));
+// Without config and ranks.
+SchedulerOptions SchedulerOptionsFromFlags() {
+  SchedulerOptions options;
+  options.data_root = FLAGS_data_root;
+  options.run_directory = FLAGS_run_dir;
+  options.dry_run = FLAGS_dry_run;
+  options.rehearse = FLAGS_rehearse;
+  options.quiet = FLAGS_quiet;
+  return options;
+}
+
+FolderExperimentOptions FolderOptionsFromFlags() {
   FolderExperimentOptions folder;
   folder.folder = FLAGS_data_root;
   folder.format = FLAGS_data_format;
@@ -99,24 +108,33 @@ absl::Status RunFolder(const std::shared_ptr<RankGroup>& ranks) {
   folder.pretrained = FLAGS_pretrained;
   folder.replan = FLAGS_replan;
   folder.threads = GetRuntimeInfo().threads;
-  RCNN_ASSIGN_OR_RETURN(FolderExperiment experiment, PlanOnRankZero(folder, ranks.get()));
+  return folder;
+}
+
+// Applies the flags that change a planned experiment.
+absl::Status ApplySetAndDevice(configs::ExperimentConfig& config) {
   for (const std::string& assignment : RepeatedFlagValues(FLAGS_set)) {
-    RCNN_RETURN_IF_ERROR(ApplyOverride(assignment, &experiment.config));
+    RCNN_RETURN_IF_ERROR(ApplyOverride(assignment, &config));
   }
-  RCNN_RETURN_IF_ERROR(CheckExperiment(experiment.config), "--set");
-  RCNN_RETURN_IF_ERROR(SetDevice(FLAGS_device, &experiment.config), "--device");
+  RCNN_RETURN_IF_ERROR(CheckExperiment(config), "--set");
+  return Annotate(SetDevice(FLAGS_device, &config), "--device");
+}
+
+// The experiment for the folder in --data_root.
+absl::Status RunFolder(const std::shared_ptr<RankGroup>& ranks) {
+  if (FLAGS_verify) return Verify(absl::StrCat("runs/", ExperimentName(FLAGS_data_root)));
+  RCNN_ASSIGN_OR_RETURN(FolderExperiment experiment,
+                        PlanOnRankZero(FolderOptionsFromFlags(), ranks.get()));
+  RCNN_RETURN_IF_ERROR(ApplySetAndDevice(experiment.config));
   if (FLAGS_print_config) {
     std::printf("%s", ExperimentText(experiment.config).c_str());
     return absl::OkStatus();
   }
   if (FLAGS_plan) return absl::OkStatus();
-  SchedulerOptions options;
+  SchedulerOptions options = SchedulerOptionsFromFlags();
   options.config = experiment.config;
   options.data_root = experiment.folder;
   options.run_directory = experiment.run_directory;
-  options.dry_run = FLAGS_dry_run;
-  options.rehearse = FLAGS_rehearse;
-  options.quiet = FLAGS_quiet;
   options.ranks = ranks;
   return RunExperiment(options);
 }
@@ -158,13 +176,8 @@ absl::Status RunWith(const std::shared_ptr<RankGroup>& ranks) {
     return absl::OkStatus();
   }
   if (FLAGS_verify) return Verify(absl::StrCat("runs/", config.name()));
-  SchedulerOptions options;
+  SchedulerOptions options = SchedulerOptionsFromFlags();
   options.config = config;
-  options.data_root = FLAGS_data_root;
-  options.run_directory = FLAGS_run_dir;
-  options.dry_run = FLAGS_dry_run;
-  options.rehearse = FLAGS_rehearse;
-  options.quiet = FLAGS_quiet;
   options.ranks = ranks;
   return RunExperiment(options);
 }

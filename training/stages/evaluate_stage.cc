@@ -142,49 +142,86 @@ std::string Summarize(const eval::Report& report) {
   return text;
 }
 
-}  // namespace
+// What the networks have found, and how good it is.
+struct Evaluation {
+  std::shared_ptr<const data::Dataset> dataset;
+  eval::Detections detections = {};
+  std::vector<InferredProposals> proposals = {};  // one entry for each image
+  double seconds = 0;                             // for all images
+  eval::Report report = {};
+};
 
-absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const StageConfig& stage) {
-  RCNN_ASSIGN_OR_RETURN(const auto dataset, FindDataset(run, stage.evaluate().dataset()));
-  StateDict joined;
-  RCNN_ASSIGN_OR_RETURN(const DetectionNetworks networks,
-                        BuildNetworks(run, stage, *dataset, joined));
-  RCNN_ASSIGN_OR_RETURN(InferenceOptions options, MakeOptions(run, stage, *dataset));
-  std::vector<InferredProposals> proposals;
-  options.take_proposals = [&](InferredProposals found) { proposals.push_back(std::move(found)); };
+absl::Status Detect(const ExperimentRun& run, const StageConfig& stage,
+                    const DetectionNetworks& networks, Evaluation& evaluation) {
+  RCNN_ASSIGN_OR_RETURN(InferenceOptions options, MakeOptions(run, stage, *evaluation.dataset));
+  options.take_proposals = [&](InferredProposals found) {
+    evaluation.proposals.push_back(std::move(found));
+  };
   const absl::Time start = MonotonicNow();
-  RCNN_ASSIGN_OR_RETURN(const eval::Detections detections, DetectAll(networks, dataset, options));
-  if (!IsFirstRank(run)) return StageResult();
-  const double seconds = absl::ToDoubleSeconds(MonotonicNow() - start);
-  RCNN_ASSIGN_OR_RETURN(eval::Report report, MeasureDetections(*dataset, detections));
-  report.dataset = absl::StrCat(
+  RCNN_ASSIGN_OR_RETURN(evaluation.detections, DetectAll(networks, evaluation.dataset, options));
+  evaluation.seconds = absl::ToDoubleSeconds(MonotonicNow() - start);
+  return absl::OkStatus();
+}
+
+absl::Status Measure(const StageConfig& stage, Evaluation& evaluation) {
+  RCNN_ASSIGN_OR_RETURN(evaluation.report,
+                        MeasureDetections(*evaluation.dataset, evaluation.detections));
+  evaluation.report.dataset = absl::StrCat(
       "data.", absl::AsciiStrToLower(configs::DatasetRole_Name(stage.evaluate().dataset())));
-  report.detections = "detections.json";
+  evaluation.report.detections = "detections.json";
+  return absl::OkStatus();
+}
+
+absl::Status WriteFiles(const ExperimentRun& run, const StageConfig& stage,
+                        const Evaluation& evaluation) {
+  const std::shared_ptr<const data::Dataset>& dataset = evaluation.dataset;
+  const eval::Detections& detections = evaluation.detections;
+  const eval::Report& report = evaluation.report;
   const auto path = [&](const char* file) { return StageFilePath(run, stage.name(), file); };
   RCNN_RETURN_IF_ERROR(eval::WriteDetections(path("detections.json"), detections));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(path("metrics.json"), eval::ReportToJson(report)).status());
   RCNN_RETURN_IF_ERROR(eval::WriteSampleSheet(*dataset, detections, path("contact_sheet.jpg")));
-  const eval::ProposalRecall recall = MeasureProposals(*dataset, proposals);
+  const eval::ProposalRecall recall = MeasureProposals(*dataset, evaluation.proposals);
   RCNN_RETURN_IF_ERROR(
       WriteRunReport(run, dataset, detections, report, recall, path("report.html")));
   RCNN_RETURN_IF_ERROR(LogOnce(run.directories.at(stage.name()), run.events_directory, stage.name(),
                                dataset->size(),
                                DetectionNumbers(report, configs::ValidationConfig::AP)));
-  RCNN_RETURN_IF_ERROR(WriteEvaluationEvents(run, stage.name(), *dataset, detections, proposals));
+  return WriteEvaluationEvents(run, stage.name(), *dataset, detections, evaluation.proposals);
+}
+
+StageResult MakeResult(const Evaluation& evaluation) {
+  const int64_t images = evaluation.dataset->size();
   StageResult result = {
       {"detections.json", "metrics.json", "metrics.jsonl", "contact_sheet.jpg", "report.html"}, ""};
-  if (!joined.empty()) {
-    RCNN_RETURN_IF_ERROR(
-        WriteDetector(run, stage, MakeModelConfig(run, stage.evaluate()), joined, *dataset));
-    result.outputs.push_back(detection::kModelConfigFile);
-    result.outputs.push_back(detection::kModelWeightsFile);
-  }
-  result.summary = Summarize(report);
+  result.summary = Summarize(evaluation.report);
   result.report = absl::StrCat(
-      eval::FormatReport(report),
-      absl::StrFormat("%d images, %.3f s each\n", dataset->size(),
-                      seconds / static_cast<double>(std::max<int64_t>(dataset->size(), 1))));
+      eval::FormatReport(evaluation.report),
+      absl::StrFormat("%d images, %.3f s each\n", images,
+                      evaluation.seconds / static_cast<double>(std::max<int64_t>(images, 1))));
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const StageConfig& stage) {
+  Evaluation evaluation;
+  RCNN_ASSIGN_OR_RETURN(evaluation.dataset, FindDataset(run, stage.evaluate().dataset()));
+  const data::Dataset& dataset = *evaluation.dataset;
+  StateDict joined;
+  RCNN_ASSIGN_OR_RETURN(const DetectionNetworks networks,
+                        BuildNetworks(run, stage, dataset, joined));
+  RCNN_RETURN_IF_ERROR(Detect(run, stage, networks, evaluation));
+  if (!IsFirstRank(run)) return StageResult();
+  RCNN_RETURN_IF_ERROR(Measure(stage, evaluation));
+  RCNN_RETURN_IF_ERROR(WriteFiles(run, stage, evaluation));
+  StageResult result = MakeResult(evaluation);
+  if (joined.empty()) return result;
+  RCNN_RETURN_IF_ERROR(
+      WriteDetector(run, stage, MakeModelConfig(run, stage.evaluate()), joined, dataset));
+  result.outputs.push_back(detection::kModelConfigFile);
+  result.outputs.push_back(detection::kModelWeightsFile);
   return result;
 }
 
