@@ -50,6 +50,42 @@ std::vector<ImageRows> GroupRows(const CsvAnnotation& annotation,
   return images;
 }
 
+// Whether csv.part goes with the columns of the file. A column that is not read is a notice.
+absl::Status CheckPart(const configs::CsvConfig& config, const std::string& column,
+                       const std::string& path, DefectReport& defects) {
+  if (config.has_part() && column.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": csv.part is \"", config.part(),
+        "\", but no column is called split, subset, set, partition or usage; add one, or remove "
+        "csv.part"));
+  }
+  if (!config.has_part() && !column.empty()) {
+    defects.AddNotice(absl::StrCat(path, ": the column ", column,
+                                   " is not read; csv.part chooses one of its parts"));
+  }
+  return absl::OkStatus();
+}
+
+void DropMissingImage(const std::string& source, const std::vector<const CsvRow*>& rows,
+                      const absl::Status& problem, RecordTable& records) {
+  records.DropImage(
+      source, DefectOfMissingImage(problem),
+      absl::StrCat("row ", rows[0]->row, ": ", problem.message()),
+      std::count_if(rows.begin(), rows.end(), [](const CsvRow* row) { return !row->empty(); }));
+}
+
+// Without its source, name and path.
+ImageRecord MakeImageRecord(const std::vector<const CsvRow*>& rows,
+                            configs::VocCoordinates coordinates) {
+  ImageRecord record;
+  record.width = rows[0]->width;
+  record.height = rows[0]->height;
+  for (const CsvRow* row : rows) {
+    if (!row->empty()) record.objects.push_back(MakeRecord(*row, coordinates));
+  }
+  return record;
+}
+
 }  // namespace
 
 absl::StatusOr<CsvAnnotation> ReadCsvAnnotation(const std::string& path) {
@@ -63,39 +99,18 @@ absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
                                         const SourcePaths& paths, const ImageList* list) {
   RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ReadCsvAnnotation(paths.annotations));
   RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
-  const std::string& column = annotation.part_column;
-  if (config.csv().has_part() && column.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        paths.annotations, ": csv.part is \"", config.csv().part(),
-        "\", but no column is called split, subset, set, partition or usage; add one, or "
-        "remove csv.part"));
-  }
   RecordTable records(config, {});
-  if (!config.csv().has_part() && !column.empty()) {
-    records.defects().AddNotice(absl::StrCat(paths.annotations, ": the column ", column,
-                                             " is not read; csv.part chooses one of its parts"));
-  }
+  RCNN_RETURN_IF_ERROR(
+      CheckPart(config.csv(), annotation.part_column, paths.annotations, records.defects()));
   const std::string source(FilePart(paths.annotations));
   for (const auto& [file_name, rows] : GroupRows(annotation, config.csv())) {
     const absl::StatusOr<std::string> name = finder.Find(file_name);
-    if (!name.ok()) {
-      if (list != nullptr) continue;
-      records.DropImage(
-          source, DefectOfMissingImage(name.status()),
-          absl::StrCat("row ", rows[0]->row, ": ", name.status().message()),
-          std::count_if(rows.begin(), rows.end(), [](const CsvRow* row) { return !row->empty(); }));
-      continue;
-    }
-    if (list != nullptr && !list->Contains(*name)) continue;
-    ImageRecord record;
+    if (!name.ok() && list == nullptr) DropMissingImage(source, rows, name.status(), records);
+    if (!name.ok() || (list != nullptr && !list->Contains(*name))) continue;
+    ImageRecord record = MakeImageRecord(rows, config.csv().coordinates());
     record.source = absl::StrCat(source, ": ", file_name);
     record.name = *name;
     record.path = absl::StrCat(paths.images, "/", *name);
-    record.width = rows[0]->width;
-    record.height = rows[0]->height;
-    for (const CsvRow* row : rows) {
-      if (!row->empty()) record.objects.push_back(MakeRecord(*row, config.csv().coordinates()));
-    }
     records.Add(std::move(record));
   }
   return std::move(records).Finish(paths.annotations);

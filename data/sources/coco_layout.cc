@@ -55,42 +55,61 @@ absl::Status CheckOneFileEach(const std::string& folder, const std::vector<PartP
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<PartPlace>> FindCoco(const FolderContents& contents, Notices& notices) {
+// The COCO files, without those of other annotations unless there is nothing else.
+std::vector<std::string> ListCocoFiles(const FolderContents& contents) {
   std::vector<std::string> files;
   for (const auto& [file, images] : contents.coco_images()) files.push_back(file);
   const auto others = std::stable_partition(
       files.begin(), files.end(), [](const std::string& file) { return !IsOtherCocoFile(file); });
   if (others != files.begin()) files.erase(others, files.end());
+  return files;
+}
+
+PartPlace MakePlace(const std::string& file, const std::string& images) {
+  PartPlace place;
+  place.part = PartName(file);
+  place.where = file;
+  place.config.mutable_coco();
+  SetCommonFields(place.config);
+  place.config.mutable_paths()->set_annotations(file);
+  place.config.mutable_paths()->set_images(images);
+  return place;
+}
+
+// A file whose images are not in the folder, by the first of them.
+struct FileWithoutImages {
+  std::string text;
+  std::string advice;  // on the name of the image
+};
+
+FileWithoutImages DescribeWithoutImages(const FolderContents& contents, const std::string& file,
+                                        const std::vector<std::string>& names) {
+  const std::string name = names.empty() ? "no image" : names.front();
+  const bool leaves = !NameInFolder(contents.folder(), name).ok();
+  return {absl::StrCat(file, " names ", name, leaves ? ", a path that leaves the folder" : ""),
+          AdviceOnName(contents, name)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<PartPlace>> FindCoco(const FolderContents& contents, Notices& notices) {
   std::vector<PartPlace> places;
-  std::string without, advice;
-  for (const std::string& file : files) {
+  FileWithoutImages without;
+  for (const std::string& file : ListCocoFiles(contents)) {
     const std::vector<std::string>& names = contents.coco_images().at(file);
     const std::optional<std::string> images = FolderOfPartWith(contents, names, file);
-    if (!images) {
-      const std::string name = names.empty() ? "no image" : names.front();
-      const bool leaves = !NameInFolder(contents.folder(), name).ok();
-      without =
-          absl::StrCat(file, " names ", name, leaves ? ", a path that leaves the folder" : "");
-      advice = AdviceOnName(contents, name);
-      notices.push_back(absl::StrCat(
-          without, ", and none of its images is in the folder, so it is ", "not read"));
+    if (images) {
+      places.push_back(MakePlace(file, *images));
       continue;
     }
-    PartPlace place;
-    place.part = PartName(file);
-    place.where = file;
-    place.config.mutable_coco();
-    SetCommonFields(place.config);
-    place.config.mutable_paths()->set_annotations(file);
-    place.config.mutable_paths()->set_images(*images);
-    places.push_back(std::move(place));
+    without = DescribeWithoutImages(contents, file, names);
+    notices.push_back(
+        absl::StrCat(without.text, ", and none of its images is in the folder, so it is not read"));
   }
-  if (places.empty() && !without.empty()) {
+  if (places.empty() && !without.text.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(contents.folder(), ": ", without,
-                     "; neither that image nor the others are in the folder", advice));
+        absl::StrCat(contents.folder(), ": ", without.text,
+                     "; neither that image nor the others are in the folder", without.advice));
   }
   RCNN_RETURN_IF_ERROR(CheckOneFileEach(contents.folder(), places));
   return places;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -57,13 +59,9 @@ bool FitsKeypoints(const std::vector<double>& numbers, size_t dimensions) {
   return true;
 }
 
-YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
-  YoloObject object;
-  object.text = absl::StrCat("line ", number, ": ", line.substr(0, kMaxShown),
-                             line.size() > kMaxShown ? "..." : "");
-  std::vector<absl::string_view> columns =
-      absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
-  if (keypoints && columns.size() > 5) columns.resize(5);
+// The columns as numbers; nullopt if one is not finite, which becomes the problem of `object`.
+std::optional<std::vector<double>> ParseNumbers(const std::vector<absl::string_view>& columns,
+                                                YoloObject& object) {
   std::vector<double> numbers;
   for (const absl::string_view column : columns) {
     double value = 0;
@@ -71,17 +69,15 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
       SetProblem(object, DefectKind::kBadNumber,
                  absl::StrCat("\"", column, "\" is not a number",
                               absl::StrContains(column, ",") ? kAboutCommas : ""));
-      return object;
+      return std::nullopt;
     }
     numbers.push_back(value);
   }
-  const double class_number = numbers[0];
-  if (class_number != std::floor(class_number) || class_number < 0 || class_number > 1e9) {
-    SetProblem(object, DefectKind::kBadNumber, "the class is not a whole number >= 0");
-    return object;
-  }
-  object.class_number = static_cast<int64_t>(class_number);
-  numbers.erase(numbers.begin());
+  return numbers;
+}
+
+// `numbers`: those after the class.
+void SetShape(const std::vector<double>& numbers, YoloObject& object) {
   if (numbers.size() == 4) {
     const double x = numbers[0], y = numbers[1], width = numbers[2], height = numbers[3];
     object.xywh = {x - width / 2, y - height / 2, width, height};
@@ -93,10 +89,29 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
     SetProblem(
         object, DefectKind::kMissingField,
         absl::StrCat(numbers.size(),
-                     " numbers after the class; a box has 4, a polygon an "
-                     "even number of at least 6",
+                     " numbers after the class; a box has 4, a polygon an even number of at least "
+                     "6",
                      numbers.size() == 5 ? ", and detections with scores are not labels" : ""));
   }
+}
+
+YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
+  YoloObject object;
+  object.text = absl::StrCat("line ", number, ": ", line.substr(0, kMaxShown),
+                             line.size() > kMaxShown ? "..." : "");
+  std::vector<absl::string_view> columns =
+      absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  if (keypoints && columns.size() > 5) columns.resize(5);
+  std::optional<std::vector<double>> numbers = ParseNumbers(columns, object);
+  if (!numbers) return object;
+  const double class_number = numbers->front();
+  if (class_number != std::floor(class_number) || class_number < 0 || class_number > 1e9) {
+    SetProblem(object, DefectKind::kBadNumber, "the class is not a whole number >= 0");
+    return object;
+  }
+  object.class_number = static_cast<int64_t>(class_number);
+  numbers->erase(numbers->begin());
+  SetShape(*numbers, object);
   return object;
 }
 

@@ -108,22 +108,51 @@ class ConventionTally {
   int64_t far_beyond_ = 0;
 };
 
+// What is noticed of all label files together.
+class LabelTally {
+ public:
+  explicit LabelTally(int64_t classes) : conventions_(classes) {}
+
+  // An image, and whether it has a label file.
+  void AddImage(bool labelled) {
+    ++images_;
+    unlabelled_ += labelled ? 0 : 1;
+  }
+
+  void AddObject(const YoloObject& object) {
+    polygons_.Add(object);
+    conventions_.Add(object);
+  }
+
+  void Report(const SourcePaths& paths, DefectReport& report) const {
+    if (unlabelled_ > 0) report.AddNotice(UnlabelledNotice(unlabelled_, images_, paths));
+    polygons_.Report(report);
+    conventions_.Report(report);
+  }
+
+ private:
+  int64_t images_ = 0;
+  int64_t unlabelled_ = 0;
+  PolygonTally polygons_;
+  ConventionTally conventions_;
+};
+
+absl::StatusOr<std::vector<std::string>> FindNames(const configs::YoloConfig& config,
+                                                   const SourcePaths& paths) {
+  if (config.name_size() == 0) return ReadYoloNames(paths.folder);
+  return std::vector<std::string>(config.name().begin(), config.name().end());
+}
+
 }  // namespace
 
 absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
                                          const SourcePaths& paths, const ImageList* list) {
-  std::vector<std::string> names(config.yolo().name().begin(), config.yolo().name().end());
-  if (names.empty()) {
-    RCNN_ASSIGN_OR_RETURN(names, ReadYoloNames(paths.folder));
-  }
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, FindNames(config.yolo(), paths));
   RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
   // Ultralytics and Roboflow show images turned.
   RecordTable records(config, names, BoxView::kTurned);
   YoloLabelFiles files(paths.annotations, paths.listing);
-  int64_t images = 0;
-  int64_t unlabelled = 0;
-  PolygonTally polygons;
-  ConventionTally conventions(static_cast<int64_t>(names.size()));
+  LabelTally tally(static_cast<int64_t>(names.size()));
   for (const std::string& image : finder.images()) {
     if (list != nullptr && !list->Contains(image)) continue;
     ImageRecord record;
@@ -135,19 +164,15 @@ absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
       records.DropUnreadable(record.source, labels.status());
       continue;
     }
-    ++images;
-    unlabelled += labels->name.empty() ? 1 : 0;
+    tally.AddImage(/*labelled=*/!labels->name.empty());
     if (!labels->name.empty()) record.source = labels->name;
     for (const YoloObject& object : ParseYoloLabels(labels->text, config.yolo().keypoints())) {
-      polygons.Add(object);
-      conventions.Add(object);
+      tally.AddObject(object);
       record.objects.push_back(MakeRecord(object, names));
     }
     records.Add(std::move(record));
   }
-  if (unlabelled > 0) records.defects().AddNotice(UnlabelledNotice(unlabelled, images, paths));
-  polygons.Report(records.defects());
-  conventions.Report(records.defects());
+  tally.Report(paths, records.defects());
   return std::move(records).Finish(paths.images);
 }
 
