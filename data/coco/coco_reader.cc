@@ -67,7 +67,12 @@ class CocoTableMaker {
 
  private:
   bool LeavesOutRoot(const CocoInstances& instances, size_t root) const;
+  void LeaveOutRoot(CocoInstances& instances);
   absl::Status SetClasses(CocoInstances& instances);
+  // `names`: of the categories; `wanted`: the classes of the table.
+  absl::Status ChooseClasses(const std::vector<CocoCategory>& categories,
+                             const std::vector<std::string>& names,
+                             std::vector<std::string> wanted);
   // A record of the file, located but not yet checked.
   struct ListedImage {
     ImageInfo info;
@@ -80,6 +85,8 @@ class CocoTableMaker {
   };
 
   absl::Status SetImages(std::vector<CocoImage> images);
+  // Of two records of one file.
+  absl::Status CheckEqualSize(const ImageInfo& a, const ImageInfo& b) const;
   absl::Status MergeDuplicates(std::vector<ListedImage>& images);
   ListedImage LookUp(CocoImage image);
   void ReadFacts(ListedImage& image);
@@ -127,15 +134,19 @@ bool CocoTableMaker::LeavesOutRoot(const CocoInstances& instances, size_t root) 
          }) > 1;
 }
 
-absl::Status CocoTableMaker::SetClasses(CocoInstances& instances) {
+void CocoTableMaker::LeaveOutRoot(CocoInstances& instances) {
   std::vector<CocoCategory>& categories = instances.categories;
   const std::optional<size_t> root = FindRootCategory(instances);
-  if (root && LeavesOutRoot(instances, *root)) {
-    table_.defects.AddNotice(
-        absl::StrCat(file_, ": category 0 (\"", categories[*root].name,
-                     "\") is a root without objects of its own; it is left out of the classes"));
-    categories.erase(categories.begin() + static_cast<std::ptrdiff_t>(*root));
-  }
+  if (!root || !LeavesOutRoot(instances, *root)) return;
+  table_.defects.AddNotice(
+      absl::StrCat(file_, ": category 0 (\"", categories[*root].name,
+                   "\") is a root without objects of its own; it is left out of the classes"));
+  categories.erase(categories.begin() + static_cast<std::ptrdiff_t>(*root));
+}
+
+absl::Status CocoTableMaker::SetClasses(CocoInstances& instances) {
+  LeaveOutRoot(instances);
+  std::vector<CocoCategory>& categories = instances.categories;
   std::sort(categories.begin(), categories.end(),
             [](const CocoCategory& a, const CocoCategory& b) { return a.id < b.id; });
   std::vector<std::string> names;
@@ -145,9 +156,14 @@ absl::Status CocoTableMaker::SetClasses(CocoInstances& instances) {
         "no classes: the list \"categories\" is empty; it holds {\"id\": …, \"name\": …} for each "
         "class");
   }
-  RCNN_ASSIGN_OR_RETURN(ClassIndex in_file, ClassIndex::Create(names), "categories");
   std::vector<std::string> wanted(config_.classes().begin(), config_.classes().end());
-  if (wanted.empty()) wanted = names;
+  return ChooseClasses(categories, names, wanted.empty() ? names : std::move(wanted));
+}
+
+absl::Status CocoTableMaker::ChooseClasses(const std::vector<CocoCategory>& categories,
+                                           const std::vector<std::string>& names,
+                                           std::vector<std::string> wanted) {
+  RCNN_ASSIGN_OR_RETURN(ClassIndex in_file, ClassIndex::Create(names), "categories");
   RCNN_ASSIGN_OR_RETURN(ClassIndex index, ClassIndex::Create(wanted), "classes of the config");
   for (const std::string& name : wanted) {
     const int64_t place = in_file.FindLabel(name);
@@ -255,6 +271,15 @@ void CocoTableMaker::DecideViews(std::vector<ListedImage>& images) {
   }
 }
 
+absl::Status CocoTableMaker::CheckEqualSize(const ImageInfo& a, const ImageInfo& b) const {
+  const bool unknown = a.width == 0 || b.width == 0;
+  if (unknown || (a.width == b.width && a.height == b.height)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(file_, ": images of id ", a.id, " and ", b.id, " are both ", b.name,
+                   ", once with ", a.width, " x ", a.height, " pixels and once with ", b.width,
+                   " x ", b.height, "; correct or remove one of the two records"));
+}
+
 // Two records of one file are one image, whose objects are those of both.
 absl::Status CocoTableMaker::MergeDuplicates(std::vector<ListedImage>& images) {
   absl::flat_hash_map<absl::string_view, size_t> first;
@@ -272,23 +297,17 @@ absl::Status CocoTableMaker::MergeDuplicates(std::vector<ListedImage>& images) {
     if (is_new) continue;
     const ImageInfo& before = images[found->second].info;
     const ImageInfo& info = images[i].info;
-    const bool unknown = before.width == 0 || info.width == 0;
-    if (!unknown && (before.width != info.width || before.height != info.height)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          file_, ": images of id ", before.id, " and ", info.id, " are both ", info.name,
-          ", once with ", before.width, " x ", before.height, " pixels and once with ", info.width,
-          " x ", info.height, "; correct or remove one of the two records"));
-    }
+    RCNN_RETURN_IF_ERROR(CheckEqualSize(before, info));
     images[i].same_as = found->second;
-    if (merged++ == 0)
+    if (merged++ == 0) {
       example = absl::StrCat(info.name, " (ids ", before.id, " and ", info.id, ")");
+    }
   }
-  if (merged > 0) {
-    table_.defects.AddNotice(absl::StrCat(file_, ": ", merged,
-                                          " image records repeat the file of an earlier record, "
-                                          "the first ",
-                                          example, "; they are merged with it"));
-  }
+  if (merged == 0) return absl::OkStatus();
+  table_.defects.AddNotice(absl::StrCat(file_, ": ", merged,
+                                        " image records repeat the file of an earlier record, the "
+                                        "first ",
+                                        example, "; they are merged with it"));
   return absl::OkStatus();
 }
 

@@ -300,41 +300,61 @@ bool HasItsLines(absl::string_view beginning) {
   return lines >= kLines;
 }
 
-FileKind TextKind(absl::string_view beginning) {
-  FileKind kind;
-  int lines = 0, boxes = 0, named = 0, images = 0, dota = 0, kitti = 0, commas = 0;
+// How many of the first lines of a text look like each kind.
+struct LineCounts {
+  int lines = 0;
+  int images = 0;
+  int boxes = 0;
+  int named = 0;  // boxes with names of classes
+  int commas = 0;
+  int dota = 0;
+  int kitti = 0;
+};
+
+void CountLine(absl::string_view line, LineCounts& counts) {
+  const std::vector<absl::string_view> words =
+      absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  const auto numbers = std::count_if(words.begin(), words.end(), IsNumber);
+  const auto size = static_cast<std::ptrdiff_t>(words.size());
+  ++counts.lines;
+  counts.images += HasImageExtension(line) ? 1 : 0;
+  counts.boxes += size >= 5 && numbers == size && IsWhole(words[0]) ? 1 : 0;
+  counts.named += size == 5 && numbers == 4 && !IsNumber(words[0]) ? 1 : 0;
+  counts.commas += IsYoloWithCommas(line) ? 1 : 0;
+  counts.dota += size == 10 && numbers == 9 && !IsNumber(words[8]) ? 1 : 0;
+  counts.kitti += size >= 15 && !IsNumber(words[0]) && numbers == size - 1 ? 1 : 0;
+}
+
+LineCounts CountLines(absl::string_view beginning) {
+  LineCounts counts;
   for (absl::string_view line :
        absl::StrSplit(WithoutByteOrderMark(beginning), absl::ByAnyChar("\r\n"))) {
     line = absl::StripAsciiWhitespace(line);
     if (line.empty() || IsDotaHeader(line)) continue;
-    if (lines == kLines) break;
-    ++lines;
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
-    const auto numbers = std::count_if(words.begin(), words.end(), IsNumber);
-    const auto size = static_cast<std::ptrdiff_t>(words.size());
-    images += HasImageExtension(line) ? 1 : 0;
-    boxes += size >= 5 && numbers == size && IsWhole(words[0]) ? 1 : 0;
-    named += size == 5 && numbers == 4 && !IsNumber(words[0]) ? 1 : 0;
-    dota += size == 10 && numbers == 9 && !IsNumber(words[8]) ? 1 : 0;
-    commas += IsYoloWithCommas(line) ? 1 : 0;
-    kitti += size >= 15 && !IsNumber(words[0]) && numbers == size - 1 ? 1 : 0;
+    if (counts.lines == kLines) break;
+    CountLine(line, counts);
   }
-  kind.empty = lines == 0;
+  return counts;
+}
+
+FileKind TextKind(absl::string_view beginning) {
+  const LineCounts counts = CountLines(beginning);
+  FileKind kind;
+  kind.empty = counts.lines == 0;
   if (kind.empty) return kind;
-  if (images == lines) kind.kind = AnnotationKind::kImageList;
-  if (boxes == lines) kind.kind = AnnotationKind::kYolo;
-  if (named == lines) {
+  if (counts.images == counts.lines) kind.kind = AnnotationKind::kImageList;
+  if (counts.boxes == counts.lines) kind.kind = AnnotationKind::kYolo;
+  if (counts.named == counts.lines) {
     kind.obstacle =
         Unsupported("YOLO with names of classes (text)", "YOLO has their numbers, from 0");
   }
-  if (commas == lines) {
+  if (counts.commas == counts.lines) {
     kind.obstacle =
         "looks like YOLO with commas in its lines; values must be separated by spaces, "
         "and decimals written with a point";
   }
-  if (dota == lines) kind.obstacle = Unsupported("DOTA (oriented boxes, text)");
-  if (kitti == lines) kind.obstacle = Unsupported("KITTI (text)");
+  if (counts.dota == counts.lines) kind.obstacle = Unsupported("DOTA (oriented boxes, text)");
+  if (counts.kitti == counts.lines) kind.obstacle = Unsupported("KITTI (text)");
   return kind;
 }
 
