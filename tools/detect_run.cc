@@ -39,7 +39,7 @@ std::string In(const std::string& folder, absl::string_view name) {
   return (fs::path(folder) / std::string(name)).string();
 }
 
-absl::Status CheckOptions(const DetectOptions& options) {
+absl::Status CheckGiven(const DetectOptions& options) {
   if (options.model.empty()) {
     return absl::InvalidArgumentError(
         "--model is missing: the folder that training writes, such as "
@@ -51,27 +51,27 @@ absl::Status CheckOptions(const DetectOptions& options) {
         "no images given: name files, folders or patterns, as in --input=photos or "
         "'photos/*.jpg'");
   }
+  if (!options.output.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--output is empty; name the folder for the results, as in --output=found");
+}
+
+absl::Status CheckInRange(const char* flag, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, "=", value, " is not in [", least, ", ", most, "]"));
+}
+
+absl::Status CheckOptions(const DetectOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckGiven(options));
   const double threshold = options.score_threshold.value_or(kShownScore);
   if (!(threshold >= 0 && threshold < 1)) {
     return absl::InvalidArgumentError(
         absl::StrCat("--score_threshold=", threshold, " is not in [0, 1)"));
   }
-  if (options.max_per_image < 0 || options.max_per_image > 1'000'000) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--max_per_image=", options.max_per_image, " is not in [0, 1000000]"));
-  }
-  if (options.batch < 1 || options.batch > 256) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--batch=", options.batch, " is not in [1, 256]"));
-  }
-  if (options.inference_graphs < 0 || options.inference_graphs > 1000) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--inference_graphs=", options.inference_graphs, " is not in [0, 1000]"));
-  }
-  if (options.output.empty()) {
-    return absl::InvalidArgumentError(
-        "--output is empty; name the folder for the results, as in --output=found");
-  }
+  RCNN_RETURN_IF_ERROR(CheckInRange("max_per_image", options.max_per_image, 0, 1'000'000));
+  RCNN_RETURN_IF_ERROR(CheckInRange("batch", options.batch, 1, 256));
+  RCNN_RETURN_IF_ERROR(CheckInRange("inference_graphs", options.inference_graphs, 0, 1000));
   return ReadPrecision(options.precision).status();
 }
 
@@ -197,6 +197,31 @@ void PrintBefore(const DetectOptions& options, const std::string& precision_noti
                Printable(options.ids_of).c_str());
 }
 
+absl::StatusOr<std::unique_ptr<detection::Detector>> Load(const DetectOptions& options,
+                                                          detection::Precision precision,
+                                                          const c10::Device& device) {
+  return LoadDetector(
+      options.model, MakeLimits(options),
+      {precision, {.folder = options.packed_cache}, device, options.inference_graphs});
+}
+
+// Unless the model says otherwise.
+bool WasTurnedInTraining(const detection::Detector& detector) {
+  const configs::DetectorInputConfig& input = detector.config().input();
+  return !input.has_exif_applied() || input.exif_applied();
+}
+
+// How many images failed; kCancelled after a shutdown request.
+absl::StatusOr<int64_t> Conclude(const DetectOptions& options, const FoundInputs& found,
+                                 size_t num_jobs, const PipelineResult& result) {
+  std::vector<std::string> problems = found.problems;
+  problems.insert(problems.end(), result.problems.begin(), result.problems.end());
+  PrintProblems(problems, num_jobs + found.problems.size());
+  if (!result.stopped) return static_cast<int64_t>(problems.size());
+  return absl::CancelledError(absl::StrCat("stopped after ", result.images.size(), " of ", num_jobs,
+                                           " images, whose results are in ", options.output));
+}
+
 }  // namespace
 
 absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
@@ -206,15 +231,9 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   // Before the model is loaded, and again when the names of all files are known.
   RCNN_RETURN_IF_ERROR(CheckOutputFolder({options.output, ResultNames(), options.overwrite}, {}));
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
-  RCNN_ASSIGN_OR_RETURN(
-      const auto detector,
-      LoadDetector(
-          options.model, MakeLimits(options),
-          {precision, {.folder = options.packed_cache}, device, options.inference_graphs}));
+  RCNN_ASSIGN_OR_RETURN(const auto detector, Load(options, precision, device));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
-  const std::vector<ImageJob> jobs = MakeJobs(
-      options, found, ids,
-      !detector->config().input().has_exif_applied() || detector->config().input().exif_applied());
+  const std::vector<ImageJob> jobs = MakeJobs(options, found, ids, WasTurnedInTraining(*detector));
   const OutputFolder output = FindOutput(options, jobs);
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
   RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
@@ -225,20 +244,14 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
   pipeline.quiet = options.quiet;
   pipeline.batch = options.batch;
-  RCNN_ASSIGN_OR_RETURN(PipelineResult result, DetectAll(*detector, jobs, pipeline));
+  RCNN_ASSIGN_OR_RETURN(const PipelineResult result, DetectAll(*detector, jobs, pipeline));
   const ResultClasses classes = {detector->class_names(), ids.categories};
   RCNN_RETURN_IF_ERROR(WriteResults(options.output, result.images, classes));
   if (!options.quiet) {
     PrintTables(result, classes, pipeline.min_drawn_score);
     PrintFiles(options);
   }
-  std::vector<std::string> problems = found.problems;
-  problems.insert(problems.end(), result.problems.begin(), result.problems.end());
-  PrintProblems(problems, jobs.size() + found.problems.size());
-  if (!result.stopped) return static_cast<int64_t>(problems.size());
-  return absl::CancelledError(absl::StrCat("stopped after ", result.images.size(), " of ",
-                                           jobs.size(), " images, whose results are in ",
-                                           options.output));
+  return Conclude(options, found, jobs.size(), result);
 }
 
 }  // namespace rcnn::tools

@@ -175,32 +175,43 @@ ClassAp MeasurePlain(const ClassEntries& data) {
   return {walk.Ap(data.objects), walk.count() > 0 || data.objects > 0};
 }
 
-std::vector<ClassEntries> Collect(const GroundTruth& truth, const Detections& detections,
-                                  const DetectionErrors& errors, OracleFixes& fixes) {
-  std::vector<ClassEntries> classes(truth.categories.size());
+// `order`: the detection's place in the lists of `errors`.
+Entry MakeEntry(const GroundTruth& truth, const Detections& detections,
+                const DetectionErrors& errors, uint32_t order) {
+  const uint32_t d = errors.lists.detections[order];
+  const uint8_t kind = errors.detections[d];
+  const bool has_object = kind == kLocalizationError || kind == kClassificationError;
+  const XywhBox& box = has_object ? truth.annotations[errors.objects[d]].box : detections.boxes[d];
+  return {detections.scores[d],
+          order,
+          kind,
+          static_cast<uint8_t>(SizeRange(box)),
+          errors.ignored[d] != 0,
+          errors.would_find[d] != 0};
+}
+
+void CollectDetections(const GroundTruth& truth, const Detections& detections,
+                       const DetectionErrors& errors, OracleFixes& fixes,
+                       std::vector<ClassEntries>& classes) {
   const ImageLists& lists = errors.lists;
   for (uint32_t order = 0; order < lists.detections.size(); ++order) {
     const uint32_t d = lists.detections[order];
     const uint8_t kind = errors.detections[d];
     if (kind == kNotJudged) continue;
-    const bool has_object = kind == kLocalizationError || kind == kClassificationError;
-    const XywhBox& box =
-        has_object ? truth.annotations[errors.objects[d]].box : detections.boxes[d];
-    const Entry entry = {detections.scores[d],
-                         order,
-                         kind,
-                         static_cast<uint8_t>(SizeRange(box)),
-                         errors.ignored[d] != 0,
-                         errors.would_find[d] != 0};
+    const Entry entry = MakeEntry(truth, detections, errors, order);
     if (kind < kErrorKinds) ++fixes.size_counts[entry.size][kind];
     classes[lists.detection_classes[d]].entries.push_back(entry);
     if (kind == kClassificationError && entry.would_find) {
       classes[lists.annotation_classes[errors.objects[d]]].moved_in.push_back(entry);
     }
   }
+}
+
+void CollectObjects(const GroundTruth& truth, const DetectionErrors& errors, OracleFixes& fixes,
+                    std::vector<ClassEntries>& classes) {
   for (size_t g = 0; g < truth.annotations.size(); ++g) {
     if (errors.annotations[g] == kNotJudged) continue;
-    ClassEntries& data = classes[lists.annotation_classes[g]];
+    ClassEntries& data = classes[errors.lists.annotation_classes[g]];
     ++data.objects;
     data.found += errors.found_by[g] >= 0;
     if (errors.annotations[g] != kMissedError) continue;
@@ -208,6 +219,14 @@ std::vector<ClassEntries> Collect(const GroundTruth& truth, const Detections& de
     ++data.missed[size];
     ++fixes.size_counts[size][kMissedError];
   }
+}
+
+// By class. Counts errors by size in `fixes`.
+std::vector<ClassEntries> Collect(const GroundTruth& truth, const Detections& detections,
+                                  const DetectionErrors& errors, OracleFixes& fixes) {
+  std::vector<ClassEntries> classes(truth.categories.size());
+  CollectDetections(truth, detections, errors, fixes, classes);
+  CollectObjects(truth, errors, fixes, classes);
   return classes;
 }
 
