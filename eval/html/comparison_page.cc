@@ -12,7 +12,7 @@
 #include "rcnn/eval/errors/oracle_fixes.h"
 #include "rcnn/eval/html/html_text.h"
 #include "rcnn/eval/html/page_style.h"
-#include "rcnn/eval/html/report_sections.h"
+#include "rcnn/eval/html/report_elements.h"
 
 namespace rcnn::eval {
 namespace {

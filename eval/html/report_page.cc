@@ -9,6 +9,7 @@
 #include "rcnn/eval/html/html_text.h"
 #include "rcnn/eval/html/page_style.h"
 #include "rcnn/eval/html/report_analysis.h"
+#include "rcnn/eval/html/report_elements.h"
 #include "rcnn/eval/html/report_examples.h"
 #include "rcnn/eval/html/report_sections.h"
 

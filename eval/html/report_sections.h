@@ -1,4 +1,5 @@
-// The sections of a report that hold numbers and charts, as HTML.
+// The sections of a report that hold numbers and charts (report_tables.h, report_charts.h), as
+// HTML.
 //
 // A part of report_page.h. Each function returns "" if it has nothing to show.
 
@@ -7,14 +8,10 @@
 
 #include <string>
 
-#include "absl/strings/string_view.h"
 #include "rcnn/eval/html/report_analysis.h"
 #include "rcnn/eval/html/report_input.h"
 
 namespace rcnn::eval {
-
-// "<section id="ID"><h2>TITLE</h2>BODY</section>", "" without a body. Not escaped.
-std::string Section(absl::string_view id, absl::string_view title, absl::string_view body);
 
 std::string HeaderHtml(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& analysis);
@@ -29,9 +26,6 @@ std::string SizesBody(const ReportPageInput& input, const ReportAnalysis& analys
 std::string ConfigBody(const ReportPageInput& input);
 std::string EnvironmentBody(const ReportPageInput& input);
 std::string ReproduceBody(const ReportPageInput& input);
-
-// The colour of a class on the whole page, "#rrggbb".
-std::string ClassCssColor(int64_t category);
 
 }  // namespace rcnn::eval
 

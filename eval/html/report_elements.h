@@ -1,0 +1,35 @@
+// The pieces that sections of reports and comparisons are made of, as HTML.
+//
+// A part of report_page.h.
+
+#ifndef RCNN_EVAL_HTML_REPORT_ELEMENTS_H_
+#define RCNN_EVAL_HTML_REPORT_ELEMENTS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace rcnn::eval {
+
+// "<section id="ID"><h2>TITLE</h2>BODY</section>", "" without a body. Not escaped.
+std::string Section(absl::string_view id, absl::string_view title, absl::string_view body);
+
+// Of HTML: not escaped.
+std::string Paragraph(absl::string_view text);
+std::string Note(absl::string_view text);
+
+// A cell of a table, shown as `text`, which sorts by its value.
+std::string NumberCell(double value, const std::string& text);
+std::string PercentCell(double value);  // of a fraction
+std::string CountCell(int64_t value);
+
+// The head of a column of errors of this kind.
+std::string ErrorHead(int kind);
+
+// The colour of a class on the whole page, "#rrggbb".
+std::string ClassCssColor(int64_t category);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_HTML_REPORT_ELEMENTS_H_
