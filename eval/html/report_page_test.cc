@@ -235,6 +235,27 @@ TEST(ReportPageTest, EmptyClassesAreLeftOut) {
   EXPECT_TRUE(absl::StrContains(page, "Left out: 1 class without objects or detections."));
 }
 
+// Of 26 classes, 24 get a chart: no note if the others have nothing to show.
+TEST(ReportPageTest, SaysIfClassesHaveNoChart) {
+  for (const int64_t detected : {24, 25}) {
+    GroundTruth truth;
+    truth.images = {{1, ""}};
+    Detections detections;
+    for (int64_t k = 1; k <= 26; ++k) {
+      truth.categories.push_back({k, absl::StrCat("class ", k)});
+      if (k > detected) continue;
+      const XywhBox box = {10.0 * static_cast<double>(k), 0, 9, 9};
+      truth.annotations.push_back(
+          {.id = k, .image_id = 1, .category_id = k, .box = box, .area = 81});
+      detections.Add({.image_id = 1, .category_id = k, .box = box, .score = 0.5});
+    }
+    const std::string page = MakePage(truth, detections);
+    EXPECT_EQ(absl::StrContains(page, "The 24 classes with the most objects."), detected == 25);
+    EXPECT_TRUE(absl::StrContains(page, "Precision by recall of class 24;"));
+    EXPECT_FALSE(absl::StrContains(page, "Precision by recall of class 25;"));
+  }
+}
+
 TEST(ReportPageTest, SaysWhichImagesCouldNotBeRead) {
   const testing::RandomCase random = MakeRichCase();
   ReportPageInput input;

@@ -97,7 +97,7 @@ std::string ClassCharts(const ReportPageInput& input, const ReportAnalysis& anal
   const auto is_empty = [&](int64_t k) { return analysis.curves.classes[k].points.empty(); };
   shown.erase(std::remove_if(shown.begin(), shown.end(), is_empty), shown.end());
   std::string charts;
-  if (shown.size() >= kMostCharts && input.truth->categories.size() > kMostCharts) {
+  if (shown.size() > kMostCharts) {
     charts = Note(absl::StrCat("The ", kMostCharts, " classes with the most objects."));
     shown.resize(kMostCharts);
   }
