@@ -2,31 +2,24 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <tuple>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
-#include "rcnn/base/not_finite_error.h"
-#include "rcnn/base/random_stream.h"
-#include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/status_matchers.h"
-#include "rcnn/data/core/dataset.h"
-#include "rcnn/data/shapes/shapes_dataset.h"
-#include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/torn_dataset.h"
+#include "rcnn/training/testing/trainer_run.h"
 
 namespace rcnn::training {
 namespace {
@@ -37,100 +30,14 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
+using testing::Metrics;
+using testing::Model;
+using testing::ReadWithLog;
+using testing::RunSetup;
+using testing::Shapes;
+using testing::Train;
+using testing::WithLossScale;
 using Json = nlohmann::ordered_json;
-
-std::shared_ptr<const data::Dataset> Shapes() {
-  return data::ShapesDataset::Create(
-             Parse<configs::ShapesConfig>(
-                 "seed: 1 num_images: 8 num_classes: 2 width_px: 64 height_px: 48 "
-                 "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
-      .value();
-}
-
-std::shared_ptr<FasterRcnn> Model() {
-  auto model =
-      FasterRcnn::Create(Parse<configs::ModelConfig>(
-                             "backbone { tiny { channels: 8 } }"
-                             "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16"
-                             "      train_proposals { before_nms: 50 after_nms: 10 } }"
-                             "head { fc { fc_channels: [16] } targets { rois_per_image: 16 } }"),
-                         2)
-          .value();
-  detection::ResetParameters(*model, MakeGenerator({7, "trainer_test", 0, "weights"}));
-  model->train();
-  return model;
-}
-
-// Enables everything that has state.
-constexpr char kTraining[] =
-    "solver { adamw {} learning_rate: 0.01 iterations: 10 batches_per_update: 2 }"
-    "batching { images_per_batch: 2 } average_decay: 0.9 "
-    "validation { every: 4 keep_best: true }";
-
-// A number that goes up and down as the weights change. Like a real validation it
-// stops on a shutdown request.
-absl::StatusOr<NamedNumbers> Measure(const StateDict& state) {
-  if (ShutdownRequested()) return absl::CancelledError("stopped");
-  const double weight = state.Find("head.fc6.weight")->flatten()[0].item<double>();
-  return NamedNumbers{{"ap", std::cos(1e4 * weight)}, {"weight", weight}};
-}
-
-struct RunSetup {
-  std::string directory = {};
-  std::string training = kTraining;
-  int64_t checkpoint_iterations = 3;
-  int64_t log_every = 3;
-  int64_t stop_at = -1;  // an iteration at which a shutdown is asked for
-  ValidationFunction validate = Measure;
-  // Replaces joint training.
-  std::function<LossFunction(std::shared_ptr<FasterRcnn>)> losses =
-      [](const std::shared_ptr<FasterRcnn>& model) { return MakeJointLoss(model); };
-  std::shared_ptr<FasterRcnn> model = Model();
-  std::vector<std::string>* notices = nullptr;
-  std::shared_ptr<const data::Dataset> dataset = Shapes();
-};
-
-absl::StatusOr<StateDict> Train(const RunSetup& setup) {
-  TrainerOptions options;
-  options.stage = "joint";
-  options.seed = 4;
-  options.training = Parse<configs::TrainingConfig>(setup.training);
-  options.resources.set_checkpoint_iterations(setup.checkpoint_iterations);
-  options.resources.set_log_every(setup.log_every);
-  options.directory = options.events_directory = setup.directory;
-  options.key = "key";
-  if (options.training.has_validation()) options.validate = setup.validate;
-  options.progress = [&](int64_t done, const std::string&) {
-    if (done == setup.stop_at) RequestShutdown(15);
-  };
-  options.notice = [&](const std::string& text) {
-    if (setup.notices != nullptr) setup.notices->push_back(text);
-  };
-  data::LoaderOptions loader;
-  loader.batches.transform.set_flip(configs::TransformConfig::AT_RANDOM);
-  loader.batches.batching = options.training.batching();
-  loader.batches.seed = options.seed;
-  loader.batches.stage = options.stage;
-  // Images are read one after the other, every time.
-  loader.resources.set_workers(0);
-  Trainer trainer(options, setup.model, setup.losses(setup.model));
-  auto weights = trainer.Run(setup.dataset, loader);
-  ResetShutdownForTesting();
-  return weights;
-}
-
-// Lines of the metrics without what depends on the clock.
-std::vector<std::string> Metrics(const std::string& directory) {
-  std::vector<std::string> lines;
-  std::ifstream file(directory + "/metrics.jsonl");
-  for (std::string line; std::getline(file, line);) {
-    Json json = Json::parse(line);
-    for (const char* name : {"time", "images_per_second", "data_wait"}) json.erase(name);
-    lines.push_back(json.dump());
-  }
-  return lines;
-}
 
 TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
   const std::string undisturbed = EmptyDirectory("undisturbed");
@@ -213,137 +120,6 @@ TEST(TrainerTest, NamesAnUnreadableImageAndResumesWithAnIntactOne) {
   }
 }
 
-// Each way to lose them after a validation at iteration 4, and the checkpoint that
-// is still valid.
-TEST(TrainerTest, TornBestWeightsAreRecomputed) {
-  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
-  const std::vector<std::pair<std::function<void(const std::string&)>, int>> harms = {
-      {[](const std::string& best) { std::filesystem::resize_file(best, 100); }, 3},
-      {[](const std::string& best) { ASSERT_THAT(WriteFileAtomically(best, "torn"), IsOk()); }, 5},
-      {[](const std::string& best) { std::filesystem::remove(best); }, 5}};
-  for (const auto& [harm, good] : harms) {
-    const std::string directory = EmptyDirectory("torn");
-    ASSERT_THAT(Train({.directory = directory, .stop_at = 5}), ::testing::Not(IsOk()));
-    const std::string best = directory + "/best.safetensors";
-    ASSERT_TRUE(std::filesystem::exists(best));
-    harm(best);
-    std::vector<std::string> notices;
-    const auto resumed = Train({.directory = directory, .notices = &notices});
-    ASSERT_THAT(resumed, IsOk());
-    EXPECT_THAT(notices, Contains(absl::StrCat("resumes at iteration ", good, " of 10")));
-    if (good == 3) {
-      EXPECT_THAT(notices, Contains(AllOf(HasSubstr("checkpoint 5 cannot be used"),
-                                          HasSubstr("best.safetensors is damaged"))));
-    }
-    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
-  }
-}
-
-// A later checkpoint does not accept them.
-TEST(TrainerTest, BestWeightsTornDuringTheRunStopIt) {
-  const std::string directory = EmptyDirectory();
-  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
-  RunSetup setup = {.directory = directory, .checkpoint_iterations = 1};
-  int validations = 0;
-  setup.validate = [&](const StateDict&) -> absl::StatusOr<NamedNumbers> {
-    if (++validations == 2) std::filesystem::resize_file(directory + "/best.safetensors", 100);
-    return NamedNumbers{{"ap", -validations}};
-  };
-  const absl::Status status = Train(setup).status();
-  EXPECT_THAT(status,
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("best.safetensors is damaged")));
-  const auto again = Train({.directory = directory});
-  ASSERT_THAT(again, IsOk());
-  EXPECT_THAT(Differences(*expected, *again), ElementsAre());
-}
-
-TEST(TrainerTest, BestWeightsTornAtTheEndAreAnError) {
-  const std::string directory = EmptyDirectory();
-  int validations = 0;
-  RunSetup setup = {.directory = directory};
-  setup.validate = [&](const StateDict&) -> absl::StatusOr<NamedNumbers> {
-    // Before the last validation, which is not the best.
-    if (++validations == 3) std::filesystem::resize_file(directory + "/best.safetensors", 100);
-    return NamedNumbers{{"ap", -validations}};
-  };
-  const auto result = Train(setup);
-  EXPECT_THAT(result,
-              StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr("best.safetensors is damaged"),
-                                                          HasSubstr("the same command"))));
-}
-
-// Losses of the model, with `spoil` applied to those of batch `number`.
-std::function<LossFunction(std::shared_ptr<FasterRcnn>)> Spoiled(
-    int number, const std::function<void(const FasterRcnn&, StepLosses&)>& spoil) {
-  return [number, spoil](const std::shared_ptr<FasterRcnn>& model) -> LossFunction {
-    const auto count = std::make_shared<int>(0);
-    return [=, losses = MakeJointLoss(model)](const data::Batch& batch,
-                                              const at::Generator& generator) {
-      StepLosses step = losses(batch, generator);
-      if (++*count == number) spoil(*model, step);
-      return step;
-    };
-  };
-}
-
-TEST(TrainerTest, NonFiniteLossStopsWithDetails) {
-  const std::string directory = EmptyDirectory();
-  const auto result =
-      Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
-                                       step.parts[1].second = step.parts[1].second * NAN;
-                                       step.total = step.total + step.parts[1].second;
-                                     })});
-  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
-                               AllOf(HasSubstr("iteration 5 "), HasSubstr("shapes-1-0000"),
-                                     HasSubstr("(id "), HasSubstr("rpn_box nan"),
-                                     HasSubstr("rpn_objectness 0."),
-                                     HasSubstr(directory + "/checkpoint-3"))));
-  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-5"));
-}
-
-// Whether values of another device are finite is read with the log, here at iteration 6.
-TEST(TrainerTest, AFlagOfADeviceStopsAtTheNextLine) {
-  const std::string directory = EmptyDirectory();
-  const auto result =
-      Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
-                                       step.finite.emplace_back(
-                                           "rpn_output", at::scalar_tensor(false, at::kBool));
-                                     })});
-  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
-  EXPECT_THAT(std::string(result.status().message()),
-              AllOf(HasSubstr("diverged at iteration 5: not finite on the device: rpn_output. "),
-                    HasSubstr(directory + "/checkpoint-3")));
-  EXPECT_EQ(Metrics(directory).size(), 2u) << "iteration 3, and validation at 4";
-  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-6"));
-}
-
-TEST(TrainerTest, AFlagOfADeviceIsReadBeforeACheckpointAndBeforeValidation) {
-  for (const auto& [checkpoint_iterations, bad_batch, file] :
-       {std::tuple(6, 10, "/checkpoint-6"), std::tuple(100, 1, "/best.safetensors")}) {
-    SCOPED_TRACE(file);
-    const std::string directory = EmptyDirectory();
-    const auto spoil = [](const FasterRcnn&, StepLosses& step) {
-      step.finite.emplace_back("head_output", at::scalar_tensor(false, at::kBool));
-    };
-    const auto result = Train({.directory = directory,
-                               .checkpoint_iterations = checkpoint_iterations,
-                               .log_every = 100,
-                               .losses = Spoiled(bad_batch, spoil)});
-    ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
-    EXPECT_THAT(std::string(result.status().message()), HasSubstr("device: head_output"));
-    EXPECT_FALSE(std::filesystem::exists(directory + file));
-  }
-}
-
-// Joint training in which losses are read as those of another device.
-LossFunction ReadWithLog(const std::shared_ptr<FasterRcnn>& model) {
-  return [losses = MakeJointLoss(model)](const data::Batch& batch, const at::Generator& generator) {
-    StepLosses step = losses(batch, generator);
-    step.read_with_log = true;
-    return step;
-  };
-}
-
 TEST(TrainerTest, LossesReadWithTheLogGiveTheSameRun) {
   const std::string expected = EmptyDirectory("expected");
   const auto weights = Train({.directory = expected});
@@ -356,28 +132,6 @@ TEST(TrainerTest, LossesReadWithTheLogGiveTheSameRun) {
   EXPECT_THAT(Differences(*weights, *found), ElementsAre());
   EXPECT_EQ(Metrics(directory), Metrics(expected));
 }
-
-// A part of the loss that is not part of the total here, so that the gradient stays finite.
-TEST(TrainerTest, ALossReadWithTheLogStopsAtTheNextLine) {
-  const auto result = Train({.directory = EmptyDirectory(),
-                             .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
-                               step.read_with_log = true;
-                               step.parts[1].second = step.parts[1].second * NAN;
-                             })});
-  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
-  EXPECT_THAT(std::string(result.status().message()),
-              HasSubstr("iteration 5: not finite on the device: loss_rpn_box. "));
-}
-
-// sqrt(0 x): 0, with a derivative that is infinite times 0.
-void SpoilGradient(const FasterRcnn& model, StepLosses& step) {
-  const at::Tensor weight = detection::TrainableParameters(model).front().second;
-  step.total = step.total + (weight.sum() * 0).sqrt();
-}
-
-// The trainer's part of float16, which runs on every device: loss scale, and updates with
-// kernels. The network itself computes in float32 here.
-std::string WithLossScale() { return std::string(kTraining) + " precision: FLOAT16"; }
 
 TEST(TrainerTest, ResumedRunWithALossScaleEqualsAnUninterruptedRun) {
   const std::string undisturbed = EmptyDirectory("undisturbed");
@@ -397,89 +151,6 @@ TEST(TrainerTest, ResumedRunWithALossScaleEqualsAnUninterruptedRun) {
   EXPECT_THAT(Differences(*expected, *found), ElementsAre());
   EXPECT_EQ(Metrics(resumed.directory), Metrics(undisturbed));
   EXPECT_EQ(Json::parse(Metrics(undisturbed).front())["loss_scale"], 65536);
-}
-
-TEST(TrainerTest, WithALossScaleTrainingGoesOnAfterAnOverflow) {
-  const std::string directory = EmptyDirectory();
-  ASSERT_THAT(Train({.directory = directory,
-                     .training = WithLossScale(),
-                     .losses = Spoiled(1, SpoilGradient)}),
-              IsOk());
-  ASSERT_EQ(Metrics(directory).size(), 7u);
-  EXPECT_EQ(Json::parse(Metrics(directory)[5])["loss_scale"], 32768) << "iteration 10";
-}
-
-// At a scale of 1, in iteration 17.
-TEST(TrainerTest, AGradientThatIsFiniteAtNoLossScaleIsAnError) {
-  const auto spoil_all = [](const std::shared_ptr<FasterRcnn>& model) -> LossFunction {
-    return [model, losses = MakeJointLoss(model)](const data::Batch& batch,
-                                                  const at::Generator& generator) {
-      StepLosses step = losses(batch, generator);
-      SpoilGradient(*model, step);
-      return step;
-    };
-  };
-  const auto result = Train({.directory = EmptyDirectory(),
-                             .training = "solver { adamw {} iterations: 30 } precision: FLOAT16",
-                             .log_every = 5,
-                             .losses = spoil_all});
-  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
-  EXPECT_THAT(std::string(result.status().message()),
-              HasSubstr("iteration 17: not finite on the device: gradient. "));
-}
-
-TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
-  const std::string directory = EmptyDirectory();
-  const auto result = Train({.directory = directory, .losses = Spoiled(1, SpoilGradient)});
-  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
-                               AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
-                                     HasSubstr("rpn_box 0."), HasSubstr("backbone.conv1.weight"),
-                                     HasSubstr("There is no checkpoint yet"))));
-}
-
-TEST(TrainerTest, NetworkErrorNamesTheIteration) {
-  const auto result =
-      Train({.directory = EmptyDirectory(), .losses = [](const auto&) -> LossFunction {
-               return [](const data::Batch&, const at::Generator&) -> StepLosses {
-                 ThrowNotFinite("deltas of anchor 7 are not finite");
-               };
-             }});
-  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
-                               AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
-                                     HasSubstr("deltas of anchor 7 are not finite"))));
-}
-
-TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
-  for (const auto& [what, code, advice] :
-       {std::tuple("expected 3 channels, got 4", absl::StatusCode::kInternal, "the network failed"),
-        std::tuple("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes",
-                   absl::StatusCode::kResourceExhausted, "images_per_batch"),
-        std::tuple("CUDA out of memory. Tried to allocate 2.00 GiB",
-                   absl::StatusCode::kResourceExhausted, "2 images of ")}) {
-    const std::string message = what;
-    const auto result =
-        Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> LossFunction {
-                 return [message](const data::Batch&, const at::Generator&) -> StepLosses {
-                   TORCH_CHECK(false, message);
-                 };
-               }});
-    EXPECT_THAT(result,
-                StatusIs(code, AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
-                                     HasSubstr(what), HasSubstr(advice), Not(HasSubstr("diverged")),
-                                     Not(HasSubstr("learning_rate")))));
-  }
-}
-
-// The operator does not report it, but the weights show it.
-TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
-  const auto result =
-      Train({.directory = EmptyDirectory(),
-             .losses = Spoiled(3, [](const FasterRcnn& model, StepLosses&) {
-               detection::TrainableParameters(model).front().second.detach().fill_(INFINITY);
-               TORCH_CHECK(false, "a box is wrong");
-             })});
-  EXPECT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
-                               AllOf(HasSubstr("diverged"), HasSubstr("a box is wrong"))));
 }
 
 // The mean over a batch of a value that differs per image.
@@ -526,41 +197,6 @@ TEST(TrainerTest, FrozenPartsStayAndTheOthersMove) {
   }
 }
 
-TEST(TrainerTest, KeepsTheWeightsOfTheBestValidation) {
-  std::vector<StateDict> seen;
-  // Best in the middle; NaN is never the best.
-  const std::vector<double> values = {NAN, 0.5, 0.4};
-  RunSetup setup = {.directory = EmptyDirectory()};
-  setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
-    seen.push_back(state);
-    return NamedNumbers{{"ap", values[seen.size() - 1]}};
-  };
-  const auto kept = Train(setup);
-  ASSERT_THAT(kept, IsOk());
-  ASSERT_EQ(seen.size(), 3u);
-  EXPECT_THAT(Differences(*kept, seen[1]), ElementsAre());
-  EXPECT_FALSE(Differences(*kept, seen[2]).empty());
-}
-
-TEST(TrainerTest, WithoutAnyFiniteValidationTheLastWeightsAreKept) {
-  RunSetup setup = {.directory = EmptyDirectory()};
-  StateDict last;
-  setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
-    last = state;
-    return NamedNumbers{{"ap", NAN}};
-  };
-  const auto kept = Train(setup);
-  ASSERT_THAT(kept, IsOk());
-  EXPECT_THAT(Differences(*kept, last), ElementsAre());
-}
-
-TEST(TrainerTest, ReturnsAnErrorOfValidation) {
-  RunSetup setup = {.directory = EmptyDirectory()};
-  setup.validate = [](const StateDict&) { return absl::NotFoundError("no image"); };
-  EXPECT_THAT(Train(setup), StatusIs(absl::StatusCode::kNotFound,
-                                     AllOf(HasSubstr("validation"), HasSubstr("no image"))));
-}
-
 TEST(TrainerTest, ReportsProgressOncePerIteration) {
   std::vector<int64_t> done;
   TrainerOptions options;
@@ -578,48 +214,6 @@ TEST(TrainerTest, ReportsProgressOncePerIteration) {
   loader.batches.batching = options.training.batching();
   ASSERT_THAT(trainer.Run(Shapes(), loader), IsOk());
   EXPECT_THAT(done, ElementsAre(1, 2, 3));
-}
-
-// Validation after 4, 8, 12, ... of 40 iterations; the best is that after 8.
-RunSetup WithPatience(const std::string& directory, std::vector<int64_t>* validated) {
-  RunSetup setup = {.directory = directory};
-  setup.training =
-      "solver { adamw {} learning_rate: 0.01 iterations: 40 }"
-      "batching { images_per_batch: 2 } average_decay: 0.9 "
-      "validation { every: 4 keep_best: true patience: 2 }";
-  setup.validate = [=](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
-    if (ShutdownRequested()) return absl::CancelledError("stopped");
-    validated->push_back(static_cast<int64_t>(validated->size()));
-    const double weight = state.Find("head.fc6.weight")->flatten()[0].item<double>();
-    // Falls with the number of validations of this directory.
-    std::ifstream lines(directory + "/metrics.jsonl");
-    int64_t before = 0;
-    for (std::string line; std::getline(lines, line);) before += line.find("ap") != line.npos;
-    return NamedNumbers{{"ap", before == 0 ? 0.1 : 1.0 / static_cast<double>(before)},
-                        {"weight", weight}};
-  };
-  return setup;
-}
-
-TEST(TrainerTest, EndsEarlyWithoutBetterValidations) {
-  std::vector<int64_t> validated;
-  std::vector<std::string> notices;
-  RunSetup setup = WithPatience(EmptyDirectory(), &validated);
-  setup.notices = &notices;
-  const auto expected = Train(setup);
-  ASSERT_THAT(expected, IsOk());
-  EXPECT_EQ(validated.size(), 4u);
-  EXPECT_THAT(notices, ::testing::Contains(HasSubstr("stops early at iteration 16 of 40")));
-  // A run that was interrupted ends there too, with the same weights.
-  for (const int64_t stop : {7, 14, 16}) {
-    const std::string directory = EmptyDirectory("resumed");
-    RunSetup again = WithPatience(directory, &validated);
-    again.stop_at = stop;
-    ASSERT_THAT(Train(again), StatusIs(absl::StatusCode::kCancelled)) << stop;
-    const auto resumed = Train(WithPatience(directory, &validated));
-    ASSERT_THAT(resumed, IsOk());
-    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre()) << stop;
-  }
 }
 
 }  // namespace

@@ -1,0 +1,199 @@
+// What stops a training: values that are not finite, and other errors of the network.
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <tuple>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/not_finite_error.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/module_parts.h"
+#include "rcnn/training/testing/tiny_run.h"
+#include "rcnn/training/testing/trainer_run.h"
+#include "rcnn/training/trainer/trainer.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::FasterRcnn;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::Metrics;
+using ::testing::Not;
+using testing::Train;
+using testing::WithLossScale;
+using Json = nlohmann::ordered_json;
+
+// Losses of the model, with `spoil` applied to those of batch `number`.
+std::function<LossFunction(std::shared_ptr<FasterRcnn>)> Spoiled(
+    int number, const std::function<void(const FasterRcnn&, StepLosses&)>& spoil) {
+  return [number, spoil](const std::shared_ptr<FasterRcnn>& model) -> LossFunction {
+    const auto count = std::make_shared<int>(0);
+    return [=, losses = MakeJointLoss(model)](const data::Batch& batch,
+                                              const at::Generator& generator) {
+      StepLosses step = losses(batch, generator);
+      if (++*count == number) spoil(*model, step);
+      return step;
+    };
+  };
+}
+
+// sqrt(0 x): 0, with a derivative that is infinite times 0.
+void SpoilGradient(const FasterRcnn& model, StepLosses& step) {
+  const at::Tensor weight = detection::TrainableParameters(model).front().second;
+  step.total = step.total + (weight.sum() * 0).sqrt();
+}
+
+TEST(TrainerTest, NonFiniteLossStopsWithDetails) {
+  const std::string directory = EmptyDirectory();
+  const auto result =
+      Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
+                                       step.parts[1].second = step.parts[1].second * NAN;
+                                       step.total = step.total + step.parts[1].second;
+                                     })});
+  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("iteration 5 "), HasSubstr("shapes-1-0000"),
+                                     HasSubstr("(id "), HasSubstr("rpn_box nan"),
+                                     HasSubstr("rpn_objectness 0."),
+                                     HasSubstr(directory + "/checkpoint-3"))));
+  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-5"));
+}
+
+// Whether values of another device are finite is read with the log, here at iteration 6.
+TEST(TrainerTest, AFlagOfADeviceStopsAtTheNextLine) {
+  const std::string directory = EmptyDirectory();
+  const auto result =
+      Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
+                                       step.finite.emplace_back(
+                                           "rpn_output", at::scalar_tensor(false, at::kBool));
+                                     })});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("diverged at iteration 5: not finite on the device: rpn_output. "),
+                    HasSubstr(directory + "/checkpoint-3")));
+  EXPECT_EQ(Metrics(directory).size(), 2u) << "iteration 3, and validation at 4";
+  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-6"));
+}
+
+TEST(TrainerTest, AFlagOfADeviceIsReadBeforeACheckpointAndBeforeValidation) {
+  for (const auto& [checkpoint_iterations, bad_batch, file] :
+       {std::tuple(6, 10, "/checkpoint-6"), std::tuple(100, 1, "/best.safetensors")}) {
+    SCOPED_TRACE(file);
+    const std::string directory = EmptyDirectory();
+    const auto spoil = [](const FasterRcnn&, StepLosses& step) {
+      step.finite.emplace_back("head_output", at::scalar_tensor(false, at::kBool));
+    };
+    const auto result = Train({.directory = directory,
+                               .checkpoint_iterations = checkpoint_iterations,
+                               .log_every = 100,
+                               .losses = Spoiled(bad_batch, spoil)});
+    ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+    EXPECT_THAT(std::string(result.status().message()), HasSubstr("device: head_output"));
+    EXPECT_FALSE(std::filesystem::exists(directory + file));
+  }
+}
+
+// A part of the loss that is not part of the total here, so that the gradient stays finite.
+TEST(TrainerTest, ALossReadWithTheLogStopsAtTheNextLine) {
+  const auto result = Train({.directory = EmptyDirectory(),
+                             .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
+                               step.read_with_log = true;
+                               step.parts[1].second = step.parts[1].second * NAN;
+                             })});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("iteration 5: not finite on the device: loss_rpn_box. "));
+}
+
+TEST(TrainerTest, WithALossScaleTrainingGoesOnAfterAnOverflow) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_THAT(Train({.directory = directory,
+                     .training = WithLossScale(),
+                     .losses = Spoiled(1, SpoilGradient)}),
+              IsOk());
+  ASSERT_EQ(Metrics(directory).size(), 7u);
+  EXPECT_EQ(Json::parse(Metrics(directory)[5])["loss_scale"], 32768) << "iteration 10";
+}
+
+// At a scale of 1, in iteration 17.
+TEST(TrainerTest, AGradientThatIsFiniteAtNoLossScaleIsAnError) {
+  const auto spoil_all = [](const std::shared_ptr<FasterRcnn>& model) -> LossFunction {
+    return [model, losses = MakeJointLoss(model)](const data::Batch& batch,
+                                                  const at::Generator& generator) {
+      StepLosses step = losses(batch, generator);
+      SpoilGradient(*model, step);
+      return step;
+    };
+  };
+  const auto result = Train({.directory = EmptyDirectory(),
+                             .training = "solver { adamw {} iterations: 30 } precision: FLOAT16",
+                             .log_every = 5,
+                             .losses = spoil_all});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("iteration 17: not finite on the device: gradient. "));
+}
+
+TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
+  const std::string directory = EmptyDirectory();
+  const auto result = Train({.directory = directory, .losses = Spoiled(1, SpoilGradient)});
+  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
+                                     HasSubstr("rpn_box 0."), HasSubstr("backbone.conv1.weight"),
+                                     HasSubstr("There is no checkpoint yet"))));
+}
+
+TEST(TrainerTest, NetworkErrorNamesTheIteration) {
+  const auto result =
+      Train({.directory = EmptyDirectory(), .losses = [](const auto&) -> LossFunction {
+               return [](const data::Batch&, const at::Generator&) -> StepLosses {
+                 ThrowNotFinite("deltas of anchor 7 are not finite");
+               };
+             }});
+  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
+                                     HasSubstr("deltas of anchor 7 are not finite"))));
+}
+
+TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
+  for (const auto& [what, code, advice] :
+       {std::tuple("expected 3 channels, got 4", absl::StatusCode::kInternal, "the network failed"),
+        std::tuple("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes",
+                   absl::StatusCode::kResourceExhausted, "images_per_batch"),
+        std::tuple("CUDA out of memory. Tried to allocate 2.00 GiB",
+                   absl::StatusCode::kResourceExhausted, "2 images of ")}) {
+    const std::string message = what;
+    const auto result =
+        Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> LossFunction {
+                 return [message](const data::Batch&, const at::Generator&) -> StepLosses {
+                   TORCH_CHECK(false, message);
+                 };
+               }});
+    EXPECT_THAT(result,
+                StatusIs(code, AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
+                                     HasSubstr(what), HasSubstr(advice), Not(HasSubstr("diverged")),
+                                     Not(HasSubstr("learning_rate")))));
+  }
+}
+
+// The operator does not report it, but the weights show it.
+TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
+  const auto result =
+      Train({.directory = EmptyDirectory(),
+             .losses = Spoiled(3, [](const FasterRcnn& model, StepLosses&) {
+               detection::TrainableParameters(model).front().second.detach().fill_(INFINITY);
+               TORCH_CHECK(false, "a box is wrong");
+             })});
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("diverged"), HasSubstr("a box is wrong"))));
+}
+
+}  // namespace
+}  // namespace rcnn::training
