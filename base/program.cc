@@ -135,7 +135,7 @@ bool IsOfType(const std::string& value, absl::string_view type) {
   return absl::SimpleAtoi(value, &positive);
 }
 
-// What to say of a value that is not of this type, after "is".
+// Completes the message "'x' is …" about a value that is not of this type.
 std::string DescribeMismatch(absl::string_view type) {
   if (type == "bool") return "neither true nor false";
   if (type == "double") return "not a number";
@@ -148,8 +148,8 @@ void CheckValue(const Flag& flag, const std::string& value) {
                          DescribeMismatch(flag.type)));
 }
 
-// Finds the flag called `name`, or the boolean flag that "no" and its name turn off. Returns
-// false if there is neither.
+// Finds the flag called `name`, or the boolean flag that `name` turns off ("nohelp" is about
+// "help"). Returns false if there is neither.
 bool FindFlag(absl::string_view name, Flag* flag) {
   if (gflags::GetCommandLineFlagInfo(std::string(name).c_str(), flag)) return true;
   return absl::ConsumePrefix(&name, "no") &&

@@ -20,7 +20,7 @@ bool IsSameSize(const ops::ImageSize& a, const ops::ImageSize& b) {
 }  // namespace
 
 BatchMap operator+(const BatchMap& a, const BatchMap& b) {
-  TORCH_CHECK(a.parts.size() == b.parts.size(), "maps of ", a.parts.size(), " and of ",
+  TORCH_CHECK(a.parts.size() == b.parts.size(), "maps: ", a.parts.size(), " parts plus ",
               b.parts.size(), " parts");
   BatchMap sum;
   for (size_t p = 0; p < a.parts.size(); ++p) sum.parts.push_back(a.parts[p] + b.parts[p]);

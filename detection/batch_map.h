@@ -7,9 +7,9 @@
 // padding. Only a trained batch norm looks at all images at once: its statistics are those of all
 // their cells. Where all images have one size, they stay one tensor.
 //
-// The alternative, one padded tensor in which every layer sets the padding to zero again, needs the
-// sizes of the images in every layer, pool, norm and operator, twice (forward and backward), and in
-// every kernel that is to save the work. On a GPU it would launch fewer kernels.
+// The alternative is one padded tensor in which every layer sets the padding to zero again. Every
+// layer, pool, norm and operator would need the sizes of the images, forward and backward, and so
+// would every kernel that is to skip the padding. On a GPU it would launch fewer kernels.
 //
 // Shapes: P parts; B_p images in part p, C channels, H_p, W_p cells. Either P is 1, or every B_p
 // is 1. The images of the batch are those of the parts, in order.

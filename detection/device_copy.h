@@ -1,7 +1,7 @@
 // Copies host data to the device of a network without waiting for it.
 //
-// Memory of the host that is not pinned is copied to a GPU in steps that wait for the stream. So
-// the data first go to pinned memory, which LibTorch keeps until the copy is done.
+// A copy from memory that is not pinned waits for the GPU's stream. So the data go through pinned
+// memory, which LibTorch keeps until the copy is done.
 //
 // Example:
 //   const at::Tensor boxes = CopyToDevice(truth.boxes, device);
@@ -14,7 +14,7 @@
 
 namespace rcnn::detection {
 
-// `host`, which is on the CPU or already there, on `device`. On the CPU the tensor itself.
+// `host` on `device`; the tensor itself if it is there already. It must be there or on the CPU.
 at::Tensor CopyToDevice(const at::Tensor& host, const c10::Device& device);
 
 }  // namespace rcnn::detection

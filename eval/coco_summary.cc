@@ -10,7 +10,7 @@
 namespace rcnn::eval {
 namespace {
 
-// Indices that a selection takes along each axis; a or m -1 when there is none.
+// The indices that a selection covers along each axis; a or m is -1 if it was not evaluated.
 struct Axes {
   std::vector<int64_t> t;
   std::vector<int64_t> k;
@@ -42,7 +42,7 @@ double MeanOrMinusOne(const StreamedNumpyMean& values) {
   return values.count() == 0 ? -1.0 : values.Mean();
 }
 
-// max_detections[i], or the last where there are fewer.
+// max_detections[i], or the last one if there are fewer.
 int64_t MaxDetections(const CocoEvaluation& evaluation, int64_t i) {
   return evaluation.options.max_detections[std::min(i, evaluation.M() - 1)];
 }

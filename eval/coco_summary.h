@@ -1,4 +1,4 @@
-// The usual numbers: COCO's twelve, and averages per class.
+// COCO's twelve numbers, and the averages that they consist of, also of single classes.
 //
 // Means add in numpy's order (pairwise_sum.h) and so equal those of pycocotools'
 // summarize() to the last bit. A mean of no values is -1, as there.

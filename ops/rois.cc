@@ -14,7 +14,7 @@
 namespace rcnn::ops {
 namespace {
 
-// A larger bin grid could not be allocated for a single RoI.
+// The bins of a single RoI would not fit into memory with more.
 constexpr int64_t kMaxPooledSize = 1 << 14;
 constexpr int64_t kMaxSamplingRatio = 1 << 14;
 

@@ -19,7 +19,7 @@ namespace rcnn::data {
 namespace {
 
 constexpr int64_t kMaxBytes = int64_t{2} << 30;
-// Longer ones are not kept for each defect of an image.
+// Each defect of an image keeps its name. In place of a longer one they have that of the file.
 constexpr size_t kLongestName = 1000;
 
 ObjectRecord MakeRecord(const CvatShape& shape) {

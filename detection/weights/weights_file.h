@@ -2,8 +2,8 @@
 //
 // Reads safetensors, PyTorch state dicts (.pth, .pt: the zip format and the older one) and Caffe
 // models; the format is detected from the file's first bytes, not from its name. Code in a file is
-// never run: a pickle that names a function to start programs is an error, other objects beside
-// the tensors are skipped (torch_pickle.h). Tensor names are those of the file: see name_map.h.
+// never run: a pickle that names a function to start programs is an error, and objects that are not
+// tensors are skipped (torch_pickle.h). Tensors keep their names; name_map.h changes them.
 //
 // Errors name the path and the record. kInvalidArgument or kDataLoss for a
 // malformed or truncated file, kUnimplemented for a known but unsupported format or
