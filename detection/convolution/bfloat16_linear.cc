@@ -28,25 +28,38 @@ int64_t PartPairs(int64_t panels) {
 }  // namespace
 
 Bfloat16Linear::Bfloat16Linear(const float* weight, const float* bias, int64_t out_features,
-                               int64_t in_features, const StoredPanels& stored)
+                               int64_t in_features, const StoredPanels& stored,
+                               const ReleaseMemory& release)
     : kernels_(GetBfloat16Kernels(CurrentInstructionLevel())),
       out_features_(out_features),
       in_features_(in_features),
       bias_(NumPanels(out_features, kLanes) * kLanes) {
   if (bias != nullptr) std::copy(bias, bias + out_features, bias_.begin());
   const int64_t count = NumPanels(out_features, kLanes) * Bfloat16PanelSize(NumPairs(in_features));
-  weight_ = stored.data != nullptr ? PackedPanels<Bfloat16>(stored, count)
-                                   : PackedPanels<Bfloat16>(PackWeights(weight, count), count);
+  weight_ = stored.data != nullptr
+                ? PackedPanels<Bfloat16>(stored, count)
+                : PackedPanels<Bfloat16>(PackWeights(weight, count, release), count);
 }
 
-AlignedBfloat16s Bfloat16Linear::PackWeights(const float* weight, int64_t count) const {
+AlignedBfloat16s Bfloat16Linear::PackWeights(const float* weight, int64_t count,
+                                             const ReleaseMemory& release) const {
   const int64_t size = Bfloat16PanelSize(NumPairs(in_features_));
+  const int64_t row_bytes = in_features_ * static_cast<int64_t>(sizeof(float));
+  const int64_t part =
+      std::max<int64_t>(1, kReleasedBytes / std::max<int64_t>(1, kLanes * row_bytes));
   AlignedBfloat16s packed = AllocateLastingBfloat16s(count);
   at::parallel_for(0, NumPanels(out_features_, kLanes), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      kernels_.pack_rows(weight + i * kLanes * in_features_, in_features_,
-                         std::min(kLanes, out_features_ - i * kLanes), in_features_,
-                         &packed[i * size]);
+    for (int64_t first = begin, last; first < end; first = last) {
+      last = std::min(first + part, end);
+      for (int64_t i = first; i < last; ++i) {
+        kernels_.pack_rows(weight + i * kLanes * in_features_, in_features_,
+                           std::min(kLanes, out_features_ - i * kLanes), in_features_,
+                           &packed[i * size]);
+      }
+      const int64_t rows = std::min(last * kLanes, out_features_) - first * kLanes;
+      if (release != nullptr) {
+        release(weight + first * kLanes * in_features_, static_cast<size_t>(rows * row_bytes));
+      }
     }
   });
   return packed;

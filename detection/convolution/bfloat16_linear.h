@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/bfloat16_panels.h"
+#include "rcnn/detection/convolution/release_memory.h"
 #include "rcnn/detection/convolution/stored_panels.h"
 
 namespace rcnn::detection {
@@ -21,8 +22,13 @@ class Bfloat16Linear {
  public:
   // weight [out_features, in_features]; bias [out_features] or null. With `stored`, the panels() of
   // an equal layer, `weight` is not read; throws std::invalid_argument if they have another size.
+  // Otherwise `release` is called with one part of the weight after the other, of whole rows and at
+  // most kReleasedBytes or sixteen rows, as soon as it has been packed: from several threads at a
+  // time, and with each number once.
   Bfloat16Linear(const float* weight, const float* bias, int64_t out_features, int64_t in_features,
-                 const StoredPanels& stored = {});
+                 const StoredPanels& stored = {}, const ReleaseMemory& release = nullptr);
+
+  static constexpr int64_t kReleasedBytes = int64_t{4} << 20;
 
   // x [count, in_features] -> y [count, out_features], both dense, and not the same memory.
   // Thread-safe; uses LibTorch's threads.
@@ -35,7 +41,8 @@ class Bfloat16Linear {
   StoredPanels panels() const { return weight_.stored(); }
 
  private:
-  AlignedBfloat16s PackWeights(const float* weight, int64_t count) const;
+  AlignedBfloat16s PackWeights(const float* weight, int64_t count,
+                               const ReleaseMemory& release) const;
   AlignedBfloat16s PackInputs(const float* x, int64_t count) const;
   // Adds the products over pairs [begin, end) of the depth to outputs [16 panel, 16 panel + 16).
   void MultiplyPart(const Bfloat16* inputs, int64_t count, int64_t panel, int64_t begin,
