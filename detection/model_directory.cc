@@ -65,9 +65,10 @@ absl::Status CheckRows(const weights::StateDict& model, const weights::StateDict
 absl::Status CheckFinite(const weights::StateDict& weights) {
   for (const auto& [name, tensor] : weights) {
     if (!tensor.is_floating_point()) continue;
-    const bool finite = weights::CountNotFinite(tensor) == 0;
-    weights.ReleasePages(tensor);
-    if (finite) continue;
+    int64_t bad = 0;
+    weights.ReadInParts(tensor,
+                        [&](const at::Tensor& part) { bad += weights::CountNotFinite(part); });
+    if (bad == 0) continue;
     return absl::InvalidArgumentError(absl::StrCat(name, " has values that are not finite"));
   }
   return absl::OkStatus();

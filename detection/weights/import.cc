@@ -45,9 +45,6 @@ bool CanReshape(at::IntArrayRef from, at::IntArrayRef to) {
   return a == b || IsFlattened(a, b) || IsFlattened(b, a);
 }
 
-// Numbers that are copied together.
-constexpr int64_t kPart = int64_t{4} << 20;
-
 // One import: decides about every tensor, and copies only if there is no error. So that the file
 // and the model do not take memory at the same time, the file's pages are released where they have
 // been read.
@@ -76,6 +73,10 @@ class Import {
   struct Source {
     std::string theirs;
     at::Tensor tensor;
+  };
+  struct Assignment {
+    std::string name;
+    at::Tensor to, from;
   };
 
   absl::Status CheckReinitialised() const {
@@ -127,7 +128,7 @@ class Import {
     } else if (found != sources_.end()) {
       row.theirs = found->second.theirs;
       RCNN_RETURN_IF_ERROR(Fit(found->second.tensor, entry.tensor, row));
-      copies_.emplace_back(entry.tensor, found->second.tensor);
+      assignments_.push_back({entry.name, entry.tensor, found->second.tensor});
     }
     report_.rows.push_back(std::move(row));
     return absl::OkStatus();
@@ -159,7 +160,7 @@ class Import {
   }
 
   absl::Status CheckSomethingFits() const {
-    if (!copies_.empty()) return absl::OkStatus();
+    if (!assignments_.empty()) return absl::OkStatus();
     return absl::FailedPreconditionError(
         absl::StrCat(options_.source, " has no tensor for this model under the name map ",
                      report_.map, ":\n", report_.ToString()));
@@ -208,8 +209,9 @@ class Import {
     for (const ImportRow& row : report_.rows) {
       const auto source = row.theirs.empty() ? sources_.end() : sources_.find(row.name);
       if (source == sources_.end() || !source->second.tensor.is_floating_point()) continue;
-      const int64_t bad = CountNotFinite(source->second.tensor);
-      weights_.ReleasePages(source->second.tensor);
+      int64_t bad = 0;
+      weights_.ReadInParts(source->second.tensor,
+                           [&](const at::Tensor& part) { bad += CountNotFinite(part); });
       if (bad == 0) continue;
       return absl::InvalidArgumentError(absl::StrCat(
           options_.source, ": ", row.theirs, " has ", bad, " of ", source->second.tensor.numel(),
@@ -221,7 +223,11 @@ class Import {
 
   void Copy() const {
     const at::NoGradGuard no_grad;
-    for (const auto& [to, from] : copies_) CopyInParts(from.reshape(to.sizes()), to);
+    for (const Assignment& assignment : assignments_) {
+      const at::Tensor from = assignment.from.reshape(assignment.to.sizes());
+      const bool borrowed = options_.borrow != nullptr && options_.borrow(assignment.name, from);
+      if (!borrowed) CopyInParts(from, assignment.to);
+    }
   }
 
   void CopyInParts(const at::Tensor& from, const at::Tensor& to) const {
@@ -229,20 +235,19 @@ class Import {
       to.copy_(from);
       return;
     }
-    const at::Tensor numbers = from.view(-1), copies = to.view(-1);
-    for (int64_t begin = 0; begin < numbers.numel(); begin += kPart) {
-      const int64_t count = std::min(kPart, numbers.numel() - begin);
-      const at::Tensor part = numbers.narrow(0, begin, count);
-      copies.narrow(0, begin, count).copy_(part);
-      weights_.ReleasePages(part);
-    }
+    const at::Tensor copies = to.view(-1);
+    int64_t begin = 0;
+    weights_.ReadInParts(from, [&](const at::Tensor& part) {
+      copies.narrow(0, begin, part.numel()).copy_(part);
+      begin += part.numel();
+    });
   }
 
   const StateDict& weights_;
   const ImportOptions& options_;
   const StateDict& model_;
   std::map<std::string, Source, std::less<>> sources_;
-  std::vector<std::pair<at::Tensor, at::Tensor>> copies_;  // (to, from)
+  std::vector<Assignment> assignments_;
   ImportReport report_;
 };
 

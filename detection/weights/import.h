@@ -21,6 +21,9 @@
 #ifndef RCNN_DETECTION_WEIGHTS_IMPORT_H_
 #define RCNN_DETECTION_WEIGHTS_IMPORT_H_
 
+#include <ATen/core/Tensor.h>
+
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -46,10 +49,16 @@ struct ImportOptions {
   // every tensor of the file in the model (batch counters apart): for a
   // detector's own weights.
   bool exact = false;
+  // If set, called before a tensor, of any type and in the shape of the model's, is copied to the
+  // model's tensor `name`. True: it has become the model's instead, and is not copied
+  // (borrowed_weights.h). Not called in an import that fails.
+  std::function<bool(const std::string& name, const at::Tensor& tensor)> borrow = nullptr;
 };
 
 // Copies into the tensors of `model`, which share memory with the module, without
 // recording gradients. Returns a report on each tensor.
+//
+// Of a mapped file about 16 MB are in memory at a time.
 //
 // kInvalidArgument, naming the tensor, if a value to be copied is NaN or infinite, if a shape does
 // not fit (with both shapes), if only one of the two types is a floating-point one, or if two

@@ -9,6 +9,9 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -65,6 +68,66 @@ TEST(ImportTest, RefusesWhatIsNotFiniteByName) {
     EXPECT_THAT(ImportStateDict(weights, Map(), {.reinitialised = {"backbone"}}, model), IsOk())
         << "what is not taken may be anything";
   }
+}
+
+TEST(ImportTest, CountsWhatIsNotFiniteInAllPartsOfALargeTensor) {
+  constexpr int64_t kCount = StateDict::kPartNumbers + 3;
+  at::Tensor large = at::zeros({kCount});
+  for (const int64_t i : {int64_t{0}, kCount - 2, kCount - 1}) large[i] = std::nan("");
+  StateDict weights, model;
+  weights.Add("head.fc6.weight", large);
+  model.Add("head.fc6.weight", at::zeros({kCount}));
+  EXPECT_THAT(ImportStateDict(weights, Map(), {}, model),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("head.fc6.weight has 3 of 4194307 values")));
+}
+
+TEST(ImportTest, CopiesAllPartsOfALargeTensor) {
+  constexpr int64_t kCount = StateDict::kPartNumbers + 3;
+  StateDict weights, model;
+  weights.Add("head.fc6.weight", at::arange(kCount, at::kFloat));
+  model.Add("head.fc6.weight", at::zeros({kCount}));
+  ASSERT_THAT(ImportStateDict(weights, Map(), {}, model), IsOk());
+  EXPECT_TRUE(at::equal(*model.Find("head.fc6.weight"), *weights.Find("head.fc6.weight")));
+}
+
+TEST(ImportTest, OffersTensorsInTheShapeOfTheModelAndCopiesOnlyTheOthers) {
+  StateDict weights = Weights({{"head.fc6.weight", {4, 2, 3, 3}}, {"head.fc7.bias", {1, 1, 5}}});
+  weights.Add("head.fc7.weight", Counting({2, 3}, at::kDouble));
+  const StateDict model =
+      Model({{"head.fc6.weight", {4, 18}}, {"head.fc7.bias", {5}}, {"head.fc7.weight", {2, 3}}});
+  std::vector<std::pair<std::string, at::Tensor>> offered;
+  ImportOptions options;
+  options.borrow = [&](const std::string& name, const at::Tensor& tensor) {
+    offered.emplace_back(name, tensor);
+    return name == "head.fc6.weight";
+  };
+  const auto report = ImportStateDict(weights, Map(), options, model);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->Count(ImportOutcome::kLoaded) + report->Count(ImportOutcome::kReshaped), 3);
+  ASSERT_EQ(offered.size(), 3u);
+  EXPECT_EQ(offered[0].first, "head.fc6.weight");
+  EXPECT_EQ(offered[0].second.data_ptr(), weights.Find("head.fc6.weight")->data_ptr());
+  EXPECT_TRUE(at::equal(offered[0].second, Counting({4, 18})));
+  EXPECT_TRUE(at::equal(offered[1].second, Counting({5})));
+  EXPECT_EQ(offered[2].second.scalar_type(), at::kDouble);
+  EXPECT_TRUE(at::equal(*model.Find("head.fc6.weight"), at::full({4, 18}, -1.0f)))
+      << "it is the callback that fills this one";
+  EXPECT_TRUE(at::equal(*model.Find("head.fc7.bias"), Counting({5})));
+  EXPECT_TRUE(at::equal(*model.Find("head.fc7.weight"), Counting({2, 3})));
+}
+
+TEST(ImportTest, OffersNothingIfItFails) {
+  const StateDict weights = Weights({{"head.fc6.weight", {2}}});
+  const StateDict model = Model({{"head.fc6.weight", {2}}, {"head.fc7.weight", {2}}});
+  ImportOptions options;
+  options.exact = true;
+  options.borrow = [](const std::string& name, const at::Tensor&) {
+    ADD_FAILURE() << name;
+    return true;
+  };
+  EXPECT_THAT(ImportStateDict(weights, Map(), options, model),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(ImportTest, LoadsSkipsAndLeaves) {

@@ -26,6 +26,28 @@ void StateDict::ReleasePages(const at::Tensor& part) const {
   file_->ReleasePages({static_cast<const char*>(part.data_ptr()), part.nbytes()});
 }
 
+std::function<void(const void* data, size_t bytes)> StateDict::PageReleaser() const {
+  if (file_ == nullptr) return nullptr;
+  return [file = file_](const void* data, size_t bytes) {
+    file->ReleasePages({static_cast<const char*>(data), bytes});
+  };
+}
+
+void StateDict::ReadInParts(const at::Tensor& tensor,
+                            absl::FunctionRef<void(const at::Tensor& part)> read) const {
+  if (!tensor.is_contiguous()) {
+    read(tensor);
+    return;
+  }
+  const at::Tensor numbers = tensor.view(-1);
+  for (int64_t begin = 0; begin < numbers.numel(); begin += kPartNumbers) {
+    const at::Tensor part =
+        numbers.narrow(0, begin, std::min(kPartNumbers, numbers.numel() - begin));
+    read(part);
+    ReleasePages(part);
+  }
+}
+
 int64_t TotalBytes(const StateDict& state) {
   int64_t bytes = 0;
   for (const StateDict::Entry& entry : state) {

@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
 
@@ -56,6 +58,18 @@ class StateDict {
   // Gives back the memory of a tensor of the file, or of a contiguous part of it, that has been
   // read and is not needed soon (MappedFile::ReleasePages). Does nothing to other tensors.
   void ReleasePages(const at::Tensor& part) const;
+
+  // The same for bytes. The result keeps the mapping and outlives the state. Thread-safe. Null
+  // without a file.
+  std::function<void(const void* data, size_t bytes)> PageReleaser() const;
+
+  // Calls `read` with flat parts of at most kPartNumbers numbers of a contiguous tensor, one after
+  // the other, or once with any other tensor, and releases the pages of each. So a tensor of the
+  // file need not be in memory as a whole while it is read.
+  void ReadInParts(const at::Tensor& tensor,
+                   absl::FunctionRef<void(const at::Tensor& part)> read) const;
+
+  static constexpr int64_t kPartNumbers = int64_t{4} << 20;
 
   // Facts about the weights as text, stored by the formats that support it.
   std::map<std::string, std::string>& metadata() { return metadata_; }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -52,6 +53,45 @@ TEST(StateDictTest, ReleasedTensorsKeepTheirNumbers) {
   written.ReleasePages(*written.Find("a"));
   read->ReleasePages(*written.Find("a"));
   EXPECT_TRUE(a.equal(*written.Find("a")));
+}
+
+TEST(StateDictTest, ReadsEachNumberOfATensorOnceInOrder) {
+  constexpr int64_t kPart = StateDict::kPartNumbers;
+  const StateDict state;
+  const at::Tensor numbers = at::arange(2 * kPart + 10, at::kInt);
+  std::vector<int64_t> sizes;
+  state.ReadInParts(numbers.view({2, kPart + 5}), [&](const at::Tensor& part) {
+    EXPECT_TRUE(
+        part.equal(numbers.narrow(0, static_cast<int64_t>(sizes.size()) * kPart, part.numel())));
+    sizes.push_back(part.numel());
+  });
+  EXPECT_THAT(sizes, testing::ElementsAre(kPart, kPart, 10));
+  int calls = 0;
+  state.ReadInParts(at::zeros({0, 3}), [&](const at::Tensor&) { ++calls; });
+  EXPECT_EQ(calls, 0);
+  state.ReadInParts(at::arange(6).view({2, 3}).t(), [&](const at::Tensor& whole) {
+    ++calls;
+    EXPECT_EQ(whole.sizes().vec(), (std::vector<int64_t>{3, 2}));
+  });
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(StateDictTest, AReleaserOutlivesTheState) {
+  EXPECT_TRUE(StateDict().PageReleaser() == nullptr);
+  const TemporaryDirectory directory("rcnn_state_dict");
+  const std::string path = directory.path() + "/w.safetensors";
+  const at::Tensor numbers = at::arange(100'000, at::kFloat);
+  StateDict written;
+  written.Add("a", numbers);
+  ASSERT_THAT(SaveStateDict(written, path), IsOk());
+  auto read = LoadStateDict(path);
+  ASSERT_THAT(read, IsOk());
+  const auto release = read->PageReleaser();
+  const at::Tensor a = *read->Find("a");
+  *read = StateDict();
+  EXPECT_TRUE(a.equal(numbers));
+  release(a.data_ptr(), a.nbytes());
+  EXPECT_TRUE(a.equal(numbers));
 }
 
 TEST(StateDictTest, CountsBytesOfEveryType) {
