@@ -43,6 +43,9 @@ namespace {
 // PrepareForInference returns memory whenever so many bytes of weights have been dropped.
 constexpr size_t kReturnedBytes = size_t{32} << 20;
 
+// Numbers of a borrowed weight that are copied together.
+constexpr int64_t kCopiedNumbers = int64_t{1} << 20;
+
 void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
   const int64_t receptive = weight.dim() == 4 ? weight.size(2) * weight.size(3) : 1;
   at::NoGradGuard no_grad;
@@ -237,13 +240,60 @@ void PreparedLayer::PrepareForInference(const InferenceOptions& options,
   TORCH_CHECK(stored == nullptr || stored->weight.data != nullptr, "layer: no stored weights");
   at::NoGradGuard no_grad;
   replaced_ = Pack(keeps_float32_ ? Precision::kFloat32 : options.precision, stored);
+  if (!replaced_) OwnWeight();
   prepared_version_ = Version();
   if (options.drop_weights) DropWeights();
+}
+
+bool PreparedLayer::BorrowWeight(const at::Tensor& weight, ReleaseMemory release) {
+  const auto can = [](const at::Tensor& t) {
+    return t.device().is_cpu() && t.scalar_type() == at::kFloat && t.layout() == at::kStrided &&
+           t.is_contiguous() && !t.is_inference();
+  };
+  if (!can(weight) || !can(weight_) || weight.sizes() != weight_.sizes()) return false;
+  EndInference();
+  borrowed_ = weight.detach();
+  release_ = std::move(release);
+  weight_.set_data(borrowed_);
+  return true;
+}
+
+bool PreparedLayer::IsBorrowed() const {
+  return borrowed_.defined() && weight_.is_alias_of(borrowed_);
+}
+
+void PreparedLayer::OwnWeight() {
+  if (!IsBorrowed()) return;
+  const at::NoGradGuard no_grad;
+  const UnfilledWeights unfilled;
+  const at::Tensor own = NewWeights(weight_.sizes());
+  const at::Tensor from = borrowed_.view(-1), to = own.view(-1);
+  for (int64_t begin = 0; begin < from.numel(); begin += kCopiedNumbers) {
+    const int64_t count = std::min(kCopiedNumbers, from.numel() - begin);
+    const at::Tensor part = from.narrow(0, begin, count);
+    to.narrow(0, begin, count).copy_(part);
+    if (release_ != nullptr) release_(part.data_ptr(), part.nbytes());
+  }
+  weight_.set_data(own);
+  borrowed_ = at::Tensor();
+  release_ = nullptr;
+}
+
+void PreparedLayer::ReleaseWeight() const {
+  const ReleaseMemory release = Releaser();
+  if (release != nullptr) release(weight_.data_ptr(), weight_.nbytes());
+}
+
+void PreparedLayer::PrepareForChange() {
+  EndInference();
+  OwnWeight();
 }
 
 void PreparedLayer::DropWeights() {
   if (!replaced_ || dropped_) return;
   weight_.set_data(at::empty({0}, weight_.options().requires_grad(false)));
+  borrowed_ = at::Tensor();
+  release_ = nullptr;
   dropped_ = true;
   prepared_version_ = Version();
 }
@@ -262,22 +312,22 @@ void PreparedLayer::EndInference() {
 }
 
 void PreparedLayer::train(bool on) {
-  if (on) EndInference();
+  if (on) PrepareForChange();
   Module::train(on);
 }
 
 void PreparedLayer::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
-  EndInference();
+  PrepareForChange();
   Module::to(device, dtype, non_blocking);
 }
 
 void PreparedLayer::to(torch::Dtype dtype, bool non_blocking) {
-  EndInference();
+  PrepareForChange();
   Module::to(dtype, non_blocking);
 }
 
 void PreparedLayer::to(torch::Device device, bool non_blocking) {
-  EndInference();
+  PrepareForChange();
   Module::to(device, non_blocking);
 }
 
@@ -290,7 +340,7 @@ Conv::Conv(const ConvOptions& options) : options_(options) {
 }
 
 void Conv::Reset(at::Generator generator) {
-  EndInference();
+  PrepareForChange();
   Draw(weight_, options_.init, std::move(generator));
   at::NoGradGuard no_grad;
   if (bias_.defined()) bias_.zero_();
@@ -298,9 +348,14 @@ void Conv::Reset(at::Generator generator) {
 
 std::pair<at::Tensor, at::Tensor> Conv::Folded() const {
   if (norm_ == nullptr) return {weight_, bias_};
+  const auto [scale, bias] = ScaleAndBias();
+  return {weight_ * scale.view({-1, 1, 1, 1}), bias};
+}
+
+std::pair<at::Tensor, at::Tensor> Conv::ScaleAndBias() const {
   auto [scale, shift] = norm_->ScaleAndShift();
   if (bias_.defined()) shift = shift + bias_ * scale;
-  return {weight_ * scale.view({-1, 1, 1, 1}), shift};
+  return {scale, shift};
 }
 
 bool Conv::IsFrozen() const {
@@ -420,6 +475,12 @@ std::pair<at::Tensor, at::Tensor> Conv::ToPack(const StoredLayer& stored,
   return {has_panels ? weight_.detach() : StoredTensor(stored.weight, weight_.sizes()), bias};
 }
 
+at::Tensor Conv::BiasToPack() const {
+  const bool folds = norm_ != nullptr && !norm_->IsGroupNorm();
+  const at::Tensor bias = folds ? ScaleAndBias().second : bias_;
+  return bias.defined() ? bias.detach() : bias;
+}
+
 bool Conv::Pack(Precision precision, const StoredLayer* stored) {
   const bool norm_apart = norm_ != nullptr && norm_->IsGroupNorm();
   if (HasSeparateNorm() && !norm_apart) return false;
@@ -429,12 +490,16 @@ bool Conv::Pack(Precision precision, const StoredLayer* stored) {
   options.padding = options_.padding;
   options.relu = options_.activation == Activation::kRelu && !norm_apart;
   options.precision = precision;
+  const bool can = PackedConvolution::CanPack(weight_, options);
+  // What is folded may be the weight itself.
+  if (!can) OwnWeight();
   auto folded = stored == nullptr ? ToPack() : ToPack(*stored, options);
-  if (PackedConvolution::CanPack(folded.first, options)) {
+  if (can) {
     const bool has_panels = PackedConvolution::HasPanels(folded.first, options);
     packed_ = std::make_shared<const PackedConvolution>(
         folded.first, folded.second, options,
         stored != nullptr && has_panels ? stored->weight : StoredPanels());
+    if (stored == nullptr) ReleaseWeight();
   } else {
     folded_ = std::move(folded);
   }
@@ -442,9 +507,10 @@ bool Conv::Pack(Precision precision, const StoredLayer* stored) {
 }
 
 StoredLayer Conv::StorePacked() const {
-  const auto [weight, bias] = ToPack();
   const StoredPanels panels = packed_ != nullptr ? packed_->panels() : StoredPanels();
-  return {panels.data != nullptr ? panels : StoreTensor(weight), StoreTensor(bias)};
+  if (panels.data != nullptr) return {panels, StoreTensor(BiasToPack())};
+  const auto [weight, bias] = ToPack();
+  return {StoreTensor(weight), StoreTensor(bias)};
 }
 
 void Conv::Unpack() {
@@ -512,7 +578,7 @@ bool Linear::Pack(Precision precision, const StoredLayer* stored) {
                                             : StoredTensor(stored->bias, {weight.size(0)});
   packed_ = std::make_shared<const Bfloat16Linear>(
       weight.data_ptr<float>(), bias.defined() ? bias.data_ptr<float>() : nullptr, weight.size(0),
-      weight.size(1), stored == nullptr ? StoredPanels() : stored->weight);
+      weight.size(1), stored == nullptr ? StoredPanels() : stored->weight, Releaser());
   return true;
 }
 
@@ -521,7 +587,7 @@ StoredLayer Linear::StorePacked() const { return {packed_->panels(), StoreTensor
 int64_t Linear::Version() const { return TensorVersion(weight_) + TensorVersion(bias_); }
 
 void Linear::Reset(at::Generator generator) {
-  EndInference();
+  PrepareForChange();
   Draw(weight_, init_, std::move(generator));
   at::NoGradGuard no_grad;
   bias_.zero_();

@@ -47,6 +47,7 @@
 
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/convolution/precision.h"
+#include "rcnn/detection/convolution/release_memory.h"
 #include "rcnn/detection/convolution/stored_panels.h"
 
 namespace rcnn::detection {
@@ -188,6 +189,20 @@ class PreparedLayer : public torch::nn::Module {
   void PrepareForInference(const InferenceOptions& options, const StoredLayer* stored = nullptr);
   void EndInference();
 
+  // Makes `weight`, in its memory, the layer's, for inference. The memory may be read-only, such as
+  // that of a mapped file; until the layer's weight is dropped or copied, an import, an optimiser
+  // or another change of it in place would end the process by a signal. PrepareForInference packs
+  // the weight, or copies it if the layer uses it unpacked, and calls `release` with the parts that
+  // it has read: each number once, parts of a few megabytes of a linear layer, all of a
+  // convolution. Reset, train(true) and to() copy a borrowed weight before they change it.
+  //
+  // Returns false and does nothing unless both weights are contiguous float32 tensors of the same
+  // shape on the CPU.
+  bool BorrowWeight(const at::Tensor& weight, ReleaseMemory release);
+
+  // Whether the weight is in borrowed memory.
+  bool IsBorrowed() const;
+
   // Bytes of the weight, 0 once it has been dropped.
   size_t WeightBytes() const { return weight_.nbytes(); }
 
@@ -212,8 +227,8 @@ class PreparedLayer : public torch::nn::Module {
   void to(torch::Device device, bool non_blocking = false) override;
 
  protected:
-  // Packs the weights, or does nothing. Returns whether weight() is read no more. `stored` may be
-  // null.
+  // Packs the weights and releases a borrowed one, or does nothing. Returns whether weight() is
+  // read no more. `stored` may be null.
   virtual bool Pack(Precision precision, const StoredLayer* stored) = 0;
   // The result of Pack. IsPrepared() holds.
   virtual StoredLayer StorePacked() const = 0;
@@ -228,9 +243,20 @@ class PreparedLayer : public torch::nn::Module {
 
   bool keeps_float32() const { return keeps_float32_; }
 
+  // Ends inference, and copies a borrowed weight.
+  void PrepareForChange();
+  // Makes a borrowed weight the layer's own, a copy, and releases the parts of the borrowed one.
+  void OwnWeight();
+  // For the parts of a borrowed weight; null for any other.
+  ReleaseMemory Releaser() const { return IsBorrowed() ? release_ : nullptr; }
+  // Releases a borrowed weight as a whole.
+  void ReleaseWeight() const;
+
   at::Tensor weight_, bias_;
 
  private:
+  at::Tensor borrowed_;  // undefined: none
+  ReleaseMemory release_;
   bool keeps_float32_ = false;
   bool replaced_ = false;  // weight() is read no more
   bool dropped_ = false;
@@ -303,6 +329,8 @@ class Conv : public PreparedLayer {
  private:
   // The weight and bias with the norm folded in.
   std::pair<at::Tensor, at::Tensor> Folded() const;
+  // By what the weight is multiplied in that, and the bias. There must be a norm.
+  std::pair<at::Tensor, at::Tensor> ScaleAndBias() const;
   // Whether no gradient is wanted of anything that Folded() reads.
   bool IsFrozen() const;
   // What is packed: the same, or without the norm that is applied separately.
@@ -310,6 +338,8 @@ class Conv : public PreparedLayer {
   // The same from `stored`; a weight that is stored as panels has the shape alone.
   std::pair<at::Tensor, at::Tensor> ToPack(const StoredLayer& stored,
                                            const PackedConvolutionOptions& options) const;
+  // The bias of ToPack(), for which the weight is not read.
+  at::Tensor BiasToPack() const;
   // Whether the norm is applied separately to the result of Convolve.
   bool HasSeparateNorm() const;
   // Convolves without a separate norm, and with the ReLU only if it is packed.

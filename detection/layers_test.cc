@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +17,8 @@
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/precision.h"
+#include "rcnn/detection/convolution/release_memory.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -442,6 +446,156 @@ TEST(PrepareForInferenceTest, WeightsCanBeDroppedLater) {
   DropWeights(layer.module);
   EXPECT_EQ(layer.conv->weight().numel(), 0);
   EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-5));
+}
+
+// Memory that a layer borrows. Counts how often each number is released, and overwrites it then.
+class LentWeight {
+ public:
+  explicit LentWeight(const at::Tensor& numbers)
+      : tensor_(numbers.detach().clone()), released_(static_cast<size_t>(numbers.numel())) {}
+
+  const at::Tensor& tensor() const { return tensor_; }
+
+  ReleaseMemory Release() {
+    return [this](const void* data, size_t bytes) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const auto first = static_cast<const float*>(data) - tensor_.data_ptr<float>();
+      for (size_t i = 0; i < bytes / sizeof(float); ++i) {
+        tensor_.data_ptr<float>()[first + static_cast<int64_t>(i)] = NAN;
+        ++released_.at(static_cast<size_t>(first) + i);
+      }
+    };
+  }
+
+  bool IsReleasedOnce() const {
+    return std::all_of(released_.begin(), released_.end(), [](int count) { return count == 1; });
+  }
+  bool IsUsedByOthers() const { return tensor_.storage().use_count() > 1; }
+
+ private:
+  at::Tensor tensor_;
+  std::mutex mutex_;
+  std::vector<int> released_;
+};
+
+TEST(BorrowWeightTest, PacksAConvolutionFromMemoryThatIsReleasedOnce) {
+  at::NoGradGuard no_grad;
+  for (const auto& [kernel, stride] : {std::pair(1, 1), std::pair(3, 1), std::pair(3, 2)}) {
+    for (const NormOptions::Kind kind :
+         {NormOptions::kNone, NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
+      for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16}) {
+        SCOPED_TRACE(::testing::Message() << kernel << " stride " << stride << " norm " << kind
+                                          << " " << PrecisionName(precision));
+        Layer own(Shape(20, 24, kernel, stride), MakeNormOptions(kind));
+        Layer borrowing(Shape(20, 24, kernel, stride), MakeNormOptions(kind));
+        LentWeight lent(own.conv->weight());
+        borrowing.conv->weight().fill_(7);
+        ASSERT_TRUE(borrowing.conv->BorrowWeight(lent.tensor(), lent.Release()));
+        EXPECT_TRUE(borrowing.conv->IsBorrowed());
+        EXPECT_TRUE(borrowing.conv->weight().equal(own.conv->weight()));
+        PrepareForInference(own.module, {precision});
+        PrepareForInference(borrowing.module, {precision, /*drop_weights=*/true});
+        EXPECT_FALSE(borrowing.conv->IsBorrowed());
+        EXPECT_TRUE(lent.IsReleasedOnce());
+        EXPECT_FALSE(lent.IsUsedByOthers());
+        const at::Tensor x = Image(20, at::kFloat);
+        EXPECT_TRUE(borrowing.conv->Forward(x).equal(own.conv->Forward(x)));
+      }
+    }
+  }
+}
+
+// Without bfloat16 the layer needs the weight as it is, and gets a copy of its own, in two parts.
+TEST(BorrowWeightTest, PacksOrCopiesALinearLayerFromMemoryThatIsReleasedOnce) {
+  at::NoGradGuard no_grad;
+  for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16}) {
+    SCOPED_TRACE(PrecisionName(precision));
+    Linear own(1000, 1100, {}), borrowing(1000, 1100, {});
+    own.Reset(Generator());
+    LentWeight lent(own.weight());
+    ASSERT_TRUE(borrowing.BorrowWeight(lent.tensor(), lent.Release()));
+    own.PrepareForInference({precision});
+    borrowing.PrepareForInference({precision, /*drop_weights=*/true});
+    EXPECT_FALSE(borrowing.IsBorrowed());
+    EXPECT_TRUE(lent.IsReleasedOnce());
+    EXPECT_FALSE(lent.IsUsedByOthers());
+    EXPECT_EQ(borrowing.IsReplaced(), SupportedPrecision(precision) == Precision::kBfloat16);
+    if (!borrowing.IsReplaced()) {
+      EXPECT_TRUE(borrowing.weight().equal(own.weight()));
+    }
+    const at::Tensor x = at::randn({3, 1000}, Generator());
+    EXPECT_TRUE(borrowing.Forward(x).equal(own.Forward(x)));
+  }
+}
+
+TEST(BorrowWeightTest, KeepsTheMemoryUntilWeightsAreDropped) {
+  at::NoGradGuard no_grad;
+  Layer layer(Shape(20, 24), {});
+  LentWeight lent(layer.conv->weight());
+  ASSERT_TRUE(layer.conv->BorrowWeight(lent.tensor(), nullptr));
+  const at::Tensor x = Image(20, at::kFloat), expected = layer.conv->Forward(x);
+  PrepareForInference(layer.module);
+  EXPECT_TRUE(layer.conv->IsBorrowed());
+  EndInference(layer.module);
+  EXPECT_TRUE(layer.conv->Forward(x).equal(expected));
+  PrepareForInference(layer.module);
+  DropWeights(layer.module);
+  EXPECT_FALSE(lent.IsUsedByOthers());
+  EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-5));
+}
+
+// The statistics of a batch cannot be folded.
+TEST(BorrowWeightTest, CopiesTheWeightOfALayerThatCannotBePrepared) {
+  at::NoGradGuard no_grad;
+  Layer layer(Shape(20, 24), MakeNormOptions(NormOptions::kBatchNorm));
+  const at::Tensor numbers = layer.conv->weight().clone();
+  LentWeight lent(numbers);
+  ASSERT_TRUE(layer.conv->BorrowWeight(lent.tensor(), lent.Release()));
+  PrepareForInference(layer.module, {Precision::kFloat32, /*drop_weights=*/true});
+  EXPECT_FALSE(layer.conv->IsReplaced());
+  EXPECT_TRUE(lent.IsReleasedOnce());
+  EXPECT_FALSE(lent.IsUsedByOthers());
+  EXPECT_TRUE(layer.conv->weight().equal(numbers));
+}
+
+TEST(BorrowWeightTest, ChangesAreMadeToACopy) {
+  const std::function<void(Conv&)> changes[] = {[](Conv& conv) {
+                                                  conv.train(true);
+                                                  const at::NoGradGuard no_grad;
+                                                  conv.weight().zero_();
+                                                },
+                                                [](Conv& conv) { conv.Reset(Generator(8)); },
+                                                [](Conv& conv) {
+                                                  conv.to(at::kDouble);
+                                                  const at::NoGradGuard no_grad;
+                                                  conv.weight().zero_();
+                                                }};
+  for (const auto& change : changes) {
+    Layer layer(Shape(20, 24), {});
+    const at::Tensor numbers = layer.conv->weight().detach().clone();
+    const LentWeight lent(numbers);
+    ASSERT_TRUE(layer.conv->BorrowWeight(lent.tensor(), nullptr));
+    change(*layer.conv);
+    EXPECT_FALSE(layer.conv->IsBorrowed());
+    EXPECT_TRUE(lent.tensor().equal(numbers));
+    EXPECT_FALSE(lent.IsUsedByOthers());
+    EXPECT_TRUE(layer.conv->weight().requires_grad());
+  }
+}
+
+TEST(BorrowWeightTest, RefusesWhatTheLayerCannotPackAsItIs) {
+  Layer layer(Shape(3, 4), {});
+  const at::Tensor before = layer.conv->weight().detach().clone();
+  const std::vector<int64_t> shape = {4, 3, 3, 3};
+  for (const at::Tensor& other :
+       {at::zeros({4, 27}), at::zeros({3, 3, 3, 3}), at::zeros(shape, at::kDouble),
+        at::zeros(shape, at::kHalf), at::zeros({4, 3, 3, 6}).slice(3, 0, 6, 2),
+        at::zeros(shape).contiguous(at::MemoryFormat::ChannelsLast)}) {
+    EXPECT_FALSE(layer.conv->BorrowWeight(other, nullptr)) << other.toString() << other.sizes();
+  }
+  EXPECT_TRUE(layer.conv->weight().equal(before));
+  layer.module.to(at::kDouble);
+  EXPECT_FALSE(layer.conv->BorrowWeight(at::zeros(shape), nullptr));
 }
 
 TEST(PrepareForInferenceTest, Bfloat16RoundsExceptWhereFloat32IsKept) {
