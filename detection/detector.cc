@@ -142,7 +142,8 @@ absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::Detect
   std::shared_ptr<FasterRcnn> model = cache.Find();
   const bool found = model != nullptr;
   if (!found) {
-    RCNN_ASSIGN_OR_RETURN(model, MakeTrainedModel(config, weights));
+    const auto memory = options.device.is_cpu() ? WeightsMemory::kBorrowed : WeightsMemory::kOwn;
+    RCNN_ASSIGN_OR_RETURN(model, MakeTrainedModel(config, weights, memory));
   }
   weights = {};
   return CatchExceptions([&]() -> absl::StatusOr<std::unique_ptr<Detector>> {

@@ -2,8 +2,8 @@
 //
 // Loads a model directory (model_directory.h), or takes its parts from memory.
 // Loading prepares the network for inference: norms are folded into convolutions,
-// weights are packed and the original ones freed, and no gradients are recorded. With a
-// cache (packed_cache.h), later loads of the same file map the packed weights instead.
+// weights are packed, on the CPU straight from the mapped file, and no gradients are recorded. With
+// a cache (packed_cache.h), later loads of the same file map the packed weights instead.
 // For training and for parts of a model see faster_rcnn.h.
 //
 // Example:
@@ -55,7 +55,7 @@ class Detector {
                                                         const DetectorOptions& options = {});
 
   // From parts in memory. `weights` have rcnn's names (weights/names.md); move them in to free them
-  // as soon as the network is filled. The cache is used only if they come from a file.
+  // as soon as they have been packed or copied. The cache is used only if they come from a file.
   static absl::StatusOr<std::unique_ptr<Detector>> Create(const configs::DetectorConfig& config,
                                                           weights::StateDict weights,
                                                           const DetectorOptions& options = {},

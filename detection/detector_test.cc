@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <string>
 #include <thread>
@@ -21,6 +22,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
@@ -87,6 +89,15 @@ void ExpectSame(const Detections& a, const Detections& b) {
   EXPECT_TRUE(at::allclose(a.scores, b.scores, 1e-4, 1e-5));
 }
 
+// Whether a file whose path ends so is mapped into this process.
+bool IsMapped(const std::string& end_of_path) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (absl::EndsWith(line, end_of_path)) return true;
+  }
+  return false;
+}
+
 class DetectorTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -129,6 +140,36 @@ TEST_F(DetectorTest, EqualsTheModel) {
         model->Detect(batch.images, batch.sizes, batch.original_sizes).front();
     EXPECT_GT(expected.boxes.size(0), 3);
     ExpectSame(detector->Detect(image).value(), expected);
+  }
+}
+
+// Loading packs from the mapped file, or copies what stays unpacked.
+TEST_F(DetectorTest, TheFileOfTheWeightsIsNotMappedAfterLoading) {
+  const std::string path = absl::StrCat("/detector_test_", getpid(), "/model/", kModelWeightsFile);
+  {
+    const ModelDirectory files = ReadModelDirectory(directory_).value();
+    ASSERT_TRUE(IsMapped(path));
+  }
+  {
+    const auto detector = Detector::Load(directory_);
+    ASSERT_THAT(detector, IsOk());
+    EXPECT_FALSE(IsMapped(path)) << "norms are folded";
+  }
+  const configs::DetectorConfig tiny =
+      Changed("resnet { depth: RESNET_18 layer3_stride: 1 }", "tiny {}");
+  ASSERT_THAT(WriteModelDirectory(directory_, tiny, SavedState(*Model(tiny))), IsOk());
+  for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16}) {
+    for (const bool cached : {false, true}) {
+      SCOPED_TRACE(absl::StrCat(PrecisionName(precision), cached ? " with a cache" : ""));
+      DetectorOptions options;
+      options.precision = precision;
+      if (cached) options.cache.folder = absl::StrCat(directory_, "/cache");
+      options.cache.min_age_ns = 0;
+      const auto detector = Detector::Load(directory_, options);
+      ASSERT_THAT(detector, IsOk());
+      EXPECT_FALSE(IsMapped(path));
+      EXPECT_THAT((*detector)->Detect(Image(80, 90)), IsOk());
+    }
   }
 }
 

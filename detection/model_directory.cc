@@ -13,6 +13,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/textproto.h"
+#include "rcnn/detection/borrowed_weights.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/model_metadata.h"
 #include "rcnn/detection/unfilled_weights.h"
@@ -86,13 +87,16 @@ absl::Status CheckFits(const configs::DetectorConfig& config, const weights::Sta
 }
 
 absl::Status FillModel(const configs::DetectorConfig& config, const weights::StateDict& weights,
-                       FasterRcnn& model) {
+                       WeightsMemory memory, FasterRcnn& model) {
   const weights::StateDict state = weights::ModuleState(model);
   RCNN_RETURN_IF_ERROR(CheckFits(config, state, weights));
   RCNN_ASSIGN_OR_RETURN(const weights::NameMap* map, weights::FindNameMap("rcnn"));
   weights::ImportOptions options;
   options.exact = true;
   options.source = kModelWeightsFile;
+  if (memory == WeightsMemory::kBorrowed) {
+    options.borrow = BorrowWeights(model, weights.PageReleaser());
+  }
   return weights::ImportStateDict(weights, *map, options, state).status();
 }
 
@@ -147,12 +151,13 @@ weights::StateDict SavedState(const FasterRcnn& model) {
 }
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::DetectorConfig& config,
-                                                             const weights::StateDict& weights) {
+                                                             const weights::StateDict& weights,
+                                                             WeightsMemory memory) {
   RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config));
   // FillModel fills every tensor or fails.
   const UnfilledWeights unfilled;
   RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config.model(), config.class_name_size()));
-  RCNN_RETURN_IF_ERROR(CatchExceptions([&] { return FillModel(config, weights, *model); },
+  RCNN_RETURN_IF_ERROR(CatchExceptions([&] { return FillModel(config, weights, memory, *model); },
                                        absl::StatusCode::kInvalidArgument));
   return model;
 }

@@ -56,12 +56,21 @@ absl::Status WriteModelDirectory(const std::string& directory,
 // The saved state of a model: FasterRcnn::StateToSave.
 weights::StateDict SavedState(const FasterRcnn& model);
 
+// Where MakeTrainedModel leaves the weights of convolutions and linear layers.
+enum class WeightsMemory {
+  // In the model's own memory.
+  kOwn,
+  // Where they are, to be packed for inference on the CPU (borrowed_weights.h).
+  kBorrowed,
+};
+
 // The model that the config describes, filled with the weights, which must fit it
 // tensor by tensor: kInvalidArgument or kFailedPrecondition otherwise, saying what
 // is wrong: number of classes, anchors per cell, pixels, network, or values that
 // are not finite.
-absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::DetectorConfig& config,
-                                                             const weights::StateDict& weights);
+absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(
+    const configs::DetectorConfig& config, const weights::StateDict& weights,
+    WeightsMemory memory = WeightsMemory::kOwn);
 
 // kInvalidArgument naming the field: missing class names for a head; class names
 // that are empty, multi-line or not unique; input options out of range.

@@ -102,6 +102,20 @@ TEST_F(ModelDirectoryTest, TheModelDoesNotShareTheFilesMemory) {
   EXPECT_TRUE(files.weights.Find("rpn.conv.weight")->equal(before));
 }
 
+TEST_F(ModelDirectoryTest, ABorrowingModelSharesTheWeightsOfItsLayersAlone) {
+  const ModelDirectory files = ReadModelDirectory(directory_).value();
+  const auto model =
+      MakeTrainedModel(files.config, files.weights, WeightsMemory::kBorrowed).value();
+  const auto shares = [&](const char* name) {
+    return FindTensor(*model, name).is_alias_of(*files.weights.Find(name));
+  };
+  EXPECT_TRUE(shares("rpn.conv.weight"));
+  EXPECT_TRUE(shares("head.fc6.weight"));
+  EXPECT_FALSE(shares("head.fc6.bias"));
+  const at::Tensor images = at::ones({1, 3, 64, 64});
+  EXPECT_TRUE(model->Features(images).levels[0].equal(Model()->Features(images).levels[0]));
+}
+
 TEST_F(ModelDirectoryTest, SavedStateIsOfTheWholeModelWithNormalisationIn) {
   const auto model = Model();
   const at::Tensor plain = FindTensor(*model, "rpn.bbox_pred.bias").detach().clone();

@@ -31,6 +31,7 @@
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/textproto.h"
+#include "rcnn/detection/borrowed_weights.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/detections.h"
 #include "rcnn/detection/detector.h"
@@ -196,6 +197,9 @@ absl::Status FillModel(const FasterRcnn& model) {
   weights::ImportOptions options;
   options.exact = true;
   options.source = FLAGS_weights;
+  // As a Detector does it; that on another device gets a copy.
+  const bool is_prepared = !FLAGS_train && FLAGS_device.empty();
+  if (is_prepared) options.borrow = BorrowWeights(model, state.PageReleaser());
   return weights::ImportStateDict(state, *map, options, weights::ModuleState(model)).status();
 }
 
