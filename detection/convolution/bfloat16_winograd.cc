@@ -1,8 +1,23 @@
-// As winograd.cc, which explains the method and the order of the work. The differences: panels hold
-// pairs of channels in bfloat16, so two channels are transformed together; and a block of 4 x 4
-// outputs has one tile of F(4 x 4, 3 x 3) or four of F(2 x 2, 3 x 3). A point of a tile of a block
-// is called a unit here: there are 36 or 4 * 16 of them, and the four tiles share their weights.
-// Sums are computed and transformed for some of the outputs at a time.
+// As winograd.cc, which explains the method and the two orders of the work. The differences:
+// panels hold pairs of channels in bfloat16, so two channels are transformed together; and a block
+// of 4 x 4 outputs has one tile of F(4 x 4, 3 x 3) or four of F(2 x 2, 3 x 3). A point of a tile of
+// a block is called a unit here: there are 36 or 4 * 16 of them, and the four tiles share their
+// weights. Sums are computed and transformed for some of the outputs at a time.
+//
+// By blocks, winograd.cc's order by tiles: a thread owns up to kMaxBlocks blocks from input to
+// output and reads all transformed kernels U, 72 C K bytes. All of U is in memory if it is kept
+// transformed, or if more than kSharingBlocks blocks share it and it takes at most kSharedBytes.
+//
+// By outputs, otherwise: the transformed inputs V of a group of blocks, 72 C bytes each, are
+// computed first, in parts of kPartBlocks blocks. Then each thread takes its share of the row
+// panels, transforms a few at a time (TransformPanels) and multiplies them with every part. The
+// transformed kernels and the sums of a part, which it writes and reads again at once, are
+// kOutputBytes at most and stay in its second-level cache. Threads share the channels of the inputs
+// and the row panels of the outputs, which are many where the blocks are few: a map of 25 x 34 has
+// 63 blocks.
+//
+// Invariant: a sum runs over all pairs of channels in one call of `multiply`, and transforms do not
+// depend on their neighbours, so both orders give the same bits.
 
 #include "rcnn/detection/convolution/bfloat16_winograd.h"
 
@@ -21,11 +36,45 @@ namespace {
 constexpr int64_t kLanes = kBfloat16Lanes;
 // Blocks of 4 x 4 outputs that one thread processes at a time.
 constexpr int64_t kMaxBlocks = 32;
-// Outputs whose sums are computed together. Like the transformed inputs, they should stay in a
-// core's second-level cache.
-constexpr int64_t kSumRows = 128;
+// Row panels of outputs whose sums are computed together. Like the transformed inputs, they should
+// stay in a core's second-level cache.
+constexpr int64_t kSumPanels = 8;
 // Floats of a cache line, by which units are farther apart than they need, as in winograd.cc.
 constexpr int64_t kLine = 16;
+// The same for panels of bfloat16, which lie at multiples of 64 bytes.
+constexpr int64_t kNumbersOfLine = 2 * kLine;
+// By outputs: bytes of the transformed inputs of a group of blocks, which all threads read.
+constexpr int64_t kGroupBytes = int64_t{12} << 20;
+// By outputs: blocks of a group whose sums are computed together.
+constexpr int64_t kPartBlocks = 64;
+// By outputs: bytes of the transformed kernels and sums of a thread. Less than a second-level cache
+// of a megabyte.
+constexpr int64_t kOutputBytes = int64_t{896} << 10;
+// By outputs: channels of a part that one task transforms; even.
+constexpr int64_t kTaskChannels = 64;
+// Pairs of channels whose kernels are transformed together.
+constexpr int64_t kKernelPairs = 8;
+// More blocks share all transformed kernels, unless these take more bytes.
+constexpr int64_t kSharingBlocks = 512;
+constexpr int64_t kSharedBytes = int64_t{8} << 20;
+
+int64_t RoundUp(int64_t count, int64_t unit) { return NumPanels(count, unit) * unit; }
+
+// Blocks of a group, whose transformed inputs take `bytes` each: as many as kGroupBytes allow, and
+// as many in each group.
+int64_t BlocksPerGroup(int64_t total, int64_t bytes) {
+  const int64_t most = std::max(kPartBlocks, kGroupBytes / bytes / kPartBlocks * kPartBlocks);
+  const int64_t even = NumPanels(total, NumPanels(total, most));
+  return std::min(RoundUp(even, kPartBlocks), RoundUp(total, kLanes));
+}
+
+// Row panels of `size` numbers that a thread transforms together, by outputs, and multiplies with
+// parts of `part` blocks.
+int64_t OutputPanels(int64_t size, int64_t part) {
+  const auto weights = size * static_cast<int64_t>(sizeof(Bfloat16));
+  const auto sums = kLanes * part * static_cast<int64_t>(sizeof(float));
+  return std::max<int64_t>(1, kOutputBytes / (kTilePoints * (weights + sums)));
+}
 
 }  // namespace
 
@@ -39,37 +88,50 @@ Bfloat16Winograd::Method Bfloat16Winograd::GetMethod(WinogradTile tile) {
   return {kTwoPoints, kTwoTiles, TransformKernelsTwo, transforms};
 }
 
-// A thread's memory for up to `blocks` blocks, a multiple of 16.
-class Bfloat16Winograd::Scratch {
+// Row panels [first, end) of transformed kernels; panel p of point t is at
+// numbers + t * stride + (p - first) * PanelSize().
+struct Bfloat16Winograd::Weights {
+  const Bfloat16* numbers;
+  int64_t stride;
+  int64_t first, end;
+};
+
+// The transformed inputs of some blocks: [units, panels, pairs, 16, 2], with units `stride` numbers
+// apart.
+struct Bfloat16Winograd::Inputs {
+  std::vector<TileSegment> segments;
+  int64_t panels;
+  Bfloat16* numbers;
+  int64_t stride;
+};
+
+// What a thread needs to transform the inputs of up to `blocks` blocks, a multiple of 16.
+class Bfloat16Winograd::InputScratch {
  public:
-  Scratch(const Method& method, int64_t pairs, int64_t sum_rows, int64_t blocks)
-      : blocks(blocks),
-        sum_rows(sum_rows),
-        panel(Bfloat16PanelSize(pairs)),
-        input_stride(panels() * panel + 2 * kLine),
-        sum_stride(sum_rows * blocks + kLine),
-        even(method.transforms, kMaxBlocks),
-        odd(method.transforms, kMaxBlocks),
+  InputScratch(const Method& method, int64_t blocks)
+      : even(method.transforms, blocks),
+        odd(method.transforms, blocks),
         even_points(AllocateFloats(method.units() * kLanes)),
-        odd_points(AllocateFloats(method.units() * kLanes)),
-        inputs(AllocateBfloat16s(method.units() * input_stride)),
-        sums(AllocateFloats(method.units() * sum_stride)),
-        outputs(AllocateFloats(kTileOut * kTileOut * blocks)) {
-    std::fill_n(&odd_points[0], method.units() * kLanes, 0.0f);
-  }
+        odd_points(AllocateFloats(method.units() * kLanes)) {}
 
-  int64_t panels() const { return blocks / kLanes; }
-
-  const int64_t blocks;
-  const int64_t sum_rows;
-  const int64_t panel;  // numbers of a column panel
-  // Numbers between units.
-  const int64_t input_stride, sum_stride;
   TileInput even, odd;                    // of two channels
   AlignedFloats even_points, odd_points;  // [units, 16]
-  AlignedBfloat16s inputs;                // [units, panels, pairs, 16, 2]
-  AlignedFloats sums;                     // [units, sum_rows, blocks]
-  AlignedFloats outputs;                  // [4, 4 blocks], one channel
+};
+
+// A thread's memory for the sums of up to `rows` outputs of up to `blocks` blocks; `blocks` is a
+// multiple of 16.
+class Bfloat16Winograd::Sums {
+ public:
+  Sums(const Method& method, int64_t rows, int64_t blocks)
+      : blocks(blocks),
+        stride(rows * blocks + kLine),
+        sums(AllocateFloats(method.units() * stride)),
+        outputs(AllocateFloats(kTileOut * kTileOut * blocks)) {}
+
+  const int64_t blocks;
+  const int64_t stride;   // floats between units
+  AlignedFloats sums;     // [units, rows, blocks]
+  AlignedFloats outputs;  // [4, 4 blocks], one channel
 };
 
 Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64_t out_channels,
@@ -84,7 +146,7 @@ Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64
       bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
   const bool is_stored = stored.data != nullptr;
-  const int64_t size = NumRowPanels() * RowPanelSize();
+  const int64_t size = NumRowPanels() * PanelSize();
   if (kept == WinogradWeights::kTransformed) {
     const int64_t count = method_.points * size;
     weight_ = is_stored ? PackedPanels<Bfloat16>(stored, count)
@@ -110,27 +172,38 @@ AlignedFloats Bfloat16Winograd::PackKernels(const float* weight, int64_t count) 
   return packed;
 }
 
-AlignedBfloat16s Bfloat16Winograd::TransformKept() const {
-  const int64_t panels = NumRowPanels(), size = RowPanelSize(), pairs = NumPairs(in_channels_);
-  AlignedBfloat16s weights = AllocateBfloat16s(method_.points * panels * size);
-  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
-    const int64_t stride = size + kLine;
-    const AlignedFloats transformed = AllocateFloats(method_.points * stride);
-    for (int64_t i = begin; i < end; ++i) {
-      TransformKernelElements(&kept_kernels_[9 * i * size], size, size, &transformed[0], stride);
-      for (int64_t t = 0; t < method_.points; ++t) {
-        const float* even = &transformed[t * stride];
-        kernels_.pack_pairs(even, even + size / 2, pairs, &weights[(t * panels + i) * size],
+// Some pairs at a time, whose transforms stay in the cache before they are rounded.
+void Bfloat16Winograd::TransformPanels(int64_t first, int64_t end, Bfloat16* weights,
+                                       int64_t stride) const {
+  const int64_t size = PanelSize(), pairs = NumPairs(in_channels_);
+  const int64_t points = 2 * kKernelPairs * kLanes + kLine;
+  const AlignedFloats transformed = AllocateFloats(kTilePoints * points);
+  for (int64_t panel = first; panel < end; ++panel, weights += size) {
+    for (int64_t p = 0; p < pairs; p += kKernelPairs) {
+      const int64_t some = std::min(kKernelPairs, pairs - p), count = some * kLanes;
+      const float* even = &kept_kernels_[9 * panel * size + p * kLanes];
+      TransformKernelElements(even, size, count, &transformed[0], points);
+      TransformKernelElements(even + size / 2, size, count, &transformed[count], points);
+      for (int64_t t = 0; t < kTilePoints; ++t) {
+        const float* point = &transformed[t * points];
+        kernels_.pack_pairs(point, point + count, some, weights + t * stride + 2 * kLanes * p,
                             2 * kLanes);
       }
     }
+  }
+}
+
+AlignedBfloat16s Bfloat16Winograd::TransformAll() const {
+  const int64_t panels = NumRowPanels(), size = PanelSize();
+  AlignedBfloat16s weights = AllocateBfloat16s(kTilePoints * panels * size);
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+    TransformPanels(begin, end, &weights[begin * size], panels * size);
   });
   return weights;
 }
 
 AlignedBfloat16s Bfloat16Winograd::PackWeights(const float* weight, int64_t count) const {
-  const int64_t panels = NumPanels(out_channels_, kLanes);
-  const int64_t size = Bfloat16PanelSize(NumPairs(in_channels_));
+  const int64_t panels = NumRowPanels(), size = PanelSize();
   AlignedBfloat16s packed = AllocateLastingBfloat16s(count);
   const int64_t stride = NumPanels(kLanes * in_channels_, 2 * kLine) * 2 * kLine + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
@@ -148,99 +221,169 @@ AlignedBfloat16s Bfloat16Winograd::PackWeights(const float* weight, int64_t coun
   return packed;
 }
 
-// Of the last pair of an odd number of channels only the first is transformed; the zeros of the
-// other are multiplied by zeros of the weights.
-void Bfloat16Winograd::TransformInput(const float* x, const TileGrid& tiles,
-                                      const std::vector<TileSegment>& segments,
-                                      Scratch& scratch) const {
-  scratch.even.SetTiles(tiles, segments);
-  scratch.odd.SetTiles(tiles, segments);
-  for (int64_t c = 0; c < in_channels_; c += 2) {
+// Of the last pair of an odd number of channels the second is zeros: the numbers of an earlier
+// channel might be NaN, whose products with the zeros of the weights are not zero.
+void Bfloat16Winograd::TransformInput(const Job& job, const Inputs& inputs, int64_t begin,
+                                      int64_t end, InputScratch& scratch) const {
+  scratch.even.SetTiles(job.grid, inputs.segments);
+  scratch.odd.SetTiles(job.grid, inputs.segments);
+  for (int64_t c = begin; c < end; c += 2) {
     const bool has_odd = c + 1 < in_channels_;
-    scratch.even.SetChannel(x, in_channels_, c);
-    if (has_odd) scratch.odd.SetChannel(x, in_channels_, c + 1);
-    for (int64_t p = 0; p < scratch.panels(); ++p) {
+    scratch.even.SetChannel(job.x, in_channels_, c);
+    if (has_odd) {
+      scratch.odd.SetChannel(job.x, in_channels_, c + 1);
+    } else {
+      std::fill_n(&scratch.odd_points[0], method_.units() * kLanes, 0.0f);
+    }
+    for (int64_t p = 0; p < inputs.panels; ++p) {
       scratch.even.Transform(p, &scratch.even_points[0], kLanes);
       if (has_odd) scratch.odd.Transform(p, &scratch.odd_points[0], kLanes);
       kernels_.pack_pairs(&scratch.even_points[0], &scratch.odd_points[0], method_.units(),
-                          &scratch.inputs[p * scratch.panel + kLanes * c], scratch.input_stride);
+                          inputs.numbers + p * PanelSize() + kLanes * c, inputs.stride);
     }
   }
 }
 
-void Bfloat16Winograd::Multiply(const Bfloat16* weights, int64_t first, Scratch& scratch) const {
-  const int64_t pairs = NumPairs(in_channels_), panels = NumRowPanels();
-  const int64_t end = std::min(first + scratch.sum_rows, panels * kLanes);
+void Bfloat16Winograd::Multiply(const Weights& weights, const Inputs& inputs, Sums& sums) const {
+  const int64_t pairs = NumPairs(in_channels_), size = PanelSize();
   for (int64_t t = 0; t < method_.points; ++t) {
-    for (int64_t k = first; k < end; k += kLanes) {
-      const Bfloat16* weight = weights + (t * panels + k / kLanes) * scratch.panel;
+    const Bfloat16* weight = weights.numbers + t * weights.stride;
+    for (int64_t row = 0; row < (weights.end - weights.first) * kLanes; row += kLanes) {
       for (int64_t unit = t; unit < method_.units(); unit += method_.points) {
-        const Bfloat16* inputs = &scratch.inputs[unit * scratch.input_stride];
-        float* sums = &scratch.sums[unit * scratch.sum_stride + (k - first) * scratch.blocks];
-        for (int64_t p = 0; p < scratch.panels(); ++p) {
-          kernels_.multiply(weight, inputs + p * scratch.panel, pairs, {}, sums + p * kLanes,
-                            scratch.blocks);
+        const Bfloat16* columns = inputs.numbers + unit * inputs.stride;
+        float* out = &sums.sums[unit * sums.stride + row * sums.blocks];
+        for (int64_t p = 0; p < inputs.panels; ++p) {
+          kernels_.multiply(weight, columns + p * size, pairs, {}, out + p * kLanes, sums.blocks);
         }
       }
+      weight += size;
     }
   }
 }
 
-void Bfloat16Winograd::TransformOutput(const TileGrid& tiles,
-                                       const std::vector<TileSegment>& segments, int64_t first,
-                                       Scratch& scratch, float* y) const {
-  const int64_t row_stride = kTileOut * scratch.blocks;
-  for (int64_t k = first; k < std::min(first + scratch.sum_rows, out_channels_); ++k) {
-    const float* sums = &scratch.sums[(k - first) * scratch.blocks];
-    for (int64_t p = 0; p < scratch.blocks; p += kTileGroup) {
-      method_.transforms.transform_output(sums + p, scratch.sum_stride, bias_[k], relu_,
-                                          &scratch.outputs[kTileOut * p], row_stride);
+void Bfloat16Winograd::TransformOutput(const Job& job, const Weights& weights, const Inputs& inputs,
+                                       Sums& sums) const {
+  const int64_t row_stride = kTileOut * sums.blocks, first = weights.first * kLanes;
+  for (int64_t k = first; k < std::min(weights.end * kLanes, out_channels_); ++k) {
+    const float* row = &sums.sums[(k - first) * sums.blocks];
+    for (int64_t p = 0; p < inputs.panels * kLanes; p += kTileGroup) {
+      method_.transforms.transform_output(row + p, sums.stride, bias_[k], relu_,
+                                          &sums.outputs[kTileOut * p], row_stride);
     }
-    WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
+    WriteTiles(&sums.outputs[0], row_stride, out_channels_, k, job.grid, inputs.segments, job.y);
   }
 }
 
-void Bfloat16Winograd::RunBlocks(const float* x, const TileGrid& tiles, int64_t first, int64_t last,
-                                 float* y, const Bfloat16* transformed) const {
-  if (first == last) return;
-  const Bfloat16* weights = transformed != nullptr ? transformed : &weight_[0];
-  const int64_t size = TilesPerBlock(last - first, std::max(1, at::get_num_threads()), kMaxBlocks);
-  at::parallel_for(0, NumPanels(last - first, size), 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(method_, NumPairs(in_channels_), kSumRows, size);
+void Bfloat16Winograd::RunByBlocks(const Job& job, const Bfloat16* weights) const {
+  const int64_t total = job.end - job.begin, panels = NumRowPanels(), size = PanelSize();
+  const int64_t blocks = TilesPerBlock(total, std::max(1, at::get_num_threads()), kMaxBlocks);
+  at::parallel_for(0, NumPanels(total, blocks), 1, [&](int64_t begin, int64_t end) {
+    const int64_t stride = NumPanels(blocks, kLanes) * size + kNumbersOfLine;
+    const AlignedBfloat16s transformed = AllocateBfloat16s(method_.units() * stride);
+    InputScratch scratch(method_, kMaxBlocks);
+    Sums sums(method_, kSumPanels * kLanes, blocks);
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t block = first + i * size;
-      const auto segments = tiles.Segments(block, std::min(block + size, last));
-      TransformInput(x, tiles, segments, scratch);
-      for (int64_t k = 0; k < out_channels_; k += kSumRows) {
-        Multiply(weights, k, scratch);
-        TransformOutput(tiles, segments, k, scratch, y);
+      const int64_t first = job.begin + i * blocks, last = std::min(first + blocks, job.end);
+      const Inputs inputs = {job.grid.Segments(first, last), NumPanels(last - first, kLanes),
+                             &transformed[0], stride};
+      TransformInput(job, inputs, 0, in_channels_, scratch);
+      for (int64_t k = 0; k < panels; k += kSumPanels) {
+        const Weights some = {weights + k * size, panels * size, k,
+                              std::min(k + kSumPanels, panels)};
+        Multiply(some, inputs, sums);
+        TransformOutput(job, some, inputs, sums);
       }
     }
   });
 }
 
+// The blocks of a job that is one group. A task of the first step is some channels of a part, and
+// those of all parts follow each other, so that threads share the channels.
+void Bfloat16Winograd::RunGroup(const Job& job, int64_t part, Bfloat16* transformed) const {
+  const int64_t size = PanelSize();
+  std::vector<Inputs> parts;
+  for (int64_t first = job.begin; first < job.end; first += part) {
+    const int64_t end = std::min(first + part, job.end), panels = NumPanels(end - first, kLanes);
+    const int64_t stride = panels * size + kNumbersOfLine;
+    parts.push_back({job.grid.Segments(first, end), panels, transformed, stride});
+    transformed += kTilePoints * stride;
+  }
+  const auto count = static_cast<int64_t>(parts.size());
+  const int64_t tasks = count * NumPanels(in_channels_, kTaskChannels);
+  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+    InputScratch scratch(method_, kPartBlocks);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t channel = i / count * kTaskChannels;
+      TransformInput(job, parts[i % count], channel,
+                     std::min(channel + kTaskChannels, in_channels_), scratch);
+    }
+  });
+  const int64_t panels = OutputPanels(size, part);
+  at::parallel_for(0, NumRowPanels(), 1, [&](int64_t begin, int64_t end) {
+    const int64_t stride = panels * size + kNumbersOfLine;
+    const AlignedBfloat16s weights = AllocateBfloat16s(kTilePoints * stride);
+    Sums sums(method_, panels * kLanes, part);
+    for (int64_t k = begin; k < end; k += panels) {
+      const Weights some = {&weights[0], stride, k, std::min(k + panels, end)};
+      TransformPanels(some.first, some.end, &weights[0], stride);
+      for (const Inputs& inputs : parts) {
+        Multiply(some, inputs, sums);
+        TransformOutput(job, some, inputs, sums);
+      }
+    }
+  });
+}
+
+void Bfloat16Winograd::RunByOutputs(const Job& job) const {
+  const int64_t size = PanelSize(), panel_bytes = size * static_cast<int64_t>(sizeof(Bfloat16));
+  const int64_t group = BlocksPerGroup(job.end - job.begin, kTilePoints * panel_bytes / kLanes);
+  const int64_t part = std::min(kPartBlocks, group);
+  const AlignedBfloat16s transformed = AllocateBfloat16s(
+      kTilePoints * (NumPanels(group, kLanes) * size + NumPanels(group, part) * kNumbersOfLine));
+  for (int64_t begin = job.begin; begin < job.end; begin += group) {
+    RunGroup({job.x, job.grid, begin, std::min(begin + group, job.end), job.y}, part,
+             &transformed[0]);
+  }
+}
+
+void Bfloat16Winograd::RunJob(const Job& job) const {
+  if (job.begin == job.end) return;
+  if (kept_ == WinogradWeights::kTransformed) {
+    RunByBlocks(job, &weight_[0]);
+    return;
+  }
+  const int64_t bytes =
+      kTilePoints * NumRowPanels() * PanelSize() * static_cast<int64_t>(sizeof(Bfloat16));
+  if (job.end - job.begin > kSharingBlocks && bytes <= kSharedBytes) {
+    RunByBlocks(job, &TransformAll()[0]);
+  } else {
+    RunByOutputs(job);
+  }
+}
+
 void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_t width,
                            float* y) const {
-  const TileGrid tiles(batch, height, width);
-  if (tiles.total == 0) return;
-  const AlignedBfloat16s transformed = TransformForRows();
-  RunBlocks(x, tiles, 0, tiles.total, y, transformed.get());
+  const TileGrid grid(batch, height, width);
+  RunJob({x, grid, 0, grid.total, y});
 }
 
 AlignedBfloat16s Bfloat16Winograd::TransformForRows() const {
-  return kept_ == WinogradWeights::kTransformed ? AlignedBfloat16s() : TransformKept();
+  return kept_ == WinogradWeights::kTransformed ? AlignedBfloat16s() : TransformAll();
 }
 
 void Bfloat16Winograd::RunRows(const float* x, int64_t height, int64_t width,
                                const WinogradRows& rows, float* y,
                                const Bfloat16* transformed) const {
-  TileGrid tiles(1, height, width);
-  tiles.input_rows = rows.input;
-  tiles.output_rows = rows.output;
-  const AlignedBfloat16s own = transformed == nullptr ? TransformForRows() : AlignedBfloat16s();
-  RunBlocks(x, tiles, rows.begin / kTileOut * tiles.columns,
-            NumPanels(rows.end, kTileOut) * tiles.columns, y,
-            transformed == nullptr ? own.get() : transformed);
+  TileGrid grid(1, height, width);
+  grid.input_rows = rows.input;
+  grid.output_rows = rows.output;
+  const Job job = {x, grid, rows.begin / kTileOut * grid.columns,
+                   NumPanels(rows.end, kTileOut) * grid.columns, y};
+  if (transformed == nullptr) {
+    RunJob(job);
+  } else if (job.begin < job.end) {
+    RunByBlocks(job, transformed);
+  }
 }
 
 }  // namespace rcnn::detection

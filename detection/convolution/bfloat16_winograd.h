@@ -67,28 +67,44 @@ class Bfloat16Winograd {
 
     int64_t units() const { return points * tiles; }
   };
-  class Scratch;
+  // Blocks [begin, end) of a grid.
+  struct Job {
+    const float* x;
+    const TileGrid& grid;
+    int64_t begin, end;
+    float* y;
+  };
+  struct Weights;
+  struct Inputs;
+  class InputScratch;
+  class Sums;
 
   static Method GetMethod(WinogradTile tile);
 
   int64_t NumRowPanels() const { return NumPanels(out_channels_, kBfloat16Lanes); }
-  int64_t RowPanelSize() const { return Bfloat16PanelSize(NumPairs(in_channels_)); }
+  // Of a row panel, and of a column panel.
+  int64_t PanelSize() const { return Bfloat16PanelSize(NumPairs(in_channels_)); }
 
   AlignedBfloat16s PackWeights(const float* weight, int64_t count) const;
   AlignedFloats PackKernels(const float* weight, int64_t count) const;
-  // What PackWeights returns, from kept_kernels_.
-  AlignedBfloat16s TransformKept() const;
-  // Blocks [begin, end) of the grid. `transformed`: what TransformKept returned; null where the
-  // weights are kept transformed.
-  void RunBlocks(const float* x, const TileGrid& tiles, int64_t begin, int64_t end, float* y,
-                 const Bfloat16* transformed) const;
-  void TransformInput(const float* x, const TileGrid& tiles,
-                      const std::vector<TileSegment>& segments, Scratch& scratch) const;
-  // Sums of the outputs from `first` on, as many as scratch has room for.
-  void Multiply(const Bfloat16* weights, int64_t first, Scratch& scratch) const;
-  // The same outputs.
-  void TransformOutput(const TileGrid& tiles, const std::vector<TileSegment>& segments,
-                       int64_t first, Scratch& scratch, float* y) const;
+
+  // Row panels [first, end) of the kept kernels to weights [36, ...] with points `stride` apart.
+  void TransformPanels(int64_t first, int64_t end, Bfloat16* weights, int64_t stride) const;
+  AlignedBfloat16s TransformAll() const;
+
+  void RunJob(const Job& job) const;
+  // Each thread computes some blocks, with all of the transformed `weights`.
+  void RunByBlocks(const Job& job, const Bfloat16* weights) const;
+  // Each thread computes some outputs of a group of blocks, for which it transforms their kernels.
+  void RunByOutputs(const Job& job) const;
+  void RunGroup(const Job& job, int64_t part, Bfloat16* transformed) const;
+
+  // Channels [begin, end) of the blocks of `inputs`; `begin` is even.
+  void TransformInput(const Job& job, const Inputs& inputs, int64_t begin, int64_t end,
+                      InputScratch& scratch) const;
+  void Multiply(const Weights& weights, const Inputs& inputs, Sums& sums) const;
+  void TransformOutput(const Job& job, const Weights& weights, const Inputs& inputs,
+                       Sums& sums) const;
 
   const Bfloat16Kernels& kernels_;
   Method method_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
@@ -54,11 +55,17 @@ class Bfloat16WinogradTest
     return kDirect * (tile() == WinogradTile::kFour ? 5 : 1.75);
   }
 
+  // What may be kept.
+  std::vector<WinogradWeights> Weights() const {
+    if (tile() == WinogradTile::kTwo) return {WinogradWeights::kTransformed};
+    return {WinogradWeights::kTransformed, WinogradWeights::kKernels};
+  }
+
   at::Tensor Convolve(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x,
-                      bool relu) const {
+                      bool relu, WinogradWeights kept = WinogradWeights::kTransformed) const {
     const Bfloat16Winograd conv(weight.data_ptr<float>(),
                                 bias.defined() ? bias.data_ptr<float>() : nullptr, weight.size(0),
-                                weight.size(1), relu, tile());
+                                weight.size(1), relu, tile(), {}, kept);
     at::Tensor y = at::full({x.size(0), weight.size(0), x.size(2), x.size(3)}, NAN);
     conv.Run(x.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
     return y;
@@ -102,30 +109,43 @@ TEST_P(Bfloat16WinogradTest, IsExactWhereNothingIsRounded) {
   EXPECT_TRUE(Convolve(weight, none, x, false).to(at::kDouble).equal(Exact(weight, none, x)));
 }
 
-// Odd numbers of channels, and panels with missing rows.
+// Both orders of the work: one part of a group, several, several row panels at a time, two groups
+// of blocks, and blocks that share all transformed kernels. Odd numbers of channels, and panels
+// with missing rows.
 TEST_P(Bfloat16WinogradTest, KernelsGiveTheBitsOfTheirTransforms) {
   if (tile() == WinogradTile::kTwo) GTEST_SKIP() << "keeps its transforms";
-  for (const Case& c : {Case{1, 16, 16, 9, 8}, Case{2, 5, 7, 9, 8}, Case{1, 33, 40, 20, 30}}) {
+  for (const Case& c :
+       {Case{1, 16, 16, 9, 8}, Case{2, 5, 7, 9, 8}, Case{1, 33, 130, 20, 30},
+        Case{3, 130, 40, 21, 38}, Case{1, 512, 16, 72, 80}, Case{1, 4, 17, 99, 100}}) {
     SCOPED_TRACE(::testing::PrintToString(c));
     const at::Tensor weight = Weight(c), x = Input(c), bias = Draw({c.out_channels}, 3);
-    const Bfloat16Winograd conv(weight.data_ptr<float>(), bias.data_ptr<float>(), c.out_channels,
-                                c.in_channels, true, tile(), {}, WinogradWeights::kKernels);
-    at::Tensor y = at::full({c.batch, c.out_channels, c.height, c.width}, NAN);
-    conv.Run(x.data_ptr<float>(), c.batch, c.height, c.width, y.data_ptr<float>());
-    EXPECT_TRUE(y.equal(Convolve(weight, bias, x, true)));
-    const Bfloat16Winograd same(nullptr, bias.data_ptr<float>(), c.out_channels, c.in_channels,
-                                true, tile(), conv.panels(), WinogradWeights::kKernels);
-    at::Tensor again = at::full_like(y, NAN);
-    same.Run(x.data_ptr<float>(), c.batch, c.height, c.width, again.data_ptr<float>());
-    EXPECT_TRUE(again.equal(y));
-    if (c.batch != 1) continue;
-    const AlignedBfloat16s transformed = same.TransformForRows();
-    ASSERT_TRUE(transformed != nullptr);
+    EXPECT_TRUE(Convolve(weight, bias, x, true, WinogradWeights::kKernels)
+                    .equal(Convolve(weight, bias, x, true)));
+  }
+}
+
+// The same bits from panels that were stored, and of a map in parts.
+TEST_P(Bfloat16WinogradTest, StoredKernelsAndRowsGiveTheSameBits) {
+  if (tile() == WinogradTile::kTwo) GTEST_SKIP() << "keeps its transforms";
+  const Case c = {1, 33, 40, 20, 30};
+  const at::Tensor weight = Weight(c), x = Input(c), bias = Draw({c.out_channels}, 3);
+  const at::Tensor y = Convolve(weight, bias, x, true, WinogradWeights::kKernels);
+  const auto from = [&](const float* numbers, const StoredPanels& stored) {
+    return Bfloat16Winograd(numbers, bias.data_ptr<float>(), c.out_channels, c.in_channels, true,
+                            tile(), stored, WinogradWeights::kKernels);
+  };
+  const Bfloat16Winograd stored = from(nullptr, from(weight.data_ptr<float>(), {}).panels());
+  at::Tensor again = at::full_like(y, NAN);
+  stored.Run(x.data_ptr<float>(), 1, c.height, c.width, again.data_ptr<float>());
+  EXPECT_TRUE(again.equal(y));
+  const AlignedBfloat16s transformed = stored.TransformForRows();
+  ASSERT_TRUE(transformed != nullptr);
+  for (const Bfloat16* weights :
+       {static_cast<const Bfloat16*>(nullptr), static_cast<const Bfloat16*>(transformed.get())}) {
     at::Tensor rows = at::full_like(y, NAN);
     for (const auto& [begin, end] : {std::pair<int64_t, int64_t>(0, 4), {4, c.height}}) {
-      same.RunRows(x.data_ptr<float>(), c.height, c.width,
-                   {{0, c.height}, {0, c.height}, begin, end}, rows.data_ptr<float>(),
-                   transformed.get());
+      stored.RunRows(x.data_ptr<float>(), c.height, c.width,
+                     {{0, c.height}, {0, c.height}, begin, end}, rows.data_ptr<float>(), weights);
     }
     EXPECT_TRUE(rows.equal(y));
   }
@@ -140,15 +160,31 @@ TEST_P(Bfloat16WinogradTest, HasTheBitsOfEveryOtherLevel) {
 }
 
 TEST_P(Bfloat16WinogradTest, DoesNotDependOnTheNumberOfThreads) {
-  const Case c = {2, 20, 9, 41, 77};
+  const Case c = {2, 20, 41, 41, 77};
   const at::Tensor weight = Weight(c), x = Input(c), none;
   const int threads = at::get_num_threads();
-  const at::Tensor expected = Convolve(weight, none, x, false);
-  for (const int n : {1, 2, 3}) {
-    at::set_num_threads(n);
-    EXPECT_TRUE(Convolve(weight, none, x, false).equal(expected)) << n;
+  for (const WinogradWeights kept : Weights()) {
+    const at::Tensor expected = Convolve(weight, none, x, false, kept);
+    for (const int n : {1, 2, 3}) {
+      at::set_num_threads(n);
+      EXPECT_TRUE(Convolve(weight, none, x, false, kept).equal(expected)) << n;
+    }
+    at::set_num_threads(threads);
   }
-  at::set_num_threads(threads);
+}
+
+// Of an odd number of channels, the last of which has no partner.
+TEST_P(Bfloat16WinogradTest, NanAffectsOnlyNearbyPixels) {
+  const Case c = {1, 3, 3, 40, 40};
+  const at::Tensor weight = Weight(c), none;
+  at::Tensor x = Input(c);
+  x[0][1][20][20] = NAN;
+  for (const WinogradWeights kept : Weights()) {
+    const at::Tensor wrong = at::isnan(Convolve(weight, none, x, true, kept)).nonzero();
+    EXPECT_GE(wrong.size(0), 9 * 3);  // that of a convolution
+    // Its tiles: at most five pixels away.
+    EXPECT_LE((wrong.slice(1, 2) - 20).abs().max().item<int64_t>(), 5);
+  }
 }
 
 TEST_P(Bfloat16WinogradTest, EmptyInputGivesEmptyOutput) {
