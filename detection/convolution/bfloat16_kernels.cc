@@ -45,6 +45,18 @@ void PackPairsPortable(const float* even, const float* odd, int64_t count, Bfloa
   }
 }
 
+void PackHalvesPortable(const float* floats, const float* scales, int64_t count, Half* halves) {
+  for (int64_t i = 0; i < count * kLanes; ++i) {
+    halves[i] = RoundToHalf(floats[i] * scales[i % kLanes]);
+  }
+}
+
+void UnpackHalvesPortable(const Half* halves, const float* scales, int64_t count, float* floats) {
+  for (int64_t i = 0; i < count * kLanes; ++i) {
+    floats[i] = HalfToFloat(halves[i]) * scales[i % kLanes];
+  }
+}
+
 // Products of two bfloat16 numbers are exact in float32, so that each step is a fused
 // multiply-add. The second number of a pair is added first.
 float Dot(const Bfloat16* a, const Bfloat16* b, int64_t pairs) {
@@ -68,8 +80,9 @@ void MultiplyPortable(const Bfloat16* row_panel, const Bfloat16* column_panel, i
   }
 }
 
-constexpr Bfloat16Kernels kPortable = {InstructionLevel::kPortable, PackPlanesPortable,
-                                       PackRowsPortable, PackPairsPortable, MultiplyPortable};
+constexpr Bfloat16Kernels kPortable = {
+    InstructionLevel::kPortable, PackPlanesPortable,   PackRowsPortable, PackPairsPortable,
+    PackHalvesPortable,          UnpackHalvesPortable, MultiplyPortable};
 
 #if defined(__x86_64__)
 
@@ -186,6 +199,27 @@ RCNN_AVX512_BF16 void PackPairsBf16(const float* even, const float* odd, int64_t
   }
 }
 
+// Conversions with a mask, because GCC 12 takes those without one for uses of an uninitialised
+// value.
+RCNN_AVX512_BF16 void PackHalvesBf16(const float* floats, const float* scales, int64_t count,
+                                     Half* halves) {
+  const __m512 scale = _mm512_loadu_ps(scales);
+  for (int64_t i = 0; i < count; ++i, floats += kLanes, halves += kLanes) {
+    const __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(floats), scale);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(halves),
+                        _mm512_maskz_cvtps_ph(0xffff, scaled, _MM_FROUND_TO_NEAREST_INT));
+  }
+}
+
+RCNN_AVX512_BF16 void UnpackHalvesBf16(const Half* halves, const float* scales, int64_t count,
+                                       float* floats) {
+  const __m512 scale = _mm512_loadu_ps(scales);
+  for (int64_t i = 0; i < count; ++i, halves += kLanes, floats += kLanes) {
+    const __m256i some = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves));
+    _mm512_storeu_ps(floats, _mm512_mul_ps(_mm512_maskz_cvtph_ps(0xffff, some), scale));
+  }
+}
+
 // Rows kRow to 15 of a pair: a row's two factors are broadcast and multiplied with sixteen pairs of
 // columns. Templates as in panel_kernels.cc.
 template <int kRow = 0>
@@ -210,8 +244,13 @@ RCNN_AVX512_BF16 void MultiplyBf16(const Bfloat16* row_panel, const Bfloat16* co
   StoreTileRows(sums, options, tile, stride);
 }
 
-constexpr Bfloat16Kernels kBf16 = {InstructionLevel::kAvx512Bf16, PackPlanesBf16, PackRowsBf16,
-                                   PackPairsBf16, MultiplyBf16};
+constexpr Bfloat16Kernels kBf16 = {InstructionLevel::kAvx512Bf16,
+                                   PackPlanesBf16,
+                                   PackRowsBf16,
+                                   PackPairsBf16,
+                                   PackHalvesBf16,
+                                   UnpackHalvesBf16,
+                                   MultiplyBf16};
 
 #endif
 

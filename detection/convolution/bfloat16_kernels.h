@@ -3,7 +3,7 @@
 // Like panel_kernels.h, with operands rounded to bfloat16 and sums in float32. Both operands have
 // one layout, a panel [pairs, 16, 2]: two numbers that follow each other over the depth lie side by
 // side, because the processor multiplies and sums them in one instruction. An odd depth ends with
-// a zero.
+// a zero. Weights may be stored in half precision (half.h) until they become panels.
 //
 // Two sets: the processor's (AVX-512 BF16), and a portable one with the same rounding, which is
 // slow and exists so that tests run anywhere.
@@ -21,6 +21,7 @@
 
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/detection/convolution/bfloat16.h"
+#include "rcnn/detection/convolution/half.h"
 #include "rcnn/detection/convolution/panel_kernels.h"
 #include "rcnn/detection/convolution/plane_lanes.h"
 
@@ -54,6 +55,10 @@ struct Bfloat16Kernels {
   // even, odd [count, 16] -> `count` times [16, 2], `stride` numbers apart.
   void (*pack_pairs)(const float* even, const float* odd, int64_t count, Bfloat16* pairs,
                      int64_t stride);
+  // floats [count, 16], lane l times scales[l], rounded -> halves [count, 16].
+  void (*pack_halves)(const float* floats, const float* scales, int64_t count, Half* halves);
+  // halves [count, 16] -> floats [count, 16], lane l times scales[l].
+  void (*unpack_halves)(const Half* halves, const float* scales, int64_t count, float* floats);
   // tile [16, 16], rows `stride` floats apart, = the product of two panels [pairs, 16, 2] that are
   // at multiples of 64 bytes. Denormals count as 0.
   void (*multiply)(const Bfloat16* row_panel, const Bfloat16* column_panel, int64_t pairs,

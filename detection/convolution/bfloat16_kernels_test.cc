@@ -96,6 +96,42 @@ TEST_P(Bfloat16KernelsTest, PacksPairs) {
   }
 }
 
+// A scale for each lane.
+std::vector<float> Scales() {
+  std::vector<float> scales(kLanes);
+  for (int64_t l = 0; l < kLanes; ++l) scales[l] = std::ldexp(1.0f, static_cast<int>(3 * l) - 20);
+  return scales;
+}
+
+TEST_P(Bfloat16KernelsTest, PacksHalves) {
+  const std::vector<float> floats = RandomWithSpecials(3 * kLanes, 11), scales = Scales();
+  std::vector<Half> halves(4 * kLanes, Half{7});
+  kernels().pack_halves(floats.data(), scales.data(), 3, halves.data());
+  for (int64_t i = 0; i < 4 * kLanes; ++i) {
+    const Half expected = i < 3 * kLanes ? RoundToHalf(floats[i] * scales[i % kLanes]) : 7;
+    EXPECT_EQ(halves[i], expected) << i;
+  }
+}
+
+// All halves there are.
+TEST_P(Bfloat16KernelsTest, UnpacksHalves) {
+  constexpr int64_t kHalves = 0x10000;
+  const std::vector<float> scales = Scales();
+  std::vector<Half> halves(kHalves);
+  for (int64_t i = 0; i < kHalves; ++i) halves[i] = static_cast<Half>(i);
+  std::vector<float> floats(kHalves + kLanes, 7.0f);
+  kernels().unpack_halves(halves.data(), scales.data(), kHalves / kLanes, floats.data());
+  for (int64_t i = 0; i < kHalves; ++i) {
+    const float expected = HalfToFloat(halves[i]) * scales[i % kLanes];
+    if (std::isnan(expected)) {
+      ASSERT_TRUE(std::isnan(floats[i])) << i;
+    } else {
+      ASSERT_EQ(floats[i], expected) << i;
+    }
+  }
+  EXPECT_EQ(floats[kHalves], 7);
+}
+
 struct Panels {
   AlignedBfloat16s rows, columns;
 };
