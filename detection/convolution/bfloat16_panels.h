@@ -1,4 +1,4 @@
-// Memory for the panels of bfloat16_kernels.h.
+// Memory for the panels of bfloat16_kernels.h, and for the halves that it packs.
 //
 // Example:
 //   const AlignedBfloat16s panel = AllocateBfloat16s(Bfloat16PanelSize(NumPairs(depth)));

@@ -16,6 +16,10 @@
 // and the row panels of the outputs, which are many where the blocks are few: a map of 25 x 34 has
 // 63 blocks.
 //
+// Kept kernels are halves (half.h) in the order in which TransformPanels reads them. Each is
+// converted in a vector of sixteen output channels, with a vector of their scales, and lies in the
+// first-level cache until it is transformed.
+//
 // Invariant: a sum runs over all pairs of channels in one call of `multiply`, and transforms do not
 // depend on their neighbours, so both orders give the same bits.
 
@@ -24,7 +28,10 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
+#include "rcnn/detection/convolution/half.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/tile_input.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
@@ -74,6 +81,15 @@ int64_t OutputPanels(int64_t size, int64_t part) {
   const auto weights = size * static_cast<int64_t>(sizeof(Bfloat16));
   const auto sums = kLanes * part * static_cast<int64_t>(sizeof(float));
   return std::max<int64_t>(1, kOutputBytes / (kTilePoints * (weights + sums)));
+}
+
+// Of the finite numbers, so that an infinite one leaves the others theirs; 0 if there are none.
+float LargestMagnitude(const float* numbers, int64_t count) {
+  float largest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    if (std::isfinite(numbers[i])) largest = std::max(largest, std::abs(numbers[i]));
+  }
+  return largest;
 }
 
 }  // namespace
@@ -146,47 +162,72 @@ Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64
       bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
   const bool is_stored = stored.data != nullptr;
-  const int64_t size = NumRowPanels() * PanelSize();
   if (kept == WinogradWeights::kTransformed) {
-    const int64_t count = method_.points * size;
+    const int64_t count = method_.points * NumRowPanels() * PanelSize();
     weight_ = is_stored ? PackedPanels<Bfloat16>(stored, count)
                         : PackedPanels<Bfloat16>(PackWeights(weight, count), count);
   } else {
-    kept_kernels_ = is_stored ? PackedPanels<float>(stored, 9 * size)
-                              : PackedPanels<float>(PackKernels(weight, 9 * size), 9 * size);
+    kept_kernels_ = is_stored ? PackedPanels<Half>(stored, KeptSize())
+                              : PackedPanels<Half>(PackKernels(weight), KeptSize());
   }
 }
 
-AlignedFloats Bfloat16Winograd::PackKernels(const float* weight, int64_t count) const {
-  const int64_t pairs = NumPairs(in_channels_), row = 9 * in_channels_;
-  AlignedFloats packed = AllocateLastingFloats(count);
-  float* to = &packed[0];
-  for (int64_t first = 0; first < out_channels_; first += kLanes) {
-    for (int64_t i = 0; i < 9 * 2 * pairs; ++i) {
-      const int64_t e = i / (2 * pairs), c = i % pairs * 2 + i / pairs % 2;
+// Missing rows and channels are zeros.
+void Bfloat16Winograd::PackKernelPanel(const float* weight, int64_t panel, Half* packed) const {
+  const int64_t pairs = NumPairs(in_channels_), row = 9 * in_channels_, first = panel * kLanes;
+  float scales[kLanes], inverses[kLanes];
+  for (int64_t l = 0; l < kLanes; ++l) {
+    const int64_t k = first + l;
+    scales[l] = k < out_channels_ ? HalfScale(LargestMagnitude(weight + k * row, row)) : 1.0f;
+    inverses[l] = 1 / scales[l];
+  }
+  static_assert(sizeof(inverses) == kScaleNumbers * sizeof(Half), "the room for the scales");
+  std::memcpy(packed, inverses, sizeof(inverses));
+  packed += kScaleNumbers;
+  float vectors[9 * 2 * kKernelPairs * kLanes];
+  for (int64_t p = 0; p < pairs; p += kKernelPairs) {
+    const int64_t some = std::min(kKernelPairs, pairs - p), count = 9 * 2 * some;
+    float* to = vectors;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t e = i / (2 * some), c = 2 * (p + i % some) + i / some % 2;
       for (int64_t k = first; k < first + kLanes; ++k) {
         *to++ = k < out_channels_ && c < in_channels_ ? weight[k * row + 9 * c + e] : 0.0f;
       }
     }
+    kernels_.pack_halves(vectors, scales, count, packed);
+    packed += count * kLanes;
   }
+}
+
+AlignedBfloat16s Bfloat16Winograd::PackKernels(const float* weight) const {
+  AlignedBfloat16s packed = AllocateLastingBfloat16s(KeptSize());
+  at::parallel_for(0, NumRowPanels(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel) {
+      PackKernelPanel(weight, panel, &packed[panel * KeptPanelSize()]);
+    }
+  });
   return packed;
 }
 
 // Some pairs at a time, whose transforms stay in the cache before they are rounded.
 void Bfloat16Winograd::TransformPanels(int64_t first, int64_t end, Bfloat16* weights,
                                        int64_t stride) const {
-  const int64_t size = PanelSize(), pairs = NumPairs(in_channels_);
-  const int64_t points = 2 * kKernelPairs * kLanes + kLine;
+  const int64_t pairs = NumPairs(in_channels_), points = 2 * kKernelPairs * kLanes + kLine;
+  const AlignedFloats kernels = AllocateFloats(9 * 2 * kKernelPairs * kLanes);
   const AlignedFloats transformed = AllocateFloats(kTilePoints * points);
-  for (int64_t panel = first; panel < end; ++panel, weights += size) {
+  for (int64_t panel = first; panel < end; ++panel, weights += PanelSize()) {
+    const Half* kept = &kept_kernels_[panel * KeptPanelSize()];
+    float scales[kLanes];
+    std::memcpy(scales, kept, sizeof(scales));
+    kept += kScaleNumbers;
     for (int64_t p = 0; p < pairs; p += kKernelPairs) {
-      const int64_t some = std::min(kKernelPairs, pairs - p), count = some * kLanes;
-      const float* even = &kept_kernels_[9 * panel * size + p * kLanes];
-      TransformKernelElements(even, size, count, &transformed[0], points);
-      TransformKernelElements(even + size / 2, size, count, &transformed[count], points);
+      const int64_t some = std::min(kKernelPairs, pairs - p), count = 2 * some * kLanes;
+      kernels_.unpack_halves(kept, scales, 9 * 2 * some, &kernels[0]);
+      kept += 9 * count;
+      TransformKernelElements(&kernels[0], count, count, &transformed[0], points);
       for (int64_t t = 0; t < kTilePoints; ++t) {
         const float* point = &transformed[t * points];
-        kernels_.pack_pairs(point, point + count, some, weights + t * stride + 2 * kLanes * p,
+        kernels_.pack_pairs(point, point + count / 2, some, weights + t * stride + 2 * kLanes * p,
                             2 * kLanes);
       }
     }

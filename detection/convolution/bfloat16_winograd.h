@@ -7,6 +7,15 @@
 // smooth maps; five times on a map of a single tile, which is mostly edge), that of F(2 x 2) at
 // most 1.75 times. Transforms need AVX2: ask PanelProductAvailable() first.
 //
+// Kernels that are transformed in every run (WinogradWeights::kKernels) are kept in half precision
+// with a power of two for each output channel (half.h). The result is that of the rounded kernels
+// g' instead of g, bit for bit as if their transforms were kept. Convolution is linear in the
+// kernel and |g' - g| <= max(2^-11 |g|, 2^-39 max |g|), an eighth of a rounding to bfloat16, so
+// each output changes by at most 2^-11 of the convolution of |x| with |g|, besides terms of 2^-39.
+// With normally distributed kernels that is 2e-4 of the result's norm, where the two roundings to
+// bfloat16 of a direct product make 2.4e-3. Float32 numbers whose magnitude rounds to 2^128 become
+// infinite, as they do in bfloat16; infinite and NaN kernels affect their output channel only.
+//
 // Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4.
 //
 // Example:
@@ -21,6 +30,7 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/bfloat16_panels.h"
+#include "rcnn/detection/convolution/half.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/stored_panels.h"
 #include "rcnn/detection/convolution/tile_grid.h"
@@ -74,6 +84,9 @@ class Bfloat16Winograd {
     int64_t begin, end;
     float* y;
   };
+  // Halves that take the room of sixteen floats.
+  static constexpr int64_t kScaleNumbers = 2 * kBfloat16Lanes;
+
   struct Weights;
   struct Inputs;
   class InputScratch;
@@ -86,7 +99,12 @@ class Bfloat16Winograd {
   int64_t PanelSize() const { return Bfloat16PanelSize(NumPairs(in_channels_)); }
 
   AlignedBfloat16s PackWeights(const float* weight, int64_t count) const;
-  AlignedFloats PackKernels(const float* weight, int64_t count) const;
+
+  // Halves of a row panel of kept kernels, and of all.
+  int64_t KeptPanelSize() const { return kScaleNumbers + 9 * PanelSize(); }
+  int64_t KeptSize() const { return NumRowPanels() * KeptPanelSize(); }
+  void PackKernelPanel(const float* weight, int64_t panel, Half* packed) const;
+  AlignedBfloat16s PackKernels(const float* weight) const;
 
   // Row panels [first, end) of the kept kernels to weights [36, ...] with points `stride` apart.
   void TransformPanels(int64_t first, int64_t end, Bfloat16* weights, int64_t stride) const;
@@ -114,8 +132,10 @@ class Bfloat16Winograd {
   std::vector<float> bias_;  // [out_channels]
   // kTransformed: a matrix of row panels for each point.
   PackedPanels<Bfloat16> weight_;
-  // kKernels: the kernels of each row panel, [9, 2, pairs, 16]; the second is the odd channels.
-  PackedPanels<float> kept_kernels_;
+  // kKernels: for each row panel the sixteen floats by which its rows are multiplied, and the
+  // kernels of some pairs of channels, [9, 2, pairs, 16], after those of others; 2 are the even and
+  // the odd channel.
+  PackedPanels<Half> kept_kernels_;
 };
 
 }  // namespace rcnn::detection

@@ -39,6 +39,17 @@ at::Tensor Input(const Case& c) {
   return Draw({c.batch, c.in_channels, c.height, c.width}, 2).relu();
 }
 
+// The weights as kernels are kept: those of an output channel are multiplied by the power of two
+// that moves the largest magnitude into [2^14, 2^15), and LibTorch rounds them to half precision.
+at::Tensor RoundKernels(const at::Tensor& weight) {
+  at::Tensor scale = at::empty({weight.size(0), 1, 1, 1}, at::kDouble);
+  for (int64_t k = 0; k < weight.size(0); ++k) {
+    const int exponent = std::ilogb(weight[k].abs().max().item<float>());
+    scale[k].fill_(std::ldexp(1.0, 14 - exponent));
+  }
+  return ((weight * scale).to(at::kHalf).to(at::kDouble) / scale).to(at::kFloat);
+}
+
 at::Tensor Exact(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x) {
   return at::conv2d(x.to(at::kDouble), weight.to(at::kDouble),
                     bias.defined() ? bias.to(at::kDouble) : bias, 1, 1);
@@ -75,6 +86,20 @@ class Bfloat16WinogradTest
   ScopedInstructionLevel level_{std::get<1>(GetParam())};
 };
 
+// In double: each output by at most 2^-11 of the convolution of magnitudes, and all of them by
+// about what the header says. Terms of 2^-39 are less than 1e-9 here.
+TEST(Bfloat16WinogradKernelsTest, RoundedKernelsChangeAConvolutionLittle) {
+  const Case c = {1, 64, 128, 12, 15};
+  const at::Tensor weight = Weight(c), x = Input(c), none;
+  const at::Tensor exact = Exact(weight, none, x);
+  const at::Tensor error = Exact(RoundKernels(weight), none, x) - exact;
+  const at::Tensor limit = Exact(weight.abs(), none, x) * std::ldexp(1.0, -11) + 1e-9;
+  EXPECT_TRUE((error.abs() <= limit).all().item<bool>());
+  const double relative = error.norm().item<double>() / exact.norm().item<double>();
+  EXPECT_GE(relative, 1.4e-4);
+  EXPECT_LE(relative, 3e-4);
+}
+
 INSTANTIATE_TEST_SUITE_P(Tiles, Bfloat16WinogradTest,
                          ::testing::Combine(::testing::Values(WinogradTile::kTwo,
                                                               WinogradTile::kFour),
@@ -94,8 +119,11 @@ TEST_P(Bfloat16WinogradTest, IsNearAConvolution) {
     const at::Tensor weight = Weight(c), x = Input(c), bias = Draw({c.out_channels}, 3), none;
     const at::Tensor plain = Exact(weight, none, x), biased = Exact(weight, bias, x);
     const double limit = error() * plain.norm().item<double>();
-    EXPECT_LE((Convolve(weight, none, x, false) - plain).norm().item<double>(), limit);
-    EXPECT_LE((Convolve(weight, bias, x, true) - biased.relu()).norm().item<double>(), limit);
+    for (const WinogradWeights kept : Weights()) {
+      EXPECT_LE((Convolve(weight, none, x, false, kept) - plain).norm().item<double>(), limit);
+      EXPECT_LE((Convolve(weight, bias, x, true, kept) - biased.relu()).norm().item<double>(),
+                limit);
+    }
   }
 }
 
@@ -120,8 +148,47 @@ TEST_P(Bfloat16WinogradTest, KernelsGiveTheBitsOfTheirTransforms) {
     SCOPED_TRACE(::testing::PrintToString(c));
     const at::Tensor weight = Weight(c), x = Input(c), bias = Draw({c.out_channels}, 3);
     EXPECT_TRUE(Convolve(weight, bias, x, true, WinogradWeights::kKernels)
-                    .equal(Convolve(weight, bias, x, true)));
+                    .equal(Convolve(RoundKernels(weight), bias, x, true)));
   }
+}
+
+// Output channels of kernels that are 0, huge, tiny, denormal, infinite and NaN, and one that is
+// none of these.
+TEST_P(Bfloat16WinogradTest, KernelsOfAnyMagnitudeAffectTheirOwnChannel) {
+  const Case c = {1, 5, 7, 9, 8};
+  const at::Tensor weight = Weight(c), x = Input(c), none;
+  at::Tensor special = weight.clone();
+  special[0].zero_();
+  special[1].mul_(std::ldexp(1.0, 100));
+  special[2].mul_(std::ldexp(1.0, -60));
+  special[3].mul_(1e-41);
+  special[4][2][1][1] = -INFINITY;
+  special[5][2][1][1] = NAN;
+  for (const WinogradWeights kept : Weights()) {
+    const at::Tensor plain = Convolve(weight, none, x, false, kept)[0];
+    const at::Tensor y = Convolve(special, none, x, false, kept)[0];
+    EXPECT_TRUE(y[0].equal(at::zeros_like(y[0])));
+    EXPECT_TRUE(y[1].equal(plain[1] * std::ldexp(1.0, 100)));
+    EXPECT_TRUE(y[2].equal(plain[2] * std::ldexp(1.0, -60)));
+    EXPECT_LE(y[3].abs().max().item<float>(), 1e-36f);
+    EXPECT_FALSE(at::isfinite(y[4]).any().item<bool>());
+    EXPECT_FALSE(at::isfinite(y[5]).any().item<bool>());
+    EXPECT_TRUE(y[6].equal(plain[6]));
+  }
+}
+
+// Of sixteen output channels: two bytes for each kernel's nine numbers, of an even number of
+// channels, and a float for each of the sixteen.
+TEST_P(Bfloat16WinogradTest, KeptKernelsTakeNineHalvesEach) {
+  if (tile() == WinogradTile::kTwo) GTEST_SKIP() << "keeps its transforms";
+  const at::Tensor weight = Weight({1, 19, 33, 1, 1});
+  const auto bytes = [&](WinogradWeights kept) {
+    return Bfloat16Winograd(weight.data_ptr<float>(), nullptr, 33, 19, false, tile(), {}, kept)
+        .panels()
+        .bytes;
+  };
+  EXPECT_EQ(bytes(WinogradWeights::kKernels), size_t{3 * (16 * 20 * 9 * 2 + 16 * 4)});
+  EXPECT_EQ(bytes(WinogradWeights::kTransformed), size_t{3 * 16 * 20 * 36 * 2});
 }
 
 // The same bits from panels that were stored, and of a map in parts.
@@ -154,9 +221,11 @@ TEST_P(Bfloat16WinogradTest, StoredKernelsAndRowsGiveTheSameBits) {
 TEST_P(Bfloat16WinogradTest, HasTheBitsOfEveryOtherLevel) {
   const Case c = {1, 20, 18, 30, 41};
   const at::Tensor weight = Weight(c), x = Input(c), none;
-  const at::Tensor y = Convolve(weight, none, x, false);
-  const ScopedInstructionLevel level(InstructionLevel::kAvx2);
-  EXPECT_TRUE(Convolve(weight, none, x, false).equal(y));
+  for (const WinogradWeights kept : Weights()) {
+    const at::Tensor y = Convolve(weight, none, x, false, kept);
+    const ScopedInstructionLevel level(InstructionLevel::kAvx2);
+    EXPECT_TRUE(Convolve(weight, none, x, false, kept).equal(y));
+  }
 }
 
 TEST_P(Bfloat16WinogradTest, DoesNotDependOnTheNumberOfThreads) {

@@ -1,8 +1,9 @@
 // The precision of a network in inference.
 //
 // kBfloat16: convolutions and fully connected layers round their operands to bfloat16 and sum the
-// products in float32; maps between layers, biases, norms and everything else are float32. These
-// layers stay in float32:
+// products in float32; maps between layers, biases, norms and everything else are float32. Kernels
+// of large 3 x 3 layers are rounded to half precision first, with an eighth of that error
+// (bfloat16_winograd.h). These layers stay in float32:
 //   * convolutions of fewer than 16 channels, which are the first of every backbone: they see the
 //     pixels, and take a few hundredths of the time;
 //   * the last layers of RPN and head, which give scores and box deltas (KeepFloat32 in layers.h):

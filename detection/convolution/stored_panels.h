@@ -24,7 +24,7 @@
 namespace rcnn::detection {
 
 // The version of the panels of all classes in this folder.
-inline constexpr int kPanelFormat = 3;
+inline constexpr int kPanelFormat = 4;
 
 // Read-only bytes that `owner` keeps alive.
 struct StoredPanels {

@@ -11,11 +11,12 @@
 
 namespace rcnn::detection {
 
-// Results have the same bits.
+// In float32, results have the same bits with both.
 enum class WinogradWeights {
   // The transformed kernels: 36 numbers each.
   kTransformed,
-  // The kernels: 9 numbers each, which are transformed in every run.
+  // The kernels: 9 numbers each, which are transformed in every run. Halves where products are of
+  // bfloat16 (bfloat16_winograd.h).
   kKernels,
 };
 
