@@ -17,6 +17,7 @@
 
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/kernels/place_anchors.h"
 
 namespace rcnn::ops {
 namespace {
@@ -88,16 +89,12 @@ void CheckGridFits(const GridSize& grid, int64_t anchors_per_cell) {
   TORCH_CHECK(count < kMax, "grid: too many cells: ", grid.height, " x ", grid.width);
 }
 
-// Writes the anchors of a row of cells. Sums are computed in float64, so that distant cells are
-// rounded once.
+// Writes the anchors of a row of cells.
 void PlaceRow(const float* base, int64_t count, int64_t width, double stride_x, double y,
               float* out) {
   for (int64_t w = 0; w < width; ++w) {
     const double x = static_cast<double>(w) * stride_x;
-    for (int64_t i = 0; i < 4 * count; i += 2) {
-      *out++ = static_cast<float>(base[i] + x);
-      *out++ = static_cast<float>(base[i + 1] + y);
-    }
+    for (int64_t i = 0; i < count; ++i, out += 4) MoveAnchor(base + 4 * i, x, y, out);
   }
 }
 
@@ -122,21 +119,10 @@ void MarkInside(const at::Tensor& anchors, const ImageSize& image,
   }
 }
 
-// Returns the number of rows of the result.
-int64_t CheckPlaceArguments(const at::Tensor& base, const GridSize& grid, double stride_x_px,
-                            double stride_y_px) {
-  CheckBoxes(base, "base");
-  CheckDtype(base, "base", {at::kFloat});
-  CheckGrid(grid);
-  CheckPositive("stride_x_px", stride_x_px);
-  CheckPositive("stride_y_px", stride_y_px);
-  CheckGridFits(grid, base.size(0));
-  return base.size(0) == 0 ? 0 : grid.height * grid.width * base.size(0);
-}
-
 at::Tensor PlaceOnCpu(const at::Tensor& base, int64_t height, int64_t width, double stride_x_px,
                       double stride_y_px) {
-  const int64_t rows = CheckPlaceArguments(base, {height, width}, stride_x_px, stride_y_px);
+  const int64_t rows =
+      internal::CheckPlaceArguments(base, {height, width}, stride_x_px, stride_y_px);
   at::Tensor anchors = at::empty({rows, 4}, at::kFloat);
   if (rows == 0) return anchors;
   const int64_t count = base.size(0);
@@ -152,7 +138,8 @@ at::Tensor PlaceOnCpu(const at::Tensor& base, int64_t height, int64_t width, dou
 
 at::Tensor PlaceOnMeta(const at::Tensor& base, int64_t height, int64_t width, double stride_x_px,
                        double stride_y_px) {
-  const int64_t rows = CheckPlaceArguments(base, {height, width}, stride_x_px, stride_y_px);
+  const int64_t rows =
+      internal::CheckPlaceArguments(base, {height, width}, stride_x_px, stride_y_px);
   return at::empty({rows, 4}, base.options());
 }
 
@@ -337,12 +324,27 @@ at::Tensor AnchorGenerator::Generate(const std::vector<GridSize>& grids, at::Dev
   if (cached.defined()) return cached;
   std::vector<at::Tensor> placed;
   for (size_t i = 0; i < grids.size(); ++i) {
-    placed.push_back(
-        PlaceAnchors(base_[i], grids[i], levels_[i].stride_x_px, levels_[i].stride_y_px));
+    placed.push_back(PlaceAnchors(base_[i].to(device), grids[i], levels_[i].stride_x_px,
+                                  levels_[i].stride_y_px));
   }
-  at::Tensor anchors = at::cat(placed).to(device);
+  at::Tensor anchors = at::cat(placed);
   cache_->Insert(std::move(key), anchors);
   return anchors;
 }
+
+namespace internal {
+
+int64_t CheckPlaceArguments(const at::Tensor& base, const GridSize& grid, double stride_x_px,
+                            double stride_y_px) {
+  CheckBoxes(base, "base");
+  CheckDtype(base, "base", {at::kFloat});
+  CheckGrid(grid);
+  CheckPositive("stride_x_px", stride_x_px);
+  CheckPositive("stride_y_px", stride_y_px);
+  CheckGridFits(grid, base.size(0));
+  return base.size(0) == 0 ? 0 : grid.height * grid.width * base.size(0);
+}
+
+}  // namespace internal
 
 }  // namespace rcnn::ops

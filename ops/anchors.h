@@ -123,6 +123,12 @@ class AnchorGenerator {
   std::unique_ptr<Cache> cache_;
 };
 
+namespace internal {
+// Throws c10::Error as PlaceAnchors does, before it computes; returns the rows of its result.
+int64_t CheckPlaceArguments(const at::Tensor& base, const GridSize& grid, double stride_x_px,
+                            double stride_y_px);
+}  // namespace internal
+
 }  // namespace rcnn::ops
 
 #endif  // RCNN_OPS_ANCHORS_H_

@@ -108,6 +108,18 @@ at::Tensor Corners(double x, double y, const at::Tensor& boxes) {
   return at::stack({of_x, of_y, of_x, of_y}).to(boxes.options());
 }
 
+// Clips x of boxes [N, 4] to [0, last_x] and y to [0, last_y].
+at::Tensor ClampCorners(const at::Tensor& boxes, double last_x, double last_y) {
+  const at::Tensor limit = Corners(last_x, last_y, boxes);
+  return at::clamp(boxes, at::zeros_like(limit), limit);
+}
+
+// Whether a device's own kernel can clip: it has no gradient, and a trace needs ATen's operators.
+bool HasOwnClip(const at::Tensor& boxes) {
+  const bool has_gradient = at::GradMode::is_enabled() && boxes.requires_grad();
+  return !boxes.is_cpu() && !boxes.is_meta() && !IsTraced(boxes) && !has_gradient;
+}
+
 }  // namespace
 
 at::Tensor BoxArea(const at::Tensor& boxes, const BoxConvention& convention) {
@@ -136,9 +148,13 @@ at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image,
               "least ", min_size, " x ", min_size, ", got ", image.height, " x ", image.width);
   const at::Tensor rows = Ungrouped(boxes);
   CheckBoxes(rows, "boxes");
-  const double extra = Extra(convention);
-  const at::Tensor limit = Corners(image.width - extra, image.height - extra, boxes);
-  return at::clamp(rows, at::zeros_like(limit), limit).reshape_symint(boxes.sym_sizes());
+  const double last_x = static_cast<double>(image.width) - Extra(convention);
+  const double last_y = static_cast<double>(image.height) - Extra(convention);
+  if (HasOwnClip(boxes)) {
+    static const auto op = FindOperator<decltype(ClampCorners)>("_clip_boxes");
+    return op.call(rows, last_x, last_y).reshape(boxes.sizes());
+  }
+  return ClampCorners(rows, last_x, last_y).reshape_symint(boxes.sym_sizes());
 }
 
 at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px,
@@ -218,6 +234,9 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
       [](const at::Tensor& boxes, int64_t height, int64_t width, bool inclusive) {
         return ClipBoxes(boxes, {height, width}, {inclusive});
       });
+  // Of clip_boxes on other devices.
+  DefineComposedOperator(m, "_clip_boxes(Tensor boxes, float last_x, float last_y) -> Tensor",
+                         &ClampCorners, &ClampCorners, &ClampCorners);
   DefineCompositeOperator(
       m, "large_boxes(Tensor boxes, float min_side_px, *, bool inclusive=False) -> Tensor",
       [](const at::Tensor& boxes, double min_side_px, bool inclusive) {

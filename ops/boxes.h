@@ -8,8 +8,8 @@
 // To validate boxes from outside, CheckBoxes of check.h throws an error that names
 // the first bad row, and FirstInvalidBox returns it. Every function below checks
 // its arguments this way and throws c10::Error naming the argument, its shape and
-// the row; 0 boxes are always allowed. The functions work on every device (overlaps
-// on others than the CPU are composed from ATen's operators).
+// the row; 0 boxes are always allowed. The functions work on every device; without a
+// kernel for the device, overlaps are composed from ATen's operators.
 //
 // Example:
 //   at::Tensor iou = BoxIou(anchors, gt_boxes);                       // [N, M]

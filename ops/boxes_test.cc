@@ -19,6 +19,7 @@
 
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/grad_check.h"
+#include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
 namespace rcnn::ops {
@@ -205,6 +206,21 @@ TEST(ClipBoxesTest, IsIdempotentAndStopsGradients) {
   EXPECT_TRUE(at::equal(ClipBoxes(once, image), once));
   const auto clip = [&](const auto& in) { return ClipBoxes(in[0], image); };
   EXPECT_LT(MaxGradientError(clip, {boxes}), 1e-6);
+}
+
+TEST(ClipBoxesTest, ADeviceClipsByItselfUnlessThereIsAGradient) {
+  const at::Tensor groups = SomeBoxes(24).view({8, 12});
+  const at::Tensor there = groups.to(testing::QueueDevice());
+  const ImageSize image = {.height = 200, .width = 300};
+  for (const bool has_gradient : {false, true}) {
+    there.requires_grad_(has_gradient);
+    testing::TakeWaits();
+    const at::Tensor clipped = ClipBoxes(there, image, kInclusive);
+    EXPECT_EQ(testing::TakeWaits().empty(), !has_gradient);
+    EXPECT_EQ(clipped.requires_grad(), has_gradient);
+    EXPECT_EQ(clipped.device(), testing::QueueDevice());
+    EXPECT_TRUE(at::equal(clipped.detach().cpu(), ClipBoxes(groups, image, kInclusive)));
+  }
 }
 
 TEST(ClipBoxesTest, NamesBadArguments) {

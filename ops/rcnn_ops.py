@@ -68,6 +68,11 @@ def _matrix(boxes, others, **_):
     return boxes.new_empty([boxes.shape[0], others.shape[0]])
 
 
+@_shapes_of("_clip_boxes")
+def _like_first(boxes, *_):
+    return boxes.new_empty(boxes.shape)
+
+
 @_shapes_of("encode_boxes", "decode_boxes")
 def _like_second(boxes, second, **_):
     del boxes

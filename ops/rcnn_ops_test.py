@@ -54,6 +54,7 @@ def box_calls():
     return {
         "box_area": [((leaf(boxes),), {})],
         "clip_boxes": [((leaf(boxes), 200, 150), {"inclusive": True})],
+        "_clip_boxes": [((boxes, 149.0, 199.0), {})],
         "flip_boxes": [((leaf(boxes), 400), {})],
         "scale_boxes": [((leaf(boxes), 2.0, 0.5), {})],
         "large_boxes": [((boxes, 30.0), {})],

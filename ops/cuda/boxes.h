@@ -1,4 +1,4 @@
-// Launches of the kernels of box_overlap.h on the GPU.
+// Launches of the kernels of box_overlap.h and box_clip.h on the GPU.
 
 #ifndef RCNN_OPS_CUDA_BOXES_H_
 #define RCNN_OPS_CUDA_BOXES_H_
@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "rcnn/ops/kernels/box_clip.h"
 #include "rcnn/ops/kernels/box_overlap.h"
 
 namespace rcnn::ops {
@@ -14,6 +15,10 @@ namespace rcnn::ops {
 // T is float or double.
 template <typename T>
 cudaError_t LaunchOverlapMatrix(const OverlapMatrixKernel<T>& kernel, cudaStream_t stream);
+
+// Clips `count` boxes.
+template <typename T>
+cudaError_t LaunchBoxClip(int64_t count, const ClipRow<T>& row, cudaStream_t stream);
 
 }  // namespace rcnn::ops
 

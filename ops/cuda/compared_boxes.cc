@@ -273,6 +273,15 @@ double CountedProposalDifference(const Results& cpu, const Results& device) {
   return ProposalDifference(CountedRois(cpu), CountedRois(device));
 }
 
+DeviceCall DrawAnchors(ArgumentDraw& draw) {
+  const at::Tensor base = draw.Boxes(draw.Between(1, 15), at::kFloat);
+  const GridSize grid = {draw.Between(0, 200), draw.Between(0, 200)};
+  const double stride_px = draw.Coin() ? 16 : 100.1;
+  return [=](const Device& device) -> Results {
+    return {PlaceAnchors(base.to(device), grid, stride_px, stride_px / 2)};
+  };
+}
+
 at::Tensor DrawBytes(ArgumentDraw& draw) {
   const std::vector<int64_t> sizes = {draw.Between(1, 300), draw.Between(1, 300), 3};
   return at::randint(0, 256, sizes, draw.generator(), at::kByte);
@@ -316,7 +325,8 @@ DeviceCall DrawBatchPreprocessing(ArgumentDraw& draw) {
 std::vector<ComparedOperator> ComparedBoxOperators() {
   return {
       {"box_iou", {"box_iou", "box_intersection_over_area"}, 1e-6, DrawIou},
-      {"clip_boxes", {"clip_boxes", "box_area", "large_boxes"}, 1e-6, DrawClipping},
+      {"clip_boxes", {"clip_boxes", "_clip_boxes", "box_area", "large_boxes"}, 1e-6, DrawClipping},
+      {"place_anchors", {"place_anchors"}, 0, DrawAnchors},
       {"encode_boxes", {"encode_boxes", "_encode_boxes_backward"}, 1e-5, DrawEncoding},
       {"decode_boxes", {"decode_boxes", "_decode_boxes_backward"}, 1e-5, DrawDecoding},
       {"nms", {"nms"}, 0, [](ArgumentDraw& draw) { return DrawNms(draw, &CallNms); }},

@@ -25,6 +25,8 @@ bool HasKernel(const std::string& name, const char* overload) {
 TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
   for (const char* name : {"box_iou",
                            "box_intersection_over_area",
+                           "_clip_boxes",
+                           "place_anchors",
                            "match_boxes",
                            "encode_boxes",
                            "decode_boxes",

@@ -262,6 +262,8 @@ TORCH_LIBRARY_IMPL(aten, XPU, m) {
 TORCH_LIBRARY_IMPL(rcnn, XPU, m) {
   for (const char* name : {"box_iou",
                            "box_intersection_over_area",
+                           "_clip_boxes",
+                           "place_anchors",
                            "match_boxes",
                            "match_batch",
                            "encode_boxes",
