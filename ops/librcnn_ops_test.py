@@ -140,6 +140,16 @@ class Suppression(unittest.TestCase):
         torch.testing.assert_close(scores, torch.tensor([[2.0]]).sigmoid())
         self.assertEqual(counts.tolist(), [1])
 
+    def test_counted_detections(self):
+        scores = torch.tensor([[0.25, 0.75, 0], [0.5, 0.5, 0], [0.75, 0, 0.25]])
+        rois = torch.tensor([[0.0, 0, 0, 20, 20], [0, 0, 0, 20, 19], [1, 5, 5, 25, 35]])
+        frames = torch.tensor([[100.0, 100, 1, 1, 1], [20, 100, 1, 2, 3]])
+        boxes, best, labels, counts = torch.ops.rcnn.counted_detections(
+            scores, torch.zeros(3, 12), rois, frames, max_per_image=2)
+        self.assertEqual(counts.tolist(), [1, 1])
+        self.assertEqual(boxes.tolist(), [[[0, 0, 20, 20], [0] * 4], [[10, 15, 50, 60], [0] * 4]])
+        self.assertEqual((best.tolist(), labels.tolist()), ([[0.75, 0], [0.25, 0]], [[1, 0], [2, 0]]))
+
 
 class Gradients(unittest.TestCase):
     def test_box_coder(self):

@@ -180,6 +180,14 @@ def _counted_proposals(logits, deltas, anchors, image_info, *, pre_nms_top_n=600
     return boxes, boxes.new_empty([images, rows]), boxes.new_empty([images], dtype=torch.int64)
 
 
+@_shapes_of("counted_detections")
+def _counted_detections(scores, deltas, rois, frames, *, max_per_image=100, **_):
+    del deltas, rois
+    images, most = frames.shape[0], min(max_per_image, scores.shape[0] * (scores.shape[1] - 1))
+    labels = scores.new_empty([images, most], dtype=torch.int64)
+    return scores.new_empty([images, most, 4]), scores.new_empty([images, most]), labels, labels.new_empty([images])
+
+
 def _memory_format(tensor):
     """Returns channels_last or contiguous, by the rule of at::Tensor::suggest_memory_format."""
     least = 0

@@ -84,6 +84,15 @@ def selection_calls():
     }
 
 
+def detection_calls():
+    """Three images, the last without RoIs."""
+    images = (torch.arange(40.0) % 2).view(40, 1)
+    rois = torch.cat([images, random_boxes(40)], 1)
+    frames = torch.tensor([400.0, 400, 1, 2, 0.5]).repeat(3, 1)
+    arguments = (torch.softmax(uniform(40, 4) * 3, 1), uniform(40, 16) - 0.5, rois, frames)
+    return {"counted_detections": [(arguments, {}), (arguments, {"max_per_image": 7, "max_per_class": 3})]}
+
+
 def anchor_calls():
     boxes, labels = random_boxes(40), torch.tensor([1, 0, -1, 0, 1])
     return {
@@ -148,7 +157,7 @@ def loss_calls():
 
 
 def all_calls():
-    return {**box_calls(), **selection_calls(), **anchor_calls(), **roi_calls(), **loss_calls(),
+    return {**box_calls(), **selection_calls(), **detection_calls(), **anchor_calls(), **roi_calls(), **loss_calls(),
             **sampled_loss_calls()}
 
 

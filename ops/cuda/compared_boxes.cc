@@ -12,6 +12,7 @@
 #include "rcnn/ops/box_coder.h"
 #include "rcnn/ops/box_voting.h"
 #include "rcnn/ops/boxes.h"
+#include "rcnn/ops/counted_detections.h"
 #include "rcnn/ops/counted_nms.h"
 #include "rcnn/ops/counted_proposals.h"
 #include "rcnn/ops/nms.h"
@@ -282,6 +283,34 @@ DeviceCall DrawAnchors(ArgumentDraw& draw) {
   };
 }
 
+CountedDetectionOptions DrawDetectionOptions(ArgumentDraw& draw) {
+  CountedDetectionOptions options;
+  options.min_score = draw.Coin() ? 0.05 : 0.2;
+  options.max_per_image = draw.Between(1, 100);
+  options.max_per_class = draw.Coin() ? 0 : draw.Between(1, 50);
+  options.min_side_px = static_cast<double>(draw.Between(0, 16));
+  options.coder.inclusive = draw.Coin();
+  return options;
+}
+
+// Without log sides all decisions are those of additions, multiplications and divisions.
+DeviceCall DrawDetections(ArgumentDraw& draw, bool with_log_sides) {
+  const int64_t rows = draw.FewRows(), images = draw.Between(1, 4), columns = draw.Between(2, 20);
+  const at::Tensor scores = at::softmax(draw.Normal({rows, columns}) * 2, 1);
+  const at::Tensor deltas = draw.Normal({rows, columns, 4}) * 0.3;
+  if (!with_log_sides) deltas.slice(2, 2, 4).zero_();
+  const at::Tensor image = at::randint(0, images, {rows, 1}, draw.generator(), at::kFloat);
+  const at::Tensor rois = at::cat({image, draw.Boxes(rows, at::kFloat)}, 1);
+  const at::Tensor frames = at::tensor({400.f, 300.f, 1.5f, 2.f, 0.5f}).repeat({images, 1});
+  const CountedDetectionOptions options = DrawDetectionOptions(draw);
+  return [=](const Device& device) -> Results {
+    const CountedDetections found =
+        FindCountedDetections(scores.to(device), deltas.flatten(1).to(device), rois.to(device),
+                              frames.to(device), options);
+    return {found.boxes, found.scores, found.counts, found.labels};
+  };
+}
+
 at::Tensor DrawBytes(ArgumentDraw& draw) {
   const std::vector<int64_t> sizes = {draw.Between(1, 300), draw.Between(1, 300), 3};
   return at::randint(0, 256, sizes, draw.generator(), at::kByte);
@@ -360,6 +389,15 @@ std::vector<ComparedOperator> ComparedBoxOperators() {
        {"counted_proposals"},
        0.02,
        [](ArgumentDraw& draw) { return DrawCountedProposals(draw, true); },
+       CountedProposalDifference},
+      {"counted_detections",
+       {"counted_detections"},
+       1e-6,
+       [](ArgumentDraw& draw) { return DrawDetections(draw, false); }},
+      {"counted_detections with log sides",
+       {"counted_detections"},
+       0.02,
+       [](ArgumentDraw& draw) { return DrawDetections(draw, true); },
        CountedProposalDifference},
       {"preprocess", {"preprocess"}, 1e-5, DrawPreprocessing},
       {"preprocess_batch", {"preprocess_batch"}, 1e-5, DrawBatchPreprocessing},

@@ -45,6 +45,7 @@ TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
                            "counted_nms",
                            "counted_batched_nms",
                            "counted_proposals",
+                           "counted_detections",
                            "random_mask",
                            "_sampled_rpn_loss",
                            "_sampled_fast_rcnn_loss",

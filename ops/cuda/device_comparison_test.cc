@@ -112,9 +112,9 @@ TEST(DeviceComparisonTest, TheCpuEqualsItself) {
 // Operators that other devices copy to the CPU: they throw unless all arguments are on the device.
 TEST(DeviceComparisonTest, ArgumentsAreMovedToTheDevice) {
   std::set<std::string> copied = {
-      "match_boxes", "match_batch", "sample_by_counters",  "nms",
-      "batched_nms", "counted_nms", "counted_batched_nms", "counted_proposals",
-      "random_mask", "preprocess",  "preprocess_batch",    "place_anchors"};
+      "match_boxes",      "match_batch",         "sample_by_counters", "nms",         "batched_nms",
+      "counted_nms",      "counted_batched_nms", "counted_proposals",  "random_mask", "preprocess",
+      "preprocess_batch", "place_anchors",       "counted_detections"};
   for (const ComparedOperator& compared : AllOperators()) {
     if (copied.erase(compared.name) == 0) continue;
     ArgumentDraw draw(1, 3, /*large=*/false);

@@ -273,6 +273,7 @@ TORCH_LIBRARY_IMPL(rcnn, XPU, m) {
                            "counted_nms",
                            "counted_batched_nms",
                            "counted_proposals",
+                           "counted_detections",
                            "sample_by_counters",
                            "random_mask",
                            "preprocess",
