@@ -138,14 +138,16 @@ std::vector<at::Tensor> AnchorGrid::Generate(const std::vector<at::Tensor>& maps
   MapExtents extents = {{}, {input_height, input_width}};
   for (const at::Tensor& map : maps) extents.levels.push_back({map.size(2), map.size(3)});
   if (maps.empty() || maps.front().is_cpu()) return Generate(extents);
-  return cache_->Find(MakeKey(extents, maps.front().device()), [&] {
-    std::vector<at::Tensor> anchors = Generate(extents);
-    for (at::Tensor& level : anchors) level = CopyToDevice(level, maps.front().device());
-    return anchors;
-  });
+  const c10::Device device = maps.front().device();
+  return cache_->Find(MakeKey(extents, device), [&] { return Place(extents, device); });
 }
 
 std::vector<at::Tensor> AnchorGrid::Generate(const MapExtents& extents) const {
+  return Place(extents, at::kCPU);
+}
+
+std::vector<at::Tensor> AnchorGrid::Place(const MapExtents& extents,
+                                          const c10::Device& device) const {
   TORCH_CHECK(extents.levels.size() == base_.size(), "anchors: ", extents.levels.size(),
               " maps for ", base_.size(), " levels");
   std::vector<at::Tensor> anchors;
@@ -157,7 +159,8 @@ std::vector<at::Tensor> AnchorGrid::Generate(const MapExtents& extents) const {
     const double stride_x = stride_from_input_ && width > 0
                                 ? static_cast<double>(extents.image.width / width)
                                 : static_cast<double>(strides_[i]);
-    anchors.push_back(ops::PlaceAnchors(base_[i], {height, width}, stride_x, stride_y));
+    anchors.push_back(
+        ops::PlaceAnchors(CopyToDevice(base_[i], device), {height, width}, stride_x, stride_y));
   }
   return anchors;
 }

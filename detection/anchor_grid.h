@@ -8,6 +8,7 @@
 #define RCNN_DETECTION_ANCHOR_GRID_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -36,9 +37,9 @@ class AnchorGrid {
   int64_t anchors_per_cell() const { return base_.front().size(0); }
 
   // The anchors [H W A, 4] float32 of each of `maps` [B, C, H, W], in pixels of the
-  // input, for images of input_height x input_width pixels; on the maps' device. On another device
-  // than the CPU those of the last sizes are kept there. Throws c10::Error on another number of
-  // maps. Thread-safe.
+  // input, for images of input_height x input_width pixels; placed on the maps' device. On another
+  // device than the CPU those of the last sizes are kept there. Throws c10::Error on another number
+  // of maps. Thread-safe.
   std::vector<at::Tensor> Generate(const std::vector<at::Tensor>& maps, int64_t input_height,
                                    int64_t input_width) const;
   // The same for an image whose maps are not here; on the CPU.
@@ -48,6 +49,8 @@ class AnchorGrid {
   class Cache;
 
   AnchorGrid();
+
+  std::vector<at::Tensor> Place(const MapExtents& extents, const c10::Device& device) const;
 
   bool stride_from_input_ = false;
   std::vector<int64_t> strides_;

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/ops/testing/far_device.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
@@ -131,7 +132,7 @@ TEST(AnchorGridTest, AnEmptyMapHasNoAnchors) {
   EXPECT_EQ(grid.Generate({Map(0, 3)}, 0, 48).front().size(0), 0);
 }
 
-// On a device anchors are copied once for each size of the maps.
+// On a device anchors are placed once for each size of the maps.
 TEST(AnchorGridTest, AnchorsStayOnTheDevice) {
   const auto grid = Create("", {{8, 16}}).value();
   const auto far = [](int64_t height, int64_t width) {
@@ -142,6 +143,15 @@ TEST(AnchorGridTest, AnchorsStayOnTheDevice) {
   EXPECT_TRUE(first.cpu().equal(grid.Generate({Map(3, 4)}, 48, 64).front()));
   EXPECT_EQ(grid.Generate({far(4, 3)}, 64, 48).front().size(0), first.size(0));
   EXPECT_TRUE(grid.Generate({far(3, 4)}, 48, 64).front().is_same(first));
+}
+
+TEST(AnchorGridTest, ADeviceIsNotWaitedFor) {
+  const auto grid = Create("", {{8, 16}}).value();
+  const at::Tensor map = Map(3, 4).to(ops::testing::QueueDevice());
+  ops::testing::TakeWaits();
+  const at::Tensor anchors = grid.Generate({map}, 48, 64).front();
+  EXPECT_THAT(ops::testing::TakeWaits(), ElementsAre());
+  EXPECT_TRUE(anchors.cpu().equal(grid.Generate({Map(3, 4)}, 48, 64).front()));
 }
 
 TEST(AnchorGridTest, ErrorsNameTheValueOutOfRange) {
