@@ -4,11 +4,13 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
+#include "rcnn/detection/device_copy.h"
 #include "rcnn/ops/batched_nms.h"
 #include "rcnn/ops/box_voting.h"
+#include "rcnn/ops/counted_detections.h"
+#include "rcnn/ops/detection_candidates.h"
 #include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
@@ -17,56 +19,42 @@ namespace {
 // The minimum score of voting boxes; lower scores have almost no weight.
 constexpr double kVotingMinScore = 0.001;
 
-// Scores that pass the threshold, RoI by RoI, with their RoI and label.
-struct Candidates {
-  std::vector<float> scores;
-  std::vector<int64_t> rois, labels, flat;  // flat = roi (K + 1) + label
-
-  void Add(float score, int64_t roi, int64_t label, int64_t row) {
-    scores.push_back(score);
-    rois.push_back(roi);
-    labels.push_back(label);
-    flat.push_back(row);
-  }
-};
-
-Candidates Find(const at::Tensor& scores, float min_score) {
-  Candidates found;
-  const int64_t num_rois = scores.size(0), num_classes = scores.size(1);
+// The scores [R, K + 1] of one image are softmax's, so that NaN fills a whole row.
+void CheckFiniteRows(const at::Tensor& scores) {
+  const int64_t columns = scores.size(1);
   const float* score = scores.data_ptr<float>();
-  for (int64_t i = 0; i < num_rois * num_classes; ++i) {
-    const int64_t label = i % num_classes;
-    if (label == 0) {
-      TORCH_CHECK(score[i] == score[i], "logits: row ", i / num_classes, " is not finite");
-      continue;
+  for (int64_t row = 0; row < scores.size(0); ++row) {
+    const float background = score[row * columns];
+    TORCH_CHECK(background == background, "logits: row ", row, " is not finite");
+  }
+}
+
+// [B, 5], as counted_detections.h wants them, on `device`.
+at::Tensor MakeFrames(const std::vector<DetectionFrame>& frames, const c10::Device& device) {
+  std::vector<float> numbers;
+  for (const DetectionFrame& frame : frames) {
+    for (const double number :
+         {static_cast<double>(frame.image.height), static_cast<double>(frame.image.width),
+          frame.roi_scale, frame.scale_x, frame.scale_y}) {
+      numbers.push_back(static_cast<float>(number));
     }
-    if (!(score[i] > min_score)) continue;
-    found.Add(score[i], i / num_classes, label, i);
   }
-  return found;
+  return CopyToDevice(at::tensor(numbers).view({-1, 5}), device);
 }
 
-// The `most` best of each class, in the order of `all`; the earlier of equals.
-Candidates BestOfEachClass(const Candidates& all, int64_t num_classes, int64_t most) {
-  std::vector<size_t> order(all.scores.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return all.scores[a] > all.scores[b]; });
-  std::vector<int64_t> taken(static_cast<size_t>(num_classes));
-  std::vector<bool> keep(order.size());
-  for (const size_t i : order) keep[i] = taken[static_cast<size_t>(all.labels[i])]++ < most;
-  Candidates best;
-  for (size_t i = 0; i < order.size(); ++i) {
-    if (keep[i]) best.Add(all.scores[i], all.rois[i], all.labels[i], all.flat[i]);
-  }
-  return best;
+// One tensor [B, 6 D + 1] float32, for one copy. Labels and counts are whole numbers below 2^24.
+at::Tensor Pack(const ops::CountedDetections& found) {
+  return at::cat({found.boxes.flatten(1), found.scores, found.labels.to(at::kFloat),
+                  found.counts.to(at::kFloat).unsqueeze(1)},
+                 1);
 }
 
-template <typename T>
-at::Tensor ToTensor(const std::vector<T>& values, at::ScalarType type) {
-  return at::from_blob(const_cast<T*>(values.data()), {static_cast<int64_t>(values.size())},
-                       at::TensorOptions(type))
-      .clone();
+// A row of Pack. Undefined tensors where the count is -1.
+Detections Unpack(const at::Tensor& row, int64_t most) {
+  const auto count = static_cast<int64_t>(row[6 * most].item<float>());
+  if (count < 0) return {};
+  return {row.narrow(0, 0, 4 * count).view({count, 4}), row.narrow(0, 4 * most, count),
+          row.narrow(0, 5 * most, count).to(at::kLong)};
 }
 
 }  // namespace
@@ -79,14 +67,12 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
   const at::Tensor scores = at::softmax(logits.cpu().to(at::kFloat), 1).contiguous();
   const bool votes = config.voting_iou() < 1;
   const double lowest = votes ? std::min(config.min_score(), kVotingMinScore) : config.min_score();
-  Candidates found = Find(scores, static_cast<float>(lowest));
-  if (config.max_per_class() > 0) {
-    found = BestOfEachClass(found, scores.size(1), config.max_per_class());
-  }
-  const at::Tensor flat = ToTensor(found.flat, at::kLong);
-  Detections all = {{}, ToTensor(found.scores, at::kFloat), ToTensor(found.labels, at::kLong)};
-  const at::Tensor chosen = deltas.cpu().to(at::kFloat).reshape({-1, 4}).index_select(0, flat);
-  const at::Tensor rois = boxes.cpu().index_select(0, ToTensor(found.rois, at::kLong));
+  CheckFiniteRows(scores);
+  const ops::DetectionCandidates found =
+      ops::FindDetectionCandidates(scores, static_cast<float>(lowest), config.max_per_class());
+  Detections all = {{}, found.scores, found.labels};
+  const at::Tensor chosen = ops::CandidateDeltas(found, deltas.cpu().to(at::kFloat));
+  const at::Tensor rois = boxes.cpu().index_select(0, found.rois);
   const ops::BoxConvention convention = {coder.inclusive};
   all.boxes = ops::DecodeBoxes(rois, chosen, coder);
   const ops::UncheckedValues unchecked;  // decoding has checked the deltas and the boxes
@@ -111,6 +97,35 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
   if (votes) {
     detections.boxes = ops::VoteBoxes(candidates.boxes, candidates.scores, candidates.labels, kept,
                                       {config.voting_iou(), coder.inclusive});
+  }
+  return detections;
+}
+
+bool CanSelectTogether(const configs::DetectionsConfig& config) {
+  return !(config.voting_iou() < 1);
+}
+
+std::vector<Detections> SelectDetectionsTogether(const at::Tensor& logits, const at::Tensor& deltas,
+                                                 const at::Tensor& rois,
+                                                 const std::vector<DetectionFrame>& frames,
+                                                 const ops::BoxCoderOptions& coder,
+                                                 const configs::DetectionsConfig& config) {
+  at::NoGradGuard no_grad;
+  TORCH_CHECK(CanSelectTogether(config), "voting is not for a whole batch");
+  ops::CountedDetectionOptions options;
+  options.min_score = config.min_score();
+  options.nms_iou_threshold = config.nms_iou();
+  options.max_per_image = config.max_per_image();
+  options.max_per_class = config.max_per_class();
+  options.min_side_px = config.min_side_px();
+  options.coder = coder;
+  const ops::CountedDetections found =
+      ops::FindCountedDetections(at::softmax(logits.to(at::kFloat), 1), deltas.to(at::kFloat),
+                                 rois.to(at::kFloat), MakeFrames(frames, logits.device()), options);
+  const at::Tensor packed = Pack(found).cpu();
+  std::vector<Detections> detections;
+  for (size_t b = 0; b < frames.size(); ++b) {
+    detections.push_back(Unpack(packed[static_cast<int64_t>(b)], found.scores.size(1)));
   }
   return detections;
 }

@@ -13,6 +13,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/ops/box_coder.h"
@@ -27,6 +28,15 @@ struct Detections {
   at::Tensor labels;  // [N] int64, 1..K
   // Outputs of the model's branches, by name (roi_branch.h).
   std::map<std::string, at::Tensor> extra = {};
+};
+
+// Where the boxes of an image are decoded and clipped, and how they get to the frame in which its
+// detections are wanted.
+struct DetectionFrame {
+  ops::ImageSize image;  // the size to clip to
+  double roi_scale = 1;  // RoIs are divided by this before they are decoded
+  double scale_x = 1;    // coordinates of detections are multiplied by these
+  double scale_y = 1;
 };
 
 // Selects the detections of one image from the head's output.
@@ -44,6 +54,24 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
                             const at::Tensor& boxes, const ops::ImageSize& image,
                             const ops::BoxCoderOptions& coder,
                             const configs::DetectionsConfig& config);
+
+// Whether SelectDetectionsTogether can do what `config` asks for: all but voting.
+bool CanSelectTogether(const configs::DetectionsConfig& config);
+
+// The same for all images of a batch, on the device of the logits (ops/counted_detections.h), which
+// is waited for once, to copy the result. Returns CPU tensors, of which those of an image have the
+// bits of SelectDetections where exp has.
+//
+//   rois    [R, 5] float32, (image, x1, y1, x2, y2), on the device of the logits
+//   frames  of each image
+// Tensors of an image are undefined where its logits, or the deltas of a box that passes the
+// threshold, are not finite: SelectDetections has an error that names them. `config` is one that
+// CanSelectTogether accepts.
+std::vector<Detections> SelectDetectionsTogether(const at::Tensor& logits, const at::Tensor& deltas,
+                                                 const at::Tensor& rois,
+                                                 const std::vector<DetectionFrame>& frames,
+                                                 const ops::BoxCoderOptions& coder,
+                                                 const configs::DetectionsConfig& config);
 
 }  // namespace rcnn::detection
 

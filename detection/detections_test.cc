@@ -1,11 +1,15 @@
 #include "rcnn/detection/detections.h"
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 
+#include <limits>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/ops/boxes.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
@@ -123,6 +127,93 @@ TEST(SelectDetectionsTest, NoRoisNoDetections) {
   none.logits = none.logits.slice(0, 0, 0);
   none.deltas = none.deltas.slice(0, 0, 0);
   EXPECT_THAT(LeftEdges(none.Select(Config(1)), 1), IsEmpty());
+}
+
+// Three images with RoIs in any order, the last without any.
+struct BatchCase {
+  at::Tensor logits = at::randn({60, 4}, Generator(1)).mul(2);
+  at::Tensor deltas = at::randn({60, 16}, Generator(2)).mul(0.3);
+  at::Tensor corners = at::rand({60, 2}, Generator(3)).mul(40);
+  at::Tensor rois =
+      at::cat({at::randint(0, 2, {60, 1}, Generator(4), at::kFloat), corners, corners + 30}, 1);
+  std::vector<DetectionFrame> frames = {{{60, 70}, 2, 3, 0.5}, {{50, 40}, 1, 1, 1}, {{9, 9}}};
+  ops::BoxCoderOptions coder;
+  configs::DetectionsConfig config = Config(0);
+
+  static at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
+
+  std::vector<Detections> Select(const c10::Device& device) const {
+    const auto move = [&](const at::Tensor& tensor) {
+      return tensor.to(device, at::kFloat, /*non_blocking=*/true);
+    };
+    return SelectDetectionsTogether(move(logits), move(deltas), move(rois), frames, coder, config);
+  }
+
+  // On the host, in the frame of the result.
+  Detections SelectOne(int64_t image) const {
+    const at::Tensor rows = rois.select(1, 0).eq(image).nonzero().squeeze(1);
+    const DetectionFrame& frame = frames[static_cast<size_t>(image)];
+    Detections found = SelectDetections(logits.index_select(0, rows), deltas.index_select(0, rows),
+                                        rois.index_select(0, rows).slice(1, 1) / frame.roi_scale,
+                                        frame.image, coder, config);
+    found.boxes = ops::ScaleBoxes(found.boxes, frame.scale_x, frame.scale_y);
+    return found;
+  }
+};
+
+TEST(SelectDetectionsTogetherTest, EachImageHasTheBitsThatItHasAlone) {
+  for (const bool inclusive : {false, true}) {
+    for (const int max_per_class : {0, 4}) {
+      BatchCase batch;
+      batch.coder.inclusive = inclusive;
+      batch.config.set_max_per_class(max_per_class);
+      batch.config.set_max_per_image(15);
+      const std::vector<Detections> found = batch.Select(at::kCPU);
+      ASSERT_EQ(found.size(), 3u);
+      for (int64_t b = 0; b < 3; ++b) {
+        const Detections& actual = found[static_cast<size_t>(b)];
+        const Detections expected = batch.SelectOne(b);
+        EXPECT_EQ(expected.scores.size(0) > 5, b < 2);
+        EXPECT_TRUE(at::equal(actual.boxes, expected.boxes)) << b;
+        EXPECT_TRUE(at::equal(actual.scores, expected.scores)) << b;
+        EXPECT_TRUE(at::equal(actual.labels, expected.labels)) << b;
+      }
+    }
+  }
+}
+
+TEST(SelectDetectionsTogetherTest, ADeviceIsWaitedForOnce) {
+  const BatchCase batch;
+  const std::vector<Detections> expected = batch.Select(at::kCPU);
+  ops::testing::TakeWaits();
+  const std::vector<Detections> found = batch.Select(ops::testing::QueueDevice());
+  EXPECT_THAT(ops::testing::TakeWaits(), ElementsAre("copy to the CPU"));
+  for (size_t b = 0; b < 3; ++b) {
+    EXPECT_TRUE(found[b].boxes.is_cpu());
+    EXPECT_TRUE(at::equal(found[b].boxes, expected[b].boxes)) << b;
+    EXPECT_TRUE(at::equal(found[b].labels, expected[b].labels)) << b;
+  }
+}
+
+TEST(SelectDetectionsTogetherTest, AnImageWithAValueThatIsNotFiniteHasNoTensors) {
+  for (const bool in_logits : {false, true}) {
+    BatchCase batch;
+    const int64_t row = batch.rois.select(1, 0).eq(1).nonzero()[0].item<int64_t>();
+    (in_logits ? batch.logits : batch.deltas)[row].fill_(std::numeric_limits<float>::quiet_NaN());
+    const std::vector<Detections> found = batch.Select(at::kCPU);
+    EXPECT_GT(found[0].boxes.size(0), 0);
+    EXPECT_FALSE(found[1].boxes.defined());
+    EXPECT_EQ(found[2].boxes.size(0), 0);
+    EXPECT_THROW(batch.SelectOne(1), c10::Error);
+  }
+}
+
+TEST(SelectDetectionsTogetherTest, VotingIsNotForIt) {
+  BatchCase batch;
+  EXPECT_TRUE(CanSelectTogether(batch.config));
+  batch.config.set_voting_iou(0.5);
+  EXPECT_FALSE(CanSelectTogether(batch.config));
+  EXPECT_THROW(batch.Select(at::kCPU), c10::Error);
 }
 
 }  // namespace

@@ -468,6 +468,13 @@ Detections FastRcnnHead::Detect(const HeadOutput& output, const at::Tensor& boxe
   return SelectDetections(output.logits, output.deltas, boxes, image, coder_, config_.detections());
 }
 
+std::vector<Detections> FastRcnnHead::DetectTogether(
+    const HeadOutput& output, const at::Tensor& rois,
+    const std::vector<DetectionFrame>& frames) const {
+  return SelectDetectionsTogether(output.logits, output.deltas, rois, frames, coder_,
+                                  config_.detections());
+}
+
 void FastRcnnHead::SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std) {
   if (std.defined()) {
     const std::vector<int64_t> shape = {num_classes_ + 1, 4};

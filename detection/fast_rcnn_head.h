@@ -137,6 +137,11 @@ class FastRcnnHead : public torch::nn::Module {
   // the frame of `image`. The head must not be training().
   Detections Detect(const HeadOutput& output, const at::Tensor& boxes,
                     const ops::ImageSize& image) const;
+  // Whether DetectTogether can replace it: see SelectDetectionsTogether.
+  bool CanDetectTogether() const { return CanSelectTogether(config_.detections()); }
+  // The detections of all images of the batch that `rois` [R, 5] are of, on the device.
+  std::vector<Detections> DetectTogether(const HeadOutput& output, const at::Tensor& rois,
+                                         const std::vector<DetectionFrame>& frames) const;
 
   // In training, targets become (target - mean) / std, [K + 1, 4] float32 each; row 0
   // (background) is unused. For HeadTargetsConfig.PER_CLASS; undefined tensors turn it

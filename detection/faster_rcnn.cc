@@ -75,6 +75,10 @@ HeadOutput Rows(const HeadOutput& output, const at::Tensor& rows) {
   return {output.logits.index_select(0, rows), output.deltas.index_select(0, rows)};
 }
 
+ops::ImageSize PixelSize(const ops::InputSize& input) {
+  return {static_cast<int64_t>(input.height), static_cast<int64_t>(input.width)};
+}
+
 // Factors (x, y) from pixels of the network's input to pixels of the stored image.
 std::pair<double, double> ToOriginal(const ops::InputSize& input, const ops::ImageSize& original) {
   return {static_cast<double>(original.width) / static_cast<double>(input.width),
@@ -341,14 +345,15 @@ std::vector<Detections> FasterRcnn::Detect(
               " images for a batch of ", sizes.size());
   at::NoGradGuard no_grad;
   const HeadOutput output = head_->Forward(maps, rois);
-  const at::Tensor image = rois.select(1, 0);
-  std::vector<Detections> detections;
+  std::vector<Detections> detections = DetectOnDevice(output, rois, sizes, original_sizes);
   for (size_t b = 0; b < sizes.size(); ++b) {
-    const at::Tensor rows = (image == static_cast<int64_t>(b)).nonzero().squeeze(1);
-    const at::Tensor boxes = rois.index_select(0, rows).slice(1, 1).cpu().contiguous();
-    detections.push_back(DetectOne(Rows(output, rows), boxes, sizes[b], original_sizes[b]));
-    AddBranchDetections(maps, static_cast<int64_t>(b), ToOriginal(sizes[b], original_sizes[b]),
-                        detections.back());
+    const auto image = static_cast<int64_t>(b);
+    if (!detections[b].boxes.defined()) {
+      const at::Tensor rows = (rois.select(1, 0) == image).nonzero().squeeze(1);
+      const at::Tensor boxes = rois.index_select(0, rows).slice(1, 1).cpu().contiguous();
+      detections[b] = DetectOne(Rows(output, rows), boxes, sizes[b], original_sizes[b]);
+    }
+    AddBranchDetections(maps, image, ToOriginal(sizes[b], original_sizes[b]), detections[b]);
   }
   return detections;
 }
@@ -362,14 +367,29 @@ void FasterRcnn::AddBranchDetections(const BatchFeatures& maps, int64_t image,
   }
 }
 
+std::vector<Detections> FasterRcnn::DetectOnDevice(
+    const HeadOutput& output, const at::Tensor& rois, const InputSizes& sizes,
+    const std::vector<ops::ImageSize>& original_sizes) const {
+  if (rois.is_cpu() || !head_->CanDetectTogether()) return std::vector<Detections>(sizes.size());
+  std::vector<DetectionFrame> frames;
+  for (size_t b = 0; b < sizes.size(); ++b) {
+    if (config_.head().detections().decode_in_original_pixels()) {
+      frames.push_back({original_sizes[b], sizes[b].scale});
+      continue;
+    }
+    const auto [x, y] = ToOriginal(sizes[b], original_sizes[b]);
+    frames.push_back({PixelSize(sizes[b]), 1, x, y});
+  }
+  return head_->DetectTogether(output, rois, frames);
+}
+
 Detections FasterRcnn::DetectOne(const HeadOutput& output, const at::Tensor& boxes,
                                  const ops::InputSize& input,
                                  const ops::ImageSize& original) const {
   if (config_.head().detections().decode_in_original_pixels()) {
     return head_->Detect(output, boxes / input.scale, original);
   }
-  Detections found = head_->Detect(
-      output, boxes, {static_cast<int64_t>(input.height), static_cast<int64_t>(input.width)});
+  Detections found = head_->Detect(output, boxes, PixelSize(input));
   const auto [x, y] = ToOriginal(input, original);
   found.boxes = Scaled(found.boxes, x, y);
   return found;

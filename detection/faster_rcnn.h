@@ -152,7 +152,12 @@ class FasterRcnn : public torch::nn::Module {
   void ProposeCounted(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                       const OptionalRange& own, JointRpnPass& pass) const;
 
-  // `output` and `boxes` [R, 4] are those of the image's RoIs.
+  // On another device than the CPU and without voting, the detections of all images at once, with
+  // undefined tensors where a value is not finite; otherwise undefined tensors for each image.
+  std::vector<Detections> DetectOnDevice(const HeadOutput& output, const at::Tensor& rois,
+                                         const InputSizes& sizes,
+                                         const std::vector<ops::ImageSize>& original_sizes) const;
+  // On the host. `output` and `boxes` [R, 4] are those of the image's RoIs.
   Detections DetectOne(const HeadOutput& output, const at::Tensor& boxes,
                        const ops::InputSize& input, const ops::ImageSize& original) const;
 

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -19,6 +21,8 @@
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
+#include "rcnn/ops/error_message.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
@@ -316,6 +320,52 @@ TEST(FasterRcnnTest, DecodesInTheConfiguredFrame) {
       EXPECT_GT(distance, 0.02) << i << " " << j;
     }
   }
+}
+
+// Two images, of which only the second has RoIs that overlap.
+struct TwoImages {
+  InputSizes sizes = {{96, 133, 2}, {90, 120, 2}};
+  std::vector<ops::ImageSize> originals = {{47, 65}, {45, 61}};
+  at::Tensor rois = at::tensor({1.f, 20.f, 30.f, 90.f, 80.f, 0.f, 100.f, 2.f, 132.f, 30.f,  //
+                                1.f, 21.f, 30.f, 90.f, 80.f})
+                        .view({3, 5});
+
+  std::vector<Detections> Detect(FasterRcnn& model, const c10::Device& device) const {
+    model.to(device);
+    const BatchFeatures maps = model.Features(BatchMap(at::zeros({2, 3, 96, 133}).to(device)));
+    const at::Tensor there = rois.to(device);
+    ops::testing::TakeWaits();
+    return model.Detect(maps, there, sizes, originals);
+  }
+};
+
+TEST(FasterRcnnTest, ADeviceSelectsDetectionsItselfUnlessTheyVote) {
+  for (const char* options :
+       {"", "decode_in_original_pixels: true", "max_per_class: 1", "voting_iou: 0.5"}) {
+    SCOPED_TRACE(options);
+    const auto model = MakeConstant(absl::StrCat("detections { ", options, " }"), {.1, .2, .3, .4});
+    const TwoImages images;
+    const auto expected = images.Detect(*model, at::kCPU);
+    const auto found = images.Detect(*model, ops::testing::QueueDevice());
+    const auto waits = ops::testing::TakeWaits();
+    const bool votes = absl::StartsWith(options, "voting");
+    EXPECT_EQ(waits.size() == 1 && waits[0] == "copy to the CPU", !votes);
+    for (size_t b = 0; b < 2; ++b) {
+      EXPECT_EQ(expected[b].boxes.size(0), 1);
+      EXPECT_TRUE(found[b].boxes.is_cpu());
+      EXPECT_TRUE(at::allclose(found[b].boxes, expected[b].boxes, 1e-6, 1e-5)) << b;
+      EXPECT_TRUE(at::allclose(found[b].scores, expected[b].scores, 1e-6, 1e-6)) << b;
+      EXPECT_TRUE(at::equal(found[b].labels, expected[b].labels)) << b;
+    }
+  }
+}
+
+TEST(FasterRcnnTest, ValuesThatAreNotFiniteAreReportedOnADeviceToo) {
+  const auto model = MakeConstant("", {});
+  const at::NoGradGuard no_grad;
+  FindTensor(*model, "head.cls_score.bias")[0] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(ops::ErrorMessage([&] { TwoImages().Detect(*model, ops::testing::QueueDevice()); }),
+              HasSubstr("logits: row 0 is not finite"));
 }
 
 TEST(FasterRcnnTest, ABatchGivesWhatEachImageGivesAlone) {
