@@ -84,10 +84,10 @@ class Trainer {
   // kCancelled after a shutdown request, with a checkpoint written. kDataLoss if a loss or a
   // gradient is not finite, naming the iteration, the images, the parts of the loss and the last
   // good checkpoint. On another device than the CPU this is found at the next line of the log,
-  // validation or checkpoint, before it is written, and the error names the iteration and what was
-  // not finite. kResourceExhausted if memory runs out and kInternal if the network fails
-  // otherwise, naming the same. Also the errors of the loader, the solver and the disk. An error of
-  // another rank begins with its number.
+  // validation or checkpoint, before it is written, and the error names the iteration, its images
+  // and what was not finite. kResourceExhausted if memory runs out and kInternal if the network
+  // fails otherwise, naming the same. Also the errors of the loader, the solver and the disk. An
+  // error of another rank begins with its number.
   //
   // `loader` is for the whole dataset; the trainer gives each rank its share. Ranks other than 0
   // return no weights.

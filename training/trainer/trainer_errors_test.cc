@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <tuple>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/not_finite_error.h"
@@ -17,6 +19,7 @@
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/trainer_run.h"
+#include "rcnn/training/trainer/batch_summary.h"
 #include "rcnn/training/trainer/trainer.h"
 
 namespace rcnn::training {
@@ -27,6 +30,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::Metrics;
 using ::testing::Not;
+using testing::ReadWithLog;
 using testing::Train;
 using testing::WithLossScale;
 using Json = nlohmann::ordered_json;
@@ -76,7 +80,8 @@ TEST(TrainerTest, AFlagOfADeviceStopsAtTheNextLine) {
                                      })});
   ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
   EXPECT_THAT(std::string(result.status().message()),
-              AllOf(HasSubstr("diverged at iteration 5: not finite on the device: rpn_output. "),
+              AllOf(HasSubstr("diverged at iteration 5 on the images shapes-1-0000"),
+                    HasSubstr("): not finite on the device: rpn_output. "),
                     HasSubstr(directory + "/checkpoint-3")));
   EXPECT_EQ(Metrics(directory).size(), 2u) << "iteration 3, and validation at 4";
   EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-6"));
@@ -109,7 +114,38 @@ TEST(TrainerTest, ALossReadWithTheLogStopsAtTheNextLine) {
                              })});
   ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
   EXPECT_THAT(std::string(result.status().message()),
-              HasSubstr("iteration 5: not finite on the device: loss_rpn_box. "));
+              AllOf(HasSubstr("at iteration 5 on the images shapes-1-0000"),
+                    HasSubstr("): not finite on the device: loss_rpn_box. ")));
+}
+
+// Losses that are read with the log, of which those of batch `number` are not finite. Adds the
+// images of each batch to `images`.
+std::function<LossFunction(std::shared_ptr<FasterRcnn>)> Listed(size_t number,
+                                                                std::vector<std::string>& images) {
+  return [number, &images](const std::shared_ptr<FasterRcnn>& model) -> LossFunction {
+    return [number, &images, losses = ReadWithLog(model)](const data::Batch& batch,
+                                                          const at::Generator& generator) {
+      StepLosses step = losses(batch, generator);
+      images.push_back(ListImages(batch));
+      if (images.size() == number) step.parts[1].second = step.parts[1].second * NAN;
+      return step;
+    };
+  };
+}
+
+// In iteration 5 of batches 9 and 10. A rerun begins with batch 7, after the checkpoint.
+TEST(TrainerTest, AFlagNamesTheImagesOfItsIterationInARerunToo) {
+  const std::string directory = EmptyDirectory();
+  std::vector<std::string> first, second;
+  const auto found = Train({.directory = directory, .losses = Listed(10, first)});
+  const auto again = Train({.directory = directory, .losses = Listed(4, second)});
+  ASSERT_EQ(first.size(), 12u) << "the log of iteration 6 reads";
+  ASSERT_EQ(second.size(), 6u);
+  const std::string message = absl::StrCat("diverged at iteration 5 on the images ", first[8], ", ",
+                                           first[9], ": not finite on the device: loss_rpn_box. ");
+  EXPECT_THAT(found, StatusIs(absl::StatusCode::kDataLoss, HasSubstr(message)));
+  EXPECT_THAT(again, StatusIs(absl::StatusCode::kDataLoss, HasSubstr(message)));
+  EXPECT_NE(first[8], first[10]);
 }
 
 TEST(TrainerTest, WithALossScaleTrainingGoesOnAfterAnOverflow) {
@@ -138,7 +174,8 @@ TEST(TrainerTest, AGradientThatIsFiniteAtNoLossScaleIsAnError) {
                              .losses = spoil_all});
   ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
   EXPECT_THAT(std::string(result.status().message()),
-              HasSubstr("iteration 17: not finite on the device: gradient. "));
+              AllOf(HasSubstr("at iteration 17 on the images shapes-1-0000"),
+                    HasSubstr("): not finite on the device: gradient. ")));
 }
 
 TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {

@@ -41,6 +41,10 @@ UpdateShare ChooseShare(const UpdateOptions& options) {
   return ShareOfUpdate(/*rank=*/0, /*ranks=*/1, options.batches);
 }
 
+std::string NameIteration(int64_t iteration, const std::string& images) {
+  return absl::StrCat("iteration ", iteration, " on the images ", images);
+}
+
 }  // namespace
 
 UpdateGradients::UpdateGradients(const UpdateOptions& options, const detection::FasterRcnn& model,
@@ -70,19 +74,20 @@ void UpdateGradients::Restore() {
   if (!IsAlone()) statistics_.Restore();
 }
 
-std::string UpdateGradients::Where() const {
-  return absl::StrCat("iteration ", done_ + 1, " on the images ", images_);
-}
+std::string UpdateGradients::Where() const { return NameIteration(done_ + 1, images_); }
 
 void UpdateGradients::NoteUpdate(const UpdateInfo& update) {
   if (update.finite.defined()) flag_.Add("gradient", update.finite, done_ + 1);
 }
 
-absl::Status UpdateGradients::CheckFinite() const {
+absl::Status UpdateGradients::CheckFinite() {
   const std::optional<NonFiniteFlag::Fault> fault = flag_.Read();
-  if (!fault.has_value()) return absl::OkStatus();
+  if (!fault.has_value()) {
+    unread_images_.clear();
+    return absl::OkStatus();
+  }
   return errors_.Diverged(
-      absl::StrCat("iteration ", fault->iteration),
+      NameIteration(fault->iteration, unread_images_[fault->iteration]),
       absl::StrCat("not finite on the device: ", absl::StrJoin(fault->names, ", ")));
 }
 
@@ -104,6 +109,7 @@ UpdateReport UpdateGradients::ComputeOwn(const Solver& solver, data::Loader& loa
     report.is_unreadable_image = i == own.begin || !IsAlone();
     AbandonExchange();
   }
+  unread_images_[done_ + 1] = images_;
   // Of one process alone the flag is read with the log; ranks must not differ in what they update.
   if (!IsAlone() && report.status.ok()) report.status = CheckFinite();
   return report;
@@ -137,6 +143,7 @@ absl::StatusOr<UpdateReport> UpdateGradients::SumOverRanks(UpdateReport mine) {
   images_ = absl::StrJoin(all.batches, ", ", [](std::string* out, const BatchReport& batch) {
     absl::StrAppend(out, batch.text);
   });
+  unread_images_[done_ + 1] = images_;
   if (!all.status.ok()) return all;
   RCNN_RETURN_IF_ERROR(buckets_->Store(all.has_gradient));
   RCNN_RETURN_IF_ERROR(statistics_.Merge(*options_.ranks, share_));

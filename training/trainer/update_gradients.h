@@ -11,6 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,8 +77,9 @@ class UpdateGradients {
   // Notes whether the gradients of the update that was just made were finite (UpdateInfo::finite).
   void NoteUpdate(const UpdateInfo& update);
 
-  // The error of values that were not finite on a device, if there were any. Waits for the device.
-  absl::Status CheckFinite() const;
+  // The error of values that were not finite on a device, if there were any, naming the first such
+  // iteration and its images. Waits for the device.
+  absl::Status CheckFinite();
 
  private:
   bool IsAlone() const { return options_.ranks == nullptr; }
@@ -110,8 +112,10 @@ class UpdateGradients {
   std::optional<GradientBuckets> buckets_;  // of several ranks
   SharedStatistics statistics_;             // of several ranks
   NonFiniteFlag flag_;
-  int64_t done_ = 0;         // iterations
-  std::string images_;       // of the batches of this update, for messages
+  int64_t done_ = 0;    // iterations
+  std::string images_;  // of the batches of this update, for messages
+  // The same of each iteration since the flag was last read.
+  std::map<int64_t, std::string> unread_images_;
   absl::Status lost_ranks_;  // the error of the connection between the ranks
 };
 

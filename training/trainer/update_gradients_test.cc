@@ -23,14 +23,18 @@
 #include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
+#include "rcnn/training/trainer/batch_summary.h"
 
 namespace rcnn::training {
 namespace {
 
 using detection::FasterRcnn;
 using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr int kImages = 4;
 // An update by the RPN alone leaves the head without gradients.
@@ -235,6 +239,40 @@ TEST(UpdateGradientsTest, ReportsTheNumbersOfTheWholeBatch) {
       for (const auto& [name, count] : batch.counts) EXPECT_EQ(count, alone.means.at(name)) << name;
     }
   }
+}
+
+// Nothing is read until then, and the weights are not finite from the third iteration on.
+TEST(UpdateGradientsTest, CheckFiniteNamesTheImagesOfTheFirstBadIterationOfADevice) {
+  const UpdateSetup setup = {/*is_joint=*/false, /*batches=*/1, /*images=*/1};
+  const auto model = Model();
+  model->to(ops::testing::QueueDevice());
+  std::vector<TrainedParameter> parameters;
+  for (auto& [name, value] : detection::TrainableParameters(*model)) {
+    parameters.push_back({name, value});
+  }
+  const UpdateErrors errors(model, /*directory=*/"");
+  RunningMeans means;
+  UpdateGradients gradients(MakeOptions(setup, nullptr), *model, parameters,
+                            MakeRpnLoss(model, nullptr, Sampling::kFixedSize), errors, means);
+  const Solver solver =
+      Solver::Create(Parse<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 4"),
+                     parameters)
+          .value();
+  const auto loader = MakeLoader(setup, gradients.share());
+  ops::testing::TakeWaits();
+  for (int64_t done = 0; done < 4; ++done) {
+    if (done == 2) parameters.front().value.detach().fill_(NAN);
+    EXPECT_THAT(gradients.Compute(solver, *loader, done, /*wants_checkpoint=*/false), IsOk());
+  }
+  EXPECT_THAT(ops::testing::TakeWaits(), IsEmpty());
+  const auto again = MakeLoader(setup, gradients.share());
+  std::string third;
+  for (int i = 0; i < 3; ++i) third = ListImages(again->Next().value());
+  EXPECT_THAT(gradients.CheckFinite(),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr(absl::StrCat("iteration 3 on the images ", third,
+                                              ": not finite on the "
+                                              "device: "))));
 }
 
 // A batch of one or two images, and as many ranks or more.
