@@ -63,6 +63,14 @@ def coding(rows):
     return Kernel("box coding, N rows", "48 N", "30 N", thousands(rows), 48 * rows, 30 * rows)
 
 
+def clipping(rows):
+    return Kernel("clipping, N boxes", "32 N", "8 N", thousands(rows), 32 * rows, 8 * rows)
+
+
+def anchors():
+    return Kernel("anchors, N of an image", "16 N written", "6 N in float64", "the step", 16 * num_anchors(), 6 * num_anchors())
+
+
 def matching():
     pairs = BATCH * num_anchors() * OBJECTS
     return Kernel("matching, B images, N boxes, M objects", "20 B N written; boxes stay in the cache", "2 B N M of 16",
@@ -111,6 +119,15 @@ def head_losses(classes):
                   "30 R C and 60 R; serial: 3 C logits in a thread, R / 256 additions, a tree of 8 steps",
                   "the step, %d columns, %d logits, %d and 8 steps" % (columns, 3 * columns, summed(rows)),
                   24 * rows * columns + 32 * rows, 30 * rows * columns + 60 * rows)
+
+
+def detections(rois, classes, candidates):
+    # A place is a pair of a RoI and a class. Candidates: those whose score passes the threshold.
+    places = rois * classes
+    return Kernel("detections without NMS, R RoIs, K classes", "4 R (K + 1) of scores, 2 R K of flags, 64 per candidate",
+                  "20 R K, 60 per candidate; serial: 10 R K / 1,024 flags in a thread",
+                  "%s × %d, %d candidates, %d flags" % (thousands(rois), classes, candidates, math.ceil(10 * places / 1024)),
+                  4 * rois * (classes + 1) + 2 * places + 64 * candidates, 20 * places + 60 * candidates)
 
 
 def random_mask(rows, units):
@@ -303,9 +320,10 @@ def microseconds(seconds):
 
 def kernels():
     trained = total(resnet50_stages(HEIGHT, WIDTH)[2:]) + fpn_parts(HEIGHT, WIDTH, ROIS, 90)
-    return [overlap(12000, OBJECTS), coding(8192), matching(), sort(12000), nms(12000), top_k(), sampling(), rpn_losses(),
-            head_losses(90), random_mask(128, 4096), roi_align(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128),
-            preprocessing(480, 640, 800, 1067), sgd(trained.weights), adamw(trained.weights)]
+    return [overlap(12000, OBJECTS), coding(8192), clipping(8192), anchors(), matching(), sort(12000), nms(12000), top_k(),
+            detections(1000, 90, 300), sampling(), rpn_losses(), head_losses(90), random_mask(128, 4096), roi_align(),
+            roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights),
+            adamw(trained.weights)]
 
 
 def kernel_lines():

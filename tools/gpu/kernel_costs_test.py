@@ -64,6 +64,21 @@ class Kernels(unittest.TestCase):
         self.assertEqual(head.operations, 8192 * (30 * 91 + 60))
         self.assertIn("273 logits, 32 and 8 steps", head.case)
 
+    def test_boxes_that_are_made_or_moved(self):
+        # Two corners of two coordinates each are read and written, and compared with two limits.
+        clipping = kernel_costs.clipping(1000)
+        self.assertEqual((clipping.moved, clipping.operations), (1000 * 2 * 4 * 4, 1000 * 4 * 2))
+        # A corner is a sum; the shift of a cell is a product for each axis.
+        anchors = kernel_costs.anchors()
+        self.assertEqual((anchors.moved, anchors.operations), (268569 * 4 * 4, 268569 * (4 + 2)))
+
+    def test_detections(self):
+        found = kernel_costs.detections(1000, 90, 300)
+        self.assertEqual(found.moved, 1000 * 91 * 4 + 90000 * 2 + 300 * 64)
+        self.assertEqual(found.operations, 90000 * 20 + 300 * 60)
+        # Ten passes of one block of 1,024 threads over the flags of all places.
+        self.assertIn("879 flags", found.case)
+
     def test_a_mask_is_written_once(self):
         mask = kernel_costs.random_mask(128, 4096)
         self.assertEqual((mask.moved, mask.operations), (524288 * 4, 524288 * (100 / 4 + 2)))
