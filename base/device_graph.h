@@ -5,12 +5,12 @@
 // memory, so results are the same bits.
 //
 // The library that records registers itself: //ops/cuda, which programs with GPU support link. For
-// graphed_function.h, which decides what is recorded, and for tests, which register a library for
-// the CPU.
+// graphed_function.h and graphed_gradient.h, which decide what is recorded, and for tests, which
+// register a library for the CPU.
 //
 // Example:
 //   const DeviceGraphLibrary* const library = FindDeviceGraphLibrary(device.type());
-//   if (library != nullptr) graph = library->record(device, work);
+//   if (library != nullptr) graphs = library->record(device, {work});
 
 #ifndef RCNN_BASE_DEVICE_GRAPH_H_
 #define RCNN_BASE_DEVICE_GRAPH_H_
@@ -26,7 +26,8 @@
 namespace rcnn {
 
 // Reads and writes memory that lasts as long as the graph, and returns its results. May not wait
-// for the device, copy from or to the host, or depend on anything of the host that changes.
+// for the device, copy from or to the host, or depend on anything of the host that changes. A
+// backward pass may be part of it: autograd's threads queue it on the stream of the forward pass.
 using GraphedWork = std::function<std::vector<at::Tensor>()>;
 
 class DeviceGraph {
@@ -40,10 +41,12 @@ class DeviceGraph {
 struct DeviceGraphLibrary {
   c10::DeviceType device = c10::DeviceType::CUDA;
 
-  // Does `work` once or more, so that its libraries choose their algorithms, and then records it
-  // without doing it. Throws on errors, after which the device can be used as before.
-  std::unique_ptr<DeviceGraph> (*record)(const c10::Device& device,
-                                         const GraphedWork& work) = nullptr;
+  // Does all `works`, in turn, once or more, so that their libraries choose their algorithms, and
+  // then records each as a graph of its own without doing it. A work may use what those before it
+  // have made: their graphs share memory, and are replayed in the same order. Throws on errors,
+  // after which the device can be used as before.
+  std::vector<std::unique_ptr<DeviceGraph>> (*record)(
+      const c10::Device& device, const std::vector<GraphedWork>& works) = nullptr;
 };
 
 // Replaces an earlier library; null: none. `library` must outlive all graphs. Returns true.

@@ -1,10 +1,7 @@
 // A function of one tensor, launched as a graph (device_graph.h) for the shapes that come often.
 //
-// A shape gets its graph when it comes for the second time, since recording costs some calls. There
-// are at most `max_graphs`. A further shape replaces the graph that was used longest ago if that
-// has not been used in the last `idle_calls` calls; otherwise the shape is computed without a
-// graph, so that shapes in turn do not keep replacing each other. If a recording fails, a warning
-// gives the cause, and no more graphs are recorded.
+// graph_table.h chooses them. If a recording fails, a warning gives the cause, and no more graphs
+// are recorded. For inference; graphed_gradient.h is for training.
 //
 //   call           graph    does
 //   first          none     function(x)
@@ -28,22 +25,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <memory>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "rcnn/base/device_graph.h"
+#include "rcnn/base/graph_table.h"
 
 namespace rcnn {
-
-struct GraphedFunctionOptions {
-  // Each graph keeps the memory that the function needs for its shape. 0: no graphs.
-  int64_t max_graphs = 0;
-  // A graph may be replaced once this many calls of Run have not used it.
-  int64_t idle_calls = 64;
-};
 
 class GraphedFunction {
  public:
@@ -51,7 +41,8 @@ class GraphedFunction {
   // place, but not move. See GraphedWork.
   using Function = std::function<std::vector<at::Tensor>(const at::Tensor& input)>;
 
-  GraphedFunction(Function function, const GraphedFunctionOptions& options);
+  // Calls are those of Run.
+  GraphedFunction(Function function, const GraphLimits& limits);
 
   // Returns function(input); `input` has any shape, dtype and device. A graph is used only if the
   // device has a library and gradients are off. Inputs that differ in device, dtype, memory format,
@@ -71,33 +62,23 @@ class GraphedFunction {
   int64_t num_freed() const;
 
  private:
-  using Key = std::vector<int64_t>;
   struct Graph {
-    Key key;
     at::Tensor input;  // what the graph reads
     std::unique_ptr<DeviceGraph> recorded;
-    int64_t last_call = 0;
   };
 
-  static Key MakeKey(const at::Tensor& input);
   // The graph for the input's shape, recorded now if it is due; null if there is none.
   Graph* FindGraph(const DeviceGraphLibrary& library, const at::Tensor& input)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether `key` is among the shapes that came last; remembers it as the latest.
-  bool HasCome(const Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether there is room for one more graph. Removes an idle graph if that is needed.
-  bool MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The new graph; null, after a warning, if recording fails.
-  Graph* Record(const DeviceGraphLibrary& library, Key key, const at::Tensor& input)
+  Graph* Record(const DeviceGraphLibrary& library, GraphKey key, const at::Tensor& input)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Function function_;
-  const GraphedFunctionOptions options_;
+  const int64_t max_graphs_;
   mutable absl::Mutex mutex_;
-  // Most recently used first.
-  std::list<Graph> graphs_ ABSL_GUARDED_BY(mutex_);
-  std::list<Key> seen_ ABSL_GUARDED_BY(mutex_);
-  int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Notes whether a shape has come.
+  GraphTable<Graph, bool> graphs_ ABSL_GUARDED_BY(mutex_);
   int64_t freed_ ABSL_GUARDED_BY(mutex_) = 0;
   bool failed_ ABSL_GUARDED_BY(mutex_) = false;
 };

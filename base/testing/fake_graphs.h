@@ -1,5 +1,6 @@
 // Graphs for the CPU while it exists, in place of CUDA's: they do their work again at each replay,
-// and put its results where the first ones are. For a use see base/graphed_function_test.cc.
+// and put its results where the first ones are. Like CUDA's library it does the work before it
+// records. For a use see base/graphed_function_test.cc.
 
 #ifndef RCNN_BASE_TESTING_FAKE_GRAPHS_H_
 #define RCNN_BASE_TESTING_FAKE_GRAPHS_H_
@@ -29,7 +30,9 @@ class FakeGraphs {
   FakeGraphs(const FakeGraphs&) = delete;
   FakeGraphs& operator=(const FakeGraphs&) = delete;
 
+  // Calls of the library that recorded one work or several.
   int64_t recorded() const { return recorded_; }
+  // Of each graph.
   int64_t replayed() const { return replayed_; }
 
   // Makes every recording throw from now on.
@@ -55,10 +58,14 @@ class FakeGraphs {
     std::vector<at::Tensor> results_;
   };
 
-  static std::unique_ptr<DeviceGraph> Record(const c10::Device&, const GraphedWork& work) {
+  static std::vector<std::unique_ptr<DeviceGraph>> Record(const c10::Device&,
+                                                          const std::vector<GraphedWork>& works) {
+    for (const GraphedWork& work : works) work();
     if (fails_) throw std::runtime_error("the stream is not capturing");
     ++recorded_;
-    return std::make_unique<Graph>(work);
+    std::vector<std::unique_ptr<DeviceGraph>> graphs;
+    for (const GraphedWork& work : works) graphs.push_back(std::make_unique<Graph>(work));
+    return graphs;
   }
 
   static constexpr DeviceGraphLibrary kLibrary = {c10::DeviceType::CPU, &Record};
