@@ -72,4 +72,8 @@ UncachedAutocastScope::~UncachedAutocastScope() {
   at::autocast::set_autocast_cache_enabled(was_cached_);
 }
 
+OwnAutocastCacheScope::OwnAutocastCacheScope() { at::autocast::clear_cache(); }
+
+OwnAutocastCacheScope::~OwnAutocastCacheScope() { at::autocast::clear_cache(); }
+
 }  // namespace rcnn

@@ -53,6 +53,16 @@ class UncachedAutocastScope {
   bool was_cached_;
 };
 
+// Keeps the weights that autocast converts during its lifetime apart from others: it uses none from
+// before, and leaves none behind.
+class OwnAutocastCacheScope {
+ public:
+  OwnAutocastCacheScope();
+  ~OwnAutocastCacheScope();
+  OwnAutocastCacheScope(const OwnAutocastCacheScope&) = delete;
+  OwnAutocastCacheScope& operator=(const OwnAutocastCacheScope&) = delete;
+};
+
 }  // namespace rcnn
 
 #endif  // RCNN_BASE_AUTOCAST_SCOPE_H_

@@ -70,5 +70,25 @@ TEST(AutocastScopeTest, WithoutItsCacheAWeightThatChangesIsConvertedAgain) {
   EXPECT_EQ(first(), 6);
 }
 
+TEST(AutocastScopeTest, ACacheOfItsOwnTakesNothingAndLeavesNothing) {
+  at::Tensor weight = at::ones({4, 3}).requires_grad_();
+  const AutocastScope scope(kCpu, at::kBFloat16);
+  const auto first = [&] { return Product(weight)[0][0].item<float>(); };
+  const auto set = [&](double value) {
+    const at::NoGradGuard no_grad;
+    weight.fill_(value);
+  };
+  EXPECT_EQ(first(), 3);
+  set(2);
+  EXPECT_EQ(first(), 3) << "as autocast has kept the weight";
+  {
+    const OwnAutocastCacheScope own;
+    EXPECT_EQ(first(), 6);
+    set(3);
+    EXPECT_EQ(first(), 6);
+  }
+  EXPECT_EQ(first(), 9);
+}
+
 }  // namespace
 }  // namespace rcnn
