@@ -231,42 +231,57 @@ BatchFeatures FasterRcnn::Features(BatchMap images) const {
   return PartByPart(std::move(maps), fpn_->Forward(std::move(levels)));
 }
 
+NetworkOutput FasterRcnn::ComputeNetwork(BatchMap images) const {
+  NetworkOutput network;
+  network.maps = Features(std::move(images));
+  if (rpn_ != nullptr) network.rpn = rpn_->ForwardParts(network.maps);
+  return network;
+}
+
 Losses FasterRcnn::ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
                                  at::Generator generator) const {
-  if (targets.counted) return ComputeCountedLosses(images, targets, std::move(generator));
-  JointRpnPass pass = ComputeJointRpn(images, targets, generator);
+  return ComputeLosses(ComputeNetwork(images), targets, std::move(generator));
+}
+
+Losses FasterRcnn::ComputeLosses(NetworkOutput network, const TrainingTargets& targets,
+                                 at::Generator generator) const {
+  if (targets.counted) return ComputeCountedLosses(network, targets, std::move(generator));
+  JointRpnPass pass = ComputeJointRpn(std::move(network), targets, generator);
   pass.losses.Append(
       ComputeHeadLosses(pass.maps, pass.proposals, targets.truths, std::move(generator)));
   return std::move(pass.losses);
 }
 
-Losses FasterRcnn::ComputeCountedLosses(const BatchMap& images, const TrainingTargets& targets,
+Losses FasterRcnn::ComputeCountedLosses(const NetworkOutput& network,
+                                        const TrainingTargets& targets,
                                         at::Generator generator) const {
   TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
   const CountedTruths& truths = *targets.counted;
-  const BatchFeatures maps = Features(images);
-  const std::vector<RpnOutput> parts = rpn_->ForwardParts(maps);
-  Losses losses = Named(rpn_->Losses(parts, targets, generator));
+  Losses losses = Named(rpn_->Losses(network.rpn, targets, generator));
   const ops::CountedProposals proposals =
-      rpn_->ProposeCounted(parts, truths.image_info, OwnLimits(*rpn_));
+      rpn_->ProposeCounted(network.rpn, truths.image_info, OwnLimits(*rpn_));
   const RoiSamples samples =
       head_->SampleCounted(proposals.rois.slice(2, 1), proposals.counts, truths, generator);
-  losses.Append(ComputeHeadLosses(maps, samples, targets.truths, std::move(generator)));
+  losses.Append(ComputeHeadLosses(network.maps, samples, targets.truths, std::move(generator)));
   return losses;
 }
 
 JointRpnPass FasterRcnn::ComputeJointRpn(const BatchMap& images, const TrainingTargets& targets,
                                          at::Generator generator, const OptionalRange& own) const {
+  return ComputeJointRpn(ComputeNetwork(images), targets, std::move(generator), own);
+}
+
+JointRpnPass FasterRcnn::ComputeJointRpn(NetworkOutput network, const TrainingTargets& targets,
+                                         at::Generator generator, const OptionalRange& own) const {
   TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
   JointRpnPass pass;
-  pass.maps = Features(images);
-  const std::vector<RpnOutput> parts = rpn_->ForwardParts(pass.maps);
-  pass.losses = Named(rpn_->Losses(parts, targets, std::move(generator), own));
+  pass.losses = Named(rpn_->Losses(network.rpn, targets, std::move(generator), own));
+  pass.maps = std::move(network.maps);
   if (targets.counted) {
-    ProposeCounted(parts, targets, own, pass);
+    ProposeCounted(network.rpn, targets, own, pass);
   } else {
     pass.proposals =
-        BoxesOfEach(rpn_->Propose(parts, OwnSizes(targets.sizes, own), OwnLimits(*rpn_)));
+        BoxesOfEach(rpn_->Propose(network.rpn, OwnSizes(targets.sizes, own), OwnLimits(*rpn_)));
   }
   return pass;
 }
@@ -284,6 +299,12 @@ Losses FasterRcnn::ComputeRpnLosses(const BatchFeatures& maps, const TrainingTar
                                     at::Generator generator, const OptionalRange& own) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   return Named(rpn_->LossesAtSamples(maps, targets, std::move(generator), own));
+}
+
+Losses FasterRcnn::ComputeRpnLosses(const NetworkOutput& network, const TrainingTargets& targets,
+                                    at::Generator generator, const OptionalRange& own) const {
+  TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
+  return Named(rpn_->Losses(network.rpn, targets, std::move(generator), own));
 }
 
 Losses FasterRcnn::ComputeHeadLosses(const BatchFeatures& maps,

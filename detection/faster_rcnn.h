@@ -47,6 +47,12 @@
 
 namespace rcnn::detection {
 
+// What the network computes before any box is chosen.
+struct NetworkOutput {
+  BatchFeatures maps;
+  std::vector<RpnOutput> rpn;  // of each part; empty without an RPN
+};
+
 // The first half of a step of joint training: all that comes before RoIs are sampled.
 struct JointRpnPass {
   BatchFeatures maps;
@@ -70,12 +76,18 @@ class FasterRcnn : public torch::nn::Module {
   // Images that are moved in may be freed after the first layer; in Detect as well.
   BatchFeatures Features(BatchMap images) const;
 
+  // Features, and what an RPN computes from them (Rpn::ForwardParts).
+  NetworkOutput ComputeNetwork(BatchMap images) const;
+
   // The losses of RPN, head and branches on the RPN's own proposals. Random draws come from
   // `generator`, in a fixed order. On the CPU throws c10::Error on invalid ground truth and on
   // outputs of RPN or head that are not finite; on another device such outputs clear
   // Losses::finite. The same holds for the functions below. With targets.counted nothing waits for
   // a device, and branches throw c10::Error.
   Losses ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
+                       at::Generator generator) const;
+  // The same from the network's output.
+  Losses ComputeLosses(NetworkOutput network, const TrainingTargets& targets,
                        at::Generator generator) const;
 
   // The first half of ComputeLosses; the second is ComputeHeadLosses on proposals of the whole
@@ -84,10 +96,17 @@ class FasterRcnn : public torch::nn::Module {
   JointRpnPass ComputeJointRpn(const BatchMap& images, const TrainingTargets& targets,
                                at::Generator generator,
                                const OptionalRange& own = c10::nullopt) const;
+  // The same from the network's output.
+  JointRpnPass ComputeJointRpn(NetworkOutput network, const TrainingTargets& targets,
+                               at::Generator generator,
+                               const OptionalRange& own = c10::nullopt) const;
 
   // The losses of the RPN alone, from precomputed maps (Rpn::LossesAtSamples). With `own`, the maps
   // are those of these images alone.
   Losses ComputeRpnLosses(const BatchFeatures& maps, const TrainingTargets& targets,
+                          at::Generator generator, const OptionalRange& own = c10::nullopt) const;
+  // The same from the RPN's output, which has been computed at all cells (Rpn::Losses).
+  Losses ComputeRpnLosses(const NetworkOutput& network, const TrainingTargets& targets,
                           at::Generator generator, const OptionalRange& own = c10::nullopt) const;
   // The losses of head and branches, on proposals [P_b, 4] of each image in pixels of the
   // input, or on RoIs that the head has drawn from them. Branches cannot compute a part of a batch
@@ -136,7 +155,7 @@ class FasterRcnn : public torch::nn::Module {
   FasterRcnn() = default;
 
   // ComputeLosses with targets.counted.
-  Losses ComputeCountedLosses(const BatchMap& images, const TrainingTargets& targets,
+  Losses ComputeCountedLosses(const NetworkOutput& network, const TrainingTargets& targets,
                               at::Generator generator) const;
 
   // Adds the parts to a new model, for Create. Throws what the layers' constructors

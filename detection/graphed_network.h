@@ -23,16 +23,10 @@
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/detections.h"
 #include "rcnn/detection/faster_rcnn.h"
-#include "rcnn/detection/rpn.h"
 #include "rcnn/detection/targets.h"
 #include "rcnn/ops/boxes.h"
 
 namespace rcnn::detection {
-
-struct NetworkOutput {
-  BatchFeatures maps;
-  std::vector<RpnOutput> rpn;  // of each part; empty without an RPN
-};
 
 class GraphedNetwork {
  public:
@@ -41,7 +35,7 @@ class GraphedNetwork {
   // a graph; 0: none.
   GraphedNetwork(const FasterRcnn& model, int64_t max_graphs);
 
-  // The bits of FasterRcnn::Features and Rpn::ForwardParts. Thread-safe. Throws what they throw.
+  // The bits of FasterRcnn::ComputeNetwork. Thread-safe. Throws what it throws.
   NetworkOutput Forward(BatchMap images);
 
   // The bits of FasterRcnn::Detect. Thread-safe. Throws what it throws.
