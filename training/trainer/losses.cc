@@ -24,6 +24,7 @@ using detection::FasterRcnn;
 using detection::GroundTruths;
 using detection::OptionalRange;
 using detection::RoiSamples;
+using detection::TrainingNetwork;
 using detection::TrainingTargets;
 
 StepLosses MakeStep(const detection::Losses& losses) {
@@ -177,30 +178,36 @@ StepLosses JointLossOfPart(const SharedTraining& shared, const data::Batch& batc
 }  // namespace
 
 LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model, std::shared_ptr<FrozenFeatures> frozen,
-                         Sampling sampling) {
+                         Sampling sampling, std::shared_ptr<TrainingNetwork> network) {
   const at::Device device = detection::ModuleDevice(*model);
   const bool fixed_size = HasFixedSize(*model, device, sampling);
   const auto map_sizes = std::make_shared<MapSizes>(*model);
-  return [model, frozen, device, fixed_size, map_sizes](const data::Batch& batch,
-                                                        const at::Generator& generator) {
+  return [=](const data::Batch& batch, const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
-    return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch, device),
-                                            MakeTargets(batch, device, fixed_size, *map_sizes),
-                                            generator, OwnImages(batch)));
+    const TrainingTargets targets = MakeTargets(batch, device, fixed_size, *map_sizes);
+    const OptionalRange own = OwnImages(batch);
+    if (network != nullptr) {
+      const detection::NetworkOutput output = network->Forward(MakeImages(batch, device));
+      return MakeStep(model->ComputeRpnLosses(output, targets, generator, own));
+    }
+    const BatchFeatures maps = ComputeFeatures(*model, frozen.get(), batch, device);
+    return MakeStep(model->ComputeRpnLosses(maps, targets, generator, own));
   };
 }
 
 LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
-                              std::shared_ptr<FrozenFeatures> frozen, Sampling sampling) {
+                              std::shared_ptr<FrozenFeatures> frozen, Sampling sampling,
+                              std::shared_ptr<TrainingNetwork> network) {
   const at::Device device = detection::ModuleDevice(*model);
   const bool fixed_size = HasFixedSize(*model, device, sampling);
-  return [model, frozen, device, fixed_size](const data::Batch& batch,
-                                             const at::Generator& generator) {
+  return [=](const data::Batch& batch, const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
     RoiSamples samples =
         OfOwnImages(SampleInStoredPixels(*model->head(), batch, generator), OwnImages(batch));
     if (fixed_size) samples = CountRois(samples, batch.images.size(0));
-    const BatchFeatures maps = ComputeFeatures(*model, frozen.get(), batch, device);
+    const BatchFeatures maps = network != nullptr
+                                   ? network->Forward(MakeImages(batch, device)).maps
+                                   : ComputeFeatures(*model, frozen.get(), batch, device);
     const GroundTruths truths = fixed_size ? GroundTruths() : TruthsOn(device, batch);
     return MakeStep(model->ComputeHeadLosses(maps, ToDevice(samples, device), truths, generator));
   };
@@ -218,12 +225,16 @@ LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
   };
 }
 
-LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model, Sampling sampling) {
+LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model, Sampling sampling,
+                           std::shared_ptr<TrainingNetwork> network) {
   const at::Device device = detection::ModuleDevice(*model);
   const bool fixed_size = HasFixedSize(*model, device, sampling);
-  return [model, device, fixed_size](const data::Batch& batch, const at::Generator& generator) {
+  return [=](const data::Batch& batch, const at::Generator& generator) {
     const TrainingTargets targets = MakeTargets(batch, device, fixed_size);
-    return MakeStep(model->ComputeLosses(MakeImages(batch, device), targets, generator));
+    const detection::BatchMap images = MakeImages(batch, device);
+    return MakeStep(network != nullptr
+                        ? model->ComputeLosses(network->Forward(images), targets, generator)
+                        : model->ComputeLosses(images, targets, generator));
   };
 }
 

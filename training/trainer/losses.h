@@ -28,6 +28,7 @@
 
 #include "rcnn/data/loader/batch.h"
 #include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/training_network.h"
 #include "rcnn/training/trainer/frozen_features.h"
 #include "rcnn/training/trainer/proposal_exchange.h"
 
@@ -62,10 +63,12 @@ enum class Sampling {
 };
 
 // The losses of the RPN alone (steps 1 and 3). Features come from `frozen`, or, if
-// that is null, from the model, with gradients.
+// that is null, from the model, with gradients. With `network`, which is null where `frozen` is
+// not, the model's network is computed by it: as graphs.
 LossFunction MakeRpnLoss(std::shared_ptr<detection::FasterRcnn> model,
                          std::shared_ptr<FrozenFeatures> frozen,
-                         Sampling sampling = Sampling::kOfDevice);
+                         Sampling sampling = Sampling::kOfDevice,
+                         std::shared_ptr<detection::TrainingNetwork> network = nullptr);
 
 // The losses of the head alone, on the proposals of the batch (steps 2 and 4). RoIs
 // are sampled in pixels of the stored images, as in py-faster-rcnn, which matters for
@@ -73,11 +76,13 @@ LossFunction MakeRpnLoss(std::shared_ptr<detection::FasterRcnn> model,
 // are computed.
 LossFunction MakeFastRcnnLoss(std::shared_ptr<detection::FasterRcnn> model,
                               std::shared_ptr<FrozenFeatures> frozen,
-                              Sampling sampling = Sampling::kOfDevice);
+                              Sampling sampling = Sampling::kOfDevice,
+                              std::shared_ptr<detection::TrainingNetwork> network = nullptr);
 
 // The losses of both, the head's on the RPN's own proposals.
 LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model,
-                           Sampling sampling = Sampling::kOfDevice);
+                           Sampling sampling = Sampling::kOfDevice,
+                           std::shared_ptr<detection::TrainingNetwork> network = nullptr);
 
 // The same where several ranks share a batch: RoIs are drawn from the proposals of all its images,
 // so that the ranks exchange them, and wait for a GPU.

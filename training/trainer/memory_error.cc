@@ -14,7 +14,8 @@ constexpr char kFields[] =
 
 absl::Status TrainingMemoryError(absl::string_view what, absl::string_view iteration,
                                  const c10::Device& device, c10::IntArrayRef images) {
-  const char* const on_gpu = device.is_cpu() ? "" : ", training.precision: BFLOAT16";
+  const char* const on_gpu =
+      device.is_cpu() ? "" : ", training.precision: BFLOAT16, fewer resources.training_graphs";
   return absl::ResourceExhaustedError(absl::StrCat(
       "not enough memory on ", device.str(), " for ", iteration, ", ", DescribeBatch(images), ": ",
       what, "; ", kFields, on_gpu, ", or a smaller resources.feature_cache_mib"));

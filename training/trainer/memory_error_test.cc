@@ -23,6 +23,7 @@ TEST(TrainingMemoryErrorTest, OnAGpu) {
                                        "a, b, 2 images of 800 x 1333 pixels: CUDA out of memory; "),
                              HasSubstr("images_per_batch"), HasSubstr("transform.resize"),
                              HasSubstr("training.precision: BFLOAT16"),
+                             HasSubstr("resources.training_graphs"),
                              HasSubstr("resources.feature_cache_mib"))));
 }
 

@@ -56,8 +56,9 @@ using detection::weights::StateDict;
 constexpr char kMetrics[] = "metrics";
 
 UpdateOptions MakeUpdateOptions(const TrainerOptions& options) {
-  return {options.stage, options.seed,     options.training.solver().batches_per_update(),
-          options.ranks, options.exchange, options.exchanges_in_step};
+  return {options.stage,      options.seed,     options.training.solver().batches_per_update(),
+          options.ranks,      options.exchange, options.exchanges_in_step,
+          options.free_memory};
 }
 
 // Adds what is known of an update to the means, without waiting for its device.

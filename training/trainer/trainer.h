@@ -70,6 +70,10 @@ struct TrainerOptions {
   std::shared_ptr<ProposalExchange> exchange = nullptr;
   // Whether the network exchanges values with the other ranks inside a step (ShareNorms).
   bool exchanges_in_step = false;
+  // Called if memory runs out: frees some and returns true, or returns false. Then the batch is
+  // computed once more, so its forward pass must change nothing, as a trained batch norm would. Of
+  // one process alone; null: memory that runs out is an error.
+  std::function<bool()> free_memory = nullptr;
 };
 
 class Trainer {

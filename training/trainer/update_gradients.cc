@@ -3,6 +3,8 @@
 //                                       first not as an unreadable image, as the running statistics
 //                                       of batch norms already include a part of the update
 //   loss not finite                     kDataLoss
+//   memory runs out                     nothing, if free_memory frees some and this is the first
+//                                       batch: it is computed once more; else kResourceExhausted
 //   one of these in one of several      the same on all
 //   ranks
 //
@@ -159,8 +161,17 @@ absl::Status UpdateGradients::AddGradient(const Solver& solver, const data::Batc
   return status;
 }
 
+bool UpdateGradients::CanTryAgain(const std::exception& error, bool is_first) const {
+  return options_.free_memory && is_first && IsOutOfMemory(error) && options_.free_memory();
+}
+
+void UpdateGradients::ClearGradients() {
+  for (const TrainedParameter& parameter : parameters_) parameter.value.mutable_grad().reset();
+}
+
 absl::Status UpdateGradients::TryGradient(const Solver& solver, const data::Batch& batch,
                                           int64_t number, UpdateReport& report) {
+  const bool is_first = number == done_ * options_.batches + share_.iterations.begin;
   try {
     return ComputeGradient(solver, batch, number, report);
   } catch (const OtherRankFailed& error) {
@@ -170,8 +181,12 @@ absl::Status UpdateGradients::TryGradient(const Solver& solver, const data::Batc
   } catch (const std::exception& error) {
     const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
     if (IsNotFinite(error)) return Diverged(status.message());
-    return errors_.Failed(Where(), status, batch.images.sizes());
+    if (!CanTryAgain(error, is_first)) {
+      return errors_.Failed(Where(), status, batch.images.sizes());
+    }
   }
+  ClearGradients();
+  return TryGradient(solver, batch, number, report);
 }
 
 absl::Status UpdateGradients::ComputeGradient(const Solver& solver, const data::Batch& batch,

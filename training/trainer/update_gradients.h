@@ -11,6 +11,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,6 +46,7 @@ struct UpdateOptions {
   std::shared_ptr<RankGroup> ranks = nullptr;
   std::shared_ptr<ProposalExchange> exchange = nullptr;
   bool exchanges_in_step = false;
+  std::function<bool()> free_memory = nullptr;
 };
 
 class UpdateGradients {
@@ -96,6 +99,11 @@ class UpdateGradients {
   // ComputeGradient with exceptions as errors.
   absl::Status TryGradient(const Solver& solver, const data::Batch& batch, int64_t number,
                            UpdateReport& report);
+  // Whether the batch can be computed once more after this error: memory had run out, and some has
+  // been freed. Not after other batches of the update, to whose gradients a backward pass that
+  // failed may have added a part of its own.
+  bool CanTryAgain(const std::exception& error, bool is_first) const;
+  void ClearGradients();
   // The loss and its backward pass; what is known of it is added to `report`.
   absl::Status ComputeGradient(const Solver& solver, const data::Batch& batch, int64_t number,
                                UpdateReport& report);
