@@ -94,7 +94,8 @@ absl::Status CheckResources(const configs::ResourcesConfig& resources) {
       {"resources.checkpoint_iterations", static_cast<double>(resources.checkpoint_iterations())},
       {"resources.checkpoint_seconds", resources.checkpoint_seconds()},
       {"resources.feature_cache_mib", resources.feature_cache_mib()},
-      {"resources.inference_graphs", resources.inference_graphs()}};
+      {"resources.inference_graphs", resources.inference_graphs()},
+      {"resources.training_graphs", resources.training_graphs()}};
   for (const auto& [field, value] : at_least_0) RCNN_RETURN_IF_ERROR(CheckAtLeast(field, value, 0));
   RCNN_RETURN_IF_ERROR(
       CheckRange("resources.device_index", resources.device_index(), 0, kMaxDeviceIndex));

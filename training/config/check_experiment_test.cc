@@ -73,6 +73,7 @@ TEST(CheckExperimentTest, RejectsInvalidExperiments) {
       {"resources.checkpoint_seconds=nan", "resources.checkpoint_seconds"},
       {"resources.log_every=0", "resources.log_every"},
       {"resources.inference_graphs=-1", "resources.inference_graphs"},
+      {"resources.training_graphs=-1", "resources.training_graphs"},
       {"resources.inference_batch=0", "resources.inference_batch is 0, not in [1, 256]"},
       {"resources.inference_batch=257", "resources.inference_batch is 257"},
       {"resources.loader.workers=-1", "resources.loader: workers is -1"},

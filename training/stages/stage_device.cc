@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/device.h"
+#include "rcnn/base/device_graph.h"
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/config/device_override.h"
@@ -30,6 +31,17 @@ absl::Status CheckPrecision(const configs::StageConfig& stage, const c10::Device
       "processor has AVX512-BF16 and --instructions allows it"));
 }
 
+absl::Status CheckGraphs(const configs::ResourcesConfig& resources, const c10::Device& device) {
+  if (resources.training_graphs() == 0 || FindDeviceGraphLibrary(device.type()) != nullptr) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "resources.training_graphs: is ", resources.training_graphs(),
+      ", but this program has no graphs of ", device.is_cpu() ? "the CPU" : "CUDA",
+      "; set it to 0, or train on a GPU (resources.device: CUDA) with a program built with "
+      "--config=cuda"));
+}
+
 }  // namespace
 
 absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config,
@@ -39,6 +51,7 @@ absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config
   for (const configs::StageConfig& stage : config.stages()) {
     RCNN_RETURN_IF_ERROR(CheckPrecision(stage, device));
   }
+  RCNN_RETURN_IF_ERROR(CheckGraphs(config.resources(), device));
   return device;
 }
 

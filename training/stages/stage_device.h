@@ -17,7 +17,8 @@ namespace rcnn::training {
 
 // The device that `config.resources` names; `config` has passed CheckExperiment. The errors of
 // CheckDevice (base/device.h) as "resources.device: ...", and kInvalidArgument naming the first
-// stage with a training.precision that the device does not have.
+// stage with a training.precision that the device does not have, or resources.training_graphs if
+// this program has no graphs of the device (base/device_graph.h).
 absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config,
                                          const DeviceProbe& probe);
 

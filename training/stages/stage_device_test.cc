@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/instruction_level.h"
+#include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/sample_experiment.h"
@@ -14,6 +15,7 @@
 namespace rcnn::training {
 namespace {
 
+using rcnn::testing::FakeGraphs;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
@@ -68,6 +70,20 @@ TEST(ChooseDeviceTest, ACpuWithBfloat16TrainsInItToo) {
     EXPECT_THAT(Chosen({field + precision}, {}),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("AVX512-BF16")));
   }
+}
+
+TEST(ChooseDeviceTest, ADeviceWithoutGraphsHasNoneInTraining) {
+  const std::string field = "resources.training_graphs=4";
+  EXPECT_THAT(Chosen({field}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("resources.training_graphs: is 4, but this program has no "
+                                       "graphs of the CPU"),
+                             HasSubstr("resources.device: CUDA"))));
+  EXPECT_THAT(Chosen({field, "resources.device=CUDA"}, TwoGpus()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no graphs of CUDA")));
+  EXPECT_THAT(Chosen({"resources.training_graphs=0"}, {}), IsOk());
+  const FakeGraphs graphs;
+  EXPECT_THAT(Chosen({field}, {}), IsOk());
 }
 
 constexpr c10::DeviceType kCuda = c10::DeviceType::CUDA;

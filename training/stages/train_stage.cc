@@ -17,6 +17,7 @@
 #include "rcnn/data/core/subset_dataset.h"
 #include "rcnn/data/loader/loader.h"
 #include "rcnn/detection/module_device.h"
+#include "rcnn/detection/training_network.h"
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/training/config/shared_backbone.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -30,6 +31,7 @@
 #include "rcnn/training/stages/stage_features.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_model.h"
+#include "rcnn/training/stages/training_graphs.h"
 #include "rcnn/training/trainer/frozen_features.h"
 #include "rcnn/training/trainer/losses.h"
 #include "rcnn/training/trainer/proposal_exchange.h"
@@ -45,6 +47,7 @@ using configs::StageConfig;
 using configs::TrainingConfig;
 using data::Dataset;
 using detection::FasterRcnn;
+using detection::TrainingNetwork;
 using detection::weights::StateDict;
 
 const configs::TransformConfig& FindTransform(const ExperimentRun& run, const StageConfig& stage) {
@@ -150,12 +153,15 @@ std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
 absl::StatusOr<LossFunction> MakeLossFunction(const ExperimentRun& run, const StageConfig& stage,
                                               const std::shared_ptr<FasterRcnn>& model,
                                               const std::shared_ptr<FrozenFeatures>& frozen,
+                                              const std::shared_ptr<TrainingNetwork>& network,
                                               const std::shared_ptr<ProposalExchange>& exchange,
                                               const Dataset& dataset) {
+  constexpr Sampling kSampling = Sampling::kOfDevice;
   if (exchange != nullptr) return MakeSharedJointLoss(model, exchange);
-  if (stage.has_train_joint()) return MakeJointLoss(model);
-  if (stage.has_train_rpn()) return MakeRpnLoss(model, frozen);
-  return WithMirroredProposals(run, stage, dataset, MakeFastRcnnLoss(model, frozen));
+  if (stage.has_train_joint()) return MakeJointLoss(model, kSampling, network);
+  if (stage.has_train_rpn()) return MakeRpnLoss(model, frozen, kSampling, network);
+  return WithMirroredProposals(run, stage, dataset,
+                               MakeFastRcnnLoss(model, frozen, kSampling, network));
 }
 
 InferenceOptions ValidationOptions(const ExperimentRun& run) {
@@ -302,8 +308,12 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
   const std::shared_ptr<FrozenFeatures> frozen = MakeFrozenFeatures(run, stage, model);
   loader.contents.needs_pixels = PixelsNeeded(frozen);
   loader.contents.keep_bytes = run.device.is_cuda();
-  RCNN_ASSIGN_OR_RETURN(const LossFunction losses,
-                        MakeLossFunction(run, stage, model, frozen, options.exchange, *dataset));
+  RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<TrainingNetwork> network,
+                        MakeTrainingNetwork(run, model));
+  if (network != nullptr) options.free_memory = [network] { return network->FreeGraphs(); };
+  RCNN_ASSIGN_OR_RETURN(
+      const LossFunction losses,
+      MakeLossFunction(run, stage, model, frozen, network, options.exchange, *dataset));
   Trainer trainer(std::move(options), model, InPrecision(precision, run.device.type(), losses));
   RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader));
   if (!IsFirstRank(run)) return StageResult();
