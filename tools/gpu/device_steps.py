@@ -106,8 +106,24 @@ def kill_in_third_stage(check, words, run_dir, deadline):
         raise CommandError("the training ended with %d before it could be killed" % process.returncode)
 
 
+def graphed_training(check, name, config, expected, deadline):
+    """The training of `expected`, its files, with the network as CUDA graphs: the same weights."""
+    def weights(files):
+        return {path: content for path, content in files.items() if path.endswith(".safetensors")}
+
+    run_dir = check.path("graphed")
+    output = check.programs.run(scheduler_words(check, config, run_dir, ["resources.training_graphs=4"]), deadline)
+    different = campaign.difference(weights(expected), weights(campaign.everything(run_dir)))
+    check.report.add(name, "with CUDA graphs, equal bit for bit", 0 if different else 1, least=1)
+    if "no graphs for the training" in output:
+        check.report.note(name, "no CUDA graphs were recorded; the log says why")
+    # An error on every machine, also where no target is judged.
+    if different:
+        raise CommandError("with CUDA graphs " + different)
+
+
 def resume(check, name, deadline):
-    """A training that is killed and resumed against an undisturbed one, file by file."""
+    """A training that is killed and resumed against an undisturbed one, file by file; and one with CUDA graphs."""
     config = "training/testing/tiny_alternating.textproto"
     undisturbed, killed = check.path("undisturbed"), check.path("killed")
     check.programs.run(scheduler_words(check, config, undisturbed), deadline)
@@ -123,6 +139,9 @@ def resume(check, name, deadline):
     # An error on every machine, also where no target is judged.
     if different:
         raise CommandError("after the resume " + different)
+    # The CPU has no graphs.
+    if check.device != "cpu":
+        graphed_training(check, name, config, expected, deadline)
 
 
 def exported(check, deadline):
