@@ -109,6 +109,7 @@ class HostGrid {
   void RunIsolated(const Kernel& kernel, int64_t phase, int64_t block,
                    typename Kernel::Shared& shared, Poisoned<typename Kernel::Private>& values) {
     constexpr size_t kBytes = sizeof(shared);
+    constexpr size_t kCompared = 64;  // bytes that are compared at a time
     const auto* bytes = reinterpret_cast<const unsigned char*>(&shared);
     const std::vector<unsigned char> before(bytes, bytes + kBytes);
     std::vector<unsigned char> after = before;
@@ -118,11 +119,15 @@ class HostGrid {
     for (const int thread : Shuffled<int>(Kernel::kThreads)) {
       kernel.Run(phase, {block, thread}, shared, values[thread]);
       if (std::memcmp(&shared, before.data(), kBytes) == 0) continue;
-      for (size_t i = 0; i < kBytes; ++i) {
-        if (bytes[i] == before[i]) continue;
-        if (changed[i]) NoteConflict(phase, {block, thread}, i);
-        changed[i] = true;
-        after[i] = bytes[i];
+      for (size_t begin = 0; begin < kBytes; begin += kCompared) {
+        const size_t end = std::min(begin + kCompared, kBytes);
+        if (std::memcmp(bytes + begin, before.data() + begin, end - begin) == 0) continue;
+        for (size_t i = begin; i < end; ++i) {
+          if (bytes[i] == before[i]) continue;
+          if (changed[i]) NoteConflict(phase, {block, thread}, i);
+          changed[i] = true;
+          after[i] = bytes[i];
+        }
       }
       std::memcpy(static_cast<void*>(&shared), before.data(), kBytes);
     }
