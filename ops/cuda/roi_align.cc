@@ -46,7 +46,8 @@ std::vector<at::Tensor> LevelsBackwardOnCuda(const at::Tensor& grad, const at::T
                                              int64_t sampling_ratio, bool aligned,
                                              at::IntArrayRef sizes, at::IntArrayRef channels_last) {
   const c10::cuda::CUDAGuard guard(grad.device());
-  const at::Tensor bins = AsPlanes(grad);
+  // Threads of a block read neighbouring channels.
+  const at::Tensor bins = grad.detach().contiguous(at::MemoryFormat::ChannelsLast);
   std::vector<at::Tensor> maps;
   for (size_t i = 0; i < channels_last.size(); ++i) {
     const auto options = bins.options().memory_format(PlaneFormat(channels_last[i] != 0));
@@ -59,7 +60,7 @@ std::vector<at::Tensor> LevelsBackwardOnCuda(const at::Tensor& grad, const at::T
     const RoiTable<T> table = MakeRoiTable<T>(maps, scales, positions, indices, bins);
     const RoiAlignRule<T> rule = {{sampling_ratio, aligned}};
     at::Tensor memory;
-    const GatherScratch scratch = MakeGatherScratch(table, bins, &memory);
+    const RoiListScratch scratch = MakeRoiListScratch(table, bins, &memory);
     CheckLaunch(LaunchRoiAlignBackward(table, rule, scratch, CurrentStream()),
                 "roi_align_backward");
   });

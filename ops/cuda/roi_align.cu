@@ -1,5 +1,6 @@
 #include "rcnn/ops/cuda/launch.h"
 #include "rcnn/ops/cuda/roi_align.h"
+#include "rcnn/ops/kernels/roi_gather.h"
 
 namespace rcnn::ops {
 
@@ -13,7 +14,7 @@ cudaError_t LaunchRoiAlign(const RoiTable<T>& table, const RoiAlignRule<T>& rule
 
 template <typename T>
 cudaError_t LaunchRoiAlignBackward(const RoiTable<T>& table, const RoiAlignRule<T>& rule,
-                                   const GatherScratch& scratch, cudaStream_t stream) {
+                                   const RoiListScratch& scratch, cudaStream_t stream) {
   CudaLauncher launch(stream);
   GatherRois(launch, table, rule, scratch);
   return launch.error();
@@ -22,7 +23,7 @@ cudaError_t LaunchRoiAlignBackward(const RoiTable<T>& table, const RoiAlignRule<
 #define RCNN_INSTANTIATE(T)                                                                      \
   template cudaError_t LaunchRoiAlign(const RoiTable<T>&, const RoiAlignRule<T>&, cudaStream_t); \
   template cudaError_t LaunchRoiAlignBackward(const RoiTable<T>&, const RoiAlignRule<T>&,        \
-                                              const GatherScratch&, cudaStream_t);
+                                              const RoiListScratch&, cudaStream_t);
 RCNN_INSTANTIATE(float)
 RCNN_INSTANTIATE(double)
 RCNN_INSTANTIATE(BFloat16Bits)

@@ -7,7 +7,8 @@
 
 #include "rcnn/ops/kernels/element_types.h"
 #include "rcnn/ops/kernels/roi_align_rule.h"
-#include "rcnn/ops/kernels/roi_gather.h"
+#include "rcnn/ops/kernels/roi_lists.h"
+#include "rcnn/ops/kernels/roi_table.h"
 
 namespace rcnn::ops {
 
@@ -17,7 +18,7 @@ cudaError_t LaunchRoiAlign(const RoiTable<T>& table, const RoiAlignRule<T>& rule
                            cudaStream_t stream);
 template <typename T>
 cudaError_t LaunchRoiAlignBackward(const RoiTable<T>& table, const RoiAlignRule<T>& rule,
-                                   const GatherScratch& scratch, cudaStream_t stream);
+                                   const RoiListScratch& scratch, cudaStream_t stream);
 
 }  // namespace rcnn::ops
 

@@ -46,7 +46,7 @@ at::Tensor PoolBackwardOnCuda(const at::Tensor& grad, const at::Tensor& argmax,
     const RoiTable<T> table = MakeRoiTable<T>(map, spatial_scale, positions, {}, bins);
     const RoiPoolRule<T> rule = {argmax.data_ptr<int32_t>()};
     at::Tensor memory;
-    const GatherScratch scratch = MakeGatherScratch(table, bins, &memory);
+    const RoiListScratch scratch = MakeRoiListScratch(table, bins, &memory);
     CheckLaunch(LaunchRoiPoolBackward(table, rule, scratch, CurrentStream()), "roi_pool_backward");
   });
   return map;

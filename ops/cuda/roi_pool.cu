@@ -1,5 +1,6 @@
 #include "rcnn/ops/cuda/launch.h"
 #include "rcnn/ops/cuda/roi_pool.h"
+#include "rcnn/ops/kernels/roi_gather.h"
 
 namespace rcnn::ops {
 
@@ -13,7 +14,7 @@ cudaError_t LaunchRoiPool(const RoiTable<T>& table, const RoiPoolRule<T>& rule,
 
 template <typename T>
 cudaError_t LaunchRoiPoolBackward(const RoiTable<T>& table, const RoiPoolRule<T>& rule,
-                                  const GatherScratch& scratch, cudaStream_t stream) {
+                                  const RoiListScratch& scratch, cudaStream_t stream) {
   CudaLauncher launch(stream);
   GatherRois(launch, table, rule, scratch);
   return launch.error();
@@ -22,7 +23,7 @@ cudaError_t LaunchRoiPoolBackward(const RoiTable<T>& table, const RoiPoolRule<T>
 #define RCNN_INSTANTIATE(T)                                                                    \
   template cudaError_t LaunchRoiPool(const RoiTable<T>&, const RoiPoolRule<T>&, cudaStream_t); \
   template cudaError_t LaunchRoiPoolBackward(const RoiTable<T>&, const RoiPoolRule<T>&,        \
-                                             const GatherScratch&, cudaStream_t);
+                                             const RoiListScratch&, cudaStream_t);
 RCNN_INSTANTIATE(float)
 RCNN_INSTANTIATE(double)
 RCNN_INSTANTIATE(BFloat16Bits)

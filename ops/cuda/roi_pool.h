@@ -6,8 +6,9 @@
 #include <cuda_runtime_api.h>
 
 #include "rcnn/ops/kernels/element_types.h"
-#include "rcnn/ops/kernels/roi_gather.h"
+#include "rcnn/ops/kernels/roi_lists.h"
 #include "rcnn/ops/kernels/roi_pool_rule.h"
+#include "rcnn/ops/kernels/roi_table.h"
 
 namespace rcnn::ops {
 
@@ -17,7 +18,7 @@ cudaError_t LaunchRoiPool(const RoiTable<T>& table, const RoiPoolRule<T>& rule,
                           cudaStream_t stream);
 template <typename T>
 cudaError_t LaunchRoiPoolBackward(const RoiTable<T>& table, const RoiPoolRule<T>& rule,
-                                  const GatherScratch& scratch, cudaStream_t stream);
+                                  const RoiListScratch& scratch, cudaStream_t stream);
 
 }  // namespace rcnn::ops
 

@@ -5,9 +5,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+
 #include "rcnn/ops/cuda/registration.h"
 #include "rcnn/ops/kernels/element_types.h"
-#include "rcnn/ops/kernels/roi_gather.h"
+#include "rcnn/ops/kernels/roi_lists.h"
+#include "rcnn/ops/kernels/roi_table.h"
 
 namespace rcnn::ops {
 
@@ -80,15 +83,14 @@ RoiTable<T> MakeRoiTable(at::TensorList maps, at::ArrayRef<double> scales,
   return table;
 }
 
-// Scratch for a gather over the maps of `table`; `memory` must outlive the launch.
+// Scratch for the lists of RoIs of the maps of `table`; `memory` must outlive the launch.
 template <typename T>
-GatherScratch MakeGatherScratch(const RoiTable<T>& table, const at::Tensor& like,
-                                at::Tensor* memory) {
-  GatherScratch scratch{};
+RoiListScratch MakeRoiListScratch(const RoiTable<T>& table, const at::Tensor& like,
+                                  at::Tensor* memory) {
+  TORCH_CHECK(table.num_rois < INT32_MAX, "rois: expected fewer than 2^31, got ", table.num_rois);
+  RoiListScratch scratch{};
   Workspace workspace;
-  workspace.Add(&scratch.entries, table.num_rois);
-  workspace.Add(&scratch.sort_scratch, table.num_rois);
-  workspace.Add(&scratch.map_begin, table.num_levels * table.images + 1);
+  PlanRoiLists(table, workspace, &scratch);
   *memory = workspace.Allocate(like);
   return scratch;
 }

@@ -3,7 +3,8 @@
 //
 // Forward: a thread for each element of the result. Backward: a map's gradient at a pixel is
 //   sum over RoIs r, bins (i, j) of wy_r[i][y] * wx_r[j][x] * grad[r][c][i][j]
-// with the weights of RoiSpan. Sums are float for 16-bit types (element_types.h), offsets 64-bit.
+// with the weights of RoiSpan, which are found once for all channels of a tile, up to kBinSlots
+// bins of an axis at a time. Sums are float for 16-bit types (element_types.h), offsets 64-bit.
 //
 // Source: He et al., Mask R-CNN, arXiv:1703.06870, Sec. 3; levels as in multilevel_roi_align.h.
 
@@ -16,6 +17,7 @@
 #include "rcnn/ops/kernels/kernel.h"
 #include "rcnn/ops/kernels/roi_gather.h"
 #include "rcnn/ops/kernels/roi_geometry.h"
+#include "rcnn/ops/kernels/roi_table.h"
 
 namespace rcnn::ops {
 
@@ -39,31 +41,78 @@ struct RoiAlignRule {
 
   RCNN_HOST_DEVICE bool Touches(const Geometry& roi, int64_t row, int64_t column,
                                 int64_t side) const {
-    return roi.y.FirstPixel() < row + side && roi.y.LastPixel() >= row &&
-           roi.x.FirstPixel() < column + side && roi.x.LastPixel() >= column;
+    return roi.y.Touches(row, side) && roi.x.Touches(column, side);
   }
 
-  template <int64_t kPerThread>
-  RCNN_HOST_DEVICE void Add(const RoiTable<T>& table, const Geometry& geometry, int64_t roi,
-                            int64_t row, int64_t column, int64_t channel,
-                            A (&sum)[kPerThread]) const {
-    const RoiSpan<A>& y = geometry.y;
-    const RoiSpan<A>& x = geometry.x;
-    const T* bins =
-        table.bins + roi * table.bin_strides.image + channel * table.bin_strides.channel;
-    const int64_t last_y = y.LastBin(row), last_x = x.LastBin(column);
-    for (int64_t i = y.FirstBin(row); i <= last_y; ++i) {
-      const A weight_y = y.Weight(i, row);
-      if (weight_y == A{0}) continue;
-      for (int64_t j = x.FirstBin(column); j <= last_x; ++j) {
-        const A weight = weight_y * x.Weight(j, column);
-        if (weight == A{0}) continue;
-        const T* bin = bins + i * table.bin_strides.row + j * table.bin_strides.column;
-        RCNN_UNROLL
-        for (int64_t c = 0; c < kPerThread; ++c) {
-          if (channel + c >= table.channels) continue;
-          sum[c] += weight * ToSum(bin[c * table.bin_strides.channel]);
-        }
+  // Bins of one axis that are prepared at a time.
+  static constexpr int64_t kBinSlots = kParts / 2;
+
+  // What bins count for in the pixels of a tile, [axis][bin]: rows of the tile, then columns.
+  struct Taps {
+    A weight[2][kBinSlots][kTileSide];
+    // The pixels whose weight is not 0, and perhaps some between them.
+    uint8_t begin[2][kBinSlots];
+    uint8_t end[2][kBinSlots];
+  };
+
+  RCNN_HOST_DEVICE static int64_t ColumnRounds(const RoiTable<T>& table) {
+    return CeilDivide(table.pooled_width, kBinSlots);
+  }
+  RCNN_HOST_DEVICE int64_t Rounds(const RoiTable<T>& table) const {
+    return CeilDivide(table.pooled_height, kBinSlots) * ColumnRounds(table);
+  }
+  // The first bins of a round.
+  RCNN_HOST_DEVICE static int64_t FirstRow(const RoiTable<T>& table, int64_t round) {
+    return round / ColumnRounds(table) * kBinSlots;
+  }
+  RCNN_HOST_DEVICE static int64_t FirstColumn(const RoiTable<T>& table, int64_t round) {
+    return round % ColumnRounds(table) * kBinSlots;
+  }
+
+  // A part is a bin of an axis.
+  RCNN_HOST_DEVICE void Prepare(const RoiTable<T>& table, int64_t roi, const MapTile& tile,
+                                int64_t round, int64_t part, Taps& taps) const {
+    const Geometry geometry = Load(table, roi);
+    const bool is_row = part < kBinSlots;
+    const RoiSpan<A>& span = is_row ? geometry.y : geometry.x;
+    const int64_t axis = is_row ? 0 : 1, slot = part % kBinSlots;
+    const int64_t bin = slot + (is_row ? FirstRow(table, round) : FirstColumn(table, round));
+    if (bin >= span.bins) return;
+    A(&weights)[kTileSide] = taps.weight[axis][slot];
+    span.Weigh(bin, is_row ? tile.row : tile.column, weights);
+    int begin = 0, end = static_cast<int>(kTileSide);
+    while (begin < end && weights[begin] == A{0}) ++begin;
+    while (end > begin && weights[end - 1] == A{0}) --end;
+    taps.begin[axis][slot] = static_cast<uint8_t>(begin);
+    taps.end[axis][slot] = static_cast<uint8_t>(end);
+  }
+
+  RCNN_HOST_DEVICE void Add(const RoiTable<T>& table, const Taps& taps, int64_t roi,
+                            const MapTile& /*tile*/, int64_t round, int64_t channel,
+                            TileSums<A> sums) const {
+    const int64_t first_row = FirstRow(table, round), first_column = FirstColumn(table, round);
+    const MapStrides& strides = table.bin_strides;
+    const T* bins = table.bins + roi * strides.image + channel * strides.channel +
+                    first_row * strides.row + first_column * strides.column;
+    const int64_t rows = Lesser(kBinSlots, table.pooled_height - first_row);
+    const int64_t columns = Lesser(kBinSlots, table.pooled_width - first_column);
+    for (int64_t i = 0; i < rows; ++i) {
+      if (taps.begin[0][i] == taps.end[0][i]) continue;
+      for (int64_t j = 0; j < columns; ++j) {
+        if (taps.begin[1][j] == taps.end[1][j]) continue;
+        AddBin(taps, i, j, ToSum(bins[i * strides.row + j * strides.column]), sums);
+      }
+    }
+  }
+
+  // The bin of slots i and j.
+  RCNN_HOST_DEVICE static void AddBin(const Taps& taps, int64_t i, int64_t j, A value,
+                                      TileSums<A> sums) {
+    const int end_y = taps.end[0][i], end_x = taps.end[1][j];
+    for (int y = taps.begin[0][i]; y < end_y; ++y) {
+      for (int x = taps.begin[1][j]; x < end_x; ++x) {
+        const A weight = taps.weight[0][i][y] * taps.weight[1][j][x];
+        if (weight != A{0}) sums.At(y, x) += weight * value;
       }
     }
   }

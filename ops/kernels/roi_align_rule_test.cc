@@ -3,24 +3,34 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "rcnn/ops/kernels/element_types.h"
+#include "rcnn/ops/kernels/roi_gather.h"
+#include "rcnn/ops/kernels/roi_lists.h"
+#include "rcnn/ops/kernels/roi_table.h"
 #include "rcnn/ops/multilevel_roi_align.h"
+#include "rcnn/ops/testing/host_arrays.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/random_rois.h"
+#include "rcnn/ops/testing/sparse_memory.h"
 #include "rcnn/ops/testing/test_seed.h"
 
 namespace rcnn::ops {
 namespace {
 
+using ::rcnn::ops::testing::HostArrays;
 using ::rcnn::ops::testing::HostGrid;
 using ::rcnn::ops::testing::HostOrder;
 using ::rcnn::ops::testing::kAllHostOrders;
 using ::rcnn::ops::testing::RandomMap;
 using ::rcnn::ops::testing::RandomRois;
+using ::rcnn::ops::testing::SparseMemory;
 using ::rcnn::ops::testing::TestSeed;
 
 // The kernels' element type for a tensor's.
@@ -99,6 +109,16 @@ T* Data(const at::Tensor& tensor) {
 }
 
 template <typename T>
+void GatherByGrid(const RoiTable<T>& table, const RoiAlignRule<T>& rule, HostOrder order) {
+  RoiListScratch scratch{};
+  HostArrays arrays;
+  PlanRoiLists(table, arrays, &scratch);
+  HostGrid launch(order, TestSeed());
+  GatherRois(launch, table, rule, scratch);
+  EXPECT_EQ(launch.conflict(), "");
+}
+
+template <typename T>
 Outcome ByGrid(const Problem& problem, HostOrder order) {
   using A = typename ElementSum<T>::type;
   const at::Tensor rois = problem.rois.to(kDtype<A>).contiguous();
@@ -128,17 +148,14 @@ Outcome ByGrid(const Problem& problem, HostOrder order) {
   }
   HostGrid forward(order, TestSeed());
   AlignRois(forward, table, rule);
+  EXPECT_EQ(forward.conflict(), "");
   table.bins = Data<T>(problem.grad);
   table.bin_strides = StridesFor(problem.grad);
   for (int64_t i = 0; i < levels; ++i) {
     outcome.grads.push_back(at::full_like(problem.maps[i], 99));
     table.levels[i].data = Data<T>(outcome.grads[i]);
   }
-  std::vector<Ranked> entries(table.num_rois), scratch(table.num_rois);
-  std::vector<int64_t> map_begin(levels * table.images + 1);
-  HostGrid backward(order, TestSeed());
-  GatherRois(backward, table, rule, {entries.data(), scratch.data(), map_begin.data()});
-  EXPECT_EQ(backward.conflict(), "");
+  GatherByGrid(table, rule, order);
   return outcome;
 }
 
@@ -196,6 +213,7 @@ TYPED_TEST(RoiAlignRuleTest, SameBitsInAnyOrder) {
     const Outcome reversed = ByGrid<TypeParam>(problem, HostOrder::kReversed);
     const Outcome isolated = ByGrid<TypeParam>(problem, HostOrder::kIsolated);
     EXPECT_TRUE(at::equal(forward.bins, reversed.bins));
+    EXPECT_TRUE(at::equal(forward.bins, isolated.bins));
     for (size_t level = 0; level < problem.maps.size(); ++level) {
       EXPECT_TRUE(at::equal(forward.grads[level], reversed.grads[level]));
       EXPECT_TRUE(at::equal(forward.grads[level], isolated.grads[level]));
@@ -258,6 +276,175 @@ TEST(RoiAlignRuleFloatTest, RoiMuchLargerThanTheMap) {
   const Outcome actual = ByGrid<double>(problem, HostOrder::kForward);
   ExpectClose(actual.bins, expected.bins, 1e-6);
   ExpectClose(actual.grads[0], expected.grads[0], 1e-6);
+}
+
+// More bins than are prepared at a time, in both axes.
+TEST(RoiAlignRuleFloatTest, ManyBins) {
+  for (const HostOrder order : kAllHostOrders) {
+    Problem problem;
+    problem.maps = {RandomMap({1, 3, 19, 21}, at::kFloat, 1)};
+    problem.rois = RandomRois({7, 1, 76, 84, 20}, 2).to(at::kFloat).to(at::kDouble);
+    problem.options.spatial_scales = {0.25};
+    problem.options.pooled_height = 20;
+    problem.options.pooled_width = 33;
+    problem.grad = RandomMap({7, 3, 20, 33}, at::kFloat, 3);
+    const Outcome actual = ByGrid<float>(problem, order);
+    const Outcome expected = ByOperator(problem, at::kFloat);
+    ExpectClose(actual.bins, expected.bins, 2e-6);
+    ExpectClose(actual.grads[0], expected.grads[0], 2e-6);
+  }
+}
+
+// The bilinear weight of the pixel at `pixel` for a sample at `position` on the map.
+double TentWeight(double position, int64_t pixel) {
+  return std::max(0.0, 1 - std::abs(position - static_cast<double>(pixel)));
+}
+
+// One sample for each RoI, in its middle. Nine of ten RoIs are outside the map, so that the host is
+// done with the gradient in time.
+TEST(RoiAlignRuleLargeTest, MillionRois) {
+  constexpr int64_t kRois = 1000000, kHeight = 12, kWidth = 15;
+  std::mt19937_64 random(TestSeed());
+  std::uniform_real_distribution<double> uniform;
+  std::vector<double> map(kHeight * kWidth), rois, bins(kRois, 99), grad(kRois);
+  std::vector<double> grad_map(map.size(), 99), expected_grad(map.size(), 0);
+  for (double& value : map) value = uniform(random) - 0.5;
+  for (double& value : grad) value = uniform(random) - 0.5;
+  for (int64_t i = 0; i < kRois; ++i) {
+    const double outside = i % 10 == 0 ? 0 : 100;
+    const double x = uniform(random) * (kWidth - 1) + 0.5 + outside;
+    const double y = uniform(random) * (kHeight - 1) + 0.5, half = 0.1 + uniform(random);
+    rois.insert(rois.end(), {0, x - half, y - half, x + half, y + half});
+  }
+  RoiTable<double> table{};
+  table.levels[0] = {map.data(), kHeight, kWidth, {kHeight * kWidth, 1, kWidth, 1}, 1};
+  table.num_levels = table.images = table.channels = 1;
+  table.num_rois = kRois;
+  table.rois = rois.data();
+  table.pooled_height = table.pooled_width = 1;
+  table.bins = bins.data();
+  table.bin_strides = {1, 1, 1, 1};
+  const RoiAlignRule<double> rule = {{1, true}};
+  HostGrid forward(HostOrder::kReversed, TestSeed());
+  AlignRois(forward, table, rule);
+  table.bins = grad.data();
+  table.levels[0].data = grad_map.data();
+  GatherByGrid(table, rule, HostOrder::kReversed);
+  int64_t wrong = 0;
+  for (int64_t i = 0; i < kRois; ++i) {
+    const double x = (rois[5 * i + 1] + rois[5 * i + 3]) / 2 - 0.5;
+    const double y = (rois[5 * i + 2] + rois[5 * i + 4]) / 2 - 0.5;
+    double expected = 0;
+    const int64_t row = static_cast<int64_t>(y), column = static_cast<int64_t>(x);
+    for (int64_t r = row; i % 10 == 0 && r <= std::min(row + 1, kHeight - 1); ++r) {
+      for (int64_t c = column; c <= std::min(column + 1, kWidth - 1); ++c) {
+        const double weight = TentWeight(y, r) * TentWeight(x, c);
+        expected += weight * map[r * kWidth + c];
+        expected_grad[r * kWidth + c] += weight * grad[i];
+      }
+    }
+    if (std::abs(bins[i] - expected) > 1e-12) ++wrong;
+  }
+  EXPECT_EQ(wrong, 0);
+  for (size_t i = 0; i < map.size(); ++i) EXPECT_NEAR(grad_map[i], expected_grad[i], 1e-9) << i;
+}
+
+// Calls visit(offset by `strides`, offset in a contiguous tensor) for each element of [N, C, H, W].
+template <typename Visit>
+void ForEachElement(at::IntArrayRef sizes, const MapStrides& strides, const Visit& visit) {
+  int64_t dense = 0;
+  for (int64_t n = 0; n < sizes[0]; ++n) {
+    for (int64_t c = 0; c < sizes[1]; ++c) {
+      for (int64_t h = 0; h < sizes[2]; ++h) {
+        for (int64_t w = 0; w < sizes[3]; ++w) {
+          visit(n * strides.image + c * strides.channel + h * strides.row + w * strides.column,
+                dense++);
+        }
+      }
+    }
+  }
+}
+
+// As in tensors of more than 2^31 elements, of which a few pages are touched.
+TEST(RoiAlignRuleLargeTest, StridesBeyond32Bits) {
+  using T = BFloat16Bits;
+  constexpr MapStrides kMapStrides = {(int64_t{1} << 31) + (1 << 20), (1 << 30) + 4096, 16, 1};
+  constexpr MapStrides kBinStrides = {int64_t{1} << 31, 1 << 28, 8, 1};
+  const SparseMemory far_maps(int64_t{9} << 30), far_bins(int64_t{10} << 30);
+  if (far_maps.data() == nullptr || far_bins.data() == nullptr) {
+    GTEST_SKIP() << "the system has no room for 19 GiB of addresses";
+  }
+  Problem problem;
+  problem.maps = {RandomMap({2, 3, 9, 10}, at::kBFloat16, 1)};
+  problem.rois =
+      at::tensor({0.0, 1.0, 2.0, 7.0, 6.5, 1.0, 0.0, 0.0, 9.0, 8.0, 1.0, 3.0, 3.0, 4.0, 9.0},
+                 at::kDouble)
+          .view({3, 5});
+  problem.options.spatial_scales = {1};
+  problem.options.pooled_height = problem.options.pooled_width = 2;
+  problem.grad = RandomMap({3, 3, 2, 2}, at::kBFloat16, 2);
+  const Outcome expected = ByGrid<T>(problem, HostOrder::kForward);
+  T* const maps = static_cast<T*>(far_maps.data());
+  T* const bins = static_cast<T*>(far_bins.data());
+  ForEachElement(problem.maps[0].sizes(), kMapStrides,
+                 [&](int64_t far, int64_t dense) { maps[far] = Data<T>(problem.maps[0])[dense]; });
+  ForEachElement(problem.grad.sizes(), kBinStrides,
+                 [&](int64_t far, int64_t dense) { bins[far] = Data<T>(problem.grad)[dense]; });
+  const at::Tensor rois = problem.rois.to(at::kFloat), pooled = at::full_like(problem.grad, 99);
+  RoiTable<T> table{};
+  table.levels[0] = {maps, 9, 10, kMapStrides, 1};
+  table.num_levels = 1;
+  table.images = 2;
+  table.channels = 3;
+  table.num_rois = 3;
+  table.rois = rois.data_ptr<float>();
+  table.pooled_height = table.pooled_width = 2;
+  table.bins = Data<T>(pooled);
+  table.bin_strides = StridesFor(pooled);
+  const RoiAlignRule<T> rule = {{0, true}};
+  HostGrid forward(HostOrder::kReversed, TestSeed());
+  AlignRois(forward, table, rule);
+  EXPECT_TRUE(at::equal(pooled, expected.bins));
+  table.bins = bins;
+  table.bin_strides = kBinStrides;
+  GatherByGrid(table, rule, HostOrder::kReversed);
+  const at::Tensor grad = at::full_like(problem.maps[0], 99);
+  ForEachElement(grad.sizes(), kMapStrides,
+                 [&](int64_t far, int64_t dense) { Data<T>(grad)[dense] = maps[far]; });
+  EXPECT_TRUE(at::equal(grad, expected.grads[0]));
+}
+
+// 2^30 channels, channels-last: an element of the bins beyond 2^31 reads a pixel beyond it.
+TEST(RoiAlignRuleLargeTest, ElementsBeyond32Bits) {
+  using T = BFloat16Bits;
+  constexpr int64_t kChannels = int64_t{1} << 30, kChannel = 7;
+  const SparseMemory maps(3 * kChannels * int64_t{sizeof(T)});
+  const SparseMemory bins(4 * kChannels * int64_t{sizeof(T)});
+  if (maps.data() == nullptr || bins.data() == nullptr) {
+    GTEST_SKIP() << "the system has no room for 14 GiB of addresses";
+  }
+  // Rows 1 and 2 of a map of three pixels, in two bins.
+  const std::vector<float> rois = {0, 0, 1, 1, 3, 0, 0, 1, 1, 3};
+  RoiTable<T> table{};
+  table.levels[0] = {
+      static_cast<T*>(maps.data()), 3, 1, {3 * kChannels, 1, kChannels, kChannels}, 1};
+  table.num_levels = table.images = 1;
+  table.channels = kChannels;
+  table.num_rois = 2;
+  table.rois = rois.data();
+  table.pooled_height = 2;
+  table.pooled_width = 1;
+  table.bins = static_cast<T*>(bins.data());
+  table.bin_strides = {2 * kChannels, 1, kChannels, kChannels};
+  FromSum(3.5f, table.levels[0].data + 2 * kChannels + kChannel);
+  const int64_t last_bin = 3 * kChannels + kChannel;
+  const BinPlace place = FindBin(table, last_bin);
+  EXPECT_EQ(place.roi, 1);
+  EXPECT_EQ(place.channel, kChannel);
+  EXPECT_EQ(place.row, 1);
+  EXPECT_EQ(place.column, 0);
+  RoiAlignElement<T>{table, {{1, true}}}(last_bin);
+  EXPECT_EQ(ToSum(table.bins[last_bin]), 3.5f);
 }
 
 }  // namespace

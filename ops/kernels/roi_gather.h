@@ -1,33 +1,37 @@
 // The gradient of a RoI operator with respect to its maps, without atomics.
 //
 // A RoI operator reads, for each RoI, pixels of one map (a level of one image) and writes bins.
-// Its gradient scatters each bin's gradient over those pixels; here each pixel gathers its sum
-// instead:
+// Its gradient scatters each bin's gradient over those pixels. Here RoIs are binned to tiles of
+// kTileSide x kTileSide pixels (roi_lists.h), and a block owns a tile and kTileChannels channels,
+// whose sums it keeps in shared memory. It walks the tile's RoIs in the order of their index, a few
+// at a time:
+//   Prepare   kParts threads for each RoI find what its bins add to the tile, for all channels
+//   Add       a thread for each channel reads the bins that touch the tile, and adds them to its
+//   sums
+// In the end the sums are written to the map: a thread for each channel where channels are next to
+// each other in memory, else for each pixel.
 //
-//   RankMap    and a stable sort put the RoIs of a map next to each other
-//   Gather     a block owns a tile of kSide x kSide pixels and kTileChannels channels. It walks the
-//              RoIs of its map kThreads at a time: each thread tests one RoI against the tile, the
-//              hits become words of bits, and then all threads walk the hits in order. A thread
-//              owns one pixel and keeps kPerThread channels in registers
+// Every element is written once, and its sum has one order: results are bit-identical whatever the
+// order of blocks and threads.
 //
-// Every element is written once, and its sum has one order, that of the RoIs: results are
-// bit-identical whatever the order of blocks and threads.
+// Why it is fast: a bin's gradient is read once for each tile that it touches, about twice in all,
+// and each map element is written once. All threads of a warp add the same bin to the same pixels,
+// each in its own channel: none waits for another's branch, and neighbours in memory are read and
+// written together where bins and maps are channels-last. A scatter adds to memory several times
+// per bin, each time with an atomic operation.
 //
-// Why it is fast: a RoI's gradient is read by the few tiles that it covers, about twice in all, and
-// each map element is written once. A scatter adds to memory several times per bin, each time with
-// an atomic operation.
-//
-// A rule says what a RoI's gradient is (RoiAlignRule, RoiPoolRule):
+// A rule says what a RoI's gradient is (RoiAlignRule, RoiPoolRule), besides what roi_lists.h asks:
 //
 //   using Element = ...;                          // element_types.h
-//   struct Geometry;                              // of a RoI, trivially copyable
-//   Geometry Load(const RoiTable<T>&, int64_t roi) const;
-//   // Whether any pixel of the tile may get a part; a false positive does no harm.
-//   bool Touches(const Geometry&, int64_t row, int64_t column, int64_t side) const;
-//   // Adds the parts of `roi` at a pixel for kPerThread channels from `channel`.
-//   template <int64_t kPerThread>
-//   void Add(const RoiTable<T>&, const Geometry&, int64_t roi, int64_t row, int64_t column,
-//            int64_t channel, A (&sum)[kPerThread]) const;
+//   struct Taps;                                  // of a RoI on a tile; trivially copyable
+//   // How often a RoI is prepared and added, each time with some of its bins.
+//   int64_t Rounds(const RoiTable<T>&) const;
+//   // Part `part` of kParts of what Add needs; reads nothing that another part writes.
+//   void Prepare(const RoiTable<T>&, int64_t roi, const MapTile&, int64_t round, int64_t part,
+//                Taps&) const;
+//   // Adds the RoI's part of one channel.
+//   void Add(const RoiTable<T>&, const Taps&, int64_t roi, const MapTile&, int64_t round,
+//            int64_t channel, TileSums<A>) const;
 
 #ifndef RCNN_OPS_KERNELS_ROI_GATHER_H_
 #define RCNN_OPS_KERNELS_ROI_GATHER_H_
@@ -36,107 +40,36 @@
 
 #include "rcnn/ops/kernels/element_types.h"
 #include "rcnn/ops/kernels/kernel.h"
-#include "rcnn/ops/kernels/merge_sort.h"
+#include "rcnn/ops/kernels/roi_lists.h"
+#include "rcnn/ops/kernels/roi_table.h"
 
 namespace rcnn::ops {
 
-constexpr int64_t kMaxRoiLevels = 8;
+// Channels of a block.
+constexpr int64_t kTileChannels = 64;
+// Threads that prepare a RoI.
+constexpr int64_t kParts = 32;
+// Between the sums of two pixels: one more than the channels, so that neither neighbouring channels
+// nor neighbouring pixels have sums in the same bank of shared memory.
+constexpr int64_t kTileSumStride = kTileChannels + 1;
 
-// Distances in elements of a tensor [N, C, H, W].
-struct MapStrides {
-  int64_t image;  // or RoI
+// A tile of a map, and the first of its channels.
+struct MapTile {
+  int64_t level;
+  int64_t image;
   int64_t channel;
   int64_t row;
   int64_t column;
 };
 
-// One level: maps of all images.
-template <typename T>
-struct LevelMaps {
-  T* data;
-  int64_t height;
-  int64_t width;
-  MapStrides strides;
-  double scale;  // map pixels per image pixel
-};
+// The sums of one channel of a tile.
+template <typename A>
+struct TileSums {
+  A* first;
 
-// RoIs, the maps they read, and their bins.
-template <typename T>
-struct RoiTable {
-  using A = typename ElementSum<T>::type;
-
-  LevelMaps<T> levels[kMaxRoiLevels];  // read forward, written backward
-  int64_t num_levels;
-  int64_t images;
-  int64_t channels;
-  int64_t num_rois;
-  const A* rois;              // [num_rois, 5], (image, x1, y1, x2, y2)
-  const int64_t* roi_levels;  // [num_rois]; null: all 0
-  int64_t pooled_height;
-  int64_t pooled_width;
-  T* bins;  // [num_rois, channels, pooled_height, pooled_width]; written forward, read backward
-  MapStrides bin_strides;
-
-  RCNN_HOST_DEVICE int64_t NumBins() const {
-    return num_rois * channels * pooled_height * pooled_width;
+  RCNN_HOST_DEVICE A& At(int64_t row, int64_t column) const {
+    return first[(row * kTileSide + column) * kTileSumStride];
   }
-  RCNN_HOST_DEVICE int64_t Level(int64_t roi) const {
-    return roi_levels == nullptr ? 0 : roi_levels[roi];
-  }
-  RCNN_HOST_DEVICE int64_t Image(int64_t roi) const { return static_cast<int64_t>(rois[5 * roi]); }
-};
-
-// Which bin an index into the bins' memory is.
-struct BinPlace {
-  int64_t roi;
-  int64_t channel;
-  int64_t row;
-  int64_t column;
-};
-
-// Of element i in memory of dense bins, contiguous or channels-last: threads that run together read
-// neighbouring bins or channels, and write whole lines.
-template <typename T>
-RCNN_HOST_DEVICE BinPlace FindBin(const RoiTable<T>& table, int64_t i) {
-  const int64_t pooled = table.pooled_height * table.pooled_width;
-  const bool is_channels_last = table.bin_strides.channel == 1 && pooled > 1;
-  const int64_t rest = i % (table.channels * pooled);
-  const int64_t bin = is_channels_last ? rest / table.channels : rest % pooled;
-  return {i / (table.channels * pooled), is_channels_last ? rest % table.channels : rest / pooled,
-          bin / table.pooled_width, bin % table.pooled_width};
-}
-
-// entries[roi]: the map that the RoI reads, level * images + image.
-template <typename T>
-struct RankMap {
-  RCNN_HOST_DEVICE void operator()(int64_t roi) const {
-    const int64_t map = table.Level(roi) * table.images + table.Image(roi);
-    entries[roi] = {static_cast<uint64_t>(map), roi};
-  }
-
-  RoiTable<T> table;
-  Ranked* entries;
-};
-
-// map_begin[map]: the number of sorted entries of earlier maps.
-struct FindMapBegin {
-  RCNN_HOST_DEVICE void operator()(int64_t map) const {
-    int64_t low = 0;
-    int64_t high = num_rois;
-    while (low < high) {
-      const int64_t middle = low + (high - low) / 2;
-      if (static_cast<int64_t>(entries[middle].key) < map) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    map_begin[map] = low;
-  }
-
-  int64_t num_rois;
-  const Ranked* entries;
-  int64_t* map_begin;
 };
 
 template <typename Rule>
@@ -144,39 +77,25 @@ struct GatherRoisKernel {
   using T = typename Rule::Element;
   using A = typename ElementSum<T>::type;
 
-  static constexpr int64_t kSide = 8;
-  static constexpr int64_t kPixels = kSide * kSide;
-  static constexpr int kThreads = 256;
-  static constexpr int64_t kPerThread = 8;
-  static constexpr int64_t kTileChannels = kThreads / kPixels * kPerThread;
-  static constexpr int64_t kWords = kThreads / 32;
+  static constexpr int64_t kPixels = kTileSide * kTileSide;
+  static constexpr int kThreads = kTileChannels;
+  static constexpr int64_t kTogether = kThreads / kParts;  // RoIs
+  static_assert(kThreads == kPixels, "a thread writes the channels of a pixel, or the reverse");
 
   struct Shared {
-    typename Rule::Geometry geometry[kThreads];
-    int64_t roi[kThreads];
-    bool is_hit[kThreads];
-    uint32_t hits[kWords];
-  };
-  // Which tile of which map a block owns.
-  struct Tile {
-    int64_t level;
-    int64_t image;
-    int64_t channel;
-    int64_t row;
-    int64_t column;
+    A sums[kPixels * kTileSumStride];
+    typename Rule::Taps taps[kTogether];
   };
   struct Private {
-    Tile tile;
-    int64_t begin;  // the map's RoIs in `entries`
-    int64_t end;
-    A sum[kPerThread];
+    MapTile tile;
+    RoiList list;
   };
 
   RCNN_HOST_DEVICE int64_t TileRows(int64_t level) const {
-    return CeilDivide(table.levels[level].height, kSide);
+    return CeilDivide(table.levels[level].height, kTileSide);
   }
   RCNN_HOST_DEVICE int64_t TileColumns(int64_t level) const {
-    return CeilDivide(table.levels[level].width, kSide);
+    return CeilDivide(table.levels[level].width, kTileSide);
   }
   RCNN_HOST_DEVICE int64_t ChannelTiles() const {
     return CeilDivide(table.channels, kTileChannels);
@@ -191,138 +110,103 @@ struct GatherRoisKernel {
   }
 
   // Channels vary fastest: blocks that run together read the same bins.
-  RCNN_HOST_DEVICE Tile FindTile(int64_t block) const {
-    Tile tile{};
+  RCNN_HOST_DEVICE MapTile FindTile(int64_t block) const {
+    MapTile tile{};
     while (block >= BlocksOnLevel(tile.level)) block -= BlocksOnLevel(tile.level++);
     tile.channel = block % ChannelTiles() * kTileChannels;
     block /= ChannelTiles();
-    tile.column = block % TileColumns(tile.level) * kSide;
+    tile.column = block % TileColumns(tile.level) * kTileSide;
     block /= TileColumns(tile.level);
-    tile.row = block % TileRows(tile.level) * kSide;
+    tile.row = block % TileRows(tile.level) * kTileSide;
     tile.image = block / TileRows(tile.level);
     return tile;
   }
 
-  RCNN_HOST_DEVICE static int64_t Batches(int64_t rois) { return CeilDivide(rois, kThreads); }
+  RCNN_HOST_DEVICE RoiList FindList(const MapTile& tile) const {
+    return lists.Find({tile.level, tile.image, tile.row, tile.column, kTileSide});
+  }
 
-  // Three for each kThreads RoIs of the map, and one to write.
+  // Steps of a tile with `rois` RoIs, each of two phases.
+  RCNN_HOST_DEVICE int64_t Steps(int64_t rois) const {
+    return CeilDivide(rois, kTogether) * rule.Rounds(table);
+  }
+
+  // One to begin, and one to write.
   RCNN_HOST_DEVICE int64_t Phases(int64_t block) const {
-    const Tile tile = FindTile(block);
-    const int64_t map = tile.level * table.images + tile.image;
-    return 3 * Batches(map_begin[map + 1] - map_begin[map]) + 1;
+    return 2 * Steps(FindList(FindTile(block)).count) + 2;
   }
 
   RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared,
                             Private& mine) const {
-    if (phase == 0) Begin(place.block, mine);
-    if (phase == 3 * Batches(mine.end - mine.begin)) {
-      Write(place.thread, mine);
-    } else if (phase % 3 == 0) {
-      const int64_t entry = mine.begin + phase / 3 * kThreads + place.thread;
-      Test(mine.tile, entry, mine.end, place.thread, shared);
-    } else if (phase % 3 == 1) {
-      if (place.thread < kWords) CollectHits(place.thread, shared);
+    if (phase == 0) {
+      Begin(place, shared, mine);
+    } else if (phase == 2 * Steps(mine.list.count) + 1) {
+      Write(place.thread, shared, mine.tile);
+    } else if (phase % 2 == 1) {
+      Prepare(phase / 2, place.thread, shared, mine);
     } else {
-      AddHits(place.thread, shared, mine);
+      Add(phase / 2 - 1, place.thread, shared, mine);
     }
   }
 
-  RCNN_HOST_DEVICE void Begin(int64_t block, Private& mine) const {
-    mine.tile = FindTile(block);
-    const int64_t map = mine.tile.level * table.images + mine.tile.image;
-    mine.begin = map_begin[map];
-    mine.end = map_begin[map + 1];
-    RCNN_UNROLL
-    for (int64_t c = 0; c < kPerThread; ++c) mine.sum[c] = A{0};
-  }
-
-  RCNN_HOST_DEVICE void Test(const Tile& tile, int64_t entry, int64_t end, int slot,
-                             Shared& shared) const {
-    shared.is_hit[slot] = false;
-    if (entry >= end) return;
-    shared.roi[slot] = entries[entry].index;
-    shared.geometry[slot] = rule.Load(table, shared.roi[slot]);
-    shared.is_hit[slot] = rule.Touches(shared.geometry[slot], tile.row, tile.column, kSide);
-  }
-
-  RCNN_HOST_DEVICE static void CollectHits(int word, Shared& shared) {
-    uint32_t bits = 0;
-    for (int i = 0; i < 32; ++i) {
-      bits |= static_cast<uint32_t>(shared.is_hit[32 * word + i]) << i;
-    }
-    shared.hits[word] = bits;
-  }
-
-  RCNN_HOST_DEVICE static int64_t LowestBit(uint32_t bits) {
-#if defined(__CUDA_ARCH__)
-    return __ffs(static_cast<int>(bits)) - 1;
-#else
-    return __builtin_ctz(bits);
-#endif
-  }
-
-  // A thread's pixel and its first channel.
-  RCNN_HOST_DEVICE static int64_t Row(const Tile& tile, int thread) {
-    return tile.row + thread % kPixels / kSide;
-  }
-  RCNN_HOST_DEVICE static int64_t Column(const Tile& tile, int thread) {
-    return tile.column + thread % kSide;
-  }
-  RCNN_HOST_DEVICE static int64_t Channel(const Tile& tile, int thread) {
-    return tile.channel + thread / kPixels * kPerThread;
-  }
-  RCNN_HOST_DEVICE bool IsOnMap(const Tile& tile, int thread) const {
-    return Row(tile, thread) < table.levels[tile.level].height &&
-           Column(tile, thread) < table.levels[tile.level].width;
-  }
-
-  RCNN_HOST_DEVICE void AddHits(int thread, const Shared& shared, Private& mine) const {
-    if (!IsOnMap(mine.tile, thread)) return;
-    for (int64_t word = 0; word < kWords; ++word) {
-      for (uint32_t bits = shared.hits[word]; bits != 0; bits &= bits - 1) {
-        const int64_t slot = 32 * word + LowestBit(bits);
-        rule.template Add<kPerThread>(table, shared.geometry[slot], shared.roi[slot],
-                                      Row(mine.tile, thread), Column(mine.tile, thread),
-                                      Channel(mine.tile, thread), mine.sum);
-      }
+  RCNN_HOST_DEVICE void Begin(const Place& place, Shared& shared, Private& mine) const {
+    mine.tile = FindTile(place.block);
+    mine.list = FindList(mine.tile);
+    for (int64_t pixel = 0; pixel < kPixels; ++pixel) {
+      shared.sums[pixel * kTileSumStride + place.thread] = A{0};
     }
   }
 
-  RCNN_HOST_DEVICE void Write(int thread, const Private& mine) const {
-    if (!IsOnMap(mine.tile, thread)) return;
-    const LevelMaps<T>& level = table.levels[mine.tile.level];
-    const int64_t channel = Channel(mine.tile, thread);
-    T* to = level.data + mine.tile.image * level.strides.image + channel * level.strides.channel +
-            Row(mine.tile, thread) * level.strides.row +
-            Column(mine.tile, thread) * level.strides.column;
-    RCNN_UNROLL
-    for (int64_t c = 0; c < kPerThread; ++c) {
-      if (channel + c < table.channels) FromSum(mine.sum[c], to + c * level.strides.channel);
+  RCNN_HOST_DEVICE void Prepare(int64_t step, int thread, Shared& shared,
+                                const Private& mine) const {
+    const int64_t rounds = rule.Rounds(table), slot = thread / kParts;
+    const int64_t i = step / rounds * kTogether + slot;
+    if (i >= mine.list.count) return;
+    rule.Prepare(table, mine.list.rois[i], mine.tile, step % rounds, thread % kParts,
+                 shared.taps[slot]);
+  }
+
+  RCNN_HOST_DEVICE void Add(int64_t step, int thread, Shared& shared, const Private& mine) const {
+    const int64_t channel = mine.tile.channel + thread;
+    if (channel >= table.channels) return;
+    const int64_t rounds = rule.Rounds(table), first = step / rounds * kTogether;
+    const int64_t count = Lesser(kTogether, mine.list.count - first);
+    for (int64_t slot = 0; slot < count; ++slot) {
+      rule.Add(table, shared.taps[slot], mine.list.rois[first + slot], mine.tile, step % rounds,
+               channel, TileSums<A>{shared.sums + thread});
     }
+  }
+
+  RCNN_HOST_DEVICE void Write(int thread, const Shared& shared, const MapTile& tile) const {
+    const bool is_channels_last = table.levels[tile.level].strides.channel == 1;
+    for (int64_t i = 0; i < kPixels; ++i) {
+      const int64_t pixel = is_channels_last ? i : thread;
+      WriteSum(pixel, is_channels_last ? thread : i, shared, tile);
+    }
+  }
+
+  RCNN_HOST_DEVICE void WriteSum(int64_t pixel, int64_t channel, const Shared& shared,
+                                 const MapTile& tile) const {
+    const LevelMaps<T>& level = table.levels[tile.level];
+    const int64_t row = tile.row + pixel / kTileSide, column = tile.column + pixel % kTileSide;
+    if (row >= level.height || column >= level.width) return;
+    if (tile.channel + channel >= table.channels) return;
+    FromSum(shared.sums[pixel * kTileSumStride + channel],
+            level.data + tile.image * level.strides.image +
+                (tile.channel + channel) * level.strides.channel + row * level.strides.row +
+                column * level.strides.column);
   }
 
   RoiTable<T> table;
   Rule rule;
-  const Ranked* entries;     // [num_rois], sorted by map
-  const int64_t* map_begin;  // where each map's RoIs begin in `entries`, and their end
+  RoiLists lists;  // of the tiles
 };
 
-// Scratch of GatherRois.
-struct GatherScratch {
-  Ranked* entries;       // [num_rois]
-  Ranked* sort_scratch;  // [num_rois]
-  int64_t* map_begin;    // [num_levels * images + 1]
-};
-
-// Writes every element of every level's maps.
+// Writes every element of every level's maps. `scratch`: of PlanRoiLists.
 template <typename Launch, typename Rule>
 void GatherRois(Launch& launch, const RoiTable<typename Rule::Element>& table, const Rule& rule,
-                const GatherScratch& scratch) {
-  LaunchForEach(launch, table.num_rois, RankMap<typename Rule::Element>{table, scratch.entries});
-  const Ranked* sorted = SortRows(launch, 1, table.num_rois, scratch.entries, scratch.sort_scratch);
-  LaunchForEach(launch, table.num_levels * table.images + 1,
-                FindMapBegin{table.num_rois, sorted, scratch.map_begin});
-  launch(GatherRoisKernel<Rule>{table, rule, sorted, scratch.map_begin});
+                const RoiListScratch& scratch) {
+  launch(GatherRoisKernel<Rule>{table, rule, ListRois(launch, table, rule, scratch)});
 }
 
 }  // namespace rcnn::ops

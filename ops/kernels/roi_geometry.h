@@ -61,43 +61,37 @@ struct RoiSpan {
     return SampleNear(bin, static_cast<A>(size), A{1});
   }
 
-  // Pixels that samples may touch: [FirstPixel(), LastPixel()], perhaps a few more.
-  RCNN_HOST_DEVICE int64_t FirstPixel() const {
-    return static_cast<int64_t>(Clamped(std::floor(start) - A{1}, A{0}, static_cast<A>(size - 1)));
-  }
-  RCNN_HOST_DEVICE int64_t LastPixel() const {
-    const A end = start + static_cast<A>(bins) * bin_length;
-    return static_cast<int64_t>(Clamped(std::ceil(end) + A{1}, A{0}, static_cast<A>(size - 1)));
-  }
-
-  // The bins whose samples may touch `pixel`: [FirstBin, LastBin], perhaps a few more.
-  RCNN_HOST_DEVICE int64_t FirstBin(int64_t pixel) const {
-    // Samples up to a pixel outside count for the pixel at the edge.
-    if (pixel == 0 || !(bin_length > 0)) return 0;
-    const A low = (static_cast<A>(pixel) - A{1} - start) / bin_length - A{1};
-    return static_cast<int64_t>(Clamped(std::floor(low), A{0}, static_cast<A>(bins)));
-  }
-  RCNN_HOST_DEVICE int64_t LastBin(int64_t pixel) const {
-    if (pixel == size - 1 || !(bin_length > 0)) return bins - 1;
-    const A high = (static_cast<A>(pixel) + A{1} - start) / bin_length + A{1};
-    return static_cast<int64_t>(Clamped(std::floor(high), A{-1}, static_cast<A>(bins - 1)));
+  // Whether samples may touch a pixel of [first, first + count). Rounding moves them as in
+  // SampleNear.
+  RCNN_HOST_DEVICE bool Touches(int64_t first, int64_t count) const {
+    const A slack = A{1} + std::abs(start) * A{1e-6};
+    const A low = start - slack, high = start + static_cast<A>(bins) * bin_length + slack;
+    // Of NaN too.
+    if (!(low <= static_cast<A>(size) && high >= A{-1})) return false;
+    const A last = static_cast<A>(size - 1);
+    return static_cast<int64_t>(Clamped(std::floor(low), A{0}, last)) < first + count &&
+           static_cast<int64_t>(Clamped(std::ceil(high), A{0}, last)) >= first;
   }
 
-  // What `pixel` counts for in the mean of `bin`'s samples, in the order of the samples.
-  RCNN_HOST_DEVICE A Weight(int64_t bin, int64_t pixel) const {
-    // Only samples within a pixel matter, and those outside the map for the pixel at the edge.
-    const A below = static_cast<A>(pixel) - A{1}, above = static_cast<A>(pixel) + A{1};
-    const int64_t first = pixel == 0 ? FirstSample(bin) : SampleNear(bin, below, A{-1});
-    const int64_t end = pixel == size - 1 ? EndSample(bin) : SampleNear(bin, above, A{1});
+  // weights[p]: what pixel first_pixel + p, first_pixel < size, counts for in the mean of `bin`'s
+  // samples, in the order of the samples.
+  template <int64_t kPixels>
+  RCNN_HOST_DEVICE void Weigh(int64_t bin, int64_t first_pixel, A (&weights)[kPixels]) const {
+    for (int64_t p = 0; p < kPixels; ++p) weights[p] = A{0};
+    // Only samples within a pixel of these matter, and those outside the map for the pixels at its
+    // edges.
+    const int64_t last_pixel = Lesser(first_pixel + kPixels, size) - 1;
+    const A below = static_cast<A>(first_pixel) - A{1}, above = static_cast<A>(last_pixel) + A{1};
+    const int64_t first = first_pixel == 0 ? FirstSample(bin) : SampleNear(bin, below, A{-1});
+    const int64_t end = last_pixel == size - 1 ? EndSample(bin) : SampleNear(bin, above, A{1});
     const A count = static_cast<A>(samples);
-    A weight = 0;
     for (int64_t i = first; i < end; ++i) {
       const AxisSample<A> sample = Sample(bin, i);
       if (!sample.is_on_map) continue;
-      if (sample.low == pixel) weight += (A{1} - sample.fraction) / count;
-      if (sample.low + 1 == pixel) weight += sample.fraction / count;
+      const int64_t low = sample.low - first_pixel;
+      if (low >= 0 && low < kPixels) weights[low] += (A{1} - sample.fraction) / count;
+      if (low >= -1 && low < kPixels - 1) weights[low + 1] += sample.fraction / count;
     }
-    return weight;
   }
 
   // The index of the sample of `bin` at `position`, and a few more in the given direction, which

@@ -18,6 +18,7 @@
 #include "rcnn/ops/kernels/element_types.h"
 #include "rcnn/ops/kernels/kernel.h"
 #include "rcnn/ops/kernels/roi_gather.h"
+#include "rcnn/ops/kernels/roi_table.h"
 
 namespace rcnn::ops {
 
@@ -82,25 +83,39 @@ struct RoiPoolRule {
            roi.x.Begin(0) < column + side && roi.x.End(roi.x.bins - 1) > column;
   }
 
-  template <int64_t kPerThread>
-  RCNN_HOST_DEVICE void Add(const RoiTable<T>& table, const Geometry& roi, int64_t index,
-                            int64_t row, int64_t column, int64_t channel,
-                            A (&sum)[kPerThread]) const {
-    const int64_t offset = index * table.bin_strides.image + channel * table.bin_strides.channel;
-    const int32_t pixel = static_cast<int32_t>(row * table.levels[0].width + column);
-    const int64_t last_y = roi.y.LastBin(row), last_x = roi.x.LastBin(column);
-    for (int64_t i = roi.y.FirstBin(row); i <= last_y; ++i) {
-      if (row < roi.y.Begin(i) || row >= roi.y.End(i)) continue;
-      for (int64_t j = roi.x.FirstBin(column); j <= last_x; ++j) {
-        const int64_t bin = offset + i * table.bin_strides.row + j * table.bin_strides.column;
-        RCNN_UNROLL
-        for (int64_t c = 0; c < kPerThread; ++c) {
-          const int64_t at = bin + c * table.bin_strides.channel;
-          if (channel + c >= table.channels || argmax[at] != pixel) continue;
-          sum[c] += ToSum(table.bins[at]);
-        }
+  using Taps = Geometry;
+
+  RCNN_HOST_DEVICE int64_t Rounds(const RoiTable<T>& /*table*/) const { return 1; }
+
+  RCNN_HOST_DEVICE void Prepare(const RoiTable<T>& table, int64_t roi, const MapTile& /*tile*/,
+                                int64_t /*round*/, int64_t part, Taps& taps) const {
+    if (part == 0) taps = Load(table, roi);
+  }
+
+  RCNN_HOST_DEVICE void Add(const RoiTable<T>& table, const Taps& taps, int64_t roi,
+                            const MapTile& tile, int64_t /*round*/, int64_t channel,
+                            TileSums<A> sums) const {
+    const MapStrides& strides = table.bin_strides;
+    const int64_t bins = roi * strides.image + channel * strides.channel;
+    const int64_t last_y = taps.y.LastBin(tile.row + kTileSide - 1);
+    const int64_t first_x = taps.x.FirstBin(tile.column);
+    const int64_t last_x = taps.x.LastBin(tile.column + kTileSide - 1);
+    for (int64_t i = taps.y.FirstBin(tile.row); i <= last_y; ++i) {
+      for (int64_t j = first_x; j <= last_x; ++j) {
+        AddBin(table, bins + i * strides.row + j * strides.column, tile, sums);
       }
     }
+  }
+
+  // The bin at element `bin`.
+  RCNN_HOST_DEVICE void AddBin(const RoiTable<T>& table, int64_t bin, const MapTile& tile,
+                               TileSums<A> sums) const {
+    const int32_t pixel = argmax[bin];
+    if (pixel < 0) return;
+    const int32_t width = static_cast<int32_t>(table.levels[0].width);
+    const int64_t row = pixel / width - tile.row, column = pixel % width - tile.column;
+    if (row < 0 || row >= kTileSide || column < 0 || column >= kTileSide) return;
+    sums.At(row, column) += ToSum(table.bins[bin]);
   }
 
   int32_t* argmax;  // row * width + column of each bin's maximum, as the bins in memory; -1: none

@@ -9,7 +9,12 @@
 #include <vector>
 
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/kernels/element_types.h"
+#include "rcnn/ops/kernels/roi_gather.h"
+#include "rcnn/ops/kernels/roi_lists.h"
+#include "rcnn/ops/kernels/roi_table.h"
 #include "rcnn/ops/roi_pool.h"
+#include "rcnn/ops/testing/host_arrays.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/random_rois.h"
 #include "rcnn/ops/testing/test_seed.h"
@@ -17,6 +22,7 @@
 namespace rcnn::ops {
 namespace {
 
+using ::rcnn::ops::testing::HostArrays;
 using ::rcnn::ops::testing::HostGrid;
 using ::rcnn::ops::testing::HostOrder;
 using ::rcnn::ops::testing::kAllHostOrders;
@@ -105,12 +111,14 @@ Outcome ByGrid(const Problem& problem, HostOrder order) {
   const RoiPoolRule<T> rule = {outcome.argmax.data_ptr<int32_t>()};
   HostGrid forward(order, TestSeed());
   PoolRois(forward, table, rule);
+  EXPECT_EQ(forward.conflict(), "");
   table.bins = static_cast<T*>(problem.grad.data_ptr());
   table.levels[0].data = static_cast<T*>(outcome.grad_map.data_ptr());
-  std::vector<Ranked> entries(table.num_rois), scratch(table.num_rois);
-  std::vector<int64_t> map_begin(table.images + 1);
+  RoiListScratch scratch{};
+  HostArrays arrays;
+  PlanRoiLists(table, arrays, &scratch);
   HostGrid backward(order, TestSeed());
-  GatherRois(backward, table, rule, {entries.data(), scratch.data(), map_begin.data()});
+  GatherRois(backward, table, rule, scratch);
   EXPECT_EQ(backward.conflict(), "");
   return outcome;
 }

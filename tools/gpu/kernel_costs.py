@@ -142,12 +142,42 @@ def roi_align():
                   100 * pooled_bins())
 
 
+# Of ops/kernels/roi_lists.h and roi_gather.h: pixels of a tile's side, the most squares and tiles of a map, channels of a block.
+TILE, MAX_SQUARES, MAX_TILES, TILE_CHANNELS = 8, 128, 2048, 64
+# Pixels of a RoI's side: 7 bins of 2, a pixel that the last sample shares, and one on each side.
+ROI_PIXELS = 17
+
+
+def squares_of_map(height, width, most):
+    """The side and the number of the smallest squares of a map that are at most so many."""
+    side = TILE
+    while math.ceil(height / side) * math.ceil(width / side) > most:
+        side *= 2
+    return side, math.ceil(height / side) * math.ceil(width / side)
+
+
+def touched(side):
+    """Squares that a RoI touches, on average over its places."""
+    return ((ROI_PIXELS + side - 1) / side)**2
+
+
+def roi_lists():
+    side, squares = squares_of_map(HEIGHT // STRIDES[0], WIDTH // STRIDES[0], MAX_SQUARES)
+    tests = squares + touched(side) * (side // TILE)**2
+    return Kernel("RoIs binned to tiles, R RoIs, without their sort", "20 R, and 8 for each tile that a RoI touches",
+                  "60 for each test: of a RoI with the squares of its map, and with the tiles of those that it touches",
+                  "the step, all RoIs on the finest level, %d tests each" % tests, BATCH * ROIS * (20 + 8 * touched(TILE)),
+                  60 * BATCH * ROIS * tests)
+
+
 def roi_align_gradient():
     moved = ELEMENT_BYTES * (pooled_maps() + pooled_bins())
     # A bin of 2 x 2 pixels touches 9.
-    products = BATCH * ROIS * CHANNELS * BINS * 9
-    return Kernel("RoIAlign, gradient", "maps once, bins once", "9 multiply-adds per element of the bins, which are 2 × 2 pixels",
-                  "the step", moved, 2 * products)
+    sums = 3 * 9 * pooled_bins()
+    weights = 40 * 2 * 2 * 7 * BATCH * ROIS * touched(TILE) * math.ceil(CHANNELS / TILE_CHANNELS)
+    return Kernel("RoIAlign, gradient", "maps once, bins once",
+                  "9 sums of 3 per element of the bins, which are 2 × 2 pixels; 40 per sample of an axis for each tile and 64 channels",
+                  "the step", moved, sums + weights)
 
 
 def roi_pool(images, channels, height, width, rois):
@@ -322,7 +352,7 @@ def kernels():
     trained = total(resnet50_stages(HEIGHT, WIDTH)[2:]) + fpn_parts(HEIGHT, WIDTH, ROIS, 90)
     return [overlap(12000, OBJECTS), coding(8192), clipping(8192), anchors(), matching(), sort(12000), nms(12000), top_k(),
             detections(1000, 90, 300), sampling(), rpn_losses(), head_losses(90), random_mask(128, 4096), roi_align(),
-            roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights),
+            roi_lists(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights),
             adamw(trained.weights)]
 
 

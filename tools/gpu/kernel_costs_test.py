@@ -53,6 +53,21 @@ class Kernels(unittest.TestCase):
         align = kernel_costs.roi_align()
         self.assertEqual(align.moved, 2 * 16 * 256 * (200 * 336 + 100 * 168 + 50 * 84 + 25 * 42) + 2 * 8192 * 256 * 49)
 
+    def test_squares_of_maps(self):
+        self.assertEqual(kernel_costs.squares_of_map(200, 336, 128), (32, 7 * 11))
+        self.assertEqual(kernel_costs.squares_of_map(200, 336, 2048), (8, 25 * 42))
+        self.assertEqual(kernel_costs.squares_of_map(25, 42, 128), (8, 4 * 6))
+        # A RoI of 17 pixels begins at each of the 8 pixels of a tile equally often: it touches three tiles of an axis.
+        self.assertEqual(kernel_costs.touched(8), sum((start + 17 + 7) // 8 for start in range(8))**2 / 64)
+
+    def test_the_gradient_of_roi_align(self):
+        lists, gradient = kernel_costs.roi_lists(), kernel_costs.roi_align_gradient()
+        self.assertEqual(lists.operations, 60 * 8192 * (77 + 2.25 * 16))
+        self.assertEqual(lists.moved, 8192 * (20 + 8 * 9))
+        self.assertEqual(gradient.moved, kernel_costs.roi_align().moved)
+        # 14 bins of two samples, in 9 tiles and 4 blocks of channels.
+        self.assertEqual(gradient.operations, 27 * 8192 * 256 * 49 + 40 * 28 * 8192 * 9 * 4)
+
     def test_losses(self):
         rpn = kernel_costs.rpn_losses()
         self.assertEqual((rpn.moved, rpn.operations), (20 * 16 * 268569, 60 * 4096))
