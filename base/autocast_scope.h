@@ -1,8 +1,9 @@
 // Computes in a short floating-point type during its lifetime, where LibTorch considers it safe.
 //
 // Autocast: convolutions and matrix products convert their float32 arguments; losses, norms and
-// rcnn's operators compute in float32 what they get in the short type (ops/dispatch.h). The weights
-// stay in float32. End it before the backward pass, which repeats the types of the forward one.
+// rcnn's operators compute in float32 what they get in the short type, on CUDA except for RoIAlign
+// (ops/dispatch.h). The weights stay in float32. End it before the backward pass, which repeats the
+// types of the forward one.
 //
 // Of this thread only. Scopes may be nested.
 //

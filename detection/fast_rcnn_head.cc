@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/check_range.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/status_macros.h"
@@ -78,13 +79,21 @@ void CheckInputs(const std::vector<at::Tensor>& proposals, const GroundTruths& t
   for (const GroundTruth& truth : truths) ops::CheckBoxes(truth.boxes, "ground truth");
 }
 
-// Maps are shorter under autocast; pooling is in float32.
 std::vector<at::Tensor> AsFloat32(const std::vector<at::Tensor>& maps) {
   std::vector<at::Tensor> converted;
   for (const at::Tensor& map : maps) {
     converted.push_back(map.element_size() < 4 ? map.to(at::kFloat) : map);
   }
   return converted;
+}
+
+// Maps are shorter under autocast. RoIAlign on a device reads them as they are, with sums in
+// float32, and rounds its result to their type, as the layers after it would.
+bool ReadsShortMaps(const std::vector<at::Tensor>& maps) {
+  if (maps.front().is_cpu()) return false;
+  const c10::optional<c10::ScalarType> type = AutocastType(maps.front().device().type());
+  return type && std::all_of(maps.begin(), maps.end(),
+                             [&](const at::Tensor& map) { return map.scalar_type() == *type; });
 }
 
 // Proposals of one image and, if wanted, its ground truth, of which crowds are not eligible.
@@ -249,8 +258,9 @@ at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& all_maps,
                               const at::Tensor& rois) const {
   TORCH_CHECK(all_maps.size() >= levels_.size(), "head: ", all_maps.size(), " maps for ",
               levels_.size(), " levels");
-  const std::vector<at::Tensor> maps = AsFloat32(all_maps);
   const configs::RoiPoolingConfig& pool = config_.pool();
+  const std::vector<at::Tensor> maps =
+      !pool.has_roi_pool() && ReadsShortMaps(all_maps) ? all_maps : AsFloat32(all_maps);
   const double scale = 1.0 / static_cast<double>(levels_.front().stride);
   if (pool.has_roi_pool()) return ops::RoiPool(maps[0], rois, {pool.size(), pool.size(), scale});
   const configs::RoiAlignConfig& align = pool.roi_align();

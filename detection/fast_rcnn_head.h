@@ -90,8 +90,9 @@ class FastRcnnHead : public torch::nn::Module {
       const configs::HeadConfig& config, const configs::BackboneConfig& backbone,
       const std::vector<FeatureLevel>& levels, int64_t num_classes);
 
-  // Crops the maps' features: rois [R, 5] in pixels of the input -> [R, C, size, size].
-  // Throws c10::Error on fewer maps than levels.
+  // Crops the maps' features: rois [R, 5] in pixels of the input -> [R, C, size, size], in float32.
+  // Under autocast, on another device than the CPU, RoIAlign of maps of the short type gives that
+  // type, to which the layers after it round. Throws c10::Error on fewer maps than levels.
   at::Tensor Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const;
 
   // The same from the maps of a batch. `rois_of_image`: RoiSamples::rois_of_image; empty: unknown.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -17,12 +18,14 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/tensor_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
 #include "rcnn/ops/error_message.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
@@ -159,6 +162,68 @@ TEST(FastRcnnHeadTest, RoiAlignReadsTheMiddleOfBins) {
       EXPECT_NEAR(pooled[0][1][i][2].item<double>(), along_y, 1e-4);
       EXPECT_NEAR(pooled[0][2][i][i].item<double>(), along_x + 10 * along_y, 1e-3);
       EXPECT_NEAR(pooled[0][3][i][0].item<double>(), 3, 1e-5);
+    }
+  }
+}
+
+// What Pool gives for maps of bfloat16, and their gradients if it is differentiated by the same
+// numbers in the type of the result.
+struct PooledShort {
+  at::Tensor pooled;
+  std::vector<at::Tensor> gradients;
+};
+
+PooledShort PoolShort(const FastRcnnHead& head, const std::vector<at::Tensor>& maps,
+                      const at::Tensor& rois, bool autocast) {
+  const at::Device device = maps.front().device();
+  const at::Tensor own_rois = rois.to(device);
+  std::vector<at::Tensor> leaves;
+  for (const at::Tensor& map : maps) leaves.push_back(map.detach().requires_grad_());
+  ops::testing::TakeWaits();
+  PooledShort result;
+  {
+    std::optional<AutocastScope> scope;
+    if (autocast) scope.emplace(device.type(), at::kBFloat16);
+    result.pooled = head.Pool(leaves, own_rois);
+  }
+  EXPECT_THAT(ops::testing::TakeWaits(), ::testing::IsEmpty());
+  const at::Tensor grad =
+      at::randn(result.pooled.sizes(), Generator(5)).to(at::kBFloat16).to(device);
+  result.pooled.backward(grad.to(result.pooled.scalar_type()));
+  for (const at::Tensor& leaf : leaves) result.gradients.push_back(leaf.grad().cpu());
+  result.pooled = result.pooled.detach().cpu();
+  return result;
+}
+
+// Under autocast on a device RoIAlign reads the maps as they are; the CPU, a device without
+// autocast and RoIPool compute from a copy in float32. The numbers are those of float32, rounded.
+TEST(FastRcnnHeadTest, RoiAlignReadsShortMapsOfADevice) {
+  const std::vector<FeatureLevel> levels = {{kChannels, 16}, {kChannels, 32}};
+  for (const bool is_align : {true, false}) {
+    for (const size_t count : {1, 2}) {
+      if (!is_align && count == 2) continue;
+      const auto head =
+          Create(
+              absl::StrCat("pool { ", is_align ? "roi_align { sampling_ratio: 2 }" : "roi_pool {}",
+                           " size: 3 } fc { fc_channels: 5 }"),
+              {levels.begin(), levels.begin() + count})
+              .value();
+      const at::Tensor small = at::randn({2, kChannels, 4, 5}, Generator(8));
+      std::vector<at::Tensor> maps = {Map().to(at::kBFloat16), small.to(at::kBFloat16)}, far;
+      maps.resize(count);
+      for (const at::Tensor& map : maps) far.push_back(map.to(ops::testing::QueueDevice()));
+      const PooledShort on_cpu = PoolShort(*head, maps, Rois(), /*autocast=*/true);
+      EXPECT_EQ(on_cpu.pooled.scalar_type(), at::kFloat);
+      const PooledShort plain = PoolShort(*head, far, Rois(), /*autocast=*/false);
+      EXPECT_TRUE(plain.pooled.equal(on_cpu.pooled));
+      const PooledShort rounded = PoolShort(*head, far, Rois(), /*autocast=*/true);
+      EXPECT_EQ(rounded.pooled.scalar_type(), is_align ? at::kBFloat16 : at::kFloat);
+      EXPECT_TRUE(rounded.pooled.equal(on_cpu.pooled.to(rounded.pooled.scalar_type())));
+      for (size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(rounded.gradients[i].scalar_type(), at::kBFloat16);
+        EXPECT_TRUE(rounded.gradients[i].equal(on_cpu.gradients[i]));
+        EXPECT_TRUE(plain.gradients[i].equal(on_cpu.gradients[i]));
+      }
     }
   }
 }

@@ -82,9 +82,11 @@ at::Tensor AsFloat32(const at::Tensor& tensor) {
   return is_short ? tensor.to(at::kFloat) : tensor;
 }
 
-void ComputeInFloat32(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+// Calls `op` without autocast, with its arguments from `first` on in float32.
+void CallInFloat32(const c10::OperatorHandle& op, torch::jit::Stack* stack, size_t first) {
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
-  for (size_t i = stack->size() - op.schema().arguments().size(); i < stack->size(); ++i) {
+  const size_t begin = stack->size() - op.schema().arguments().size();
+  for (size_t i = begin + first; i < stack->size(); ++i) {
     c10::IValue& value = (*stack)[i];
     if (value.isTensor()) {
       value = AsFloat32(value.toTensor());
@@ -95,6 +97,37 @@ void ComputeInFloat32(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     }
   }
   op.callBoxed(stack);
+}
+
+void ComputeInFloat32(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  CallInFloat32(op, stack, 0);
+}
+
+bool IsOfOneType(const c10::IValue& maps) {
+  if (!maps.isTensorList()) return true;
+  const std::vector<at::Tensor> tensors = maps.toTensorVector();
+  for (const at::Tensor& tensor : tensors) {
+    if (tensor.scalar_type() != tensors.front().scalar_type()) return false;
+  }
+  return true;
+}
+
+// Without that kernel tensors are copied to the CPU, whose kernel does not take float16.
+bool HasRoiAlignOnCuda() {
+  const auto op = c10::Dispatcher::singleton().findSchema({"rcnn::_roi_align_levels", ""});
+  return op.has_value() && op->hasKernelForDispatchKey(c10::DispatchKey::CUDA);
+}
+
+void ReadMaps(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const c10::IValue& maps = (*stack)[stack->size() - op.schema().arguments().size()];
+  CallInFloat32(op, stack, HasRoiAlignOnCuda() && IsOfOneType(maps) ? 1 : 0);
+}
+
+torch::CppFunction AutocastFunction(c10::DispatchKey key, AutocastRule rule) {
+  if (rule == AutocastRule::kReadsMaps && key == c10::DispatchKey::AutocastCUDA) {
+    return torch::CppFunction::makeFromBoxedFunction<ReadMaps>();
+  }
+  return torch::CppFunction::makeFromBoxedFunction<ComputeInFloat32>();
 }
 
 }  // namespace
@@ -110,12 +143,10 @@ void RegisterFallback(torch::Library& library, const std::string& name) {
                                torch::CppFunction::makeFromBoxedFunction<CopyToCpu>()));
 }
 
-void RegisterAutocast(torch::Library& library, const std::string& name) {
+void RegisterAutocast(torch::Library& library, const std::string& name, AutocastRule rule) {
   for (const c10::DispatchKey key :
        {c10::DispatchKey::AutocastCPU, c10::DispatchKey::AutocastCUDA}) {
-    library.impl(
-        name.c_str(),
-        torch::dispatch(key, torch::CppFunction::makeFromBoxedFunction<ComputeInFloat32>()));
+    library.impl(name.c_str(), torch::dispatch(key, AutocastFunction(key, rule)));
   }
 }
 

@@ -8,7 +8,7 @@
 // of device.
 //
 // Under autocast, as in torch.autocast, every operator computes in float32 what it gets in
-// float16 or bfloat16.
+// float16 or bfloat16. RoIAlign on CUDA reads maps of these types as they are (AutocastRule).
 //
 // No kernel copies its arguments to the CPU. CPU kernels check the values of their
 // arguments, unless the caller has done so (unchecked_values.h); kernels for other
@@ -53,16 +53,29 @@ std::string OperatorName(const char* schema);
 // Registers the fallback of operator `name` for devices without a kernel.
 void RegisterFallback(torch::Library& library, const std::string& name);
 
-// Registers that operator `name` converts float16 and bfloat16 to float32 under autocast.
-void RegisterAutocast(torch::Library& library, const std::string& name);
+// What an operator does under autocast with float16 and bfloat16.
+enum class AutocastRule {
+  // Converts them to float32.
+  kFloat32,
+  // RoIAlign's. Maps, the first argument, are read as they are and results have their type, if they
+  // are on CUDA, of one type, and the operator has a kernel there. The other arguments are
+  // converted,
+  // and elsewhere the maps too.
+  kReadsMaps,
+};
+
+// Registers what operator `name` does under autocast.
+void RegisterAutocast(torch::Library& library, const std::string& name,
+                      AutocastRule rule = AutocastRule::kFloat32);
 
 // Defines `schema` by `function`, which is composed of differentiable operators. It works on every
 // device. It also runs while torch.compile or torch.export traces it: it may read no value where
 // HasValues (check.h) is false, and no size that may be a symbol.
 template <typename Function>
-void DefineCompositeOperator(torch::Library& library, const char* schema, Function&& function) {
+void DefineCompositeOperator(torch::Library& library, const char* schema, Function&& function,
+                             AutocastRule rule = AutocastRule::kFloat32) {
   library.def(schema, std::forward<Function>(function));
-  RegisterAutocast(library, OperatorName(schema));
+  RegisterAutocast(library, OperatorName(schema), rule);
 }
 
 // Defines `schema`, which has no tensor among its arguments.
@@ -76,7 +89,8 @@ void DefineFactory(torch::Library& library, const char* schema, Function* functi
 // Defines `schema` with a kernel for CPU tensors, one for meta tensors, and the fallback. One
 // function may serve as both kernels. No gradient flows: autograd passes the call on.
 template <typename Cpu, typename Meta>
-void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta) {
+void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta,
+                    AutocastRule rule = AutocastRule::kFloat32) {
   const std::string name = OperatorName(schema);
   library.def(schema);
   library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::CPU, cpu));
@@ -84,21 +98,21 @@ void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta*
   library.impl(name.c_str(),
                torch::dispatch(c10::DispatchKey::Autograd, torch::CppFunction::makeFallthrough()));
   RegisterFallback(library, name);
-  RegisterAutocast(library, name);
+  RegisterAutocast(library, name, rule);
 }
 
 // The same with an autograd kernel, which records the gradient and calls the operator again below
 // autograd (at::AutoDispatchBelowADInplaceOrView).
 template <typename Cpu, typename Meta, typename Autograd>
 void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta,
-                    Autograd* autograd) {
+                    Autograd* autograd, AutocastRule rule = AutocastRule::kFloat32) {
   const std::string name = OperatorName(schema);
   library.def(schema);
   library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::CPU, cpu));
   library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::Meta, meta));
   library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::Autograd, autograd));
   RegisterFallback(library, name);
-  RegisterAutocast(library, name);
+  RegisterAutocast(library, name, rule);
 }
 
 // The same without a gradient, and with `elsewhere`, composed from ATen's operators, instead of the

@@ -170,6 +170,44 @@ TEST(RegistrationTest, TheNameOfASchemaIncludesItsOverload) {
   EXPECT_EQ(OperatorName("proposals.sizes(Tensor[] logits) -> Tensor"), "proposals.sizes");
 }
 
+// The kernel of a device that is not here.
+at::Tensor NoLevels(at::TensorList, const at::Tensor&, const at::Tensor&, at::ArrayRef<double>,
+                    int64_t, int64_t, int64_t, bool) {
+  TORCH_CHECK(false, "is not called");
+}
+
+// The type of RoIAlign's result under autocast, as if the maps were on the device of `autocast`.
+at::ScalarType RoiAlignType(c10::DispatchKey autocast, at::TensorList maps) {
+  const auto op = FindOperator<decltype(NoLevels)>("_roi_align_levels");
+  return op
+      .redispatch(c10::DispatchKeySet(autocast).add(c10::DispatchKey::CPU), maps, Arguments().rois,
+                  at::zeros({1}, at::kLong), std::vector<double>(maps.size(), 1), 2, 2, 2, true)
+      .scalar_type();
+}
+
+TEST(AutocastTest, RoiAlignReadsShortMapsWhereCudaHasItsKernel) {
+  constexpr auto kCpu = c10::DispatchKey::AutocastCPU, kCuda = c10::DispatchKey::AutocastCUDA;
+  const at::Tensor map = Arguments().map, rois = Arguments().rois;
+  const at::Tensor short_map = map.to(at::kBFloat16);
+  EXPECT_EQ(RoiAlignType(kCuda, {short_map}), at::kFloat);
+  {
+    torch::Library library = MAKE_TORCH_LIBRARY_IMPL(rcnn, CUDA);
+    library.impl("_roi_align_levels", &NoLevels);
+    EXPECT_EQ(RoiAlignType(kCuda, {short_map, short_map}), at::kBFloat16);
+    EXPECT_EQ(RoiAlignType(kCpu, {short_map}), at::kFloat);
+    EXPECT_EQ(RoiAlignType(kCuda, {map}), at::kFloat);
+    EXPECT_EQ(RoiAlignType(kCuda, {short_map, map}), at::kFloat);
+    using Signature =
+        at::Tensor(const at::Tensor&, const at::Tensor&, double, int64_t, int64_t, int64_t, bool);
+    const at::Tensor pooled = FindOperator<Signature>("roi_align")
+                                  .redispatch(c10::DispatchKeySet(kCuda).add(c10::DispatchKey::CPU),
+                                              short_map, rois, 1, 2, 2, 2, true);
+    EXPECT_EQ(pooled.scalar_type(), at::kBFloat16);
+    EXPECT_TRUE(pooled.equal(RoiAlign(short_map, rois, {2, 2, 1, 2, true})));
+  }
+  EXPECT_EQ(RoiAlignType(kCuda, {short_map}), at::kFloat);
+}
+
 // Gradients flow through the registered operators and end at those that have none.
 TEST(AutogradTest, OnlyDifferentiableOperatorsRecordAGraph) {
   Arguments a;

@@ -118,7 +118,8 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
             features, rois,
             {pooled_height, pooled_width, spatial_scales.vec(), sampling_ratio, aligned, min_level,
              canonical_level, canonical_size_px});
-      });
+      },
+      AutocastRule::kReadsMaps);
 }
 
 }  // namespace

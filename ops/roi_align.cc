@@ -33,7 +33,8 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
          int64_t pooled_height, int64_t pooled_width, int64_t sampling_ratio, bool aligned) {
         return RoiAlign(input, rois,
                         {pooled_height, pooled_width, spatial_scale, sampling_ratio, aligned});
-      });
+      },
+      AutocastRule::kReadsMaps);
 }
 
 }  // namespace

@@ -181,12 +181,12 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
   DefineOperator(m,
                  "_roi_align_levels(Tensor[] features, Tensor rois, Tensor levels, float[] scales, "
                  "int pooled_height, int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
-                 &LevelsOnCpu, &LevelsOnMeta, &LevelsWithGradient);
+                 &LevelsOnCpu, &LevelsOnMeta, &LevelsWithGradient, AutocastRule::kReadsMaps);
   DefineOperator(m,
                  "_roi_align_levels_backward(Tensor grad, Tensor rois, Tensor levels, "
                  "float[] scales, int pooled_height, int pooled_width, int sampling_ratio, "
                  "bool aligned, SymInt[] sizes, int[] channels_last) -> Tensor[]",
-                 &BackwardLevelsOnCpu, &BackwardLevelsOnMeta);
+                 &BackwardLevelsOnCpu, &BackwardLevelsOnMeta, AutocastRule::kReadsMaps);
 }
 
 }  // namespace
