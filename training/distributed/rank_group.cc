@@ -1,6 +1,7 @@
 #include "rcnn/training/distributed/rank_group.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cstdint>

@@ -1,6 +1,7 @@
 // Several ranks, as threads of this process, train what one process trains.
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
