@@ -22,7 +22,8 @@ using ::rcnn::ops::testing::TestSeed;
 using ::testing::HasSubstr;
 
 TEST(RandomMaskTest, EqualsTheKernelInAnyOrder) {
-  const std::vector<std::vector<int64_t>> shapes = {{0}, {1}, {3}, {4}, {37, 29}, {2, 0, 5}};
+  const std::vector<std::vector<int64_t>> shapes = {{0},      {1},       {3},         {4},
+                                                    {37, 29}, {2, 0, 5}, {1000, 1000}};
   for (const std::vector<int64_t>& sizes : shapes) {
     const at::Tensor mask = RandomMask(at::empty(sizes), TestSeed(), 0.3);
     for (const auto order : kAllHostOrders) {
@@ -36,8 +37,8 @@ TEST(RandomMaskTest, EqualsTheKernelInAnyOrder) {
 }
 
 TEST(RandomMaskTest, EqualsTheKernelWithDrawRows) {
-  const std::vector<std::vector<int64_t>> shapes = {{0, 3}, {5, 0},   {1},
-                                                    {6, 1}, {37, 29}, {7, 2, 5}};
+  const std::vector<std::vector<int64_t>> shapes = {{0, 3},   {5, 0},    {1},         {6, 1},
+                                                    {37, 29}, {7, 2, 5}, {1000, 1000}};
   for (const std::vector<int64_t>& sizes : shapes) {
     const at::Tensor rows =
         at::randint(0, 1000, {sizes[0], 2}, at::detail::createCPUGenerator(TestSeed()), at::kLong);

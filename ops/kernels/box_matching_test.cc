@@ -151,6 +151,25 @@ TEST(BoxMatchingKernelTest, OnlyCrowdsMatchNothing) {
   ExpectEqualsOperator<float>(batch, {});
 }
 
+// The first and the last image have none; then no image has.
+TEST(BoxMatchingKernelTest, ImagesWithoutObjects) {
+  at::Generator generator = TestGenerator();
+  Batch batch;
+  batch.boxes = Boxes(3, 300, at::kFloat, generator);
+  batch.gt = Boxes(3, 4, at::kFloat, generator);
+  batch.gt_count = at::tensor({0, 4, 0}, at::kLong);
+  ExpectEqualsOperator<float>(batch, {});
+  const Matches matches = MatchByGrid<float>(batch, {}, HostOrder::kForward);
+  for (const int64_t image : {0, 2}) {
+    EXPECT_TRUE(matches.labels[image].eq(0).all().item<bool>());
+    EXPECT_TRUE(matches.gt_index[image].eq(-1).all().item<bool>());
+  }
+  EXPECT_TRUE(matches.labels[1].eq(1).any().item<bool>());
+  batch.gt = batch.gt.slice(1, 0, 0).contiguous();
+  batch.gt_count = at::zeros({3}, at::kLong);
+  ExpectEqualsOperator<float>(batch, {});
+}
+
 // As many anchors as the finest levels of a batch have.
 TEST(BoxMatchingKernelTest, MillionBoxes) {
   at::Generator generator = TestGenerator();

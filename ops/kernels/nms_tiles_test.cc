@@ -290,5 +290,20 @@ TEST(NmsTilesLargeTest, MillionBoxes) {
   EXPECT_LT(expected.size(), 2000u);
 }
 
+TEST(NmsTilesLargeTest, MillionBoxesInGroups) {
+  std::mt19937_64 random(TestSeed());
+  NmsOptions options;
+  options.iou_threshold = 0.2;
+  options.max_keep = 2000;
+  auto problem = RandomProblem<float>(1, 1000000, {60, 100, 0, 20}, random);
+  for (int64_t i = 0; i < problem.capacity; ++i) {
+    problem.groups.push_back(static_cast<int64_t>(random() % 4));
+  }
+  const std::vector<int64_t> expected = KeptByCpu(problem, 0, options);
+  EXPECT_EQ(KeptByGrid<256>(problem, options, HostOrder::kReversed)[0], expected);
+  EXPECT_GT(expected.size(), 20u);
+  EXPECT_LT(expected.size(), 2000u);
+}
+
 }  // namespace
 }  // namespace rcnn::ops

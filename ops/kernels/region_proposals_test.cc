@@ -162,7 +162,8 @@ Proposals ByGrid(const Problem& problem, HostOrder order) {
   HostGrid launch(order, TestSeed());
   ProposeRegions(launch, work);
   EXPECT_EQ(launch.conflict(), "");
-  std::vector<at::Tensor> roi_lists, score_lists;
+  // So that there is one to concatenate.
+  std::vector<at::Tensor> roi_lists = {at::empty({0, 5})}, score_lists = {at::empty({0})};
   for (int64_t i = 0; i < images; ++i) {
     const int64_t count = counts[i].item<int64_t>();
     roi_lists.push_back(rois[i].slice(0, 0, count));
@@ -188,6 +189,42 @@ TEST(RegionProposalsKernelTest, EqualsTheOperatorOverShapes) {
     found += expected.scores.size(0);
   }
   EXPECT_GT(found, 500);
+}
+
+// One level with three anchors in a cell.
+Problem OneLevel(int64_t images, int64_t height, int64_t width) {
+  at::Generator generator = at::detail::createCPUGenerator(TestSeed());
+  Problem problem;
+  problem.levels = {{at::randn({images, 3, height, width}, generator),
+                     at::randn({images, 12, height, width}, generator).mul(0.3),
+                     RandomBoxes(3 * height * width, generator, {900, 20, 200}).to(at::kFloat)}};
+  for (int64_t i = 0; i < images; ++i) problem.sizes.push_back({1000, 1000, 1});
+  problem.options.pre_nms_top_n = 1000;
+  problem.options.nms_iou_threshold = 0.5;
+  return problem;
+}
+
+// Returns the kernels' result.
+Proposals ExpectEqualsOperator(const Problem& problem, HostOrder order) {
+  const Proposals expected = GenerateProposals(problem.levels, problem.sizes, problem.options);
+  const Proposals actual = ByGrid(problem, order);
+  EXPECT_TRUE(at::equal(actual.counts, expected.counts));
+  EXPECT_TRUE(at::equal(actual.rois, expected.rois));
+  EXPECT_TRUE(at::equal(actual.scores, expected.scores));
+  return actual;
+}
+
+TEST(RegionProposalsKernelTest, NoImages) {
+  for (const HostOrder order : kAllHostOrders) {
+    const Proposals none = ExpectEqualsOperator(OneLevel(0, 4, 5), order);
+    EXPECT_EQ(none.counts.size(0), 0);
+    EXPECT_EQ(none.rois.size(0), 0);
+  }
+}
+
+TEST(RegionProposalsKernelTest, MillionAnchors) {
+  const Proposals found = ExpectEqualsOperator(OneLevel(1, 500, 667), HostOrder::kReversed);
+  EXPECT_GT(found.counts[0].item<int64_t>(), 100);
 }
 
 }  // namespace

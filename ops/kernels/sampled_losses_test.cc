@@ -80,9 +80,16 @@ struct RpnProblem {
   at::Tensor target_deltas;  // [B, P, 4]
 };
 
+struct RpnSizes {
+  int64_t images = 3;
+  int64_t anchors = 600;  // of an image
+};
+
 // Images have between no and all samples; rows beyond the counts are 0.
-RpnProblem RandomRpnProblem(std::mt19937_64& random, at::ScalarType dtype) {
-  const int64_t images = 3, anchors = 600, most_positive = 40, most_negative = 300;
+RpnProblem RandomRpnProblem(std::mt19937_64& random, at::ScalarType dtype,
+                            const RpnSizes& sizes = {}) {
+  const int64_t images = sizes.images, anchors = sizes.anchors;
+  const int64_t most_positive = 40, most_negative = 300;
   at::Generator generator = at::detail::createCPUGenerator(random());
   RpnProblem problem = {at::randn({images, anchors}, generator, at::kDouble).mul(4).to(dtype),
                         at::randn({images, anchors, 4}, generator, at::kDouble).to(dtype),
@@ -163,15 +170,26 @@ struct HeadProblem {
   at::Tensor target_deltas;  // [R, 4]
 };
 
-HeadProblem RandomHeadProblem(std::mt19937_64& random, at::ScalarType dtype) {
-  const auto pick = [&](std::vector<int64_t> values) { return values[random() % values.size()]; };
+struct HeadSizes {
+  int64_t rois;
+  int64_t classes;
+  int64_t groups;  // of deltas
+};
+
+HeadProblem RandomHeadProblem(std::mt19937_64& random, at::ScalarType dtype,
+                              const HeadSizes& sizes) {
   at::Generator generator = at::detail::createCPUGenerator(random());
-  const int64_t rois = pick({0, 1, 255, 256, 700}), classes = pick({2, 4, 21});
-  const int64_t groups = pick({1, classes - 1, classes});
+  const auto [rois, classes, groups] = sizes;
   return {at::randn({rois, classes}, generator, at::kDouble).mul(4).to(dtype),
           at::randn({rois, 4 * groups}, generator, at::kDouble).to(dtype),
           at::randint(-1, classes, {rois}, generator, at::kLong),
           at::randn({rois, 4}, generator, at::kDouble).to(dtype)};
+}
+
+HeadProblem RandomHeadProblem(std::mt19937_64& random, at::ScalarType dtype) {
+  const auto pick = [&](std::vector<int64_t> values) { return values[random() % values.size()]; };
+  const int64_t rois = pick({0, 1, 255, 256, 700}), classes = pick({2, 4, 21});
+  return RandomHeadProblem(random, dtype, {rois, classes, pick({1, classes - 1, classes})});
 }
 
 template <typename T>
@@ -251,6 +269,45 @@ TYPED_TEST(SampledLossesTest, HeadLossesEqualTheOperators) {
       ExpectSameBits(HeadByGrid<TypeParam>(problem, normalizers, order), forward);
     }
   }
+}
+
+// No positive, and in the second image no sample.
+TYPED_TEST(SampledLossesTest, ImagesWithoutObjectsHaveNoBoxLoss) {
+  std::mt19937_64 random(TestSeed());
+  RpnProblem rpn = RandomRpnProblem(random, kDtype<TypeParam>);
+  rpn.positive_count.zero_();
+  rpn.negative_count = at::tensor({300, 0, 7}, at::kLong);
+  for (int64_t image = 0; image < 3; ++image) {
+    rpn.negative[image].copy_(at::arange(300));
+  }
+  HeadProblem head = RandomHeadProblem(random, kDtype<TypeParam>, {300, 4, 4});
+  head.labels.clamp_max_(0);
+  for (const HostOrder order : kAllHostOrders) {
+    const Outcome of_rpn = RpnByGrid<TypeParam>(rpn, {}, order);
+    ExpectClose(of_rpn, RpnByOperator(rpn, {}), this->kTolerance);
+    const Outcome of_head = HeadByGrid<TypeParam>(head, {}, order);
+    ExpectClose(of_head, HeadByOperator(head, {}), this->kTolerance);
+    for (const Outcome& outcome : {of_rpn, of_head}) {
+      EXPECT_GT(outcome.losses[0].template item<double>(), 0);
+      EXPECT_EQ(outcome.losses[1].template item<double>(), 0);
+      EXPECT_TRUE(outcome.grad_deltas.eq(0).all().template item<bool>());
+    }
+    EXPECT_TRUE(of_rpn.grad_logits[1].eq(0).all().template item<bool>());
+  }
+}
+
+TEST(SampledLossesLargeTest, MillionAnchors) {
+  std::mt19937_64 random(TestSeed());
+  const RpnProblem problem = RandomRpnProblem(random, at::kDouble, {1, 1000000});
+  ExpectClose(RpnByGrid<double>(problem, {}, HostOrder::kReversed), RpnByOperator(problem, {}),
+              SampledLossesTest<double>::kTolerance);
+}
+
+TEST(SampledLossesLargeTest, MillionRois) {
+  std::mt19937_64 random(TestSeed());
+  const HeadProblem problem = RandomHeadProblem(random, at::kDouble, {1000000, 3, 1});
+  ExpectClose(HeadByGrid<double>(problem, {}, HostOrder::kReversed), HeadByOperator(problem, {}),
+              SampledLossesTest<double>::kTolerance);
 }
 
 // No overflow and no loss of the small difference where a logit is large.
