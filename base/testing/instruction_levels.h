@@ -1,4 +1,5 @@
-// Runs tests at every level of instructions (base/instruction_level.h) of this processor.
+// Runs tests at every level of instructions (base/instruction_level.h). The cases of levels that
+// this processor lacks are skipped by name, so that a run says which levels it has not tested.
 //
 // Example:
 //   class WinogradTest : public InstructionLevelTest {};
@@ -8,7 +9,9 @@
 #ifndef RCNN_BASE_TESTING_INSTRUCTION_LEVELS_H_
 #define RCNN_BASE_TESTING_INSTRUCTION_LEVELS_H_
 
+#include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -30,25 +33,51 @@ class ScopedInstructionLevel {
   InstructionLevel before_;
 };
 
-// A test that runs at the level of its parameter.
-class InstructionLevelTest : public ::testing::TestWithParam<InstructionLevel> {
+// Skips the running test, naming the level, if this processor lacks it. For SetUp() and the bodies
+// of tests, since it returns.
+#define RCNN_SKIP_WITHOUT(level)                                                      \
+  do {                                                                                \
+    const ::rcnn::InstructionLevel needed_level = (level);                            \
+    if (needed_level > ::rcnn::SupportedInstructionLevel()) {                         \
+      GTEST_SKIP() << "this processor has no " << InstructionLevelName(needed_level); \
+    }                                                                                 \
+  } while (false)
+
+inline InstructionLevel FindLevel(InstructionLevel level) { return level; }
+template <typename Case>
+InstructionLevel FindLevel(const std::tuple<Case, InstructionLevel>& parameter) {
+  return std::get<InstructionLevel>(parameter);
+}
+
+// A test that runs at the level in its parameter, and is skipped if this processor lacks it. A
+// class derived from it that has a SetUp() of its own calls this one first, and asks IsSkipped().
+template <typename Parameter>
+class LevelParameterTest : public ::testing::TestWithParam<Parameter> {
+ protected:
+  LevelParameterTest() {
+    const InstructionLevel level = FindLevel(this->GetParam());
+    if (level <= SupportedInstructionLevel()) level_.emplace(level);
+  }
+  void SetUp() override { RCNN_SKIP_WITHOUT(FindLevel(this->GetParam())); }
+
  private:
-  ScopedInstructionLevel level_{GetParam()};
+  std::optional<ScopedInstructionLevel> level_;
 };
 
-// The levels of this processor from `least` on. May be empty.
-inline std::vector<InstructionLevel> SupportedLevelsFrom(InstructionLevel least) {
+// The level is the parameter: LevelsFrom(least).
+using InstructionLevelTest = LevelParameterTest<InstructionLevel>;
+// The level belongs to each of several cases: ::testing::Combine(cases, LevelsFrom(least)).
+template <typename Case>
+using InstructionLevelCaseTest = LevelParameterTest<std::tuple<Case, InstructionLevel>>;
+
+// The levels from `least` on, as parameters.
+inline auto LevelsFrom(InstructionLevel least) {
   std::vector<InstructionLevel> levels;
   for (const InstructionLevel level : {InstructionLevel::kPortable, InstructionLevel::kAvx2,
                                        InstructionLevel::kAvx512, InstructionLevel::kAvx512Bf16}) {
-    if (level >= least && level <= SupportedInstructionLevel()) levels.push_back(level);
+    if (level >= least) levels.push_back(level);
   }
-  return levels;
-}
-
-// The same as parameters.
-inline auto LevelsFrom(InstructionLevel least) {
-  return ::testing::ValuesIn(SupportedLevelsFrom(least));
+  return ::testing::ValuesIn(levels);
 }
 
 // The name of a parameter.

@@ -55,8 +55,7 @@ at::Tensor Exact(const at::Tensor& weight, const at::Tensor& bias, const at::Ten
                     bias.defined() ? bias.to(at::kDouble) : bias, 1, 1);
 }
 
-class Bfloat16WinogradTest
-    : public ::testing::TestWithParam<std::tuple<WinogradTile, InstructionLevel>> {
+class Bfloat16WinogradTest : public InstructionLevelCaseTest<WinogradTile> {
  protected:
   WinogradTile tile() const { return std::get<0>(GetParam()); }
   // The header's multiples of the relative error of a direct product, for which Input() is the
@@ -81,9 +80,6 @@ class Bfloat16WinogradTest
     conv.Run(x.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
     return y;
   }
-
- private:
-  ScopedInstructionLevel level_{std::get<1>(GetParam())};
 };
 
 // In double: each output by at most 2^-11 of the convolution of magnitudes, and all of them by

@@ -57,6 +57,8 @@ PackedConvolutionOptions Options(const Case& c,
 class PackedConvolutionTest : public InstructionLevelTest {
  protected:
   void SetUp() override {
+    InstructionLevelTest::SetUp();
+    if (IsSkipped()) return;
     if (!PackedConvolution::CanPack(at::zeros({1, 1, 2, 2}), {})) {
       GTEST_SKIP() << "this LibTorch has no packed convolutions";
     }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "rcnn/base/instruction_level.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -39,7 +39,7 @@ Matrix Tile(const PanelKernel& kernel, const Matrix& a, int64_t rows, const Matr
 class PanelProductTest : public ::testing::TestWithParam<InstructionLevel> {
  protected:
   void SetUp() override {
-    if (GetParam() > SupportedInstructionLevel()) GTEST_SKIP() << "not on this processor";
+    RCNN_SKIP_WITHOUT(GetParam());
     ASSERT_EQ(kernel().level, GetParam());
   }
 
@@ -48,9 +48,7 @@ class PanelProductTest : public ::testing::TestWithParam<InstructionLevel> {
 
 INSTANTIATE_TEST_SUITE_P(Levels, PanelProductTest,
                          ::testing::Values(InstructionLevel::kAvx2, InstructionLevel::kAvx512),
-                         [](const auto& level) {
-                           return std::string(InstructionLevelName(level.param));
-                         });
+                         LevelName);
 
 TEST_P(PanelProductTest, EqualsTheProductInFloat64) {
   for (const auto& [rows, columns, depth] :

@@ -19,13 +19,16 @@ TEST(PrecisionTest, NamesAreReadBack) {
                                                HasSubstr("'int8' is not float32 or bfloat16")));
 }
 
-TEST(PrecisionTest, Bfloat16NeedsItsInstructions) {
-  for (const InstructionLevel level : SupportedLevelsFrom(InstructionLevel::kPortable)) {
-    const ScopedInstructionLevel scoped(level);
-    EXPECT_EQ(SupportedPrecision(Precision::kFloat32), Precision::kFloat32);
-    EXPECT_EQ(SupportedPrecision(Precision::kBfloat16),
-              level == InstructionLevel::kAvx512Bf16 ? Precision::kBfloat16 : Precision::kFloat32);
-  }
+class SupportedPrecisionTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, SupportedPrecisionTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(SupportedPrecisionTest, Bfloat16NeedsItsInstructions) {
+  EXPECT_EQ(SupportedPrecision(Precision::kFloat32), Precision::kFloat32);
+  EXPECT_EQ(SupportedPrecision(Precision::kBfloat16), GetParam() == InstructionLevel::kAvx512Bf16
+                                                          ? Precision::kBfloat16
+                                                          : Precision::kFloat32);
 }
 
 }  // namespace

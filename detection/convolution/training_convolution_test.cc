@@ -29,10 +29,11 @@ struct Results {
   at::Tensor y, dx, dw, db;
 };
 
-class TrainingConvolutionTest
-    : public ::testing::TestWithParam<std::tuple<Case, InstructionLevel>> {
+class TrainingConvolutionTest : public InstructionLevelCaseTest<Case> {
  protected:
   void SetUp() override {
+    InstructionLevelCaseTest<Case>::SetUp();
+    if (IsSkipped()) return;
     const Case& c = std::get<0>(GetParam());
     x_ = at::randn({c.batch, c.in_channels, c.height, c.width}, Generator(1));
     weight_ = at::randn({c.out_channels, c.in_channels, 3, 3}, Generator(2)) /
@@ -54,9 +55,6 @@ class TrainingConvolutionTest
   }
 
   at::Tensor x_, weight_, bias_, dy_;
-
- private:
-  ScopedInstructionLevel level_{std::get<1>(GetParam())};
 };
 
 double RelativeError(const at::Tensor& a, const at::Tensor& exact) {

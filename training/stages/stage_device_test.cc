@@ -60,9 +60,7 @@ TEST(ChooseDeviceTest, ACpuWithoutBfloat16TrainsInFloat32) {
 }
 
 TEST(ChooseDeviceTest, ACpuWithBfloat16TrainsInItToo) {
-  if (SupportedInstructionLevel() < InstructionLevel::kAvx512Bf16) {
-    GTEST_SKIP() << "this processor has no instructions for bfloat16";
-  }
+  RCNN_SKIP_WITHOUT(InstructionLevel::kAvx512Bf16);
   const ScopedInstructionLevel level(InstructionLevel::kAvx512Bf16);
   const std::string field = "stages.fast2.train_fast_rcnn.training.precision=";
   EXPECT_THAT(Chosen({field + "BFLOAT16"}, {}), IsOk());
