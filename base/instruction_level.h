@@ -2,10 +2,10 @@
 // level.
 //
 // The best level of the processor, unless the user lowers it: --instructions=avx2, or
-// RCNN_INSTRUCTIONS=avx2 in the environment, which tests use to run every path on one machine. An
-// unknown name is an error in both.
-// Only kernels with intrinsics ask for it; loops that the compiler vectorises have
-// base/target_clones.h. Every level gives the same bits unless a kernel says otherwise.
+// RCNN_INSTRUCTIONS=avx2 in the environment; an unknown name is an error in both. Tests run every
+// path on one machine so (testing/instruction_levels.h). Kernels with intrinsics ask for it, and so
+// do the clones of loops that the compiler vectorises (target_clones.h). Every level gives the same
+// bits unless a kernel says otherwise.
 //
 // Example:
 //   const bool wide = CurrentInstructionLevel() >= InstructionLevel::kAvx512;

@@ -19,13 +19,15 @@ constexpr int64_t kCellsPerTask = 32768;
 // largest tensors.
 constexpr int64_t kChannels = 32;
 
-RCNN_TARGET_CLONES void AddTwice(const float* __restrict top, int64_t count,
-                                 float* __restrict row) {
+RCNN_LOOP void AddTwiceLoop(const float* __restrict top, int64_t count, float* __restrict row) {
   for (int64_t x = 0; x < count; ++x) {
     row[2 * x] += top[x];
     row[2 * x + 1] += top[x];
   }
 }
+RCNN_TARGET_CLONES(void, AddTwice, AddTwiceLoop,
+                   (const float* __restrict top, int64_t count, float* __restrict row),
+                   (top, count, row));
 
 bool IsPlain(const at::Tensor& x) {
   return x.dim() == 4 && x.device().is_cpu() && x.scalar_type() == at::kFloat &&

@@ -23,26 +23,32 @@ at::Tensor Pool(const at::Tensor& x, const MaxPoolOptions& options) {
 
 // best[j] = max(best[j], x[j]), where the first of equal values and the last NaN win, as in
 // LibTorch.
-RCNN_TARGET_CLONES void TakeMax(const float* __restrict x, int64_t count, float* __restrict best) {
+RCNN_LOOP void TakeMaxLoop(const float* __restrict x, int64_t count, float* __restrict best) {
   for (int64_t j = 0; j < count; ++j) {
     const bool larger = (x[j] > best[j]) | (x[j] != x[j]);
     best[j] = larger ? x[j] : best[j];
   }
 }
+RCNN_TARGET_CLONES(void, TakeMax, TakeMaxLoop,
+                   (const float* __restrict x, int64_t count, float* __restrict best),
+                   (x, count, best));
 
-RCNN_TARGET_CLONES void TakeMaxOfEverySecond(const float* __restrict x, int64_t count,
-                                             float* __restrict best) {
+RCNN_LOOP void TakeMaxOfEverySecondLoop(const float* __restrict x, int64_t count,
+                                        float* __restrict best) {
   for (int64_t j = 0; j < count; ++j) {
     const float value = x[2 * j];
     const bool larger = (value > best[j]) | (value != value);
     best[j] = larger ? value : best[j];
   }
 }
+RCNN_TARGET_CLONES(void, TakeMaxOfEverySecond, TakeMaxOfEverySecondLoop,
+                   (const float* __restrict x, int64_t count, float* __restrict best),
+                   (x, count, best));
 
 void TakeMax(const float* x, int64_t stride, int64_t count, float* best) {
   if (stride == 1) return TakeMax(x, count, best);
   if (stride == 2) return TakeMaxOfEverySecond(x, count, best);
-  for (int64_t j = 0; j < count; ++j) TakeMax(x + stride * j, 1, best + j);
+  for (int64_t j = 0; j < count; ++j) TakeMaxLoop(x + stride * j, 1, best + j);
 }
 
 // The cells of an input plane that a window covers.

@@ -17,7 +17,7 @@ namespace {
 // The sum of x * 0 is 0 unless some x is NaN or infinite. Separate lanes leave the order of
 // additions open, so that the loop can be vectorised.
 template <typename T>
-inline __attribute__((always_inline)) bool AllFiniteImpl(const T* values, int64_t count) {
+RCNN_LOOP bool AllFiniteLoop(const T* values, int64_t count) {
   constexpr int64_t kLanes = 32;
   T lanes[kLanes] = {};
   int64_t i = 0;
@@ -32,7 +32,7 @@ inline __attribute__((always_inline)) bool AllFiniteImpl(const T* values, int64_
 
 // 0 <= side <= max is false for NaN, and finite differences need finite corners.
 template <typename T>
-inline __attribute__((always_inline)) bool AreBoxesImpl(const T* boxes, int64_t count) {
+RCNN_LOOP bool AreBoxesLoop(const T* boxes, int64_t count) {
   constexpr T kMax = std::numeric_limits<T>::max();
   int32_t bad = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -43,23 +43,23 @@ inline __attribute__((always_inline)) bool AreBoxesImpl(const T* boxes, int64_t 
   return bad == 0;
 }
 
-RCNN_TARGET_CLONES bool AllFinite(const float* values, int64_t count) {
-  return AllFiniteImpl(values, count);
-}
-RCNN_TARGET_CLONES bool AllFinite(const double* values, int64_t count) {
-  return AllFiniteImpl(values, count);
-}
-RCNN_TARGET_CLONES bool AreBoxes(const float* boxes, int64_t count) {
-  return AreBoxesImpl(boxes, count);
-}
-RCNN_TARGET_CLONES bool AreBoxes(const double* boxes, int64_t count) {
-  return AreBoxesImpl(boxes, count);
-}
-RCNN_TARGET_CLONES bool AllWithin(const int64_t* values, int64_t count, int64_t low, int64_t high) {
+RCNN_LOOP bool AllWithinLoop(const int64_t* values, int64_t count, int64_t low, int64_t high) {
   int32_t bad = 0;
   for (int64_t i = 0; i < count; ++i) bad |= (values[i] < low) | (values[i] > high);
   return bad == 0;
 }
+
+RCNN_TARGET_CLONES(bool, AllFinite, AllFiniteLoop, (const float* values, int64_t count),
+                   (values, count));
+RCNN_TARGET_CLONES(bool, AllFinite, AllFiniteLoop, (const double* values, int64_t count),
+                   (values, count));
+RCNN_TARGET_CLONES(bool, AreBoxes, AreBoxesLoop, (const float* boxes, int64_t count),
+                   (boxes, count));
+RCNN_TARGET_CLONES(bool, AreBoxes, AreBoxesLoop, (const double* boxes, int64_t count),
+                   (boxes, count));
+RCNN_TARGET_CLONES(bool, AllWithin, AllWithinLoop,
+                   (const int64_t* values, int64_t count, int64_t low, int64_t high),
+                   (values, count, low, high));
 
 // The values of a CPU tensor as the kernels above read them.
 at::Tensor Readable(const at::Tensor& tensor) { return tensor.detach().contiguous(); }

@@ -55,8 +55,8 @@ void Append(const T* box, T extra, Taken<T>* taken) {
 }
 
 template <typename T>
-inline __attribute__((always_inline)) void IousImpl(const Taken<T>& taken, int64_t begin,
-                                                    const T* box, T area, T extra, T* ious) {
+RCNN_LOOP void IousLoop(const Taken<T>& taken, int64_t begin, const T* box, T area, T extra,
+                        T* ious) {
   const T bx1 = box[0], by1 = box[1], bx2 = box[2], by2 = box[3];
   const T *x1 = taken.x1.data(), *y1 = taken.y1.data(), *x2 = taken.x2.data(),
           *y2 = taken.y2.data(), *areas = taken.area.data();
@@ -71,14 +71,14 @@ inline __attribute__((always_inline)) void IousImpl(const Taken<T>& taken, int64
   }
 }
 
-RCNN_TARGET_CLONES void Ious(const Taken<float>& taken, int64_t begin, const float* box, float area,
-                             float extra, float* ious) {
-  IousImpl(taken, begin, box, area, extra, ious);
-}
-RCNN_TARGET_CLONES void Ious(const Taken<double>& taken, int64_t begin, const double* box,
-                             double area, double extra, double* ious) {
-  IousImpl(taken, begin, box, area, extra, ious);
-}
+RCNN_TARGET_CLONES(void, Ious, IousLoop,
+                   (const Taken<float>& taken, int64_t begin, const float* box, float area,
+                    float extra, float* ious),
+                   (taken, begin, box, area, extra, ious));
+RCNN_TARGET_CLONES(void, Ious, IousLoop,
+                   (const Taken<double>& taken, int64_t begin, const double* box, double area,
+                    double extra, double* ious),
+                   (taken, begin, box, area, extra, ious));
 
 template <typename T>
 T Lowered(T score, T iou, const SoftNmsOptions& options) {

@@ -26,7 +26,7 @@ ColorMatrix Scaled(double factor, double offset) {
 }
 
 // m: three rows of four, as ColorMatrix.
-RCNN_TARGET_CLONES void MapPixels(const float* m, const uint8_t* from, uint8_t* to, int64_t n) {
+RCNN_LOOP void MapPixelsLoop(const float* m, const uint8_t* from, uint8_t* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const float r = from[3 * i];
     const float g = from[3 * i + 1];
@@ -38,6 +38,8 @@ RCNN_TARGET_CLONES void MapPixels(const float* m, const uint8_t* from, uint8_t* 
     }
   }
 }
+RCNN_TARGET_CLONES(void, MapPixels, MapPixelsLoop,
+                   (const float* m, const uint8_t* from, uint8_t* to, int64_t n), (m, from, to, n));
 
 }  // namespace
 

@@ -71,8 +71,8 @@ inline __attribute__((always_inline)) void TransformTriples(const Lanes& g0, con
 }
 
 // kKernels kernels, element e at kernels + e * kernel_stride.
-RCNN_TARGET_CLONES void TransformLanes(const float* __restrict kernels, int64_t kernel_stride,
-                                       float* __restrict transformed, int64_t stride) {
+RCNN_LOOP void TransformLanesLoop(const float* __restrict kernels, int64_t kernel_stride,
+                                  float* __restrict transformed, int64_t stride) {
   Lanes elements[9], rows[3][kTileIn], points[kTileIn];
   for (int64_t e = 0; e < 9; ++e) {
     for (int64_t k = 0; k < kKernels; ++k) elements[e][k] = kernels[e * kernel_stride + k];
@@ -88,6 +88,10 @@ RCNN_TARGET_CLONES void TransformLanes(const float* __restrict kernels, int64_t 
     }
   }
 }
+RCNN_TARGET_CLONES(void, TransformLanes, TransformLanesLoop,
+                   (const float* __restrict kernels, int64_t kernel_stride,
+                    float* __restrict transformed, int64_t stride),
+                   (kernels, kernel_stride, transformed, stride));
 
 // The first `some` of the lanes that `fill` writes: element e at lanes + kKernels * e.
 template <typename Fill>

@@ -17,13 +17,15 @@ constexpr int64_t kBlock = 64;
 constexpr int64_t kChannels = 8;
 
 // Sets seen[i] to nonzero where an element of the row is nonzero, of either sign.
-RCNN_TARGET_CLONES void MarkNonZero(const float* row, int64_t count, uint32_t* seen) {
+RCNN_LOOP void MarkNonZeroLoop(const float* row, int64_t count, uint32_t* seen) {
   for (int64_t i = 0; i < count; ++i) {
     uint32_t bits;
     std::memcpy(&bits, row + i, sizeof(bits));
     seen[i] |= bits << 1;
   }
 }
+RCNN_TARGET_CLONES(void, MarkNonZero, MarkNonZeroLoop,
+                   (const float* row, int64_t count, uint32_t* seen), (row, count, seen));
 
 // The pixels of a row that are zero in all channels; x points at the row in the first one.
 void FindZeros(const float* x, const MapShape& shape, uint8_t* zero) {

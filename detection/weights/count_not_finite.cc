@@ -16,11 +16,13 @@ namespace {
 constexpr int64_t kPiece = int64_t{1} << 18;
 
 // At most kPiece values. x - x is 0 unless x is NaN or infinite.
-RCNN_TARGET_CLONES int32_t CountInPiece(const float* values, int64_t count) {
+RCNN_LOOP int32_t CountInPieceLoop(const float* values, int64_t count) {
   int32_t bad = 0;
   for (int64_t i = 0; i < count; ++i) bad += values[i] - values[i] == 0 ? 0 : 1;
   return bad;
 }
+RCNN_TARGET_CLONES(int32_t, CountInPiece, CountInPieceLoop, (const float* values, int64_t count),
+                   (values, count));
 
 int64_t CountInFloats(const float* values, int64_t count) {
   std::atomic<int64_t> bad{0};

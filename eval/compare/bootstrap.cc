@@ -68,8 +68,8 @@ Weights DrawImages(int64_t block, int64_t images, const CompareOptions& options)
 }
 
 // kept[i]: weight of the detections up to and with touched detection i.
-RCNN_TARGET_CLONES void CountKept(const uint32_t* images, const uint32_t* touched, size_t count,
-                                  const Lanes<uint8_t>* weights, Lanes<int32_t>* kept) {
+RCNN_LOOP void CountKeptLoop(const uint32_t* images, const uint32_t* touched, size_t count,
+                             const Lanes<uint8_t>* weights, Lanes<int32_t>* kept) {
   int32_t sum[kLanes] = {};
   uint32_t next = 0;
   for (size_t i = 0; i < count; ++i) {
@@ -80,6 +80,10 @@ RCNN_TARGET_CLONES void CountKept(const uint32_t* images, const uint32_t* touche
     for (int lane = 0; lane < kLanes; ++lane) kept[i][lane] = sum[lane];
   }
 }
+RCNN_TARGET_CLONES(void, CountKept, CountKeptLoop,
+                   (const uint32_t* images, const uint32_t* touched, size_t count,
+                    const Lanes<uint8_t>* weights, Lanes<int32_t>* kept),
+                   (images, touched, count, weights, kept));
 
 // After a hit: precision, and how many of the recalls 0, 0.01, ... 1 are reached.
 struct RankedHit {
@@ -87,11 +91,10 @@ struct RankedHit {
   Lanes<float> reached;
 };
 
-RCNN_TARGET_CLONES size_t TraceTruePositives(const MatchEvent* events, size_t count,
-                                             const ClassMatches& matches,
-                                             const Lanes<uint8_t>* weights,
-                                             const Lanes<int32_t>* kept, const float* recall_scale,
-                                             RankedHit* hits) {
+RCNN_LOOP size_t TraceTruePositivesLoop(const MatchEvent* events, size_t count,
+                                        const ClassMatches& matches, const Lanes<uint8_t>* weights,
+                                        const Lanes<int32_t>* kept, const float* recall_scale,
+                                        RankedHit* hits) {
   int32_t found[kLanes] = {};
   int32_t ignored[kLanes] = {};
   size_t size = 0;
@@ -118,10 +121,15 @@ RCNN_TARGET_CLONES size_t TraceTruePositives(const MatchEvent* events, size_t co
   }
   return size;
 }
+RCNN_TARGET_CLONES(size_t, TraceTruePositives, TraceTruePositivesLoop,
+                   (const MatchEvent* events, size_t count, const ClassMatches& matches,
+                    const Lanes<uint8_t>* weights, const Lanes<int32_t>* kept,
+                    const float* recall_scale, RankedHit* hits),
+                   (events, count, matches, weights, kept, recall_scale, hits));
 
 // Sums, from the last hit to the first, the best precision from there on for
 // each recall that the hit is the first to reach.
-RCNN_TARGET_CLONES void SumPrecisions(const RankedHit* hits, size_t count, float* ap) {
+RCNN_LOOP void SumPrecisionsLoop(const RankedHit* hits, size_t count, float* ap) {
   float best[kLanes] = {};
   float sum[kLanes] = {};
   for (size_t i = count; i-- > 0;) {
@@ -135,6 +143,8 @@ RCNN_TARGET_CLONES void SumPrecisions(const RankedHit* hits, size_t count, float
   }
   for (int lane = 0; lane < kLanes; ++lane) ap[lane] = sum[lane] / 101.0f;
 }
+RCNN_TARGET_CLONES(void, SumPrecisions, SumPrecisionsLoop,
+                   (const RankedHit* hits, size_t count, float* ap), (hits, count, ap));
 
 // AP of one class in sixteen draws.
 struct ClassAps {

@@ -32,13 +32,16 @@ constexpr int64_t kChunkRows = 1024;
 constexpr int64_t kPartRows = int64_t{1} << 15;
 
 // The bits of `blocks` blocks from `first` on, one after another. A block's number is below 2^31.
-RCNN_TARGET_CLONES void FillBits(uint64_t key, int64_t image, uint32_t first, uint32_t blocks,
-                                 uint32_t* bits) {
+RCNN_LOOP void FillBitsLoop(uint64_t key, int64_t image, uint32_t first, uint32_t blocks,
+                            uint32_t* bits) {
   for (uint32_t b = 0; b < blocks; ++b) {
     const PhiloxBlock block = RandomBlock(key, image, first + b);
     for (int64_t w = 0; w < kPhiloxWords; ++w) bits[kPhiloxWords * b + w] = block.word[w];
   }
 }
+RCNN_TARGET_CLONES(void, FillBits, FillBitsLoop,
+                   (uint64_t key, int64_t image, uint32_t first, uint32_t blocks, uint32_t* bits),
+                   (key, image, first, blocks, bits));
 
 // The `limit` smallest of the numbers that were added.
 class Smallest {

@@ -41,8 +41,6 @@
 #include "rcnn/base/target_clones.h"
 #include "rcnn/ops/kernels/suppression.h"
 
-#define RCNN_INLINE inline __attribute__((always_inline))
-
 namespace rcnn::ops {
 namespace {
 
@@ -68,7 +66,7 @@ struct Box {
 };
 
 template <typename T>
-RCNN_INLINE Box<T> LoadBox(const T* corners, T extra) {
+RCNN_LOOP Box<T> LoadBox(const T* corners, T extra) {
   const T width = corners[2] - corners[0] + extra;
   const T height = corners[3] - corners[1] + extra;
   return {corners[0], corners[1], corners[2], corners[3], width * height};
@@ -100,16 +98,16 @@ struct Columns {
 
 // The number of elements of `blocks` blocks, in a form that tells the compiler that it is a
 // multiple of whole vectors.
-RCNN_INLINE uint64_t Whole(int64_t blocks) {
+RCNN_LOOP uint64_t Whole(int64_t blocks) {
   return static_cast<uint64_t>(blocks * kLanes) & ~static_cast<uint64_t>(kLanes - 1);
 }
 
 template <typename T>
-RCNN_INLINE T Lower(T a, T b) {
+RCNN_LOOP T Lower(T a, T b) {
   return a < b ? a : b;
 }
 template <typename T>
-RCNN_INLINE T Higher(T a, T b) {
+RCNN_LOOP T Higher(T a, T b) {
   return a > b ? a : b;
 }
 
@@ -123,8 +121,8 @@ struct Comparison {
 
   // Whether the candidate may overlap a box of `blocks` blocks from `begin`; false is certain. If
   // the boxes are apart in y alone the intersection is negative, which serves as well as zero.
-  RCNN_INLINE bool Maybe(const Columns<T>& kept, int64_t begin, int64_t blocks,
-                         const Box<T>& c) const {
+  RCNN_LOOP bool Maybe(const Columns<T>& kept, int64_t begin, int64_t blocks,
+                       const Box<T>& c) const {
     const T* x1 = kept.x1.data() + begin;
     const T* y1 = kept.y1.data() + begin;
     const T* x2 = kept.x2.data() + begin;
@@ -142,8 +140,8 @@ struct Comparison {
   }
 
   // The exact decision.
-  RCNN_INLINE bool Certain(const Columns<T>& kept, int64_t begin, int64_t blocks,
-                           const Box<T>& c) const {
+  RCNN_LOOP bool Certain(const Columns<T>& kept, int64_t begin, int64_t blocks,
+                         const Box<T>& c) const {
     const T* x1 = kept.x1.data() + begin;
     const T* y1 = kept.y1.data() + begin;
     const T* x2 = kept.x2.data() + begin;
@@ -162,8 +160,7 @@ struct Comparison {
 
   // Whether the candidate overlaps one of kept[begin, begin + count), or one of the kept boxes that
   // follow in the last block, which is just as conclusive.
-  RCNN_INLINE bool Any(const Columns<T>& kept, int64_t begin, int64_t count,
-                       const Box<T>& c) const {
+  RCNN_LOOP bool Any(const Columns<T>& kept, int64_t begin, int64_t count, const Box<T>& c) const {
     int64_t blocks = (count + kLanes - 1) / kLanes;
     while (blocks > 0) {
       const int64_t chunk = std::min(blocks, kChunkBlocks);
@@ -195,17 +192,17 @@ struct Axis {
     inverse_cell = 1 / cell;
     cells = Cell(high) + 1;
   }
-  RCNN_INLINE int64_t Cell(double centre) const {
+  RCNN_LOOP int64_t Cell(double centre) const {
     return static_cast<int64_t>((centre - low) * inverse_cell);
   }
-  RCNN_INLINE int64_t ClampedCell(double centre) const {
+  RCNN_LOOP int64_t ClampedCell(double centre) const {
     return Cell(Lower(Higher(centre, low), high));
   }
 };
 
 struct Range {
   int64_t first, last;
-  RCNN_INLINE int64_t size() const { return last - first + 1; }
+  RCNN_LOOP int64_t size() const { return last - first + 1; }
 };
 
 // Kept boxes by the cell of their centre. Every candidate has its place from the start: a cell is a
@@ -225,10 +222,10 @@ class Grid {
 
   bool usable() const { return usable_; }
 
-  RCNN_INLINE Range NearColumns(const Box<T>& c) const { return Near(x_, c.x1, c.x2); }
-  RCNN_INLINE Range NearRows(const Box<T>& c) const { return Near(y_, c.y1, c.y2); }
+  RCNN_LOOP Range NearColumns(const Box<T>& c) const { return Near(x_, c.x1, c.x2); }
+  RCNN_LOOP Range NearRows(const Box<T>& c) const { return Near(y_, c.y1, c.y2); }
 
-  RCNN_INLINE bool OverlapsAny(const Range& columns, const Range& rows, const Box<T>& c) const {
+  RCNN_LOOP bool OverlapsAny(const Range& columns, const Range& rows, const Box<T>& c) const {
     if (OverlapsInCell(CellIndex(c), c)) return true;
     for (int64_t row = rows.first; row <= rows.last; ++row) {
       for (int64_t column = columns.first; column <= columns.last; ++column) {
@@ -250,19 +247,19 @@ class Grid {
     return (1 - threshold) / (2 * threshold) * (1 + kRoundingSlack) + kRoundingSlack;
   }
 
-  static RCNN_INLINE double Centre(T low, T high) {
+  static RCNN_LOOP double Centre(T low, T high) {
     return 0.5 * static_cast<double>(low) + 0.5 * static_cast<double>(high);
   }
 
-  RCNN_INLINE int64_t CellIndex(const Box<T>& box) const {
+  RCNN_LOOP int64_t CellIndex(const Box<T>& box) const {
     return y_.Cell(Centre(box.y1, box.y2)) * x_.cells + x_.Cell(Centre(box.x1, box.x2));
   }
 
-  RCNN_INLINE bool OverlapsInCell(int64_t cell, const Box<T>& c) const {
+  RCNN_LOOP bool OverlapsInCell(int64_t cell, const Box<T>& c) const {
     return compare_.Any(kept_, begin_[cell], filled_[cell], c);
   }
 
-  RCNN_INLINE Range Near(const Axis& axis, T low, T high) const {
+  RCNN_LOOP Range Near(const Axis& axis, T low, T high) const {
     const double side = static_cast<double>(high) - static_cast<double>(low) + compare_.extra;
     const double touching = 0.5 * (side + axis.longest_side) * (1 + kRoundingSlack);
     const double reach = Lower(reach_ * side, touching) + slack_;
@@ -317,7 +314,7 @@ class KeptBoxes {
   KeptBoxes(const T* boxes, int64_t count, int64_t max_keep, const Comparison<T>& compare)
       : boxes_(boxes), count_(count), compare_(compare), kept_(std::min(count, max_keep)) {}
 
-  RCNN_INLINE bool OverlapsAny(const Box<T>& c) const {
+  RCNN_LOOP bool OverlapsAny(const Box<T>& c) const {
     if (grid_.has_value() && grid_->usable()) {
       const Range columns = grid_->NearColumns(c);
       const Range rows = grid_->NearRows(c);
@@ -353,8 +350,7 @@ class KeptBoxes {
 };
 
 template <typename T>
-RCNN_INLINE std::vector<int64_t> Suppress(const T* boxes, int64_t count,
-                                          const NmsOptions& options) {
+RCNN_LOOP std::vector<int64_t> Suppress(const T* boxes, int64_t count, const NmsOptions& options) {
   const Comparison<T> compare{LargestAllowed<T>(options.iou_threshold, options.suppress_equal),
                               options.inclusive ? T{1} : T{0}};
   KeptBoxes<T> kept(boxes, count, options.max_keep, compare);
@@ -368,25 +364,13 @@ RCNN_INLINE std::vector<int64_t> Suppress(const T* boxes, int64_t count,
   return positions;
 }
 
-RCNN_TARGET_CLONES std::vector<int64_t> SuppressFloat(const float* boxes, int64_t count,
-                                                      const NmsOptions& options) {
-  return Suppress(boxes, count, options);
-}
-RCNN_TARGET_CLONES std::vector<int64_t> SuppressDouble(const double* boxes, int64_t count,
-                                                       const NmsOptions& options) {
-  return Suppress(boxes, count, options);
-}
-
 }  // namespace
 
-std::vector<int64_t> SuppressGreedily(const float* boxes, int64_t count,
-                                      const NmsOptions& options) {
-  return SuppressFloat(boxes, count, options);
-}
-
-std::vector<int64_t> SuppressGreedily(const double* boxes, int64_t count,
-                                      const NmsOptions& options) {
-  return SuppressDouble(boxes, count, options);
-}
+RCNN_TARGET_CLONES(std::vector<int64_t>, SuppressGreedily, Suppress,
+                   (const float* boxes, int64_t count, const NmsOptions& options),
+                   (boxes, count, options));
+RCNN_TARGET_CLONES(std::vector<int64_t>, SuppressGreedily, Suppress,
+                   (const double* boxes, int64_t count, const NmsOptions& options),
+                   (boxes, count, options));
 
 }  // namespace rcnn::ops

@@ -8,22 +8,20 @@
 namespace rcnn::ops {
 namespace {
 
-#define RCNN_INLINE inline __attribute__((always_inline))
-
 template <typename T>
-RCNN_INLINE T Min(T a, T b) {
+RCNN_LOOP T Min(T a, T b) {
   return a < b ? a : b;
 }
 template <typename T>
-RCNN_INLINE T Max(T a, T b) {
+RCNN_LOOP T Max(T a, T b) {
   return a > b ? a : b;
 }
 
 // One row. The union is never smaller than the intersection, in floating point too; where it is 0
 // so is the intersection, and the quotient. A branch-free maximum keeps the loop vectorised.
-template <typename T, Overlap kind>
-RCNN_INLINE void OverlapRow(const T* __restrict__ box, const T* __restrict__ columns,
-                            int64_t padded_count, T extra, T* __restrict__ out) {
+template <Overlap kind, typename T>
+RCNN_LOOP void OverlapRow(const T* __restrict__ box, const T* __restrict__ columns,
+                          int64_t padded_count, T extra, T* __restrict__ out) {
   constexpr int64_t kLanes = BoxColumns<T>::kLanes;
   const T x1 = box[0], y1 = box[1], x2 = box[2], y2 = box[3];
   const T area = (x2 - x1 + extra) * (y2 - y1 + extra);
@@ -43,17 +41,17 @@ RCNN_INLINE void OverlapRow(const T* __restrict__ box, const T* __restrict__ col
   }
 }
 
-template <typename T, Overlap kind>
-RCNN_INLINE void ComputeOverlapRows(const T* boxes, int64_t rows, const T* columns,
-                                    int64_t padded_count, T extra, T* out, int64_t stride) {
+template <Overlap kind, typename T>
+RCNN_LOOP void ComputeOverlapRows(const T* boxes, int64_t rows, const T* columns,
+                                  int64_t padded_count, T extra, T* out, int64_t stride) {
   for (int64_t i = 0; i < rows; ++i) {
-    OverlapRow<T, kind>(boxes + 4 * i, columns, padded_count, extra, out + i * stride);
+    OverlapRow<kind>(boxes + 4 * i, columns, padded_count, extra, out + i * stride);
   }
 }
 
 template <typename T>
-RCNN_INLINE void ComputeBlockMaxima(const T* __restrict__ block, int64_t rows, int64_t width,
-                                    T* __restrict__ row_max, T* __restrict__ column_max) {
+RCNN_LOOP void ComputeBlockMaxima(const T* __restrict__ block, int64_t rows, int64_t width,
+                                  T* __restrict__ row_max, T* __restrict__ column_max) {
   constexpr int64_t kLanes = BoxColumns<T>::kLanes;
   for (int64_t i = 0; i < rows; ++i) {
     const T* row = block + i * width;
@@ -70,32 +68,30 @@ RCNN_INLINE void ComputeBlockMaxima(const T* __restrict__ block, int64_t rows, i
   }
 }
 
-RCNN_TARGET_CLONES void IouRows(const float* boxes, int64_t rows, const float* columns,
-                                int64_t padded_count, float extra, float* out, int64_t stride) {
-  ComputeOverlapRows<float, Overlap::kIou>(boxes, rows, columns, padded_count, extra, out, stride);
-}
-RCNN_TARGET_CLONES void IouRows(const double* boxes, int64_t rows, const double* columns,
-                                int64_t padded_count, double extra, double* out, int64_t stride) {
-  ComputeOverlapRows<double, Overlap::kIou>(boxes, rows, columns, padded_count, extra, out, stride);
-}
-RCNN_TARGET_CLONES void IoaRows(const float* boxes, int64_t rows, const float* columns,
-                                int64_t padded_count, float extra, float* out, int64_t stride) {
-  ComputeOverlapRows<float, Overlap::kIntersectionOverRow>(boxes, rows, columns, padded_count,
-                                                           extra, out, stride);
-}
-RCNN_TARGET_CLONES void IoaRows(const double* boxes, int64_t rows, const double* columns,
-                                int64_t padded_count, double extra, double* out, int64_t stride) {
-  ComputeOverlapRows<double, Overlap::kIntersectionOverRow>(boxes, rows, columns, padded_count,
-                                                            extra, out, stride);
-}
-RCNN_TARGET_CLONES void Maxima(const float* block, int64_t rows, int64_t width, float* row_max,
-                               float* column_max) {
-  ComputeBlockMaxima(block, rows, width, row_max, column_max);
-}
-RCNN_TARGET_CLONES void Maxima(const double* block, int64_t rows, int64_t width, double* row_max,
-                               double* column_max) {
-  ComputeBlockMaxima(block, rows, width, row_max, column_max);
-}
+RCNN_TARGET_CLONES(void, IouRows, ComputeOverlapRows<Overlap::kIou>,
+                   (const float* boxes, int64_t rows, const float* columns, int64_t padded_count,
+                    float extra, float* out, int64_t stride),
+                   (boxes, rows, columns, padded_count, extra, out, stride));
+RCNN_TARGET_CLONES(void, IouRows, ComputeOverlapRows<Overlap::kIou>,
+                   (const double* boxes, int64_t rows, const double* columns, int64_t padded_count,
+                    double extra, double* out, int64_t stride),
+                   (boxes, rows, columns, padded_count, extra, out, stride));
+RCNN_TARGET_CLONES(void, IoaRows, ComputeOverlapRows<Overlap::kIntersectionOverRow>,
+                   (const float* boxes, int64_t rows, const float* columns, int64_t padded_count,
+                    float extra, float* out, int64_t stride),
+                   (boxes, rows, columns, padded_count, extra, out, stride));
+RCNN_TARGET_CLONES(void, IoaRows, ComputeOverlapRows<Overlap::kIntersectionOverRow>,
+                   (const double* boxes, int64_t rows, const double* columns, int64_t padded_count,
+                    double extra, double* out, int64_t stride),
+                   (boxes, rows, columns, padded_count, extra, out, stride));
+RCNN_TARGET_CLONES(void, Maxima, ComputeBlockMaxima,
+                   (const float* block, int64_t rows, int64_t width, float* row_max,
+                    float* column_max),
+                   (block, rows, width, row_max, column_max));
+RCNN_TARGET_CLONES(void, Maxima, ComputeBlockMaxima,
+                   (const double* block, int64_t rows, int64_t width, double* row_max,
+                    double* column_max),
+                   (block, rows, width, row_max, column_max));
 
 template <typename T>
 void OverlapRowsImpl(const T* boxes, int64_t rows, const BoxColumns<T>& columns, Overlap kind,

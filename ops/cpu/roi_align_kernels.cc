@@ -7,9 +7,8 @@
 #include "rcnn/base/target_instructions.h"
 #include "rcnn/ops/cpu/channel_blocks.h"
 
-// The loops below are inlined into the clones for each instruction set at the end of the file, for
-// float64 and for processors without AVX2. float32 has kernels with explicit vectors as well.
-#define RCNN_INLINE inline __attribute__((always_inline))
+// The loops below have clones for each instruction set, for float64. float32 has kernels with
+// explicit vectors, and these loops for processors without AVX2.
 
 namespace rcnn::ops {
 namespace {
@@ -31,19 +30,19 @@ struct BlockSum {
 
   Vector sum[kVectors] = {};
 
-  RCNN_INLINE void Add(const A* from, A weight) {
+  RCNN_LOOP void Add(const A* from, A weight) {
     for (int64_t v = 0; v < kVectors; ++v) {
       sum[v] += *reinterpret_cast<const Vector*>(from + v * kLanes) * weight;
     }
   }
-  RCNN_INLINE void Store(A* to) const {
+  RCNN_LOOP void Store(A* to) const {
     for (int64_t v = 0; v < kVectors; ++v) *reinterpret_cast<Vector*>(to + v * kLanes) = sum[v];
   }
 };
 
 // to += weight * from, for one pixel of a block.
 template <typename A>
-RCNN_INLINE void AddScaled(const A* from, A weight, A* to) {
+RCNN_LOOP void AddScaled(const A* from, A weight, A* to) {
   using Vector = typename ToVector<A>::type;
   constexpr int64_t kLanes = BlockSum<A>::kLanes;
   for (int64_t v = 0; v < kVectors; ++v) {
@@ -53,7 +52,7 @@ RCNN_INLINE void AddScaled(const A* from, A weight, A* to) {
 }
 
 template <typename A>
-RCNN_INLINE void SampleBlockImpl(const A* map, const RoiOnBlock<A>& roi, A* columns, A* bins) {
+RCNN_LOOP void SampleBlockLoop(const A* map, const RoiOnBlock<A>& roi, A* columns, A* bins) {
   constexpr int64_t kBlock = kChannelBlock<A>;
   const AxisTaps<A>& y = *roi.y;
   const AxisTaps<A>& x = *roi.x;
@@ -79,7 +78,7 @@ RCNN_INLINE void SampleBlockImpl(const A* map, const RoiOnBlock<A>& roi, A* colu
 }
 
 template <typename A>
-RCNN_INLINE void ScatterBlockImpl(const A* bins, const RoiOnBlock<A>& roi, A* columns, A* map) {
+RCNN_LOOP void ScatterBlockLoop(const A* bins, const RoiOnBlock<A>& roi, A* columns, A* map) {
   constexpr int64_t kBlock = kChannelBlock<A>;
   const AxisTaps<A>& y = *roi.y;
   const AxisTaps<A>& x = *roi.x;
@@ -143,16 +142,6 @@ RCNN_AVX512 inline Lanes Mul(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
 
 #endif
 
-RCNN_TARGET_CLONES void SampleAnywhere(const float* map, const RoiOnBlock<float>& roi,
-                                       float* columns, float* bins) {
-  SampleBlockImpl(map, roi, columns, bins);
-}
-
-RCNN_TARGET_CLONES void ScatterAnywhere(const float* bins, const RoiOnBlock<float>& roi,
-                                        float* columns, float* map) {
-  ScatterBlockImpl(bins, roi, columns, map);
-}
-
 }  // namespace
 
 void SampleBlock(const float* map, const RoiOnBlock<float>& roi, float* columns, float* bins) {
@@ -161,13 +150,13 @@ void SampleBlock(const float* map, const RoiOnBlock<float>& roi, float* columns,
   if (level >= InstructionLevel::kAvx512) return avx512::Sample(map, roi, columns, bins);
   if (level >= InstructionLevel::kAvx2) return avx2::Sample(map, roi, columns, bins);
 #endif
-  SampleAnywhere(map, roi, columns, bins);
+  SampleBlockLoop(map, roi, columns, bins);
 }
 
-RCNN_TARGET_CLONES void SampleBlock(const double* map, const RoiOnBlock<double>& roi,
-                                    double* columns, double* bins) {
-  SampleBlockImpl(map, roi, columns, bins);
-}
+RCNN_TARGET_CLONES(void, SampleBlock, SampleBlockLoop,
+                   (const double* map, const RoiOnBlock<double>& roi, double* columns,
+                    double* bins),
+                   (map, roi, columns, bins));
 
 void ScatterBlock(const float* bins, const RoiOnBlock<float>& roi, float* columns, float* map) {
 #if defined(__x86_64__)
@@ -175,12 +164,12 @@ void ScatterBlock(const float* bins, const RoiOnBlock<float>& roi, float* column
   if (level >= InstructionLevel::kAvx512) return avx512::Scatter(bins, roi, columns, map);
   if (level >= InstructionLevel::kAvx2) return avx2::Scatter(bins, roi, columns, map);
 #endif
-  ScatterAnywhere(bins, roi, columns, map);
+  ScatterBlockLoop(bins, roi, columns, map);
 }
 
-RCNN_TARGET_CLONES void ScatterBlock(const double* bins, const RoiOnBlock<double>& roi,
-                                     double* columns, double* map) {
-  ScatterBlockImpl(bins, roi, columns, map);
-}
+RCNN_TARGET_CLONES(void, ScatterBlock, ScatterBlockLoop,
+                   (const double* bins, const RoiOnBlock<double>& roi, double* columns,
+                    double* map),
+                   (bins, roi, columns, map));
 
 }  // namespace rcnn::ops

@@ -8,8 +8,7 @@
 // GCC 12 wrongly warns about initialised vectors that span two registers.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
-// The loops below are inlined into the clones for each instruction set at the end of the file.
-#define RCNN_INLINE inline __attribute__((always_inline))
+// The loops below have clones for each instruction set.
 
 namespace rcnn::ops {
 namespace {
@@ -34,7 +33,7 @@ struct BlockMax {
   Values best[kVectors] = {};
   Indices at[kVectors] = {};
 
-  RCNN_INLINE void Start(const A* from, Index index) {
+  RCNN_LOOP void Start(const A* from, Index index) {
     const Indices indices = Indices{} + index;
     for (int64_t v = 0; v < kVectors; ++v) {
       best[v] = *reinterpret_cast<const Values*>(from + v * kLanes);
@@ -42,7 +41,7 @@ struct BlockMax {
     }
   }
   // The first of equal values stays; the first NaN replaces any number and stays.
-  RCNN_INLINE void Add(const A* from, Index index) {
+  RCNN_LOOP void Add(const A* from, Index index) {
     const Indices indices = Indices{} + index;
     for (int64_t v = 0; v < kVectors; ++v) {
       const Values value = *reinterpret_cast<const Values*>(from + v * kLanes);
@@ -51,7 +50,7 @@ struct BlockMax {
       if (kWithArgmax) at[v] = wins ? indices : at[v];
     }
   }
-  RCNN_INLINE void Store(A* bin, Index* argmax) const {
+  RCNN_LOOP void Store(A* bin, Index* argmax) const {
     for (int64_t v = 0; v < kVectors; ++v) {
       *reinterpret_cast<Values*>(bin + v * kLanes) = best[v];
       if (kWithArgmax) *reinterpret_cast<Indices*>(argmax + v * kLanes) = at[v];
@@ -60,7 +59,7 @@ struct BlockMax {
 };
 
 template <bool kWithArgmax, typename A, typename Index>
-RCNN_INLINE void MaxOfBin(const MapWindow<A>& map, BinRange y, BinRange x, A* bin, Index* argmax) {
+RCNN_LOOP void MaxOfBin(const MapWindow<A>& map, BinRange y, BinRange x, A* bin, Index* argmax) {
   constexpr int64_t kBlock = kChannelBlock<A>;
   if (y.begin >= y.end || x.begin >= x.end) {
     std::fill_n(bin, kBlock, A{0});
@@ -81,7 +80,7 @@ RCNN_INLINE void MaxOfBin(const MapWindow<A>& map, BinRange y, BinRange x, A* bi
 }
 
 template <bool kWithArgmax, typename A, typename Index>
-RCNN_INLINE void MaxOfBins(const MapWindow<A>& map, const RoiBins& roi, A* bins, Index* argmax) {
+RCNN_LOOP void MaxOfBins(const MapWindow<A>& map, const RoiBins& roi, A* bins, Index* argmax) {
   int64_t offset = 0;
   for (const BinRange& y : roi.y) {
     for (const BinRange& x : roi.x) {
@@ -92,7 +91,7 @@ RCNN_INLINE void MaxOfBins(const MapWindow<A>& map, const RoiBins& roi, A* bins,
 }
 
 template <typename A, typename Index>
-RCNN_INLINE void MaxBlockImpl(const MapWindow<A>& map, const RoiBins& roi, A* bins, Index* argmax) {
+RCNN_LOOP void MaxBlockLoop(const MapWindow<A>& map, const RoiBins& roi, A* bins, Index* argmax) {
   if (argmax == nullptr) {
     MaxOfBins<false>(map, roi, bins, argmax);
   } else {
@@ -102,14 +101,13 @@ RCNN_INLINE void MaxBlockImpl(const MapWindow<A>& map, const RoiBins& roi, A* bi
 
 }  // namespace
 
-RCNN_TARGET_CLONES void MaxBlock(const MapWindow<float>& map, const RoiBins& roi, float* bins,
-                                 int32_t* argmax) {
-  MaxBlockImpl(map, roi, bins, argmax);
-}
+RCNN_TARGET_CLONES(void, MaxBlock, MaxBlockLoop,
+                   (const MapWindow<float>& map, const RoiBins& roi, float* bins, int32_t* argmax),
+                   (map, roi, bins, argmax));
 
-RCNN_TARGET_CLONES void MaxBlock(const MapWindow<double>& map, const RoiBins& roi, double* bins,
-                                 int64_t* argmax) {
-  MaxBlockImpl(map, roi, bins, argmax);
-}
+RCNN_TARGET_CLONES(void, MaxBlock, MaxBlockLoop,
+                   (const MapWindow<double>& map, const RoiBins& roi, double* bins,
+                    int64_t* argmax),
+                   (map, roi, bins, argmax));
 
 }  // namespace rcnn::ops

@@ -89,16 +89,22 @@ using detection::weights::StateDict;
 // Elements per task. Fixed, so that sums do not depend on the number of threads, nor on the device.
 constexpr int64_t kGrain = ops::kUpdateChunk;
 
-RCNN_TARGET_CLONES void ApplySgd(float* w, const float* g, float* v, int64_t n, ops::SgdStep s) {
+RCNN_LOOP void SgdLoop(float* w, const float* g, float* v, int64_t n, ops::SgdStep s) {
   for (int64_t i = 0; i < n; ++i) ops::ApplySgd(s, g[i], w[i], v[i]);
 }
+RCNN_TARGET_CLONES(void, ApplySgd, SgdLoop,
+                   (float* w, const float* g, float* v, int64_t n, ops::SgdStep s),
+                   (w, g, v, n, s));
 
-RCNN_TARGET_CLONES void ApplyAdamW(float* w, const float* g, float* m, float* v, int64_t n,
-                                   ops::AdamWStep s) {
+RCNN_LOOP void AdamWLoop(float* w, const float* g, float* m, float* v, int64_t n,
+                         ops::AdamWStep s) {
   for (int64_t i = 0; i < n; ++i) ops::ApplyAdamW(s, g[i], w[i], m[i], v[i]);
 }
+RCNN_TARGET_CLONES(void, ApplyAdamW, AdamWLoop,
+                   (float* w, const float* g, float* m, float* v, int64_t n, ops::AdamWStep s),
+                   (w, g, m, v, n, s));
 
-RCNN_TARGET_CLONES double SumOfSquares(const float* g, int64_t n) {
+RCNN_LOOP double SumOfSquaresLoop(const float* g, int64_t n) {
   // Eight sums that the compiler keeps in one register.
   double sums[8] = {};
   int64_t i = 0;
@@ -111,6 +117,7 @@ RCNN_TARGET_CLONES double SumOfSquares(const float* g, int64_t n) {
   for (; i < n; ++i) sums[0] += static_cast<double>(g[i]) * g[i];
   return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
+RCNN_TARGET_CLONES(double, SumOfSquares, SumOfSquaresLoop, (const float* g, int64_t n), (g, n));
 
 template <typename Function>
 void ForEachChunk(int64_t n, const Function& function) {
