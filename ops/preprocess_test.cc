@@ -6,9 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/resize_rule.h"
 
@@ -185,6 +187,72 @@ TEST(PreprocessTest, ThreadsChangeNoBit) {
     EXPECT_TRUE(at::equal(Preprocess(image, options), expected));
   }
   at::set_num_threads(threads);
+}
+
+// The definition in float64, pixel by pixel, with options of a size.
+at::Tensor Exact(const at::Tensor& image, const PreprocessOptions& options) {
+  const at::Tensor bytes = options.flip_horizontally ? image.flip(1).contiguous() : image;
+  const auto pixels = bytes.accessor<uint8_t, 3>();
+  const int64_t height = image.size(0), width = image.size(1);
+  const auto position = [](int64_t i, int64_t from, int64_t to) {
+    const double step = static_cast<double>(from) / static_cast<double>(to);
+    return std::clamp((static_cast<double>(i) + 0.5) * step - 0.5, 0.0,
+                      static_cast<double>(from - 1));
+  };
+  at::Tensor result = at::empty({3, options.height, options.width}, at::kDouble);
+  auto out = result.accessor<double, 3>();
+  for (int64_t i = 0; i < options.height; ++i) {
+    const double y = position(i, height, options.height);
+    const auto top = static_cast<int64_t>(y), bottom = std::min(top + 1, height - 1);
+    for (int64_t j = 0; j < options.width; ++j) {
+      const double x = position(j, width, options.width);
+      const auto left = static_cast<int64_t>(x), right = std::min(left + 1, width - 1);
+      for (int64_t c = 0; c < 3; ++c) {
+        const int64_t from = options.channel_order == ChannelOrder::kRgb ? c : 2 - c;
+        const double above =
+            pixels[top][left][from] * (left + 1 - x) + pixels[top][right][from] * (x - left);
+        const double below =
+            pixels[bottom][left][from] * (left + 1 - x) + pixels[bottom][right][from] * (x - left);
+        out[c][i][j] =
+            (above * (top + 1 - y) + below * (y - top) - options.mean[c]) / options.std[c];
+      }
+    }
+  }
+  return result;
+}
+
+class PreprocessLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, PreprocessLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+// Single pixels, rows and columns, and sides that are primes, up and down, into slots of planes and
+// of pixels.
+TEST_P(PreprocessLevelTest, EqualsTheDefinitionWithTheBitsOfEveryOtherLevel) {
+  const Sizes sizes[] = {{1, 1, 1, 1},    {1, 1, 5, 7},     {1, 37, 1, 53},   {37, 1, 19, 1},
+                         {1, 211, 1, 97}, {13, 17, 29, 31}, {31, 29, 17, 13}, {7, 5, 3, 127}};
+  for (const Sizes& s : sizes) {
+    const at::Tensor image = RandomImage(s.height, s.width);
+    PreprocessOptions options{.height = s.to_height,
+                              .width = s.to_width,
+                              .mean = {102.9801, 115.9465, 122.7717},
+                              .std = {1, 57.12, 4}};
+    for (const bool other : {false, true}) {
+      options.flip_horizontally = other;
+      options.channel_order = other ? ChannelOrder::kBgr : ChannelOrder::kRgb;
+      SCOPED_TRACE(::testing::Message() << s.height << " x " << s.width << " to " << s.to_height
+                                        << " x " << s.to_width << " " << other);
+      const at::Tensor planes = Preprocess(image, options);
+      EXPECT_LE(MaxDifference(planes, Exact(image, options)), kRounding);
+      const at::Tensor pixels =
+          at::empty({1, 3, s.to_height, s.to_width},
+                    at::TensorOptions().memory_format(at::MemoryFormat::ChannelsLast));
+      PreprocessInto(image, options, pixels.select(0, 0));
+      EXPECT_TRUE(at::equal(pixels.select(0, 0), planes));
+      const ScopedInstructionLevel level(InstructionLevel::kPortable);
+      EXPECT_TRUE(at::equal(Preprocess(image, options), planes));
+    }
+  }
 }
 
 std::string ErrorWith(const at::Tensor& image, const PreprocessOptions& options) {

@@ -4,23 +4,33 @@
 #include <cmath>
 #include <cstring>
 
-#include "rcnn/base/target_clones.h"
+#include "rcnn/base/instruction_set.h"
+#include "rcnn/base/target_instructions.h"
 
 namespace rcnn::ops {
 namespace {
 
+// Portable loops, which also do what is left of a row where the vectors below end.
+
 typedef uint8_t Bytes16 __attribute__((vector_size(16)));
+typedef int16_t Shorts8 __attribute__((vector_size(16)));
 typedef int32_t Ints4 __attribute__((vector_size(16)));
 typedef float Floats4 __attribute__((vector_size(16)));
 typedef Floats4 UnalignedFloats4 __attribute__((aligned(4), may_alias));
 
-// Red, green, blue and the byte that follows, each widened by interleaving with zeros.
-inline __attribute__((always_inline)) Floats4 LoadPixel(const uint8_t* from) {
+inline int32_t LoadWord(const uint8_t* from) {
   int32_t word;
   std::memcpy(&word, from, sizeof(word));
-  const Bytes16 bytes = reinterpret_cast<Bytes16>(Ints4{word, 0, 0, 0});
-  const Bytes16 wide =
-      __builtin_shuffle(bytes, Bytes16{0, 4, 4, 4, 1, 4, 4, 4, 2, 4, 4, 4, 3, 4, 4, 4});
+  return word;
+}
+
+// Red, green, blue and the byte that follows, each widened by interleaving with zeros.
+inline __attribute__((always_inline)) Floats4 LoadPixel(const uint8_t* from) {
+  const Bytes16 bytes = reinterpret_cast<Bytes16>(Ints4{LoadWord(from), 0, 0, 0});
+  const Bytes16 pairs = __builtin_shuffle(
+      bytes, Bytes16{}, Bytes16{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
+  const Shorts8 wide = __builtin_shuffle(reinterpret_cast<Shorts8>(pairs), Shorts8{},
+                                         Shorts8{0, 8, 1, 9, 2, 10, 3, 11});
   return __builtin_convertvector(reinterpret_cast<Ints4>(wide), Floats4);
 }
 
@@ -31,13 +41,143 @@ inline __attribute__((always_inline)) Floats4 BlendPixels(const uint8_t* row,
   return low + (high - low) * axis.weight[i];
 }
 
-inline __attribute__((always_inline)) void Store(const Floats4& value, float* to) {
+inline __attribute__((always_inline)) void StoreFour(const Floats4& value, float* to) {
   *reinterpret_cast<UnalignedFloats4*>(to) = value;
 }
 
-inline __attribute__((always_inline)) float Blend(float low, float high, const BlendRow& blend) {
+// Pixels from `begin` on. Four at a time: their vectors (red, green, blue, byte that follows) are
+// transposed into four reds, four greens and four blues.
+void ResizeFrom(const uint8_t* row, const ResizeAxis& axis, int64_t begin, int64_t plane_stride,
+                float* planes) {
+  const int64_t count = static_cast<int64_t>(axis.low.size());
+  int64_t i = begin;
+  for (; i + 4 <= count; i += 4) {
+    const Floats4 a = BlendPixels(row, axis, i);
+    const Floats4 b = BlendPixels(row, axis, i + 1);
+    const Floats4 c = BlendPixels(row, axis, i + 2);
+    const Floats4 d = BlendPixels(row, axis, i + 3);
+    const Floats4 ab = __builtin_shuffle(a, b, Ints4{0, 4, 1, 5});
+    const Floats4 cd = __builtin_shuffle(c, d, Ints4{0, 4, 1, 5});
+    const Floats4 ab_blue = __builtin_shuffle(a, b, Ints4{2, 6, 3, 7});
+    const Floats4 cd_blue = __builtin_shuffle(c, d, Ints4{2, 6, 3, 7});
+    StoreFour(__builtin_shuffle(ab, cd, Ints4{0, 1, 4, 5}), planes + i);
+    StoreFour(__builtin_shuffle(ab, cd, Ints4{2, 3, 6, 7}), planes + plane_stride + i);
+    StoreFour(__builtin_shuffle(ab_blue, cd_blue, Ints4{0, 1, 4, 5}),
+              planes + 2 * plane_stride + i);
+  }
+  for (; i < count; ++i) {
+    const Floats4 pixel = BlendPixels(row, axis, i);
+    for (int64_t c = 0; c < 3; ++c) planes[c * plane_stride + i] = pixel[c];
+  }
+}
+
+inline __attribute__((always_inline)) float BlendOne(float low, float high, const BlendRow& blend) {
   return (low + (high - low) * blend.weight - blend.mean) * blend.factor;
 }
+
+void BlendFrom(const float* __restrict low, const float* __restrict high, const BlendRow& blend,
+               int64_t begin, int64_t count, float* __restrict to) {
+  const BlendRow constant = blend;
+  for (int64_t i = begin; i < count; ++i) to[i] = BlendOne(low[i], high[i], constant);
+}
+
+void BlendFromToPixels(const float* const low[3], const float* const high[3],
+                       const BlendRow blend[3], int64_t begin, int64_t count,
+                       float* __restrict to) {
+  for (int64_t i = begin; i < count; ++i) {
+    for (int64_t c = 0; c < 3; ++c) to[3 * i + c] = BlendOne(low[c][i], high[c][i], blend[c]);
+  }
+}
+
+#if defined(__x86_64__)
+
+// Words are loaded one by one, because gathers are slow on many processors.
+RCNN_AVX2 RCNN_UNROLLED __m128i LoadFourWords(const uint8_t* from, const int32_t* offsets) {
+  __m128i words = _mm_cvtsi32_si128(LoadWord(from + offsets[0]));
+  words = _mm_insert_epi32(words, LoadWord(from + offsets[1]), 1);
+  words = _mm_insert_epi32(words, LoadWord(from + offsets[2]), 2);
+  return _mm_insert_epi32(words, LoadWord(from + offsets[3]), 3);
+}
+
+RCNN_AVX2 RCNN_UNROLLED __m256i LoadEightWords(const uint8_t* from, const int32_t* offsets) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(LoadFourWords(from, offsets)),
+                                 LoadFourWords(from, offsets + 4), 1);
+}
+
+namespace avx2 {
+
+#define RCNN_LANES_TARGET RCNN_AVX2
+using Lanes = __m256;
+using Words = __m256i;
+constexpr int64_t kLanes = 8;
+
+RCNN_AVX2 inline Lanes Set(float x) { return _mm256_set1_ps(x); }
+RCNN_AVX2 inline Lanes Load(const float* x) { return _mm256_loadu_ps(x); }
+RCNN_AVX2 inline void Store(float* to, Lanes x) { _mm256_storeu_ps(to, x); }
+RCNN_AVX2 inline Lanes Add(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
+RCNN_AVX2 inline Lanes Sub(Lanes a, Lanes b) { return _mm256_sub_ps(a, b); }
+RCNN_AVX2 inline Lanes Mul(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
+RCNN_AVX2 inline Words LoadWords(const uint8_t* from, const int32_t* offsets) {
+  return LoadEightWords(from, offsets);
+}
+template <int kByte>
+RCNN_AVX2 RCNN_UNROLLED Lanes ToFloats(Words words) {
+  const Words shifted = _mm256_srli_epi32(words, 8 * kByte);
+  return _mm256_cvtepi32_ps(_mm256_and_si256(shifted, _mm256_set1_epi32(0xFF)));
+}
+template <typename Order>
+RCNN_AVX2 RCNN_UNROLLED Lanes Reorder(Lanes x, const Order& order) {
+  return _mm256_permutevar8x32_ps(x,
+                                  _mm256_load_si256(reinterpret_cast<const __m256i*>(order.from)));
+}
+template <int kMask>
+RCNN_AVX2 RCNN_UNROLLED Lanes Blend(Lanes a, Lanes b) {
+  return _mm256_blend_ps(a, b, kMask);
+}
+
+#include "rcnn/ops/cpu/preprocess_lanes_kernels.inc"
+#undef RCNN_LANES_TARGET
+
+}  // namespace avx2
+
+// Full masks, because GCC 12 warns that the intrinsics without one use an uninitialised value.
+namespace avx512 {
+
+#define RCNN_LANES_TARGET RCNN_AVX512
+using Lanes = __m512;
+using Words = __m512i;
+constexpr int64_t kLanes = 16;
+
+RCNN_AVX512 inline Lanes Set(float x) { return _mm512_set1_ps(x); }
+RCNN_AVX512 inline Lanes Load(const float* x) { return _mm512_loadu_ps(x); }
+RCNN_AVX512 inline void Store(float* to, Lanes x) { _mm512_storeu_ps(to, x); }
+RCNN_AVX512 inline Lanes Add(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
+RCNN_AVX512 inline Lanes Sub(Lanes a, Lanes b) { return _mm512_sub_ps(a, b); }
+RCNN_AVX512 inline Lanes Mul(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
+RCNN_AVX512 inline Words LoadWords(const uint8_t* from, const int32_t* offsets) {
+  return _mm512_maskz_inserti64x4(0xff, _mm512_castsi256_si512(LoadEightWords(from, offsets)),
+                                  LoadEightWords(from, offsets + 8), 1);
+}
+template <int kByte>
+RCNN_AVX512 RCNN_UNROLLED Lanes ToFloats(Words words) {
+  const Words shifted = _mm512_maskz_srli_epi32(0xffff, words, 8 * kByte);
+  return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_and_si512(shifted, _mm512_set1_epi32(0xFF)));
+}
+template <typename Order>
+RCNN_AVX512 RCNN_UNROLLED Lanes Reorder(Lanes x, const Order& order) {
+  return _mm512_maskz_permutexvar_ps(0xffff, _mm512_load_si512(order.from), x);
+}
+template <int kMask>
+RCNN_AVX512 RCNN_UNROLLED Lanes Blend(Lanes a, Lanes b) {
+  return _mm512_mask_blend_ps(kMask, a, b);
+}
+
+#include "rcnn/ops/cpu/preprocess_lanes_kernels.inc"
+#undef RCNN_LANES_TARGET
+
+}  // namespace avx512
+
+#endif
 
 }  // namespace
 
@@ -55,43 +195,49 @@ ResizeAxis ComputeResizeAxis(int64_t count, double step, int64_t size) {
   return axis;
 }
 
-// Four pixels at a time: their vectors (red, green, blue, byte that follows) are transposed into
-// four reds, four greens and four blues.
-RCNN_TARGET_CLONES void ResizeRow(const uint8_t* row, const ResizeAxis& axis, int64_t plane_stride,
-                                  float* planes) {
-  const int64_t count = static_cast<int64_t>(axis.low.size());
-  int64_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const Floats4 a = BlendPixels(row, axis, i);
-    const Floats4 b = BlendPixels(row, axis, i + 1);
-    const Floats4 c = BlendPixels(row, axis, i + 2);
-    const Floats4 d = BlendPixels(row, axis, i + 3);
-    const Floats4 ab = __builtin_shuffle(a, b, Ints4{0, 4, 1, 5});
-    const Floats4 cd = __builtin_shuffle(c, d, Ints4{0, 4, 1, 5});
-    const Floats4 ab_blue = __builtin_shuffle(a, b, Ints4{2, 6, 3, 7});
-    const Floats4 cd_blue = __builtin_shuffle(c, d, Ints4{2, 6, 3, 7});
-    Store(__builtin_shuffle(ab, cd, Ints4{0, 1, 4, 5}), planes + i);
-    Store(__builtin_shuffle(ab, cd, Ints4{2, 3, 6, 7}), planes + plane_stride + i);
-    Store(__builtin_shuffle(ab_blue, cd_blue, Ints4{0, 1, 4, 5}), planes + 2 * plane_stride + i);
+// Vectors of sixteen are followed by one of eight where it fits.
+void ResizeRow(const uint8_t* row, const ResizeAxis& axis, int64_t plane_stride, float* planes) {
+  int64_t done = 0;
+#if defined(__x86_64__)
+  const InstructionLevel level = CurrentInstructionLevel();
+  if (level >= InstructionLevel::kAvx512) {
+    done = avx512::ResizeVectors(row, axis, done, plane_stride, planes);
   }
-  for (; i < count; ++i) {
-    const Floats4 pixel = BlendPixels(row, axis, i);
-    for (int64_t c = 0; c < 3; ++c) planes[c * plane_stride + i] = pixel[c];
+  if (level >= InstructionLevel::kAvx2) {
+    done = avx2::ResizeVectors(row, axis, done, plane_stride, planes);
   }
+#endif
+  ResizeFrom(row, axis, done, plane_stride, planes);
 }
 
-RCNN_TARGET_CLONES void BlendRows(const float* __restrict low, const float* __restrict high,
-                                  const BlendRow& blend, int64_t count, float* __restrict to) {
-  const BlendRow constant = blend;
-  for (int64_t i = 0; i < count; ++i) to[i] = Blend(low[i], high[i], constant);
+void BlendRows(const float* low, const float* high, const BlendRow& blend, int64_t count,
+               float* to) {
+  int64_t done = 0;
+#if defined(__x86_64__)
+  const InstructionLevel level = CurrentInstructionLevel();
+  if (level >= InstructionLevel::kAvx512) {
+    done = avx512::BlendVectors(low, high, blend, done, count, to);
+  }
+  if (level >= InstructionLevel::kAvx2) {
+    done = avx2::BlendVectors(low, high, blend, done, count, to);
+  }
+#endif
+  BlendFrom(low, high, blend, done, count, to);
 }
 
-RCNN_TARGET_CLONES void BlendRowsToPixels(const float* const low[3], const float* const high[3],
-                                          const BlendRow blend[3], int64_t count,
-                                          float* __restrict to) {
-  for (int64_t i = 0; i < count; ++i) {
-    for (int64_t c = 0; c < 3; ++c) to[3 * i + c] = Blend(low[c][i], high[c][i], blend[c]);
+void BlendRowsToPixels(const float* const low[3], const float* const high[3],
+                       const BlendRow blend[3], int64_t count, float* to) {
+  int64_t done = 0;
+#if defined(__x86_64__)
+  const InstructionLevel level = CurrentInstructionLevel();
+  if (level >= InstructionLevel::kAvx512) {
+    done = avx512::BlendVectorsToPixels(low, high, blend, done, count, to);
   }
+  if (level >= InstructionLevel::kAvx2) {
+    done = avx2::BlendVectorsToPixels(low, high, blend, done, count, to);
+  }
+#endif
+  BlendFromToPixels(low, high, blend, done, count, to);
 }
 
 }  // namespace rcnn::ops

@@ -1,5 +1,7 @@
 // The two passes of bilinear resizing, a row at a time.
 //
+// There are kernels for AVX2 and AVX-512; every level of instructions gives the same bits.
+//
 // Internal to ops.
 
 #ifndef RCNN_OPS_CPU_PREPROCESS_KERNELS_H_
