@@ -1,12 +1,8 @@
 #include "rcnn/base/crc32c.h"
 
 #include <array>
-#include <cstddef>
-#include <cstring>
 
-#if defined(__x86_64__)
-#include <nmmintrin.h>
-#endif
+#include "rcnn/base/crc32c_kernels.h"
 
 namespace rcnn {
 namespace {
@@ -23,24 +19,6 @@ std::array<uint32_t, 256> MakeTable() {
   return table;
 }
 
-#if defined(__x86_64__)
-__attribute__((target("sse4.2"))) uint32_t Crc32cByInstruction(absl::string_view bytes,
-                                                               uint32_t crc) {
-  uint64_t state = ~crc;
-  const char* p = bytes.data();
-  size_t left = bytes.size();
-  for (; left >= 8; p += 8, left -= 8) {
-    uint64_t word;
-    std::memcpy(&word, p, 8);
-    state = _mm_crc32_u64(state, word);
-  }
-  for (; left > 0; ++p, --left) {
-    state = _mm_crc32_u8(static_cast<uint32_t>(state), static_cast<unsigned char>(*p));
-  }
-  return ~static_cast<uint32_t>(state);
-}
-#endif
-
 }  // namespace
 
 namespace internal {
@@ -55,11 +33,8 @@ uint32_t Crc32cByTable(absl::string_view bytes, uint32_t crc) {
 }  // namespace internal
 
 uint32_t Crc32c(absl::string_view bytes, uint32_t crc) {
-#if defined(__x86_64__)
-  static const bool has_instruction = __builtin_cpu_supports("sse4.2");
-  if (has_instruction) return Crc32cByInstruction(bytes, crc);
-#endif
-  return internal::Crc32cByTable(bytes, crc);
+  static const bool has_instruction = HasCrc32cInstruction();
+  return has_instruction ? Crc32cByInstruction(bytes, crc) : internal::Crc32cByTable(bytes, crc);
 }
 
 }  // namespace rcnn

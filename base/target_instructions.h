@@ -3,7 +3,7 @@
 //
 // Call functions with RCNN_AVX2 and its like only at the level of instructions that they need
 // (base/instruction_level.h). x86-64 only. Only files called "kernels" include this
-// (tools/developer/check_intrinsics.py). For loops that the compiler vectorises see
+// (tools/developer/check_includes.sh). For loops that the compiler vectorises see
 // base/target_clones.h.
 //
 // Example:
