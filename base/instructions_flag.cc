@@ -13,8 +13,8 @@
 
 DEFINE_string(
     instructions, "",
-    "Best vector instructions to use: portable, avx2, avx512 or avx512_bf16. Default: the "
-    "processor's.");
+    "Best vector instructions to use, also by LibTorch and its libraries: portable, avx2, avx512 "
+    "or avx512_bf16. Default: the processor's.");
 
 namespace rcnn {
 namespace {

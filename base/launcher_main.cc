@@ -23,6 +23,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/instruction_level.h"
 #include "rcnn/base/instructions_flag.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime_description.h"
@@ -85,6 +86,12 @@ class Launcher {
   // Executes the program. Returns only if that fails, with the exit code.
   int Execute() {
     if (MayReexecute() && kKnowsBlas) ExecuteWith(Missing(), program_.c_str(), words_.data());
+    if (MayReexecute()) {
+      // The program itself sets the others, before it has read its flags.
+      for (const auto& [name, value] : MissingLevelVariables(CurrentLevelOrBest())) {
+        setenv(name.c_str(), value.c_str(), /*overwrite=*/1);
+      }
+    }
     execv(program_.c_str(), words_.data());
     std::fprintf(stderr, "error: %s cannot be executed: %s\n", program_.c_str(),
                  std::strerror(errno));
@@ -113,6 +120,7 @@ class Launcher {
     info.onednn_version = onednn;
     info.blas_core = OpenBlasCore();
     info.cpu_features = CpuFeatures();
+    info.instructions = std::string(InstructionLevelName(CurrentLevelOrBest()));
     info.allowed_cores = AllowedCores();
     info.threads = info.allowed_cores;
     info.heap = DescribeHeap();

@@ -9,9 +9,11 @@
 #include <torch/version.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/instruction_level.h"
 #include "rcnn/base/instructions_flag.h"
 #include "rcnn/base/start_environment.h"
 #include "rcnn/base/tensor_allocator.h"
@@ -28,6 +30,14 @@ void ReexecuteIfNeeded(char** argv) {
   if (ConsumeExecutionMark() || !MayReexecute() || getauxval(AT_BASE) == 0) return;
   const StartVariables missing = MissingVariables(OpenBlasCore());
   if (!missing.empty()) ExecuteWith(missing, "/proc/self/exe", argv);
+}
+
+// Re-executes the program, which was started as `words` with their null, if its flags have lowered
+// the level of instructions and the libraries do not know: its launcher would have told them.
+void ReexecuteForLevel(std::vector<char*> words) {
+  if (!MayReexecute() || getauxval(AT_BASE) == 0) return;
+  const StartVariables missing = MissingLevelVariables(CurrentLevelOrBest());
+  if (!missing.empty()) ExecuteWith(missing, "/proc/self/exe", words.data());
 }
 
 void SetThreads(int requested) {
@@ -52,6 +62,16 @@ std::string OneDnnVersion() {
   return "none";
 }
 
+// What LibTorch's build description says: "AVX512", or "NO AVX" for the baseline.
+std::string LibtorchKernels() {
+  constexpr char kName[] = "CPU capability usage: ";
+  const std::string config = at::show_config();
+  const size_t at = config.find(kName);
+  if (at == std::string::npos) return "unknown";
+  const size_t begin = at + sizeof(kName) - 1;
+  return config.substr(begin, config.find('\n', begin) - begin);
+}
+
 void SetUp(char** argv) {
   ReexecuteIfNeeded(argv);
   KeepHeap();
@@ -67,12 +87,14 @@ void InitRuntimeWithoutFlags(char** argv) {
 }
 
 void InitRuntime(const ProgramOptions& options, int* argc, char*** argv) {
+  const std::vector<char*> words(*argv, *argv + *argc + 1);
   SetUp(*argv);
   ProgramOptions with_version = options;
   with_version.version_lines = [] { return VersionLines(GetRuntimeInfo()); };
   InitProgram(with_version, argc, argv);
   CheckThreadsFlag();
   ApplyInstructionsFlag();
+  ReexecuteForLevel(words);
   SetThreads(FLAGS_threads);
 }
 
@@ -82,6 +104,8 @@ RuntimeInfo GetRuntimeInfo() {
   info.onednn_version = OneDnnVersion();
   info.blas_core = OpenBlasCore();
   info.cpu_features = CpuFeatures();
+  info.instructions = std::string(InstructionLevelName(CurrentLevelOrBest()));
+  info.libtorch_kernels = LibtorchKernels();
   info.threads = at::get_num_threads();
   info.allowed_cores = AllowedCores();
   info.cuda = at::hasCUDA();

@@ -6,7 +6,8 @@
 // pool whose idle threads spin for milliseconds on the cores that the other pool needs, so that a
 // training step with both takes a fifth more time. The last three can be fixed only through the
 // environment before the program loads, so InitRuntime sets the variables and re-executes the
-// program, at most once. Variables set by the user are kept.
+// program, at most once; and once more if --instructions lowers the level of instructions, which
+// the libraries are told in the same way (start_environment.h). Variables set by the user are kept.
 //
 // Call it first in the main of every program with tensors. Tests and benchmarks get
 // it from //base:runtime_test_main and //base:runtime_benchmark_main.

@@ -14,6 +14,7 @@ std::vector<std::string> VersionLines(const RuntimeInfo& info) {
           absl::StrCat("onednn: ", info.onednn_version),
           absl::StrCat("blas core: ", info.blas_core.empty() ? "not OpenBLAS" : info.blas_core),
           absl::StrCat("cpu features: ", info.cpu_features),
+          absl::StrCat("instructions: ", info.instructions),
           absl::StrCat("threads: ", info.threads, " of ", info.allowed_cores, " allowed cores"),
           absl::StrCat("heap: ", absl::StrJoin(info.heap, " ")),
           absl::StrCat("waiting: ", absl::StrJoin(info.waiting, " "))};

@@ -17,6 +17,8 @@ struct RuntimeInfo {
   std::string onednn_version;     // "2.6.3"
   std::string blas_core;          // OpenBLAS's kernels, "SkylakeX"; "" with another BLAS
   std::string cpu_features;       // "avx2 fma avx512f avx512_bf16"
+  std::string instructions;       // level that rcnn's kernels use, "avx512_bf16"
+  std::string libtorch_kernels;   // those of LibTorch's operators, "AVX512"; "" if not asked for
   int threads = 0;                // LibTorch's intra-op threads
   int allowed_cores = 0;          // cores of the affinity mask
   bool cuda = false;              // LibTorch has CUDA and sees a device

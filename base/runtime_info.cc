@@ -19,6 +19,8 @@ int main(int argc, char** argv) {
   std::printf("blas core      %s\n",
               info.blas_core.empty() ? "not OpenBLAS" : info.blas_core.c_str());
   std::printf("cpu features   %s\n", info.cpu_features.c_str());
+  std::printf("instructions   %s\n", info.instructions.c_str());
+  std::printf("aten kernels   %s\n", info.libtorch_kernels.c_str());
   std::printf("heap           %s\n", absl::StrJoin(info.heap, " ").c_str());
   std::printf("idle spinning  %s\n", absl::StrJoin(info.waiting, " ").c_str());
   return rcnn::ExitCode(absl::OkStatus());

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/instruction_set.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/start_environment.h"
 #include "rcnn/base/testing_command.h"
@@ -73,6 +74,28 @@ TEST(RuntimeTest, KeepsTheUsersBlasCore) {
   const std::string output = RunInfo("OPENBLAS_CORETYPE=NEHALEM").output;
   if (output.find("not OpenBLAS") != std::string::npos) GTEST_SKIP() << "no OpenBLAS";
   EXPECT_THAT(output, ContainsRegex("blas core +Nehalem\n"));
+}
+
+// By the launcher, which knows the flag; by the environment; and by the program, which executes
+// itself again once it has read the flag.
+TEST(RuntimeTest, ALowerLevelOfInstructionsHoldsForTheLibrariesToo) {
+  if (SupportedInstructionLevel() == InstructionLevel::kPortable) GTEST_SKIP() << "no AVX2";
+  for (const char* command : {"env -i base/runtime_info --instructions=portable",
+                              "env -i RCNN_INSTRUCTIONS=portable base/runtime_info",
+                              "env -i base/runtime_info_program --instructions=portable"}) {
+    const CommandResult result = RunCommand(command);
+    EXPECT_EQ(result.exit_code, 0) << command;
+    EXPECT_THAT(result.output, HasSubstr("instructions   portable\n")) << command;
+    EXPECT_THAT(result.output, ContainsRegex("aten kernels +(NO AVX|DEFAULT)\n")) << command;
+    EXPECT_THAT(result.output, ContainsRegex("blas core +(Nehalem|not OpenBLAS)\n")) << command;
+  }
+}
+
+TEST(RuntimeTest, WithoutASecondExecutionOnlyOurKernelsHaveALowerLevel) {
+  const std::string output = RunInfo("RCNN_NO_REEXEC=1", "--instructions=portable").output;
+  EXPECT_THAT(output, HasSubstr("instructions   portable\n"));
+  if (SupportedInstructionLevel() == InstructionLevel::kPortable) return;
+  EXPECT_THAT(output, ContainsRegex("aten kernels +AVX"));
 }
 
 TEST(RuntimeTest, KeepsTheHeap) {
@@ -190,7 +213,8 @@ TEST(ProgramTest, VersionListsTheSettings) {
   const CommandResult result = RunInfo("", "--version");
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.output, StartsWith(absl::StrCat("rcnn ", Version(), "\n")));
-  for (const char* name : {"libtorch: ", "onednn: ", "blas core: ", "cpu features: ", "heap: "}) {
+  for (const char* name :
+       {"libtorch: ", "onednn: ", "blas core: ", "cpu features: ", "instructions: ", "heap: "}) {
     EXPECT_THAT(result.output, HasSubstr(name));
   }
 }

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
@@ -32,6 +33,21 @@ constexpr char kWaitPolicy[] = "OMP_WAIT_POLICY";
 // (determinism_scope.h).
 constexpr std::pair<const char*, const char*> kCublasWorkspace = {"CUBLAS_WORKSPACE_CONFIG",
                                                                   ":4096:8"};
+
+// What the libraries call the levels.
+struct LevelNames {
+  const char* aten;
+  const char* onednn;
+  const char* mkl;
+  const char* open_blas;
+};
+
+// `level` is below kAvx512Bf16, since it is below the best one.
+LevelNames NameLevel(InstructionLevel level) {
+  if (level == InstructionLevel::kPortable) return {"default", "SSE41", "SSE4_2", "NEHALEM"};
+  if (level == InstructionLevel::kAvx2) return {"avx2", "AVX2", "AVX2", "HASWELL"};
+  return {"avx512", "AVX512_CORE", "AVX512", "SKYLAKEX"};
+}
 
 bool Supports(absl::string_view feature) {
 #if defined(__x86_64__)
@@ -68,21 +84,45 @@ bool IsSet(const char* name) {
   return value != nullptr && absl::string_view(value) != "" && absl::string_view(value) != "0";
 }
 
+void AddUnlessSet(const char* name, const std::string& value, StartVariables& missing) {
+  if (std::getenv(name) == nullptr) missing.emplace_back(name, value);
+}
+
 }  // namespace
 
-StartVariables MissingVariables(const std::string& blas_core) {
-  StartVariables missing;
-  const auto add_unless_set = [&](const char* name, const std::string& value) {
-    if (std::getenv(name) == nullptr) missing.emplace_back(name, value);
-  };
-  if (NeedsBlasCore(blas_core)) add_unless_set(kBlasCore, BestOpenBlasCore());
+InstructionLevel CurrentLevelOrBest() {
+  try {
+    return CurrentInstructionLevel();
+  } catch (const std::exception&) {
+    return SupportedInstructionLevel();
+  }
+}
+
+StartVariables MissingVariables(const std::string& blas_core, InstructionLevel level) {
+  StartVariables missing = MissingLevelVariables(level);
+  const bool is_best = level >= SupportedInstructionLevel();
+  if (is_best && NeedsBlasCore(blas_core)) AddUnlessSet(kBlasCore, BestOpenBlasCore(), missing);
   for (const HeapVariable& variable : HeapEnvironment()) {
-    add_unless_set(variable.name, variable.value);
+    AddUnlessSet(variable.name, variable.value, missing);
   }
   if (std::getenv(kWaitPolicy) == nullptr) {
-    for (const auto& [name, value] : kWaiting) add_unless_set(name, value);
+    for (const auto& [name, value] : kWaiting) AddUnlessSet(name, value, missing);
   }
-  add_unless_set(kCublasWorkspace.first, kCublasWorkspace.second);
+  AddUnlessSet(kCublasWorkspace.first, kCublasWorkspace.second, missing);
+  return missing;
+}
+
+StartVariables MissingLevelVariables(InstructionLevel level) {
+  StartVariables missing;
+  if (level >= SupportedInstructionLevel()) return missing;
+  const LevelNames names = NameLevel(level);
+  AddUnlessSet("ATEN_CPU_CAPABILITY", names.aten, missing);
+  // oneDNN's name of today wins over its old one, which the user may have set.
+  if (std::getenv("DNNL_MAX_CPU_ISA") == nullptr) {
+    AddUnlessSet("ONEDNN_MAX_CPU_ISA", names.onednn, missing);
+  }
+  AddUnlessSet("MKL_ENABLE_INSTRUCTIONS", names.mkl, missing);
+  AddUnlessSet(kBlasCore, names.open_blas, missing);
   return missing;
 }
 

@@ -6,6 +6,10 @@
 // (launcher_main.cc), or the program itself (runtime.h), sets what is missing and executes the
 // program. Variables that the user has set are unchanged.
 //
+// So are the instructions that LibTorch's own kernels, oneDNN, MKL and OpenBLAS may use, where the
+// user has lowered the level of instructions (instruction_level.h): rcnn's kernels ask for the
+// level, but the libraries for the processor.
+//
 // Example:
 //   const auto missing = MissingVariables(OpenBlasCore());
 //   if (!missing.empty() && MayReexecute()) ExecuteWith(missing, "/proc/self/exe", argv);
@@ -17,13 +21,27 @@
 #include <utility>
 #include <vector>
 
+#include "rcnn/base/instruction_set.h"
+
 namespace rcnn {
 
 using StartVariables = std::vector<std::pair<std::string, std::string>>;
 
+// CurrentInstructionLevel(), or the best level where that throws: what starts a program leaves it
+// to the program to say what is wrong with its settings. Never throws.
+InstructionLevel CurrentLevelOrBest();
+
 // The variables that must still be set, names and values. `blas_core`: the kernels that
-// OpenBLAS has chosen in this process; "" if another BLAS is used.
-StartVariables MissingVariables(const std::string& blas_core);
+// OpenBLAS has chosen in this process; "" if another BLAS is used. Includes
+// MissingLevelVariables(level).
+StartVariables MissingVariables(const std::string& blas_core,
+                                InstructionLevel level = CurrentLevelOrBest());
+
+// Those that keep the libraries from newer instructions than `level`; none if that is the best
+// level of the processor. No library can be kept from SSE4.2, which counts as portable here. MKL
+// heeds its variable only on Intel's processors. What is read when the library is loaded
+// (OpenBLAS), or first used (the others), must be set before.
+StartVariables MissingLevelVariables(InstructionLevel level);
 
 // The OpenBLAS core type that the CPU's instructions allow: "SKYLAKEX", "HASWELL", or ""
 // to let OpenBLAS choose.

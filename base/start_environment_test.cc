@@ -8,21 +8,27 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/instruction_set.h"
 
 namespace rcnn {
 namespace {
 
 using ::testing::Contains;
+using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 using ::testing::Key;
 using ::testing::Not;
 using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
 
 class StartEnvironmentTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name : {"OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT",
-                             "OMP_WAIT_POLICY", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES",
-                             "CUBLAS_WORKSPACE_CONFIG", "RCNN_REEXECUTED_PID", "RCNN_NO_REEXEC"}) {
+    for (const char* name :
+         {"OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY",
+          "MALLOC_TOP_PAD_", "GLIBC_TUNABLES", "CUBLAS_WORKSPACE_CONFIG", "RCNN_REEXECUTED_PID",
+          "RCNN_NO_REEXEC", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+          "MKL_ENABLE_INSTRUCTIONS"}) {
       unsetenv(name);
     }
   }
@@ -56,6 +62,43 @@ TEST_F(StartEnvironmentTest, ReplacesOnlyKernelsThatAreWorseThanTheCpu) {
   for (const char* core : {"SkylakeX", "Cooperlake", "SapphireRapids", ""}) {
     EXPECT_THAT(MissingVariables(core), Not(Contains(Key("OPENBLAS_CORETYPE")))) << core;
   }
+}
+
+TEST_F(StartEnvironmentTest, ALowerLevelKeepsTheLibrariesFromNewerInstructions) {
+  if (SupportedInstructionLevel() == InstructionLevel::kPortable) GTEST_SKIP() << "no AVX2";
+  const auto portable = UnorderedElementsAre(
+      Pair("ATEN_CPU_CAPABILITY", "default"), Pair("ONEDNN_MAX_CPU_ISA", "SSE41"),
+      Pair("MKL_ENABLE_INSTRUCTIONS", "SSE4_2"), Pair("OPENBLAS_CORETYPE", "NEHALEM"));
+  EXPECT_THAT(MissingLevelVariables(InstructionLevel::kPortable), portable);
+  // Also where OpenBLAS's own choice is not known, or is a better one.
+  for (const char* core : {"", "SkylakeX", "Haswell"}) {
+    const StartVariables missing = MissingVariables(core, InstructionLevel::kPortable);
+    EXPECT_THAT(missing, IsSupersetOf(MissingLevelVariables(InstructionLevel::kPortable))) << core;
+    EXPECT_THAT(missing, Contains(Key("MALLOC_TOP_PAD_")));
+  }
+  if (SupportedInstructionLevel() == InstructionLevel::kAvx2) GTEST_SKIP() << "no AVX-512";
+  EXPECT_THAT(MissingLevelVariables(InstructionLevel::kAvx2),
+              UnorderedElementsAre(
+                  Pair("ATEN_CPU_CAPABILITY", "avx2"), Pair("ONEDNN_MAX_CPU_ISA", "AVX2"),
+                  Pair("MKL_ENABLE_INSTRUCTIONS", "AVX2"), Pair("OPENBLAS_CORETYPE", "HASWELL")));
+}
+
+TEST_F(StartEnvironmentTest, TheBestLevelLeavesTheChoiceToTheLibraries) {
+  EXPECT_THAT(MissingLevelVariables(SupportedInstructionLevel()), IsEmpty());
+  const StartVariables missing = MissingVariables("", SupportedInstructionLevel());
+  EXPECT_THAT(missing, Not(Contains(Key("ATEN_CPU_CAPABILITY"))));
+  EXPECT_THAT(missing, Not(Contains(Key("OPENBLAS_CORETYPE"))));
+}
+
+TEST_F(StartEnvironmentTest, ALowerLevelLeavesWhatTheUserHasSet) {
+  setenv("DNNL_MAX_CPU_ISA", "AVX", 1);
+  setenv("ATEN_CPU_CAPABILITY", "avx2", 1);
+  setenv("OPENBLAS_CORETYPE", "PRESCOTT", 1);
+  setenv("MKL_ENABLE_INSTRUCTIONS", "AVX", 1);
+  EXPECT_THAT(MissingLevelVariables(InstructionLevel::kPortable), IsEmpty());
+  unsetenv("DNNL_MAX_CPU_ISA");
+  setenv("ONEDNN_MAX_CPU_ISA", "AVX", 1);
+  EXPECT_THAT(MissingLevelVariables(InstructionLevel::kPortable), IsEmpty());
 }
 
 TEST_F(StartEnvironmentTest, TheMarkCountsOnceAndForItsProcessAlone) {
