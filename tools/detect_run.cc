@@ -186,9 +186,14 @@ DetectorLimits MakeLimits(const DetectOptions& options) {
   return limits;
 }
 
-void PrintBefore(const DetectOptions& options, const std::string& precision_notice,
-                 const FoundInputs& found, const std::vector<ImageJob>& jobs) {
-  if (!precision_notice.empty()) std::fprintf(stderr, "%s\n", precision_notice.c_str());
+// Also with --quiet, because results are others than those that were asked for.
+void PrintPrecision(const c10::Device& device, detection::Precision precision) {
+  const std::string notice = device.is_cpu() ? PrecisionNotice(precision) : "";
+  if (!notice.empty()) std::fprintf(stderr, "%s\n", notice.c_str());
+}
+
+void PrintBefore(const DetectOptions& options, const FoundInputs& found,
+                 const std::vector<ImageJob>& jobs) {
   const std::string others = OtherFormats(found);
   if (!others.empty()) std::fprintf(stderr, "%s\n", Printable(others).c_str());
   if (jobs.size() == found.images.size()) return;
@@ -237,9 +242,8 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   const OutputFolder output = FindOutput(options, jobs);
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
   RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
-  if (!options.quiet) {
-    PrintBefore(options, device.is_cpu() ? PrecisionNotice(precision) : "", found, jobs);
-  }
+  PrintPrecision(device, precision);
+  if (!options.quiet) PrintBefore(options, found, jobs);
   PipelineOptions pipeline;
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
   pipeline.quiet = options.quiet;

@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/decode_image.h"
 #include "rcnn/data/image/encode_image.h"
@@ -27,6 +28,7 @@
 #include "rcnn/data/image/orientation.h"
 #include "rcnn/data/testing/exif_file.h"
 #include "rcnn/detection/detector.h"
+#include "rcnn/tools/detect_model.h"
 #include "rcnn/tools/testing/tiny_detector.h"
 
 namespace rcnn::tools {
@@ -381,6 +383,20 @@ TEST_F(DetectRunTest, NodrawDrawsNothing) {
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
   EXPECT_FALSE(fs::exists("out/drawn"));
   EXPECT_TRUE(fs::exists("out/detections.json"));
+}
+
+TEST_F(DetectRunTest, QuietStillSaysThatThePrecisionIsAnother) {
+  Write("in/a.png", RandomImage(150, 120));
+  DetectOptions options = Options({"in"});
+  options.quiet = true;
+  options.precision = "bfloat16";
+  const ScopedInstructionLevel level(InstructionLevel::kPortable);
+  ::testing::internal::CaptureStderr();
+  const auto result = RunDetect(options);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(result, IsOkAndHolds(0));
+  EXPECT_EQ(said, PrecisionNotice(detection::Precision::kBfloat16) + "\n");
+  EXPECT_THAT(said, HasSubstr("float32"));
 }
 
 TEST_F(DetectRunTest, KeepsTheBestOfEachImage) {
