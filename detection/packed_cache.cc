@@ -1,3 +1,18 @@
+// Names in the folder:
+//
+//   DIGEST-KEY.packed.safetensors   a packed model (packed_model.h)
+//   weights.packed.index            the index, a line for each file of weights
+//
+//   DIGEST   size in bytes and CRC-32C of the weights, "44781234-0a1b2c3d"
+//   KEY      CRC-32C of what else the model depends on; the whole text is in the file's metadata
+//
+// A line of the index, the latest first:
+//
+//   DIGEST <tab> state of the weights' file <tab> its path, with escapes
+//
+// A line that has another form is dropped. The state alone is looked up, since it names the inode;
+// a path is there so that its old weights are known.
+
 #include "rcnn/detection/packed_cache.h"
 
 #include <fcntl.h>
@@ -7,10 +22,18 @@
 
 #include <ctime>
 #include <filesystem>
+#include <system_error>
 #include <utility>
+#include <vector>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
@@ -30,13 +53,17 @@ namespace {
 // Of the metadata. Raise it when a name in packed_model.h gets another meaning.
 constexpr int kFormat = 1;
 constexpr char kKey[] = "packed_for";
-constexpr char kState[] = "weights_state";
-constexpr char kDigest[] = "weights_digest";
-// In the name of every file of the cache, also while it is written.
+// In the name of every packed model, also while it is written.
 constexpr char kFileMarker[] = ".packed.safetensors";
 
 std::string DigestText(const FileDigest& digest) {
-  return absl::StrFormat("size=%d crc32c=%08x", digest.size, digest.crc32c);
+  return absl::StrFormat("%d-%08x", digest.size, digest.crc32c);
+}
+
+bool IsDigestText(absl::string_view text) {
+  return !text.empty() && absl::c_all_of(text, [](char c) {
+    return absl::ascii_isxdigit(static_cast<unsigned char>(c)) || c == '-';
+  });
 }
 
 // Limits on detections change neither the network nor its weights.
@@ -66,16 +93,48 @@ int64_t NowNanoseconds() {
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-// Whether the weights are those that were packed, by the metadata of the packed file.
-absl::Status CheckWeights(const SafetensorsMetadata& metadata, const WeightsOrigin& origin) {
-  const auto equals = [&](const char* name, const std::string& value) {
-    const auto found = metadata.find(name);
-    return found != metadata.end() && found->second == value;
-  };
-  if (equals(kState, origin.state.ToString())) return absl::OkStatus();
-  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(origin.path));
-  if (equals(kDigest, DigestText(digest))) return absl::OkStatus();
-  return absl::FailedPreconditionError("it was packed from other weights");
+// A file of weights that was used.
+struct IndexEntry {
+  std::string digest, state, path;
+};
+
+std::string IndexPath(const std::string& folder) {
+  return absl::StrCat(folder, "/", PackedCache::kIndexFile);
+}
+
+// None if there is no index, or if it cannot be read.
+std::vector<IndexEntry> ReadIndex(const std::string& folder) {
+  std::vector<IndexEntry> entries;
+  const absl::StatusOr<std::string> text = ReadFile(IndexPath(folder));
+  if (!text.ok()) return entries;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    const std::vector<std::string> parts = absl::StrSplit(line, '\t');
+    IndexEntry entry;
+    if (parts.size() != 3 || !IsDigestText(parts[0])) continue;
+    if (!absl::CUnescape(parts[2], &entry.path)) continue;
+    entry.digest = parts[0];
+    entry.state = parts[1];
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+absl::Status WriteIndex(const std::string& folder, const std::vector<IndexEntry>& entries) {
+  std::string text;
+  for (const IndexEntry& entry : entries) {
+    absl::StrAppend(&text, entry.digest, "\t", entry.state, "\t", absl::CEscape(entry.path), "\n");
+  }
+  return WriteFileAtomically(IndexPath(folder), text).status();
+}
+
+// Deletes the packed models of weights that no path has.
+absl::Status DeletePacked(const std::string& folder, const std::string& digest) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(folder));
+  for (const std::string& name : names) {
+    if (!absl::StartsWith(name, digest + "-") || !absl::EndsWith(name, kFileMarker)) continue;
+    RCNN_RETURN_IF_ERROR(RemovePath(absl::StrCat(folder, "/", name)));
+  }
+  return absl::OkStatus();
 }
 
 // Makes the file the last that LimitFolderBytes deletes.
@@ -83,9 +142,8 @@ void MarkUsed(const std::string& path) {
   if (utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) PLOG(INFO) << Printable(path);
 }
 
-// A file that stays too long, such as one of another user, does not matter to the one just written.
-void DeleteOldFiles(const PackedCacheOptions& options) {
-  const absl::Status status = LimitFolderBytes(options.folder, kFileMarker, options.max_bytes);
+// Of what saves time at the next start, or deletes old files: it does not matter to this one.
+void LogFailure(const absl::Status& status) {
   if (!status.ok()) LOG(INFO) << Printable(status.message());
 }
 
@@ -99,9 +157,56 @@ PackedCache::PackedCache(PackedCacheOptions options, WeightsOrigin origin,
       num_classes_(config.class_name_size()),
       precision_(precision) {
   if (options_.folder.empty() || origin_.path.empty()) return;
-  key_ = KeyText(config, precision);
-  path_ = absl::StrFormat("%s/%08x%08x%s", options_.folder, Crc32c(Absolute(origin_.path)),
-                          Crc32c(key_), kFileMarker);
+  const absl::Status status = FindDigest();
+  LogFailure(status);
+  if (!status.ok()) return;
+  const std::string rest = KeyText(config, precision);
+  key_ = absl::StrCat("weights ", digest_, "\n", rest);
+  path_ = absl::StrFormat("%s/%s-%08x%s", options_.folder, digest_, Crc32c(rest), kFileMarker);
+}
+
+absl::Status PackedCache::FindDigest() {
+  const std::string state = origin_.state.ToString();
+  for (const IndexEntry& entry : ReadIndex(options_.folder)) {
+    if (entry.state != state) continue;
+    digest_ = entry.digest;
+    is_indexed_ = true;
+    return absl::OkStatus();
+  }
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(origin_.path));
+  RCNN_ASSIGN_OR_RETURN(const FileState now, ReadFileState(origin_.path));
+  if (!(now == origin_.state)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(origin_.path, " was changed while it was read"));
+  }
+  digest_ = DigestText(digest);
+  return absl::OkStatus();
+}
+
+// A second change may then not show in the state.
+bool PackedCache::HaveJustChanged() const {
+  return NowNanoseconds() - origin_.state.changed_ns < options_.min_age_ns;
+}
+
+absl::Status PackedCache::KeepDigest() const {
+  if (is_indexed_ || HaveJustChanged()) return absl::OkStatus();
+  const std::string path = Absolute(origin_.path);
+  std::vector<IndexEntry> entries = {{digest_, origin_.state.ToString(), path}};
+  std::vector<std::string> replaced;
+  for (IndexEntry& entry : ReadIndex(options_.folder)) {
+    if (entry.path == path) {
+      replaced.push_back(entry.digest);
+    } else if (static_cast<int64_t>(entries.size()) < kMostWeights) {
+      entries.push_back(std::move(entry));
+    }
+  }
+  RCNN_RETURN_IF_ERROR(WriteIndex(options_.folder, entries));
+  for (const std::string& digest : replaced) {
+    const bool is_used =
+        absl::c_any_of(entries, [&](const IndexEntry& entry) { return entry.digest == digest; });
+    if (!is_used) RCNN_RETURN_IF_ERROR(DeletePacked(options_.folder, digest));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> PackedCache::Read() const {
@@ -110,13 +215,13 @@ absl::StatusOr<std::shared_ptr<FasterRcnn>> PackedCache::Read() const {
   if (key == file.metadata().end() || key->second != key_) {
     return absl::FailedPreconditionError("it was packed for something else");
   }
-  RCNN_RETURN_IF_ERROR(CheckWeights(file.metadata(), origin_));
   const UnfilledWeights unfilled;
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<FasterRcnn> model,
                         FasterRcnn::Create(config_, num_classes_));
   model->eval();
   RCNN_RETURN_IF_ERROR(file.Fill(precision_, *model));
   MarkUsed(path_);
+  LogFailure(KeepDigest());
   return model;
 }
 
@@ -131,22 +236,20 @@ std::shared_ptr<FasterRcnn> PackedCache::Find() const {
 }
 
 absl::Status PackedCache::Write(const FasterRcnn& model) const {
-  if (NowNanoseconds() - origin_.state.changed_ns < options_.min_age_ns) {
+  if (HaveJustChanged()) {
     return absl::FailedPreconditionError("the weights have just been changed");
   }
   if (PackedModelBytes(model) > options_.max_bytes) {
     return absl::ResourceExhaustedError("the model is larger than the cache may be");
   }
-  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(origin_.path));
   RCNN_ASSIGN_OR_RETURN(const FileState now, ReadFileState(origin_.path));
   if (!(now == origin_.state)) {
     return absl::FailedPreconditionError("the weights were changed while they were read");
   }
   RCNN_RETURN_IF_ERROR(CreateCacheFolder(options_.folder));
-  const SafetensorsMetadata metadata = {
-      {kKey, key_}, {kState, origin_.state.ToString()}, {kDigest, DigestText(digest)}};
-  RCNN_RETURN_IF_ERROR(WritePackedModel(model, metadata, path_));
-  DeleteOldFiles(options_);
+  RCNN_RETURN_IF_ERROR(WritePackedModel(model, {{kKey, key_}}, path_));
+  LogFailure(KeepDigest());
+  LogFailure(LimitFolderBytes(options_.folder, kFileMarker, options_.max_bytes));
   return absl::OkStatus();
 }
 

@@ -1,14 +1,18 @@
 // Prepared models in the user's cache, so that the second start of a program maps what the first
 // has packed.
 //
-// A file of the cache (packed_model.h) belongs to the path of the weights, the network, the
-// instruction level, the precision, LibTorch's version and the format of the panels; another model
-// at the same path replaces it. It is used if the weights' file is in the state that it was in when
-// it was packed (base/file_state.h: size, times, inode), which takes no reading, or, if its state
-// has changed, if its size and CRC-32C have not. A file of the cache that is damaged, cut off,
-// foreign or old is ignored and replaced. Processes may share the folder: files are replaced
-// atomically, and a mapped file stays valid when it is replaced or deleted. Whatever cuts off a
-// file in place ends the processes that have mapped it; nothing here does.
+// A file of the cache (packed_model.h) belongs to the digest of the weights' file (size and
+// CRC-32C), the network, the instruction level, the precision, LibTorch's version and the format of
+// the panels. So equal weights share it, wherever they lie. Weights are read for their digest only
+// once for each state that their file has (base/file_state.h: size, times, inode): an index in the
+// folder has the digests of the last kMostWeights files that were read. When a path gets other
+// weights, the files of the old ones are deleted, unless another path in the index has them.
+//
+// A file of the cache that is damaged, cut off, foreign or old is ignored and replaced; so is the
+// index, whose absence costs time alone. Processes may share the folder: files are replaced
+// atomically, and a mapped file stays valid when it is replaced or deleted. Two processes that
+// write the index at the same time may lose an entry of one. Whatever cuts off a file in place ends
+// the processes that have mapped it; nothing here does.
 //
 // A folder that the cache creates can be opened by this user alone. Files in it that are not the
 // cache's are left alone.
@@ -39,10 +43,17 @@ namespace rcnn::detection {
 
 class PackedCache {
  public:
+  // Files of weights whose digests the index keeps.
+  static constexpr int64_t kMostWeights = 100;
+  // In the folder.
+  static constexpr char kIndexFile[] = "weights.packed.index";
+
+  // Reads the weights' file for its digest, unless the index has it.
   PackedCache(PackedCacheOptions options, WeightsOrigin origin,
               const configs::DetectorConfig& config, Precision precision);
 
-  // False without a folder or an origin; then Find() is null and Keep() does nothing.
+  // False without a folder or an origin, or if the weights cannot be read or have changed since
+  // `origin`; then Find() is null and Keep() does nothing.
   bool enabled() const { return !path_.empty(); }
 
   // The model, prepared for inference with its weights dropped, or null.
@@ -57,13 +68,18 @@ class PackedCache {
  private:
   absl::StatusOr<std::shared_ptr<FasterRcnn>> Read() const;
   absl::Status Write(const FasterRcnn& model) const;
+  bool HaveJustChanged() const;
+  absl::Status FindDigest();
+  absl::Status KeepDigest() const;
 
   PackedCacheOptions options_;
   WeightsOrigin origin_;
   configs::ModelConfig config_;
   int64_t num_classes_;
   Precision precision_;
-  // What the file must have been packed for, besides the weights.
+  std::string digest_;       // of the weights' file, part of a file name
+  bool is_indexed_ = false;  // the digest is that of the index
+  // What the file must have been packed for.
   std::string key_;
   std::string path_;
 };

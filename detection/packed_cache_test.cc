@@ -6,6 +6,7 @@
 #include <google/protobuf/text_format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -30,7 +31,9 @@
 namespace rcnn::detection {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 const char kConfig[] = R"(
@@ -103,7 +106,19 @@ class PackedCacheTest : public ::testing::Test {
     return PackedCache(options_, {Weights(), ReadFileState(Weights()).value()}, config, precision);
   }
 
-  std::vector<std::string> Files() const { return ListNames(options_.folder).value(); }
+  // Without the index.
+  std::vector<std::string> Files() const {
+    std::vector<std::string> names = ListNames(options_.folder).value();
+    names.erase(std::remove(names.begin(), names.end(), PackedCache::kIndexFile), names.end());
+    return names;
+  }
+  std::string Index() const { return absl::StrCat(options_.folder, "/", PackedCache::kIndexFile); }
+
+  // The cache for a file of weights at another place.
+  PackedCache CacheFor(const std::string& weights) const {
+    return PackedCache(options_, {weights, ReadFileState(weights).value()}, Config(),
+                       Precision::kFloat32);
+  }
 
   std::string root_;
   PackedCacheOptions options_;
@@ -150,6 +165,78 @@ TEST_F(PackedCacheTest, SameWeightsWithAnotherTimeAreFound) {
   ASSERT_EQ(utimensat(AT_FDCWD, Weights().c_str(), times, 0), 0);
   EXPECT_NE(Cache().Find(), nullptr);
   ExpectRightDetections();
+  EXPECT_THAT(Files(), SizeIs(1));
+}
+
+TEST_F(PackedCacheTest, EqualWeightsElsewhereShareTheFile) {
+  ExpectRightDetections();
+  const FileState kept = ReadFileState(Cache().path()).value();
+  const std::string copy = root_ + "/copy\tof\nthe model.safetensors";
+  ASSERT_THAT(WriteFileAtomically(copy, ReadFile(Weights()).value()), IsOk());
+  const PackedCache cache = CacheFor(copy);
+  EXPECT_EQ(cache.path(), Cache().path());
+  EXPECT_NE(cache.Find(), nullptr);
+  EXPECT_EQ(ReadFileState(cache.path()).value().inode, kept.inode);
+  // The old path gets other weights, the copy keeps its own.
+  WriteModel(6);
+  ExpectRightDetections();
+  EXPECT_THAT(Files(), SizeIs(2));
+  EXPECT_NE(CacheFor(copy).Find(), nullptr);
+  EXPECT_NE(Cache().path(), CacheFor(copy).path());
+}
+
+// Other bytes of the same size that keep their state cannot be made here, but a digest can be put
+// into the index: it is believed, and the file is not read.
+TEST_F(PackedCacheTest, WeightsAreReadOnlyOnceForTheirDigest) {
+  ExpectRightDetections();
+  const std::string index = ReadFile(Index()).value();
+  const std::string state = ReadFileState(Weights()).value().ToString();
+  EXPECT_THAT(index, HasSubstr(state));
+  ASSERT_THAT(WriteFileAtomically(Index(), absl::StrCat("12-89abcdef\t", state, "\t/x\n")), IsOk());
+  EXPECT_THAT(Cache().path(), HasSubstr("/12-89abcdef-"));
+  EXPECT_EQ(Cache().Find(), nullptr);
+  ASSERT_THAT(WriteFileAtomically(Index(), index), IsOk());
+  EXPECT_NE(Cache().Find(), nullptr);
+}
+
+TEST_F(PackedCacheTest, ADamagedOrMissingIndexIsReplaced) {
+  ExpectRightDetections();
+  const std::string whole = ReadFile(Index()).value();
+  const std::string state = ReadFileState(Weights()).value().ToString();
+  for (const std::string& text :
+       {std::string(), std::string("\n\t\t\n\0", 5), absl::StrCat("../../x\t", state, "\t/x\n"),
+        absl::StrCat("\t", state, "\t/x\n"), absl::StrCat("12-89abcdef\t", state, "\t\\q\n"),
+        absl::StrCat("12-89abcdef\t", state, "\n")}) {
+    ASSERT_THAT(WriteFileAtomically(Index(), text), IsOk());
+    EXPECT_NE(Cache().Find(), nullptr) << text;
+    EXPECT_EQ(ReadFile(Index()).value(), whole) << text;
+  }
+  ASSERT_THAT(RemovePath(Index()), IsOk());
+  EXPECT_NE(Cache().Find(), nullptr);
+  EXPECT_EQ(ReadFile(Index()).value(), whole);
+}
+
+TEST_F(PackedCacheTest, TheIndexHasTheLastPathsAlone) {
+  std::string others;
+  for (int64_t i = 0; i < PackedCache::kMostWeights; ++i) {
+    absl::StrAppend(&others, "12-89abcdef\tstate ", i, "\t/weights ", i, "\n");
+  }
+  ASSERT_THAT(CreateDirectories(options_.folder), IsOk());
+  ASSERT_THAT(WriteFileAtomically(Index(), others), IsOk());
+  ExpectRightDetections();
+  const std::string index = ReadFile(Index()).value();
+  EXPECT_EQ(std::count(index.begin(), index.end(), '\n'), PackedCache::kMostWeights);
+  EXPECT_THAT(index, HasSubstr(absl::StrCat("/model/", kModelWeightsFile, "\n")));
+  EXPECT_THAT(index, HasSubstr("/weights 98\n"));
+  EXPECT_THAT(index, Not(HasSubstr("/weights 99\n")));
+}
+
+TEST_F(PackedCacheTest, WeightsThatHaveChangedSinceTheyWereReadAreNotKept) {
+  const WeightsOrigin before = {Weights(), ReadFileState(Weights()).value()};
+  WriteModel(6);
+  EXPECT_FALSE(PackedCache(options_, before, Config(), Precision::kFloat32).enabled());
+  const WeightsOrigin absent = {root_ + "/absent", before.state};
+  EXPECT_FALSE(PackedCache(options_, absent, Config(), Precision::kFloat32).enabled());
 }
 
 TEST_F(PackedCacheTest, DependsOnTheNetworkThePrecisionAndTheInstructions) {

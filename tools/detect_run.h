@@ -45,7 +45,7 @@ struct DetectOptions {
   // Default: results refer to the turned view, and the network sees images as in training
   // (DetectorInputConfig.exif_applied); with ids_of both follow the dataset.
   std::optional<bool> exif_orientation = std::nullopt;
-  // Print errors only.
+  // Print errors only, and PrecisionNotice (detect_model.h).
   bool quiet = false;
 };
 
