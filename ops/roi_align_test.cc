@@ -7,9 +7,14 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <ostream>
+#include <tuple>
+#include <vector>
 
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/random_rois.h"
 #include "rcnn/ops/testing/torchvision.h"
@@ -303,6 +308,175 @@ TEST(RoiAlignTest, MetaTensorsGiveTheShape) {
   const at::Tensor pooled = RoiAlign(map, rois, {.pooled_height = 2, .pooled_width = 3});
   EXPECT_TRUE(pooled.is_meta());
   EXPECT_EQ(pooled.sizes(), at::IntArrayRef({6, 3, 2, 3}));
+}
+
+// The tests below compare the float32 kernels of every level of instructions with the definition in
+// float64. Positions, and so weights, are exact in float32: all coordinates are multiples of 1/4
+// pixel of the map, pooled sizes are powers of two, and so are the numbers of samples, the adaptive
+// ones included, since a RoI's length divided by 1, 2, 4 or 8 is a little less than a power of two.
+
+constexpr double kUnit = 1.0 / (1 << 24);  // the relative error of a rounding
+
+struct LevelCase {
+  int64_t height, width, channels, images, pooled_height, pooled_width, sampling_ratio;
+  bool aligned;
+
+  RoiAlignOptions Options() const {
+    return {pooled_height, pooled_width, kScale, sampling_ratio, aligned};
+  }
+  at::Tensor Map() const {
+    return RandomMap({images, channels, height, width}, at::kFloat, height * 100 + width);
+  }
+};
+
+std::ostream& operator<<(std::ostream& out, const LevelCase& c) {
+  return out << c.images << " x " << c.channels << " x " << c.height << " x " << c.width << " to "
+             << c.pooled_height << " x " << c.pooled_width << ", ratio " << c.sampling_ratio
+             << (c.aligned ? "" : ", legacy");
+}
+
+// A pixel, a row and a column, odd sides; one channel and less, as many and more than vectors have;
+// adaptive and fixed sampling.
+constexpr LevelCase kLevelCases[] = {{1, 1, 1, 1, 1, 1, 0, true},   {1, 7, 3, 1, 2, 4, 0, true},
+                                     {5, 1, 8, 2, 4, 2, 1, true},   {3, 11, 17, 1, 1, 2, 2, true},
+                                     {13, 7, 33, 2, 8, 4, 0, true}, {17, 19, 8, 1, 4, 4, 4, false},
+                                     {9, 5, 33, 1, 2, 8, 1, false}, {19, 17, 3, 2, 2, 2, 0, false}};
+
+// Begins before the map, at its edges, inside and behind it; samples that lie exactly one pixel
+// outside; of no size, smaller than a pixel and larger than the map.
+at::Tensor ExactRois(const LevelCase& c) {
+  const auto begins = [](int64_t size) {
+    const double last = static_cast<double>(size);
+    return std::array<double, 11>{-20, -2.25,    -0.75,       -0.5,       0,       0.25,
+                                  1.5, last - 1, last + 0.25, last + 0.5, last + 3};
+  };
+  constexpr double kLengths[] = {0.5, 0, 1.75, 3.5, 7.25, 15.5};
+  std::vector<double> rois;
+  for (int64_t k = 0; k < 22; ++k) {
+    const double x = begins(c.width)[k % 11], y = begins(c.height)[(3 * k + 2) % 11];
+    const double width = kLengths[k % 6], height = kLengths[(k / 2) % 6];
+    const double image = static_cast<double>(k % c.images);
+    rois.insert(rois.end(),
+                {image, x / kScale, y / kScale, (x + width) / kScale, (y + height) / kScale});
+  }
+  return at::tensor(rois, at::kDouble).view({-1, 5});
+}
+
+// [R, H * W, bins] float64: the part of each pixel in each bin, sample by sample. A sample further
+// than a pixel outside counts 0, one nearer takes the value at the edge.
+at::Tensor Parts(const at::Tensor& rois, const LevelCase& c) {
+  const RoiAlignOptions options = c.Options();
+  const auto roi = rois.accessor<double, 2>();
+  at::Tensor result =
+      at::zeros({rois.size(0), c.height * c.width, c.pooled_height * c.pooled_width}, at::kDouble);
+  auto parts = result.accessor<double, 3>();
+  for (int64_t r = 0; r < rois.size(0); ++r) {
+    const Axis along_x = ReferenceAxis(roi[r][1], roi[r][3], c.pooled_width, options);
+    const Axis along_y = ReferenceAxis(roi[r][2], roi[r][4], c.pooled_height, options);
+    const double count = static_cast<double>(along_x.samples * along_y.samples);
+    const auto add = [&](int64_t bin, double y, double x) {
+      const double height = static_cast<double>(c.height), width = static_cast<double>(c.width);
+      if (y < -1 || y > height || x < -1 || x > width) return;
+      y = std::clamp(y, 0.0, height - 1);
+      x = std::clamp(x, 0.0, width - 1);
+      for (int64_t i = 0; i < c.height; ++i) {
+        for (int64_t j = 0; j < c.width; ++j) {
+          const double near_y = std::max(1 - std::abs(y - static_cast<double>(i)), 0.0);
+          const double near_x = std::max(1 - std::abs(x - static_cast<double>(j)), 0.0);
+          parts[r][i * c.width + j][bin] += near_y * near_x / count;
+        }
+      }
+    };
+    for (int64_t bin = 0; bin < c.pooled_height * c.pooled_width; ++bin) {
+      for (int64_t i = 0; i < along_y.samples; ++i) {
+        for (int64_t j = 0; j < along_x.samples; ++j) {
+          add(bin, along_y.At(bin / c.pooled_width, i), along_x.At(bin % c.pooled_width, j));
+        }
+      }
+    }
+  }
+  return result;
+}
+
+// [R, C, bins]: the sums of the images' pixels by their parts.
+at::Tensor SumPixels(const at::Tensor& map, const at::Tensor& rois, const at::Tensor& parts) {
+  const at::Tensor pixels = map.to(at::kDouble).flatten(2);
+  return at::bmm(pixels.index_select(0, rois.select(1, 0).to(at::kLong)), parts);
+}
+
+void ExpectWithin(const at::Tensor& actual, const at::Tensor& exact, const at::Tensor& bound) {
+  const at::Tensor error = (actual.to(at::kDouble).view(exact.sizes()) - exact).abs();
+  EXPECT_TRUE((error <= bound).all().item<bool>()) << (error - bound).max().item<double>();
+}
+
+class RoiAlignLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, RoiAlignLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+// A term goes through the additions of its column, those of its bin, and two products.
+TEST_P(RoiAlignLevelTest, FloatMapsEqualTheDefinition) {
+  for (const LevelCase& c : kLevelCases) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    const at::Tensor map = c.Map(), rois = ExactRois(c), parts = Parts(rois, c);
+    const at::Tensor exact = SumPixels(map, rois, parts);
+    const double rounding = kUnit * static_cast<double>(c.height + c.width + 3);
+    const at::Tensor bound = SumPixels(map.abs(), rois, parts) * rounding;
+    const at::Tensor pooled = RoiAlign(map, rois, c.Options());
+    ExpectWithin(pooled, exact, bound);
+    const at::Tensor pixels = map.contiguous(at::MemoryFormat::ChannelsLast);
+    EXPECT_TRUE(at::equal(RoiAlign(pixels, rois, c.Options()), pooled));
+    const ScopedInstructionLevel level(InstructionLevel::kPortable);
+    EXPECT_TRUE(at::equal(RoiAlign(map, rois, c.Options()), pooled));
+  }
+}
+
+TEST_P(RoiAlignLevelTest, GradientsOfFloatMapsEqualTheDefinition) {
+  for (const LevelCase& c : kLevelCases) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    const at::Tensor map = c.Map(), rois = ExactRois(c), parts = Parts(rois, c);
+    const at::Tensor grad =
+        RandomMap({rois.size(0), c.channels, c.pooled_height, c.pooled_width}, at::kFloat, 41);
+    const auto scatter = [&](const at::Tensor& bins) {
+      at::Tensor sum = at::zeros({c.images, c.channels, c.height * c.width}, at::kDouble);
+      const at::Tensor of_rois =
+          at::bmm(bins.to(at::kDouble).flatten(2), parts.transpose(1, 2).contiguous());
+      return sum.index_add_(0, rois.select(1, 0).to(at::kLong), of_rois);
+    };
+    const at::Tensor of_map = Gradient(map, rois, c.Options(), grad);
+    // Of a row of bins, of the rows of bins of all RoIs, and two products.
+    const double terms = static_cast<double>(c.pooled_width + c.pooled_height * rois.size(0) + 3);
+    ExpectWithin(of_map, scatter(grad), scatter(grad.abs()) * (kUnit * terms));
+    const ScopedInstructionLevel level(InstructionLevel::kPortable);
+    EXPECT_TRUE(at::equal(Gradient(map, rois, c.Options(), grad), of_map));
+  }
+}
+
+TEST_P(RoiAlignLevelTest, NanIsReadWhereItHasAPart) {
+  for (const LevelCase& c : kLevelCases) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    at::Tensor map = c.Map();
+    const at::Tensor rois = ExactRois(c), parts = Parts(rois, c);
+    const int64_t pixel = c.height * c.width / 2, channel = c.channels / 2;
+    map.flatten(2).select(2, pixel).select(1, channel).fill_(NAN);
+    const at::Tensor is_nan = RoiAlign(map, rois, c.Options()).isnan().flatten(2);
+    EXPECT_TRUE(at::equal(is_nan.select(1, channel), parts.select(1, pixel) > 0));
+    EXPECT_EQ(is_nan.sum().item<int64_t>(), is_nan.select(1, channel).sum().item<int64_t>());
+  }
+}
+
+// Numbers of bins and samples that are not powers of two, and any coordinates. A position is off by
+// at most ten roundings of a coordinate, which moves a value by twice the largest one on each axis.
+TEST_P(RoiAlignLevelTest, AnyRoisEqualTheDefinitionWithinTheRoundingOfTheirPositions) {
+  for (const auto& [height, width, ratio] : {std::tuple(7, 7, 0), {3, 5, 3}, {5, 1, 2}}) {
+    const RoiAlignOptions options{height, width, kScale, ratio, true};
+    const at::Tensor map = RandomMap({2, 33, 11, 13}, at::kFloat, 3);
+    const at::Tensor rois = RandomRois({30, 2, 44, 52, 8}, 43).to(at::kFloat);
+    const double largest = map.abs().max().item<double>();
+    const double bound = kUnit * largest * (40 * (52 + 8) * kScale + 11 + 13 + 3);
+    EXPECT_LE(MaxDifference(RoiAlign(map, rois, options), Reference(map, rois, options)), bound)
+        << height << " x " << width << ", ratio " << ratio;
+  }
 }
 
 std::string ErrorWith(const at::Tensor& input, const at::Tensor& rois,
