@@ -116,6 +116,49 @@ TEST_P(PackedConvolutionTest, EqualsAPlainConvolution) {
   }
 }
 
+// Channels and maps that fill neither vectors nor panels. A sum of n terms in any order is within
+// n u / (1 - n u) of the sum of their absolute values, u = 2^-24 (Higham, Accuracy and Stability of
+// Numerical Algorithms, 2nd ed., Sec. 4.2); rcnn's own sums also add chunks of 64 terms, and a
+// bias. Transforms lose more, but not in the norm of all results.
+TEST_P(PackedConvolutionTest, OddShapesEqualTheDefinitionInFloat64) {
+  const Case cases[] = {{"1x1, one channel", 1, 1, 1, 1, 0},
+                        {"1x1", 19, 17, 1, 1, 0},
+                        {"1x1, stride 3", 5, 7, 1, 3, 0},
+                        {"3x3, one channel", 1, 1, 3, 1, 1},
+                        {"3x3", 17, 33, 3, 1, 1},
+                        {"3x3, stride 2", 3, 7, 3, 2, 1},
+                        {"3x3, no padding", 5, 9, 3, 1, 0},
+                        {"5x5", 5, 3, 5, 2, 2},
+                        {"7x7", 3, 17, 7, 2, 3}};
+  for (const Case& c : cases) {
+    const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1), bias = Draw({c.out}, 2);
+    for (const auto& [height, width] : {std::pair(1, 1), std::pair(1, 29), std::pair(13, 17)}) {
+      if (height + 2 * c.padding < c.kernel || width + 2 * c.padding < c.kernel) continue;
+      const at::Tensor x = Draw({3, c.in, height, width}, 3);
+      const auto convolve = [&](const auto& of) {
+        return at::conv2d(of(x), of(weight), of(bias), c.stride, c.padding);
+      };
+      const at::Tensor exact = convolve([](const at::Tensor& t) { return t.to(at::kDouble); });
+      const at::Tensor size = convolve([](const at::Tensor& t) { return t.to(at::kDouble).abs(); });
+      const double terms = static_cast<double>(c.in * c.kernel * c.kernel);
+      for (const ConvolutionMethod method :
+           {ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise,
+            ConvolutionMethod::kPatches, ConvolutionMethod::kLibtorch}) {
+        if (!PackedConvolution::CanPack(weight, Options(c, method))) continue;
+        SCOPED_TRACE(::testing::Message() << c.name << " on " << height << " x " << width << ", "
+                                          << static_cast<int>(method));
+        const at::Tensor error = Pack(c, weight, bias, false, method).Run(x) - exact;
+        if (method == ConvolutionMethod::kWinograd) {
+          EXPECT_LE(error.norm().item<double>(), 3e-6 * size.norm().item<double>());
+        } else {
+          const double rounding = (terms * 65 / 64 + 4) / (1 << 24);
+          EXPECT_LE((error.abs() / size).max().item<double>(), rounding);
+        }
+      }
+    }
+  }
+}
+
 TEST_P(PackedConvolutionTest, IsTheSameFromStoredPanels) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.name);

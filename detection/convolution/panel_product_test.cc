@@ -68,6 +68,54 @@ TEST_P(PanelProductTest, EqualsTheProductInFloat64) {
   }
 }
 
+// Every number of rows, columns around those of vectors, and depths around the chunks that are
+// summed in registers; rows of the tile further apart than its columns. An element is a chain of
+// fused multiply-adds, so a term goes through at most depth roundings, one for each chunk and those
+// of bias and addend.
+TEST_P(PanelProductTest, OddShapesEqualTheProductInFloat64WithinItsRoundings) {
+  constexpr double kUnit = 1.0 / (1 << 24);
+  constexpr int64_t kStride = kPanelColumns + 3, kAddStride = kPanelColumns + 1;
+  const int64_t all_rows = kernel().rows;
+  const Matrix bias = Random(all_rows, 3), add = Random(all_rows * kAddStride, 4);
+  TileOptions options;
+  options.bias = bias.data();
+  options.add = add.data();
+  options.add_stride = kAddStride;
+  for (int64_t rows = 1; rows <= all_rows; ++rows) {
+    for (const int64_t columns : {1, 3, 7, 8, 9, 13, 16}) {
+      for (const int64_t depth : {1, 2, 3, 7, 63, 64, 65, 131}) {
+        const Matrix a = Random(rows * depth, 1), b = Random(depth * columns, 2);
+        const AlignedFloats left = AllocateFloats(all_rows * depth);
+        const AlignedFloats right = AllocateFloats(kPanelColumns * depth);
+        PackRows(a.data(), rows, depth, depth, all_rows, &left[0]);
+        PackColumns(b.data(), columns, depth, columns, &right[0]);
+        Matrix tile(all_rows * kStride, 7.0f);
+        MultiplyPanels(kernel(), &left[0], &right[0], depth, options, tile.data(), kStride);
+        double worst = 0;  // error, in units of what the roundings allow
+        bool is_gap_untouched = true;
+        for (int64_t i = 0; i < all_rows; ++i) {
+          for (int64_t j = 0; j < kPanelColumns; ++j) {
+            double sum = static_cast<double>(bias[i]) + add[i * kAddStride + j];
+            double size = std::abs(bias[i]) + std::abs(add[i * kAddStride + j]);
+            for (int64_t d = 0; i < rows && j < columns && d < depth; ++d) {
+              const double term = static_cast<double>(a[i * depth + d]) * b[d * columns + j];
+              sum += term;
+              size += std::abs(term);
+            }
+            const double terms = static_cast<double>(depth + NumPanels(depth, kPanelChunk) + 3);
+            worst = std::max(worst, std::abs(tile[i * kStride + j] - sum) / (kUnit * terms * size));
+          }
+          for (int64_t j = kPanelColumns; j < kStride; ++j) {
+            is_gap_untouched &= tile[i * kStride + j] == 7.0f;
+          }
+        }
+        EXPECT_LE(worst, 1) << rows << " x " << depth << " x " << columns;
+        EXPECT_TRUE(is_gap_untouched) << rows << " x " << depth << " x " << columns;
+      }
+    }
+  }
+}
+
 TEST_P(PanelProductTest, DepthZeroKeepsTheAddend) {
   const Matrix bias = Random(kernel().rows, 4), add = Random(kernel().rows * 20, 3);
   TileOptions options;

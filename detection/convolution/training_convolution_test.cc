@@ -110,6 +110,15 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TrainingConvolutionTest,
                                                               Case{3, 64, 18, 17, 23}),
                                             LevelsFrom(InstructionLevel::kAvx2)));
 
+// Channels and sides that fill neither panels, vectors nor tiles: primes, a row, a column, and many
+// images of fewer pixels than a block has.
+INSTANTIATE_TEST_SUITE_P(
+    OddShapes, TrainingConvolutionTest,
+    ::testing::Combine(::testing::Values(Case{1, 17, 19, 17, 31}, Case{2, 19, 33, 29, 9},
+                                         Case{3, 16, 17, 7, 25}, Case{1, 23, 16, 1, 521},
+                                         Case{1, 16, 23, 523, 1}, Case{37, 17, 16, 3, 5}),
+                       LevelsFrom(InstructionLevel::kAvx2)));
+
 // A stack of convolutions and ReLUs on a batch whose second image is smaller, with a
 // gradient that reaches into the padding. If float32 rounding flips a ReLU, the
 // gradient is that of a different network, so the exact gradient is computed for the
