@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "rcnn/base/tensor_memory.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -35,7 +36,12 @@ constexpr Shape kShapes[] = {
     {2, 4, 5, 4, 5},       // of the same size
 };
 
-TEST(AddEnlargedTest, HasTheBitsOfLibTorchs) {
+class AddEnlargedLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, AddEnlargedLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(AddEnlargedLevelTest, HasTheBitsOfLibTorchs) {
   const at::NoGradGuard no_grad;
   for (const Shape& shape : kShapes) {
     const auto [channels, rows, columns, height, width] = shape;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -68,7 +69,12 @@ at::Tensor SpecialValues(at::IntArrayRef sizes, uint64_t seed) {
       .view(sizes);
 }
 
-TEST(MaxPoolTest, WithoutGradientsEqualsLibTorchBitForBit) {
+class MaxPoolLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, MaxPoolLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(MaxPoolLevelTest, WithoutGradientsEqualsLibTorchBitForBit) {
   uint64_t seed = 100;
   for (const MaxPoolOptions& options : std::vector<MaxPoolOptions>{{2, 2, 0, false},
                                                                    {2, 2, 0, true},

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/grad_check.h"
 #include "rcnn/ops/testing/queue_device.h"
@@ -77,8 +78,13 @@ TEST(BoxIouTest, InclusiveBoxesCountPixels) {
   EXPECT_EQ(iou[0][1].item<double>(), 0);
 }
 
+class BoxIouLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, BoxIouLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
 // Widths around the vector's, rows around a task's end.
-TEST(BoxIouTest, EqualsTheDefinitionForAllSizes) {
+TEST_P(BoxIouLevelTest, EqualsTheDefinitionForAllSizes) {
   for (const int64_t rows : {1, 2, 7, 65, 300}) {
     for (const int64_t columns : {1, 2, 3, 7, 8, 9, 16, 20, 33}) {
       const at::Tensor a = SomeBoxes(rows);
@@ -93,7 +99,7 @@ TEST(BoxIouTest, EqualsTheDefinitionForAllSizes) {
   }
 }
 
-TEST(BoxIouTest, Float32IsWithinRounding) {
+TEST_P(BoxIouLevelTest, Float32IsWithinRounding) {
   const at::Tensor a = SomeBoxes(700).to(at::kFloat);
   const at::Tensor b = SomeBoxes(45).to(at::kFloat);
   const at::Tensor expected = OverlapReference(a.to(at::kDouble), b.to(at::kDouble), 0, true);

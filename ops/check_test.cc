@@ -12,6 +12,7 @@
 #include <limits>
 #include <string>
 
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/unchecked_values.h"
 
@@ -44,7 +45,12 @@ TEST(CheckBoxesTest, AcceptsGoodBoxes) {
   }
 }
 
-TEST(CheckBoxesTest, NamesTheFirstBadRowAnywhere) {
+class CheckLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, CheckLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(CheckLevelTest, NamesTheFirstBadRowAnywhere) {
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
     for (const int64_t count : {1, 8, 37}) {
       for (int64_t row = 0; row < count; ++row) {
@@ -159,7 +165,12 @@ TEST(CheckScoresTest, RejectsLengthDtypeAndValues) {
   }
 }
 
-TEST(CheckFiniteTest, NamesRowAndElement) {
+class CheckFiniteLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, CheckFiniteLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(CheckFiniteLevelTest, NamesRowAndElement) {
   at::Tensor maps = at::ones({3, 4, 5}, at::kDouble);
   EXPECT_NO_THROW(CheckFinite(maps, "maps"));
   maps[2][1][3] = kInfinity;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/counter_sampler_work.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/kernels/balanced_sample.h"
@@ -47,7 +48,12 @@ void ExpectEqual(const CountedSample& a, const CountedSample& b) {
   EXPECT_TRUE(at::equal(a.negative_count, b.negative_count));
 }
 
-TEST(SampleByCountersTest, EqualsTheKernelInAnyOrder) {
+class SampleByCountersLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, SampleByCountersLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(SampleByCountersLevelTest, EqualsTheKernelInAnyOrder) {
   const uint64_t key = 0x123456789abcdef0 + TestSeed();
   for (const int64_t images : {0, 1, 3}) {
     for (const int64_t rows : {0, 1, 7, 300, 5000}) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/boxes_like.h"
 #include "rcnn/ops/testing/torchvision.h"
@@ -121,7 +122,11 @@ TEST(NmsTest, StopsAtMaxKeep) {
   EXPECT_THAT(NmsIndices(all.boxes, all.scores, {.max_keep = 0}), IsEmpty());
 }
 
-TEST(NmsTest, EqualsReferenceOnTiesForEveryOption) {
+class NmsLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, NmsLevelTest, LevelsFrom(InstructionLevel::kPortable), LevelName);
+
+TEST_P(NmsLevelTest, EqualsReferenceOnTiesForEveryOption) {
   for (int seed = 0; seed < 200; ++seed) {
     const ScoredBoxes all = TiedBoxes(seed % 90, seed);
     const NmsOptions options = {.iou_threshold = (seed % 11) / 10.0,
@@ -135,6 +140,15 @@ TEST(NmsTest, EqualsReferenceOnTiesForEveryOption) {
     ASSERT_EQ(NmsIndices(boxes, scores, options), Reference<double>(boxes, scores, options))
         << "seed " << seed;
   }
+}
+
+// So many that they are filed in a grid.
+TEST_P(NmsLevelTest, KeepsTheBoxesOfEveryOtherLevel) {
+  const ScoredBoxes all = UniformBoxes(3000, 3000, 100, 1);
+  const std::vector<int64_t> kept = NmsIndices(all.boxes, all.scores);
+  EXPECT_GT(kept.size(), 1000u);
+  const ScopedInstructionLevel level(InstructionLevel::kPortable);
+  EXPECT_EQ(NmsIndices(all.boxes, all.scores), kept);
 }
 
 // Enough kept boxes for the grid, at every threshold, also far from the origin,

@@ -11,6 +11,7 @@
 #include <limits>
 #include <tuple>
 
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/random_rois.h"
 #include "rcnn/ops/testing/torchvision.h"
@@ -80,7 +81,12 @@ at::Tensor Gradient(const at::Tensor& input, const at::Tensor& rois, const at::T
   return torch::autograd::grad({RoiPool(leaf, rois, kOptions)}, {leaf}, {grad})[0];
 }
 
-TEST(RoiPoolTest, EqualsTheDefinition) {
+class RoiPoolLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, RoiPoolLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(RoiPoolLevelTest, EqualsTheDefinition) {
   for (const int64_t channels : {1, 16, 35}) {
     const at::Tensor map = RandomMap({2, channels, 10, 13}, at::kDouble, channels);
     EXPECT_TRUE(at::equal(RoiPool(map, ManyRois(), kOptions), Reference(map, ManyRois())));

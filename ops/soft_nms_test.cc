@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/nms.h"
 #include "rcnn/ops/testing/boxes_like.h"
@@ -96,7 +97,12 @@ TEST(SoftNmsTest, DropsBoxesBelowTheScoreThreshold) {
   EXPECT_TRUE(at::equal(SoftNms(PairOfBoxes(), scores, options).kept, at::tensor({1}, at::kLong)));
 }
 
-TEST(SoftNmsTest, EqualsReferenceOverSeeds) {
+class SoftNmsLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, SoftNmsLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(SoftNmsLevelTest, EqualsReferenceOverSeeds) {
   for (int seed = 0; seed < 200; ++seed) {
     const int64_t count = seed % 150;
     const ScoredBoxes all = seed % 2 == 0 ? TiedBoxes(count, seed) : RpnLikeBoxes(count, seed);

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/stream_key.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::data {
 namespace {
@@ -88,7 +89,12 @@ TEST(ColorMatrixTest, AfterMatchesTheStepsOneByOne) {
   }
 }
 
-TEST(ColorMatrixTest, EveryPixelIsTheRoundedExactValue) {
+class ColorMatrixLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, ColorMatrixLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(ColorMatrixLevelTest, EveryPixelIsTheRoundedExactValue) {
   const Image image = RandomImage(64, 51);
   const ColorMatrix matrix = Hue(33).After(Saturation(1.7).After(Brightness(1.1)));
   const Image mapped = ApplyColor(matrix, image);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -29,7 +30,12 @@ at::Tensor SparseMap(at::IntArrayRef shape, double share) {
   return at::randn(shape, generator) * at::rand(shape, generator).lt(share);
 }
 
-TEST(FixZeroPatchesTest, SetsOnlyZeroPatches) {
+class FixZeroPatchesLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, FixZeroPatchesLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(FixZeroPatchesLevelTest, SetsOnlyZeroPatches) {
   const at::Tensor bias = at::arange(1, 6).to(at::kFloat);
   for (const double share : {0.0, 0.001, 0.01, 0.2}) {
     const at::Tensor x = SparseMap({2, 11, 19, 150}, share);

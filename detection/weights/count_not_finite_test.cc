@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection::weights {
 namespace {
@@ -31,8 +32,13 @@ TEST(CountNotFiniteTest, AcceptsTheLargestNumbers) {
   EXPECT_EQ(CountNotFinite(at::full({100}, -largest)), 0);
 }
 
+class CountNotFiniteLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, CountNotFiniteLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
 // Larger than what a thread takes at a time, with bad values at the seams.
-TEST(CountNotFiniteTest, FindsEveryValueOfALargeTensor) {
+TEST_P(CountNotFiniteLevelTest, FindsEveryValueOfALargeTensor) {
   const int64_t piece = int64_t{1} << 18, size = 3 * piece + 5;
   at::Tensor values = at::ones({size});
   int64_t count = 0;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/stream_key.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_eval.h"
 #include "rcnn/eval/coco_summary.h"
@@ -110,6 +112,26 @@ TEST(BootstrapTest, IntervalEqualsThatOfEvaluatingEachDraw) {
               kTolerance);
   EXPECT_NEAR(comparison->ap.high, differences[35] + 0.1 * (differences[36] - differences[35]),
               kTolerance);
+}
+
+class BootstrapLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, BootstrapLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
+TEST_P(BootstrapLevelTest, HasTheNumbersOfEveryOtherLevel) {
+  const testing::RandomCase random = ManyImages(3);
+  CompareOptions options;
+  options.resamples = 40;
+  const auto compare = [&] {
+    const auto result =
+        CompareDetections(random.truth, random.detections, Worse(random.detections, 6), options);
+    EXPECT_THAT(result, IsOk());
+    return std::pair(result->ap.low, result->ap.high);
+  };
+  const std::pair<double, double> interval = compare();
+  const ScopedInstructionLevel level(InstructionLevel::kPortable);
+  EXPECT_EQ(compare(), interval);
 }
 
 TEST(BootstrapTest, TheNumbersAreCocos) {

@@ -20,6 +20,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::training {
@@ -244,8 +245,13 @@ TEST_P(SolverStateTest, RestoreNamesTheMismatch) {
 INSTANTIATE_TEST_SUITE_P(Optimizers, SolverStateTest,
                          testing::Values("sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"));
 
+class SolverLevelTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, SolverLevelTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
 // Vector loops and their remainders give the same bits as one element at a time.
-TEST(SolverTest, EveryElementIsUpdatedIndependently) {
+TEST_P(SolverLevelTest, EveryElementIsUpdatedIndependently) {
   constexpr int64_t kWeights = 67;
   for (const std::string optimizer : {"sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"}) {
     SCOPED_TRACE(optimizer);
