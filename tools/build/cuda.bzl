@@ -9,12 +9,15 @@ load("@cuda//:version.bzl", "CUDA_HOME", "CUDA_VERSION", "HAS_NCCL")
 load("//tools/build:cc.bzl", "rcnn_cc_library")
 load("//tools/build:layers.bzl", "check_layers")
 
-# A100, H100 and H200; newer GPUs compile the PTX when a program starts.
-_ARCHITECTURES = [
-    "arch=compute_80,code=sm_80",
-    "arch=compute_90,code=sm_90",
-    "arch=compute_90,code=compute_90",
-]
+# A100, H100 and H200; newer GPUs compile the PTX when a program starts. Checks that run nothing compile for one of them alone.
+_ARCHITECTURES = select({
+    "@rcnn//tools/build:cuda_sm_90": ["arch=compute_90,code=sm_90"],
+    "//conditions:default": [
+        "arch=compute_80,code=sm_80",
+        "arch=compute_90,code=sm_90",
+        "arch=compute_90,code=compute_90",
+    ],
+})
 
 # As in cc.bzl multiply-adds are not contracted: results are the same on both devices.
 _FLAGS = [
@@ -34,7 +37,7 @@ def _cuda_object_impl(ctx):
     output = ctx.actions.declare_file(ctx.label.name + ".pic.o")
     arguments = ctx.actions.args()
     arguments.add_all(_FLAGS)
-    arguments.add_all(_ARCHITECTURES, before_each = "-gencode")
+    arguments.add_all(ctx.attr.architectures, before_each = "-gencode")
     arguments.add("-ccbin", toolchain.compiler_executable)
     arguments.add("-DRCNN_BUILT_WITH_CUDA=v" + ctx.attr.cuda_version.replace(".", "_"))
     arguments.add_all(context.defines, before_each = "-D")
@@ -59,6 +62,7 @@ _cuda_object = rule(
     attrs = {
         "src": attr.label(allow_single_file = [".cu"], mandatory = True),
         "deps": attr.label_list(providers = [CcInfo]),
+        "architectures": attr.string_list(mandatory = True),
         "cuda_home": attr.string(mandatory = True),
         "cuda_version": attr.string(mandatory = True),
         "_cc_toolchain": attr.label(default = "@bazel_tools//tools/cpp:current_cc_toolchain"),
@@ -100,6 +104,7 @@ def rcnn_cuda_library(name, srcs = [], hdrs = [], deps = [], cc_deps = [], needs
         _cuda_object(
             name = objects[-1],
             src = src,
+            architectures = _ARCHITECTURES,
             cuda_home = CUDA_HOME,
             cuda_version = CUDA_VERSION,
             deps = [":{}_headers".format(name)],
@@ -113,4 +118,24 @@ def rcnn_cuda_library(name, srcs = [], hdrs = [], deps = [], cc_deps = [], needs
         testonly = testonly,
         visibility = visibility,
         deps = [":{}_headers".format(name), "@cuda//:cudart"] + cc_deps,
+    )
+
+def rcnn_cuda_kernels(name):
+    """A shared library of all CUDA sources of the package, for checks: it links without LibTorch, and no symbol may be missing.
+
+    Empty where no CUDA is built. Call it at the end of a BUILD file.
+
+    Args:
+      name: target name, lib*.so.
+    """
+    objects = sorted([":" + rule["name"] for rule in native.existing_rules().values() if rule["kind"] == "_cuda_object"])
+    if not objects:
+        native.filegroup(name = name)
+        return
+    native.cc_binary(
+        name = name,
+        srcs = objects,
+        linkopts = ["-Wl,--no-undefined"],
+        linkshared = True,
+        deps = ["@cuda//:cudart"],
     )
