@@ -1,4 +1,4 @@
-"""Uses librcnn_ops.so from Python: loading, results, scripting, gradients, meta tensors, errors, the README.
+"""Uses librcnn_ops.so from Python: loading, results, scripting, gradients, kernels for CUDA, meta tensors, errors, the README.
 
 usage: librcnn_ops_test.py LIBRARY README
 """
@@ -351,6 +351,42 @@ class Scripting(unittest.TestCase):
         boxes, scores = random_boxes(100)
         expected = boxes[slow_nms(boxes, scores, 0.5)[:3]]
         self.assertTrue(torch.equal(torch.jit.load(file)(boxes, scores), expected))
+
+
+# Operators with a CPU kernel that have no CUDA kernel: their tensors are copied to the CPU and back, or ATen's kernels compute them.
+WITHOUT_CUDA_KERNEL = {
+    "soft_nms", "vote_boxes", "place_anchors", "sample_balanced",
+    "proposals", "anchors_inside_image", "_fpn_levels",
+}
+
+
+class Cuda(unittest.TestCase):
+    """What a call with CUDA tensors would run, by PyTorch's table of kernels; needs no GPU."""
+
+    def kernel(self, operator, device):
+        """Where the kernel of a device was registered, and its kind, as in "ops/nms.cc", "kernel"."""
+        table = torch._C._dispatch_dump_table("rcnn::" + operator)  # pylint: disable=W0212
+        return re.search(rf"(?m)^{device}: registered at (\S+):\d+ \[(.+)\]$", table).groups()
+
+    def operators_with_cpu_kernel(self):
+        schemas = [s for s in torch._C._jit_get_all_schemas() if s.name.startswith("rcnn::")]  # pylint: disable=W0212
+        names = [s.name[len("rcnn::"):] + ("." + s.overload_name if s.overload_name else "") for s in schemas]
+        return {name for name in names if self.kernel(name, "CPU")[1] == "kernel"}
+
+    def test_a_cuda_tensor_gets_the_cuda_kernel(self):
+        with open(LIBRARY, "rb") as file:
+            built_with_cuda = b"libcudart.so" in file.read()
+        if not built_with_cuda:
+            print("notice: %s was built without CUDA, so no operator has a kernel for it" % os.path.basename(LIBRARY))
+        operators = self.operators_with_cpu_kernel()
+        self.assertGreater(len(operators), 25)
+        self.assertLess(WITHOUT_CUDA_KERNEL, operators)
+        for operator in operators:
+            with self.subTest(operator=operator):
+                file, kind = self.kernel(operator, "CUDA")
+                expected = built_with_cuda and operator not in WITHOUT_CUDA_KERNEL
+                self.assertEqual((kind, file.startswith("ops/cuda/")),
+                                 ("kernel", True) if expected else ("default backend kernel", False))
 
 
 class Meta(unittest.TestCase):
