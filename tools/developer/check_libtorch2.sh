@@ -3,10 +3,12 @@
 # with both LibTorchs and compares what they trained, builds everything, and uses librcnn_ops.so from pip's torch.
 #
 #   tools/developer/check_libtorch2.sh
-#   tools/developer/check_libtorch2.sh --seconds=1700   ends after so long, and at most 100 s more; without pip's torch (5 GB)
+#   tools/developer/check_libtorch2.sh --seconds=1700   ends after so long, and at most 100 s more; without pip's torch (5 GB),
+#                                                       which check_python_library.sh --seconds=500 uses
 #
 # Ends at the first failure. Exits with 75, after a notice, if LibTorch cannot be fetched (install_libtorch.sh says when that
-# is), or if the time is up and no test has failed; what was compiled by then is in Bazel's cache for the next run.
+# is), if the time is up and no test has failed, or if everything passed but pip's torch cannot be installed; what was compiled by
+# then is in Bazel's cache for the next run.
 #
 # torchvision_parity_test, whose models take minutes each, is left out: ./bazelw test --config=libtorch2
 # //detection:torchvision_parity_test.
@@ -18,6 +20,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 trap 'exit 130' INT
+source tools/developer/output_base.sh
 
 seconds=0
 if [[ $# -eq 1 && $1 =~ ^--seconds=([1-9][0-9]*)$ ]]; then
@@ -39,19 +42,10 @@ else
 fi
 libtorch2=(./bazelw "--output_base=${base}")
 
-# kill_server: where Bazel's client was killed, the server goes on writing into its output base.
-kill_server() {
-  local server
-  server=$(cat "${base}/server/server.pid.txt" 2> /dev/null)
-  if [[ ${server} =~ ^[0-9]+$ ]] && grep -qsF -- "${base}" "/proc/${server}/cmdline"; then kill -KILL "${server}"; fi
-}
-
 clean_up() {
   set +e  # what cannot be deleted does not change the result
   if ((seconds > 0)); then
-    timeout --foreground --kill-after=5 60 bazel "--output_base=${base}" clean --expunge > /dev/null 2>&1
-    kill_server
-    rm -rf "${base}"
+    delete_output_base "${base}"
   else
     bazel "--output_base=${base}" shutdown
   fi
@@ -78,7 +72,9 @@ step() {
   shift
   echo "== LibTorch 2.11: ${name} ($((SECONDS / 60)) min)"
   if ((seconds == 0)); then
-    "$@" || fail "${name}"
+    "$@" || status=$?
+    if ((status == 75)); then exit 75; fi
+    ((status == 0)) || fail "${name}"
     return
   fi
   if ((left <= 0)); then time_is_up "${name}"; fi

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # What check_libtorch2.sh runs, what it ends with, and that it leaves nothing behind.
 #
-#   check_libtorch2_test.sh CHECK_LIBTORCH2 PRESS_CTRL_C
+#   check_libtorch2_test.sh CHECK_LIBTORCH2 OUTPUT_BASE PRESS_CTRL_C
 set -euo pipefail
 work=${TEST_TMPDIR:-$(mktemp -d)}/workspace
 mkdir -p "${work}"/{bin,tmp,programs/training} "${work}"/tools/{developer,setup}
 cp "$1" "${work}/tools/developer/check_libtorch2.sh"
-cp "$2" "${work}/press_ctrl_c.py"
+cp "$2" "${work}/tools/developer/output_base.sh"
+cp "$3" "${work}/press_ctrl_c.py"
 cd "${work}"
 export PATH="${work}/bin:${PATH}" TMPDIR="${work}/tmp" WORK="${work}"
 
@@ -62,7 +63,12 @@ if [[ ${FAKE} == offline ]]; then exit 75; fi
 if [[ ${FAKE} == no_such_version ]]; then exit 1; fi
 echo /libtorch
 EOT
-script tools/developer/check_python_library.sh < /dev/null
+script tools/developer/check_python_library.sh <<'EOT'
+case ${FAKE} in
+  no_python) exit 75 ;;
+  python_fails) exit 1 ;;
+esac
+EOT
 script programs/training/stage_scheduler < /dev/null
 script tools/developer/compare_trainings.py <<'EOT'
 if [[ ${FAKE} == different ]]; then exit 1; fi
@@ -123,6 +129,8 @@ expect 1 'FAILED: LibTorch 2.11: tests of base, ops and detection' fails --secon
 expect 1 'FAILED: LibTorch 2.11: comparison of the trainings' different --seconds=60
 expect 1 'FAILED: LibTorch 2.11: build of everything' broken --seconds=60
 expect 1 'FAILED: LibTorch 2.11: build of everything' broken
+expect 1 'FAILED: LibTorch 2.11: librcnn_ops.so in Python' python_fails
+expect 75 '' no_python
 expect 1 'FAILED: LibTorch 2.11: tests of base, ops and detection' fails_slowly --seconds=60
 expect 75 'notice: LibTorch 2.11: the 60 s were over before the end of: build of the scheduler' slow --seconds=60
 # Stopped by timeout, or too late to begin: the same result.

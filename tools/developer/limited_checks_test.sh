@@ -139,11 +139,12 @@ order() {
     check_within() { echo \"\$2,\"; }
     limited_checks" | xargs
 }
-expect 0 'LibTorch 2.11, campaign of faults, sanitizers,' order 100 20000
-expect 0 'LibTorch 2.11, sanitizers, campaign of faults,' order 101 20000
+expect 0 'LibTorch 2.11, campaign of faults, sanitizers, librcnn_ops.so in Python,' order 100 20000
+expect 0 'LibTorch 2.11, sanitizers, librcnn_ops.so in Python, campaign of faults,' order 101 20000
+expect 0 'LibTorch 2.11, librcnn_ops.so in Python, campaign of faults, sanitizers,' order 102 20000
 # A shallow clone has one commit on every day.
-expect 0 'LibTorch 2.11, sanitizers, campaign of faults,' order 1 20000
-expect 0 'LibTorch 2.11, campaign of faults, sanitizers,' order 1 20001
+expect 0 'LibTorch 2.11, campaign of faults, sanitizers, librcnn_ops.so in Python,' order 1 20000
+expect 0 'LibTorch 2.11, sanitizers, librcnn_ops.so in Python, campaign of faults,' order 1 20001
 
 # press_ctrl_c COMMAND...: once Bazel has begun.
 press_ctrl_c() {
