@@ -52,8 +52,8 @@ def norm(values):
 
 
 def distance(a, b):
-    """Returns |a - b| / max(|a|, |b|), 0 for equal values, infinity for different lengths."""
-    if len(a) != len(b):
+    """Returns |a - b| / max(|a|, |b|), 0 for equal values, infinity for different lengths and for values that are not finite."""
+    if len(a) != len(b) or not all(math.isfinite(value) for value in (*a, *b)):
         return math.inf
     difference = norm([x - y for x, y in zip(a, b)])
     return difference / max(norm(a), norm(b)) if difference else 0.0
