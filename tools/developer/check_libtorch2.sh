@@ -96,6 +96,9 @@ train() {
 step "tests of base, ops and detection" "${libtorch2[@]}" test "${flags[@]}" --build_tests_only -- \
   //base/... //ops/... //detection/... -//detection:torchvision_parity_test
 
+# That the old protobuf and the C++ library of pip's LibTorch are kept apart.
+step "test of the linking" "${libtorch2[@]}" test "${flags[@]}" //tools/developer:linking_test
+
 step "build of the scheduler" "${libtorch2[@]}" build "${flags[@]}" //training:stage_scheduler
 step "build of the scheduler with the default LibTorch" ./bazelw build //training:stage_scheduler
 programs=$("${libtorch2[@]}" info "${flags[@]}" bazel-bin)
