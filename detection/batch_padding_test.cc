@@ -1,16 +1,22 @@
 // An image's features, proposals, losses, gradients and detections in a batch are those that it has
 // alone, whatever the sizes of its neighbours. The padding of the batches here is NaN, so that
 // whatever reads it fails.
+//
+// $RCNN_TEST_DEVICE names another device than the CPU, such as cuda: tools/gpu/check.sh runs the
+// tests of the networks there.
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/Device.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,29 +24,40 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/cuda_float32_scope.h"
+#include "rcnn/base/determinism_scope.h"
+#include "rcnn/base/device.h"
+#include "rcnn/base/device_probe.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/batch_map.h"
+#include "rcnn/detection/counted_truths.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/detection/rpn.h"
 #include "rcnn/detection/targets.h"
 #include "rcnn/detection/testing/slow_layers.h"
 #include "rcnn/ops/boxes.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
 
 at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
 
-// All anchors and RoIs are sampled, so that nothing depends on the order of random draws.
+// All anchors and RoIs are sampled, so that nothing depends on the order of random draws: an image
+// has some thousand anchors, and 20 proposals. On a device samples take as much memory as there may
+// be of them.
 constexpr char kRpn[] =
-    " rpn { channels: 16 targets { anchors_per_image: 1000000 }"
+    " rpn { channels: 16 targets { anchors_per_image: 4096 }"
     "  loss { box_normalizer: SAMPLED_ANCHORS }"
     "  train_proposals { before_nms: 100 after_nms: 20 }"
     "  test_proposals { before_nms: 100 after_nms: 20 }";
 constexpr char kFcHead[] =
-    " head { fc { fc_channels: [16] } targets { rois_per_image: 100000 }"
+    " head { fc { fc_channels: [16] } targets { rois_per_image: 128 }"
     "  detections { min_score: 0.1 } }";
 
 constexpr char kPyramid[] =
@@ -59,16 +76,37 @@ std::vector<std::string> Networks() {
   return {
       Network("backbone { tiny { channels: 8 } }"),
       Network("backbone { resnet { depth: RESNET_18 } }", "24, 48",
-              " head { layer4 {} targets { rois_per_image: 100000 }"
+              " head { layer4 {} targets { rois_per_image: 128 }"
               "  detections { min_score: 0.02 } }"),
       Pyramid(),
       Network("backbone { vgg16 {} }", "24, 48",
               " head { fc { fc_channels: [16] } pool { roi_pool {} size: 6 }"
-              "  targets { rois_per_image: 100000 } detections { min_score: 0.1 } }"),
+              "  targets { rois_per_image: 128 } detections { min_score: 0.1 } }"),
       Network("backbone { vgg16 { ceil_mode_pools: false } }"),
       Network("backbone { vgg_cnn_m_1024 {} }"),
       Network("backbone { zf {} }"),
   };
+}
+
+// A network, and where it runs.
+struct Setting {
+  std::string network;
+  c10::Device device = c10::Device(c10::DeviceType::CPU);
+};
+
+void PrintTo(const Setting& setting, std::ostream* stream) {
+  *stream << setting.network << " on " << setting.device;
+}
+
+std::vector<Setting> Settings(const std::vector<std::string>& networks, const c10::Device& device) {
+  std::vector<Setting> settings;
+  for (const std::string& network : networks) settings.push_back({network, device});
+  return settings;
+}
+
+c10::Device ChosenDevice() {
+  const char* name = std::getenv("RCNN_TEST_DEVICE");
+  return ParseDevice(name == nullptr ? "cpu" : name).value();
 }
 
 // With biases and statistics that fill padding with values, and scores that are far from equal.
@@ -92,10 +130,14 @@ std::shared_ptr<FasterRcnn> Make(const std::string& network) {
 }
 
 // The network, made once for all tests, without gradients.
-FasterRcnn& Shared(const std::string& network) {
+FasterRcnn& Shared(const Setting& setting) {
   static auto& models = *new std::map<std::string, std::shared_ptr<FasterRcnn>>;
-  std::shared_ptr<FasterRcnn>& model = models[network];
-  if (model == nullptr) model = Make(network);
+  std::shared_ptr<FasterRcnn>& model =
+      models[absl::StrCat(setting.device.str(), " ", setting.network)];
+  if (model == nullptr) {
+    model = Make(setting.network);
+    MoveToDevice(*model, setting.device);
+  }
   for (const at::Tensor& parameter : model->parameters()) {
     if (parameter.defined()) parameter.mutable_grad() = at::Tensor();
   }
@@ -122,7 +164,7 @@ at::Tensor Pixels(size_t image) {
 }
 
 struct Batch {
-  explicit Batch(const Chosen& images) {
+  explicit Batch(const Chosen& images, const c10::Device& device = at::kCPU) {
     int64_t height = 0, width = 0;
     for (const size_t i : images) {
       height = std::max(height, AllSizes()[i].height);
@@ -131,6 +173,10 @@ struct Batch {
     padded = at::full({static_cast<int64_t>(images.size()), 3, height, width},
                       std::numeric_limits<float>::quiet_NaN());
     for (size_t b = 0; b < images.size(); ++b) Add(images[b], padded[static_cast<int64_t>(b)]);
+    if (device.is_cpu()) return;
+    padded = padded.to(device);
+    // As training does it there.
+    targets.counted = CountTruths(targets.truths, targets.sizes, device);
   }
 
   BatchMap Images() const { return CutImages(padded, sizes); }
@@ -148,7 +194,7 @@ struct Batch {
     const auto offset = 8.f * static_cast<float>(image);
     targets.truths.push_back(
         {at::tensor({4.f, 6.f, 30.f, 34.f, 14.f, 8.f, 44.f, 42.f}).view({2, 4}) + offset,
-         at::tensor({1, 3}, at::kLong), at::Tensor()});
+         at::tensor({1, 3}, at::kLong), at::Tensor(), static_cast<int64_t>(image)});
   }
 };
 
@@ -160,35 +206,58 @@ auto ForEachImage(const Result& result) {
   return results;
 }
 
-class BatchPaddingTest : public ::testing::TestWithParam<std::string> {};
+class BatchPaddingTest : public ::testing::TestWithParam<Setting> {
+ protected:
+  void SetUp() override {
+    if (device().is_cuda()) ASSERT_THAT(CheckDevice(device(), ProbeDevices()), IsOk());
+  }
 
-INSTANTIATE_TEST_SUITE_P(Networks, BatchPaddingTest, ::testing::ValuesIn(Networks()));
+  static const Setting& setting() { return GetParam(); }
+  static const c10::Device& device() { return setting().device; }
+  static bool is_cuda() { return device().is_cuda(); }
+  // cuDNN may choose another algorithm for the same product.
+  static double tolerance() { return is_cuda() ? 1e-4 : 1e-5; }
+
+ private:
+  const CudaFloat32Scope float32_{/*allow_tf32=*/false};
+  const DeterminismScope deterministic_{is_cuda() ? c10::DeviceType::CUDA : c10::DeviceType::CPU,
+                                        /*deterministic=*/true};
+};
+
+INSTANTIATE_TEST_SUITE_P(Networks, BatchPaddingTest,
+                         ::testing::ValuesIn(Settings(Networks(), ChosenDevice())));
+// What the tests do on a device.
+INSTANTIATE_TEST_SUITE_P(FakeDevice, BatchPaddingTest,
+                         ::testing::ValuesIn(Settings({Networks().front()},
+                                                      ops::testing::QueueDevice())));
 
 TEST_P(BatchPaddingTest, FeaturesAreThoseOfTheImageAlone) {
   const at::NoGradGuard no_grad;
-  const FasterRcnn& model = Shared(GetParam());
-  const auto alone = ForEachImage([&](size_t i) { return model.Features(Pixels(i).unsqueeze(0)); });
+  const FasterRcnn& model = Shared(setting());
+  const auto alone =
+      ForEachImage([&](size_t i) { return model.Features(Pixels(i).unsqueeze(0).to(device())); });
   for (const Chosen& images : Batches()) {
-    const BatchFeatures found = model.Features(Batch(images).Images());
+    const BatchFeatures found = model.Features(Batch(images, device()).Images());
     ASSERT_EQ(found.parts.size(), images.size());
     for (size_t b = 0; b < images.size(); ++b) {
       const std::vector<at::Tensor>& expected = alone[images[b]].levels;
       ASSERT_EQ(found.parts[b].levels.size(), expected.size());
       for (size_t l = 0; l < expected.size(); ++l) {
-        EXPECT_TRUE(Near(found.parts[b].levels[l], expected[l], 1e-5)) << b << " level " << l;
+        EXPECT_TRUE(Near(found.parts[b].levels[l], expected[l], tolerance()))
+            << b << " level " << l;
       }
     }
   }
 }
 
 TEST_P(BatchPaddingTest, ProposalsAreThoseOfTheImageAlone) {
-  const FasterRcnn& model = Shared(GetParam());
+  const FasterRcnn& model = Shared(setting());
   const auto propose = [&](const Batch& batch) {
     return model.Propose(batch.Images(), batch.targets.sizes);
   };
-  const auto alone = ForEachImage([&](size_t i) { return propose(Batch({i})); });
+  const auto alone = ForEachImage([&](size_t i) { return propose(Batch({i}, device())); });
   for (const Chosen& images : Batches()) {
-    const ops::Proposals found = propose(Batch(images));
+    const ops::Proposals found = propose(Batch(images, device()));
     int64_t begin = 0;
     for (size_t b = 0; b < images.size(); ++b) {
       const ops::Proposals& expected = alone[images[b]];
@@ -197,19 +266,19 @@ TEST_P(BatchPaddingTest, ProposalsAreThoseOfTheImageAlone) {
       ASSERT_EQ(found.counts[static_cast<int64_t>(b)].item<int64_t>(), count);
       const at::Tensor rois = found.rois.narrow(0, begin, count);
       EXPECT_TRUE(rois.select(1, 0).eq(static_cast<double>(b)).all().item<bool>());
-      EXPECT_TRUE(Near(rois.slice(1, 1), expected.rois.slice(1, 1), 1e-5)) << b;
-      EXPECT_TRUE(Near(found.scores.narrow(0, begin, count), expected.scores, 1e-5)) << b;
+      EXPECT_TRUE(Near(rois.slice(1, 1), expected.rois.slice(1, 1), tolerance())) << b;
+      EXPECT_TRUE(Near(found.scores.narrow(0, begin, count), expected.scores, tolerance())) << b;
       begin += count;
     }
     EXPECT_EQ(begin, found.rois.size(0));
   }
 }
 
-// [N, M]: which detections are equal to 1e-5 of the largest number of each kind.
-at::Tensor AreEqual(const Detections& a, const Detections& b) {
-  const auto near = [](const at::Tensor& x, const at::Tensor& y) {
+// [N, M]: which detections differ by at most `tolerance` of the largest number of each kind.
+at::Tensor AreEqual(const Detections& a, const Detections& b, double tolerance) {
+  const auto near = [&](const at::Tensor& x, const at::Tensor& y) {
     const at::Tensor difference = (x.unsqueeze(1) - y.unsqueeze(0)).abs();
-    return difference <= 1e-5 * y.abs().max();
+    return difference <= tolerance * y.abs().max();
   };
   return (a.labels.unsqueeze(1) == b.labels.unsqueeze(0))
       .logical_and(near(a.scores, b.scores))
@@ -218,20 +287,20 @@ at::Tensor AreEqual(const Detections& a, const Detections& b) {
 
 // Equal up to the order of those whose scores differ by rounding alone.
 TEST_P(BatchPaddingTest, DetectionsAreThoseOfTheImageAlone) {
-  const FasterRcnn& model = Shared(GetParam());
+  const FasterRcnn& model = Shared(setting());
   const auto detect = [&](const Batch& batch) {
     return model.Detect(batch.Images(), batch.targets.sizes, batch.sizes);
   };
-  const auto alone = ForEachImage([&](size_t i) { return detect(Batch({i})).front(); });
+  const auto alone = ForEachImage([&](size_t i) { return detect(Batch({i}, device())).front(); });
   for (const Chosen& images : Batches()) {
-    const auto found = detect(Batch(images));
+    const auto found = detect(Batch(images, device()));
     ASSERT_EQ(found.size(), images.size());
     for (size_t b = 0; b < images.size(); ++b) {
       const Detections& expected = alone[images[b]];
       ASSERT_GT(expected.boxes.size(0), 0);
       ASSERT_EQ(found[b].labels.sizes(), expected.labels.sizes());
-      EXPECT_TRUE(Near(found[b].scores, expected.scores, 1e-5)) << b;
-      const at::Tensor equal = AreEqual(found[b], expected);
+      EXPECT_TRUE(Near(found[b].scores, expected.scores, tolerance())) << b;
+      const at::Tensor equal = AreEqual(found[b], expected, tolerance());
       EXPECT_TRUE(equal.any(0).all().item<bool>()) << b;
       EXPECT_TRUE(equal.any(1).all().item<bool>()) << b;
     }
@@ -273,26 +342,26 @@ void Add(FasterRcnn& model, const Batch& batch, bool only_rpn, Sums& sums) {
   total.backward();
 }
 
-Sums ComputeSums(const std::string& network, const std::vector<Chosen>& batches, bool only_rpn) {
-  FasterRcnn& model = Shared(network);
+Sums ComputeSums(const Setting& setting, const std::vector<Chosen>& batches, bool only_rpn) {
+  FasterRcnn& model = Shared(setting);
   Sums sums;
-  for (const Chosen& images : batches) Add(model, Batch(images), only_rpn, sums);
+  for (const Chosen& images : batches) Add(model, Batch(images, setting.device), only_rpn, sums);
   sums.gradients = Gradients(model);
   return sums;
 }
 
 TEST_P(BatchPaddingTest, LossesAndGradientsAddUpFromThoseOfTheImagesAlone) {
   for (const bool only_rpn : {true, false}) {
-    const Sums alone = ComputeSums(GetParam(), {{0}, {1}, {2}}, only_rpn);
-    const Sums found = ComputeSums(GetParam(), {{0, 1, 2}}, only_rpn);
+    const Sums alone = ComputeSums(setting(), {{0}, {1}, {2}}, only_rpn);
+    const Sums found = ComputeSums(setting(), {{0, 1, 2}}, only_rpn);
     ASSERT_EQ(found.parts.size(), only_rpn ? 2u : 4u);
     for (size_t i = 0; i < found.parts.size(); ++i) {
       EXPECT_GT(alone.parts[i], 0) << i;
-      EXPECT_NEAR(found.parts[i], alone.parts[i], 1e-5 * alone.parts[i]) << i;
+      EXPECT_NEAR(found.parts[i], alone.parts[i], tolerance() * alone.parts[i]) << i;
     }
     ASSERT_EQ(found.gradients.size(), alone.gradients.size());
     for (size_t i = 0; i < found.gradients.size(); ++i) {
-      EXPECT_TRUE(Near(found.gradients[i], alone.gradients[i], 1e-4)) << i;
+      EXPECT_TRUE(Near(found.gradients[i], alone.gradients[i], 10 * tolerance())) << i;
     }
   }
 }
@@ -333,7 +402,7 @@ TEST(BatchPaddingOfPartsTest, PartsAreComputedAsOneTensorIs) {
 
 // Eight anchors an image, so that they lie in few of the cells.
 std::shared_ptr<FasterRcnn> MakeOfFewAnchors(const std::string& normalizer) {
-  return Make(absl::StrReplaceAll(Pyramid(), {{"1000000", "8"}, {"SAMPLED_ANCHORS", normalizer}}));
+  return Make(absl::StrReplaceAll(Pyramid(), {{"4096", "8"}, {"SAMPLED_ANCHORS", normalizer}}));
 }
 
 TEST(BatchPaddingOfSamplesTest, LossesAtSamplesAreThoseOfWholeMaps) {
