@@ -1,10 +1,12 @@
 """Packs programs and their shared libraries for another machine.
 
 usage: bundle.py FOLDER_OF_PROGRAMS LIBTORCH_HOME
+       bundle.py --tree     checks only the size of the tree
 
-The libraries are those that ldd finds, without glibc and without what a machine with pip's torch has: the wheels beside
-LIBTORCH_HOME. The C++ library is packed apart, for machines whose own is older. The other machine must have a glibc as new as this
-one's. librcnn_ops.so must need no packed library, because Python there loads it, whose own modules need that machine's.
+The libraries are those that programs and packed libraries load, without glibc and without what a machine with pip's torch has: the
+wheels beside LIBTORCH_HOME. The C++ library is packed apart, for machines whose own is older. The other machine must have a glibc as
+new as this one's. librcnn_ops.so must need no packed library, because Python there loads it, whose own modules need that machine's.
+Libraries of OpenCV that rcnn does not call have stand-ins.
 """
 
 import glob
@@ -16,13 +18,21 @@ import sys
 import tarfile
 import tempfile
 
-from device_programs import ARCHIVE, BUNDLE, COMPARE_DEVICES, CUDA_TEST, OPERATORS, ROOT, SCHEDULER, TIME_DETECTOR
+from device_programs import (ARCHIVE, BATCH_TEST, BUNDLE, COMPARE_DEVICES, CUDA_TEST, OPERATORS, ROOT, SCHEDULER, STAND_INS,
+                             TIME_DETECTOR)
 
-# Of the bundle and the tree together, which are copied to the machine.
+# Of the bundle and the tree together, which are copied to the machine, and of the tree alone.
 MOST_BYTES = 60 << 20
+MOST_TREE_BYTES = 18 << 20
 
 # With the programs behind the launchers.
-PROGRAMS = (SCHEDULER, SCHEDULER + "_program", TIME_DETECTOR, TIME_DETECTOR + "_program", COMPARE_DEVICES, CUDA_TEST, OPERATORS)
+PROGRAMS = (SCHEDULER, SCHEDULER + "_program", TIME_DETECTOR, TIME_DETECTOR + "_program", COMPARE_DEVICES, CUDA_TEST, BATCH_TEST,
+            OPERATORS)
+
+# libopencv_ximgproc, which has selective search, loads these for functions that rcnn does not call, and they load a hundred
+# libraries, more than twice the bytes of all others: GDAL, video codecs, Unicode's tables. In the bundle these functions end the
+# process.
+NOT_CALLED = re.compile(r"libopencv_(calib3d|imgcodecs|video)\.so")
 
 # Parts of glibc, which belong to the kernel and loader of the machine.
 GLIBC = re.compile(r"(linux-vdso|ld-linux.*|lib(c|m|pthread|dl|rt|resolv|util|anl|nsl|mvec))\.so(\.\d+)?$")
@@ -78,19 +88,62 @@ def place(name, from_wheels):
     return "lib/compiler" if COMPILER.match(name) else "lib"
 
 
+def choose(files, libraries, from_wheels):
+    """Returns the names of `libraries`, {name: path}, that are packed because `files` and they themselves load them, and the names of
+    those that have a stand-in, which loads nothing."""
+    packed, stand_ins, todo = [], [], list(files)
+    while todo:
+        for name in needed_by(todo.pop()):
+            if name in packed or name in stand_ins or place(name, from_wheels) is None:
+                continue
+            if NOT_CALLED.match(name):
+                stand_ins.append(name)
+            else:
+                packed.append(name)
+                todo.append(libraries[name])
+    return packed, stand_ins
+
+
+def dynamic_symbols(file, which):
+    """{name: type} of the symbols that a file exports (--defined-only) or asks for (--undefined-only)."""
+    result = subprocess.run(["nm", "--dynamic", "--portability", which, file], check=True, capture_output=True, text=True)
+    words = [line.split() for line in result.stdout.split("\n") if line]
+    return {name.partition("@")[0]: kind for name, kind, *_ in words}
+
+
+def missing_symbols(files):
+    """What these programs and libraries ask for and none of them has."""
+    defined = {symbol for file in files for symbol in dynamic_symbols(file, "--defined-only")}
+    return {symbol for file in files for symbol in dynamic_symbols(file, "--undefined-only")} - defined
+
+
+def make_stand_in(name, library, asked_for, target):
+    """Writes a library `target` called `name` with those functions of `library` that are in the set `asked_for`."""
+    symbols = {symbol: kind for symbol, kind in dynamic_symbols(library, "--defined-only").items() if symbol in asked_for}
+    others = sorted(symbol for symbol, kind in symbols.items() if kind != "T")
+    if others:
+        raise BundleError("%s cannot have a stand-in, because these are not functions, or weak: %s" % (name, ", ".join(others)))
+    source = "".join("void %s(void) { __builtin_trap(); }\n" % symbol for symbol in sorted(symbols))
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    subprocess.run(["cc", "-shared", "-fPIC", "-nostdlib", "-Wl,-soname," + name, "-x", "c", "-", "-o", target], check=True,
+                   input=source, text=True)
+
+
 def collect(programs_folder, programs, from_wheels, target):
-    """Copies programs and libraries to `target`, stripped."""
-    libraries = {}
-    for program in programs:
-        source = os.path.join(programs_folder, program)
+    """Copies programs and libraries to `target`, stripped. Returns the names of the libraries, stand-ins included."""
+    libraries, files = {}, [os.path.join(programs_folder, program) for program in programs]
+    for program, source in zip(programs, files):
         if not os.path.exists(source):
             raise BundleError("missing file: %s" % source)
         copy(source, os.path.join(target, program))
         libraries.update(find_libraries(source))
-    for name, path in sorted(libraries.items()):
-        folder = place(name, from_wheels)
-        if folder:
-            copy(path, os.path.join(target, folder, name))
+    packed, stand_ins = choose(files, libraries, from_wheels)
+    for name in packed:
+        copy(libraries[name], os.path.join(target, place(name, from_wheels), name))
+    asked_for = missing_symbols([*files, *(libraries[name] for name in packed)])
+    for name in stand_ins:
+        make_stand_in(name, libraries[name], asked_for, os.path.join(target, STAND_INS, name))
+    return packed + stand_ins
 
 
 def copy(source, target):
@@ -135,7 +188,18 @@ def check_size(packed, tree, folder, most=MOST_BYTES):
     raise BundleError("\n".join(lines))
 
 
+def check_tree(root=ROOT, most=MOST_TREE_BYTES):
+    """Ends the program if the tree alone is so large that little is left for a bundle."""
+    tree = tree_bytes(root)
+    print("the tree has %.1f of %.0f MiB" % (tree / 2**20, most / 2**20))
+    if tree > most:
+        sys.exit("the tree is too large for a bundle beside it (docs/gpu.md)")
+
+
 def main():
+    if sys.argv[1:] == ["--tree"]:
+        check_tree()
+        return
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     programs_folder, libtorch_home = sys.argv[1:]

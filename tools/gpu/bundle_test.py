@@ -91,6 +91,39 @@ class Packing(unittest.TestCase):
         device_programs.unpack(self.path("programs.tar.xz"), self.path("unpacked"))
         self.assertFalse(os.path.exists(os.path.join(unpacked, "tools/list")))
 
+    def compile(self, name, source, *flags):
+        """Compiles C to a program or library in the folder bin; returns its path."""
+        os.makedirs(self.path("bin"), exist_ok=True)
+        subprocess.run(["cc", "-fPIC", "-x", "c", "-", "-x", "none", "-o", self.path("bin", name), *flags], check=True, text=True, input=source)
+        return self.path("bin", name)
+
+    def compile_program(self, video):
+        """A program that loads a library which loads libopencv_video.so.9, which is `video`, and that another one."""
+        link = ["-Wl,-rpath," + self.path("bin"), "-Wl,--no-as-needed"]
+        more = self.compile("libmore.so", "int more;", "-shared", "-Wl,-soname,libmore.so")
+        video = self.compile("libopencv_video.so.9", video, "-shared", "-Wl,-soname,libopencv_video.so.9", more, *link)
+        filters = self.compile("libfilters.so", "int create(void); int filters(int n) { return n > 1 ? create() : 7; }", "-shared",
+                               "-Wl,-soname,libfilters.so", "-Wl,-z,now", video, *link)
+        self.compile("main", "int filters(int); int main(int n, char** v) { (void)v; return filters(n); }", filters, *link)
+
+    def test_libraries_that_are_not_called_have_stand_ins(self):
+        self.compile_program("int more; int create(void) { return more; } int unused(void) { return 2; }")
+        names = bundle.collect(self.path("bin"), ["main"], set(), self.path("packed"))
+        self.assertEqual(sorted(names), ["libfilters.so", "libopencv_video.so.9"])
+        stand_in = self.path("packed", device_programs.STAND_INS, "libopencv_video.so.9")
+        self.assertEqual(bundle.needed_by(stand_in), [])
+        self.assertEqual(bundle.dynamic_symbols(stand_in, "--defined-only"), {"create": "T"})
+        shutil.rmtree(self.path("bin"))
+        environment = {"LD_LIBRARY_PATH": self.path("packed/lib") + ":" + self.path("packed", device_programs.STAND_INS)}
+        self.assertEqual(subprocess.run([self.path("packed/main")], env=environment, check=False).returncode, 7)
+        # A call ends the process.
+        self.assertLess(subprocess.run([self.path("packed/main"), "x"], env=environment, check=False).returncode, 0)
+
+    def test_a_stand_in_for_data_is_an_error(self):
+        self.compile_program("int create = 3;")
+        with self.assertRaisesRegex(bundle.BundleError, "libopencv_video.so.9 cannot have a stand-in, .*: create"):
+            bundle.collect(self.path("bin"), ["main"], set(), self.path("packed"))
+
     def test_a_missing_program_is_named(self):
         with self.assertRaisesRegex(bundle.BundleError, "missing file: .*training/stage_scheduler"):
             bundle.collect(self.path("bin"), ["training/stage_scheduler"], set(), self.path("packed"))
@@ -106,6 +139,22 @@ class Packing(unittest.TestCase):
         lines = str(raised.exception).split("\n")
         self.assertIn("larger than 60 MiB", lines[0])
         self.assertEqual([line.split()[-1] for line in lines[1:]], ["lib/large.so", "lib/small.so"])
+
+
+class Tree(unittest.TestCase):
+    def test_a_tree_that_is_too_large_is_an_error(self):
+        with tempfile.TemporaryDirectory() as root:
+            git = ["git", "-C", root, "-c", "init.defaultBranch=main"]
+            subprocess.run([*git, "init", "-q"], check=True)
+            with open(os.path.join(root, ".gitignore"), "w", encoding="utf-8") as file:
+                file.write("ignored\n")
+            for name, size in (("new", 60), ("ignored", 900)):
+                with open(os.path.join(root, name), "wb") as file:
+                    file.write(b"x" * size)
+            self.assertEqual(bundle.tree_bytes(root), 68)
+            bundle.check_tree(root, 68)
+            with self.assertRaisesRegex(SystemExit, "the tree is too large"):
+                bundle.check_tree(root, 67)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,14 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # What make_bundle.sh packs, below the root of the repository; git ignores it.
 BUNDLE = "gpu_bundle"
 ARCHIVE = "programs.tar.xz"
+# Its folder of libraries that hold a place (bundle.py).
+STAND_INS = "lib/stand_ins"
 
 SCHEDULER = "training/stage_scheduler"
 TIME_DETECTOR = "tools/time_detector"
 COMPARE_DEVICES = "ops/cuda/compare_devices"
 CUDA_TEST = "ops/cuda/cuda_test"
+BATCH_TEST = "detection/batch_padding_test"
 OPERATORS = "ops/librcnn_ops.so"
 
 
@@ -130,7 +133,7 @@ class Programs:
 
     def choose_libraries(self):
         """The bundle's C++ library is used only where a program does not start with the machine's own."""
-        folders = [self.path("lib"), *torch_library_folders()]
+        folders = [self.path("lib"), self.path(STAND_INS), *torch_library_folders()]
         problem = ""
         for extra in ([], [self.path("lib/compiler")]):
             self.environment["LD_LIBRARY_PATH"] = library_path(extra + folders)

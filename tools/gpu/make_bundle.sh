@@ -19,5 +19,5 @@ with_cuda() {
 trap 'bazel --output_base="${base}" shutdown' EXIT
 
 with_cuda build //training:stage_scheduler //tools:time_detector //ops/cuda:compare_devices //ops/cuda:cuda_test \
-  //ops:librcnn_ops.so
+  //detection:batch_padding_test //ops:librcnn_ops.so
 python3 tools/gpu/bundle.py "$(with_cuda info bazel-bin)" "$(sed -n 's/^build:cuda --repo_env=LIBTORCH_HOME=//p' user.bazelrc)"
