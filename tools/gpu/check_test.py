@@ -279,14 +279,73 @@ class Steps(Folder):
         rows = checked.report.record["steps"]["operators"]["rows"]
         self.assertEqual([row["what"] for row in rows], ["nms, 2 cases, largest difference"])
 
-    def test_a_second_precision_without_time_is_a_note(self):
+    times = device_experiments.Voc07({"rpn1": 0.02, "fast1": 0.02, "rpn2": 0.004, "fast2": 0.006}, 0.01, [0.2, 0.1], 0.05)
+
+    def timed_voc07(self, results):
+        """The names of the rows, the settings that were timed and the notes of voc07 on a GPU whose runs have these results."""
         checked = self.checked("voc07")
         checked.device = "cuda"
-        with unittest.mock.patch.object(device_steps, "voc07_hours", side_effect=[0.5, device_programs.OutOfTime("killed")]):
+        with unittest.mock.patch.object(device_steps, "voc07_times", side_effect=results) as timed:
             device_steps.voc07(checked, "voc07", device_programs.Deadline(60))
         step = checked.report.record["steps"]["voc07"]
-        self.assertEqual([row["value"] for row in step["rows"]], [0.5])
-        self.assertEqual(step["notes"], ["TF32: killed"])
+        settings = [(call.args[2], *call.args[4:]) for call in timed.call_args_list]
+        return [row["what"] for row in step["rows"]], settings, step["notes"]
+
+    def test_the_paper_is_timed_in_three_settings(self):
+        rows, settings, notes = self.timed_voc07([self.times] * 3)
+        self.assertEqual(settings, [("BFLOAT16",), ("TF32", True), ("BFLOAT16", False)])
+        self.assertEqual(rows, ["VOC07, VGG16, four steps, BFLOAT16, extrapolated, maps cached", "the same without cached maps",
+                                "the same in TF32, maps cached", "the same with deterministic: false, maps cached"])
+        self.assertEqual(notes, [])
+
+    def test_a_second_precision_without_time_is_a_note(self):
+        rows, _, notes = self.timed_voc07([self.times, device_programs.OutOfTime("killed")])
+        self.assertEqual(len(rows), 2)
+        self.assertEqual(notes, ["the same in TF32: killed"])
+
+    def trained(self, *deterministic):
+        """A rehearsal and the rows of `step`, which trains in these settings, without torchvision."""
+        checked = self.checked("step")
+        steady = {True: unittest.mock.Mock(seconds_per_iteration=0.1, data_wait=0.0),
+                  False: unittest.mock.Mock(seconds_per_iteration=0.08)}
+        results = [(steady[setting], 99.0) for setting in deterministic]
+        with unittest.mock.patch.object(device_steps, "steady_training", side_effect=results) as trained, \
+                unittest.mock.patch.object(device_steps, "compare_step", side_effect=device_steps.Skip("no torch")):
+            with self.assertRaises(device_steps.Skip):
+                device_steps.step(checked, "step", device_programs.Deadline(60))
+        self.assertEqual([call.kwargs["deterministic"] for call in trained.call_args_list], list(deterministic))
+        return {row["what"]: row["value"] for row in checked.report.record["steps"]["step"]["rows"]}
+
+    def test_a_step_is_timed_with_both_settings_of_deterministic(self):
+        rows = self.trained(True, False)
+        # Two images in 0.08 s, and 2 / 0.1 of 2 / 0.08.
+        self.assertAlmostEqual(rows["the same with deterministic: false"], 25)
+        self.assertAlmostEqual(rows["deterministic / not deterministic"], 0.8)
+
+    def test_a_step_without_time_is_timed_with_the_default_alone(self):
+        with unittest.mock.patch.object(device_steps, "LEAST_SECONDS", 100):
+            self.assertNotIn("the same with deterministic: false", self.trained(True))
+
+    def test_the_number_of_passed_tests_of_batches_is_a_row(self):
+        for printed, passed in (("[==========] 28 tests\n[  PASSED  ] 28 tests.\n", 28), ("[  PASSED  ] 0 tests.\n", None)):
+            checked = self.checked("batch")
+            checked.programs.run = lambda *_: printed  # pylint: disable=cell-var-from-loop
+            self.assert_fails(lambda: device_steps.batch(checked, "batch", None), None if passed else "no test of batches has run")
+            self.assertEqual([row["value"] for row in checked.report.record["steps"]["batch"]["rows"]], [passed] if passed else [])
+
+    def limits(self, *flags):
+        """The limits of the steps that check.py runs with these flags."""
+        found = {}
+        arguments = ["--device=cuda", "--programs=" + self.folder, "--out=" + self.folder, "--seconds=200", *flags]
+        with unittest.mock.patch.object(check, "run_step", side_effect=lambda _, name, limit: found.update({name: limit})), \
+                contextlib.redirect_stdout(io.StringIO()):
+            check.main(arguments)
+        return found
+
+    def test_a_step_alone_has_all_the_time(self):
+        self.assertAlmostEqual(self.limits("--only=voc07")["voc07"], 200, delta=30)
+        self.assertEqual(self.limits("--only=voc07", "--only=resume"), {"voc07": 35, "resume": 40})
+        self.assertEqual(self.limits()["kernels"], device_steps.STEPS["kernels"][1])
 
     def test_a_missing_bundle_is_named_with_its_script(self):
         with self.assertRaisesRegex(SystemExit, "make_bundle.sh"):
@@ -315,11 +374,27 @@ class Experiments(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "needs two lines"):
             device_experiments.SteadyPart([{"iteration": 5, "time": 1.0}])
 
+    def test_the_first_pass_is_that_over_all_samples_without_its_start(self):
+        lines = [{"iteration": i, "time": 50.0 + (0.2 * i if i <= 80 else 16 + 0.01 * (i - 80))} for i in range(20, 260, 20)]
+        self.assertAlmostEqual(device_experiments.first_pass_seconds(lines, 96), 0.2)
+        with self.assertRaisesRegex(ValueError, "needs two lines of the log, not 1"):
+            device_experiments.first_pass_seconds(lines, 39)
+
     def test_hours_of_voc07(self):
         seconds = {"rpn1": 0.01, "fast1": 0.02, "rpn2": 0.001, "fast2": 0.002}
-        hours = device_experiments.extrapolate_voc07(seconds, [0.1, 0.2], 0.05)
-        # 800 + 800 + 80 + 80 s of training, 5,011 images twice, 4,952 images.
-        self.assertAlmostEqual(hours, (1760 + 501.1 + 1002.2 + 247.6) / 3600)
+        times = device_experiments.Voc07(seconds, 0.011, [0.1, 0.2], 0.05)
+        # 800 + 800 + 80 + 80 s of training, 10,022 maps of 10 ms, 5,011 images twice, 4,952 images.
+        self.assertAlmostEqual(times.hours(), (1760 + 100.22 + 501.1 + 1002.2 + 247.6) / 3600)
+        # Maps of 80,000 and 80,000 images, and proposals that compute them too.
+        self.assertAlmostEqual(times.hours_without_cache(), (1760 + 1600 + 501.1 + 501.1 + 247.6) / 3600)
+
+    def test_only_the_other_setting_is_a_change(self):
+        size = device_experiments.Size(True)
+        for changes in (device_experiments.resnet_changes, device_experiments.voc_changes):
+            self.assertFalse([change for change in changes(size, "TF32") if "deterministic" in change])
+            other = [change for change in changes(size, "TF32", False) if "deterministic" in change]
+            self.assertEqual(set(changes(size, "TF32", False)) - set(changes(size, "TF32")), set(other))
+            self.assertTrue(other and all(change.endswith(".training.deterministic=false") for change in other))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,13 @@ import os
 # VOC07: images of trainval and test, and the iterations of steps 1 to 4 (configs/voc07_vgg16_alternating.textproto).
 VOC07_TRAIN_IMAGES, VOC07_TEST_IMAGES = 5011, 4952
 VOC07_ITERATIONS = {"rpn1": 80000, "fast1": 40000, "rpn2": 80000, "fast2": 40000}
+# With the mirror images, whose maps are cached too.
+VOC07_TRAIN_SAMPLES = 2 * VOC07_TRAIN_IMAGES
+# Images in a batch of steps 2 and 4; those of steps 1 and 3 have one.
+VOC07_FAST_BATCH = 2
+
+# Enough for the maps of all samples, 45,000 MiB, on a GPU with 80 GB or more (docs/gpu.md).
+FEATURE_CACHE_MIB = 50000
 
 
 class Size:
@@ -21,7 +28,7 @@ class Size:
         self.batch = 16 if full else 2
         self.iterations, self.log_every = (40, 5) if full else (10, 5)
         self.voc_height, self.voc_width = (600, 1000) if full else (96, 160)
-        # Steps 3 and 4 take the maps of all images, mirrored too, from their cache in the second half of the iterations.
+        # Step 3 computes the maps of all images, mirrored too, in the first 96 (8) iterations. From then on they are in the cache.
         self.voc_images, self.voc_iterations, self.voc_log_every = (48, 240, 20) if full else (4, 16, 4)
         self.workers = 14 if full else 1
         self.full = full
@@ -33,12 +40,17 @@ def shapes(images, height, width):
 
 
 def resources(size, log_every):
-    """No checkpoint within the timed iterations, and all images in memory."""
-    return ("{ loader { workers: %d prefetched_batches: 8 } image_cache_mib: 4096 checkpoint_iterations: 0 checkpoint_seconds: 0 "
-            "log_every: %d }" % (size.workers, log_every))
+    """No checkpoint within the timed iterations, all images in memory, and all maps of frozen convolutions on the device."""
+    return ("{ loader { workers: %d prefetched_batches: 8 } image_cache_mib: 4096 feature_cache_mib: %d checkpoint_iterations: 0 "
+            "checkpoint_seconds: 0 log_every: %d }" % (size.workers, FEATURE_CACHE_MIB, log_every))
 
 
-def resnet_changes(size, precision):
+def determinism(training, deterministic):
+    """The change of a stage's `training`; none for the default."""
+    return [] if deterministic else [training + ".deterministic=false"]
+
+
+def resnet_changes(size, precision, deterministic=True):
     """Joint training of R50-FPN: one batch per update, of `size.batch` images."""
     training = "stages.joint.train_joint.training"
     return ([] if size.full else ["model.head.targets.rois_per_image=16"]) + [
@@ -49,10 +61,10 @@ def resnet_changes(size, precision):
         training + ".batching={ images_per_batch: %d }" % size.batch,
         training + ".precision=" + precision,
         "resources=" + resources(size, size.log_every),
-    ]
+    ] + determinism(training, deterministic)
 
 
-def voc_changes(size, precision):
+def voc_changes(size, precision, deterministic=True):
     """The four steps of VGG16 on VOC07, for `size.voc_iterations` each."""
     images = shapes(size.voc_images, size.voc_height, size.voc_width)
     changes = ["pretrained=", "stages.rpn1.init=", "stages.fast1.init=", "data.train=" + images, "data.test=" + images,
@@ -67,7 +79,7 @@ def voc_changes(size, precision):
         changes += [
             training + ".solver={ sgd {} learning_rate: 1e-9 iterations: %d }" % size.voc_iterations,
             training + ".precision=" + precision,
-        ]
+        ] + determinism(training, deterministic)
     return changes
 
 
@@ -100,14 +112,51 @@ class SteadyPart:
         self.data_wait = sum(line.get("data_wait", 0.0) for line in inside) / len(inside)
 
 
+def first_pass_seconds(lines, samples):
+    """Seconds per iteration of a stage that has one image in a batch, in its first pass over `samples` images, without the start."""
+    inside = [line for line in lines if line["iteration"] <= samples]
+    if len(inside) < 2:
+        raise ValueError("a first pass needs two lines of the log, not %d" % len(inside))
+    return (inside[-1]["time"] - inside[0]["time"]) / (inside[-1]["iteration"] - inside[0]["iteration"])
+
+
 def seconds_per_image(run_dir, stage):
     """Of a stage that makes proposals or evaluates."""
     with open(os.path.join(stage_folder(run_dir, stage), "speed.json"), encoding="utf-8") as file:
         return json.load(file)["seconds_per_unit"]
 
 
-def extrapolate_voc07(iteration_seconds, proposal_seconds, evaluation_seconds):
-    """Hours of the four steps: `iteration_seconds` by stage, seconds per image of both proposal stages and of evaluation."""
-    training = sum(VOC07_ITERATIONS[stage] * seconds for stage, seconds in iteration_seconds.items())
-    proposals = VOC07_TRAIN_IMAGES * sum(proposal_seconds)
-    return (training + proposals + VOC07_TEST_IMAGES * evaluation_seconds) / 3600
+class Voc07:
+    """Times of the four steps, in seconds.
+
+    iteration     of an iteration, by stage; in rpn2 and fast2 all maps are cached
+    first_pass    of an iteration of rpn2 that computes the maps of its image
+    proposals     of an image in proposals1, and in proposals2, where maps are cached
+    evaluation    of an image
+    """
+
+    def __init__(self, iteration, first_pass, proposals, evaluation):
+        self.iteration, self.first_pass, self.proposals, self.evaluation = iteration, first_pass, proposals, evaluation
+        # Of the frozen convolutions on an image.
+        self.maps = max(0.0, first_pass - iteration["rpn2"])
+
+    @classmethod
+    def read(cls, run_dir, samples):
+        """Of a run of `voc_changes` on so many images, mirrored ones included."""
+        iteration = {stage: SteadyPart(metrics(run_dir, stage)).seconds_per_iteration for stage in VOC07_ITERATIONS}
+        proposals = [seconds_per_image(run_dir, stage) for stage in ("proposals1", "proposals2")]
+        return cls(iteration, first_pass_seconds(metrics(run_dir, "rpn2"), samples), proposals, seconds_per_image(run_dir, "final"))
+
+    def hours(self):
+        """With a cache that holds all maps: they are computed once for each sample."""
+        return self._hours(VOC07_TRAIN_SAMPLES * self.maps, self.proposals[1])
+
+    def hours_without_cache(self):
+        """With maps that are computed in each iteration of steps 3 and 4, and for the proposals between them."""
+        images = VOC07_ITERATIONS["rpn2"] + VOC07_FAST_BATCH * VOC07_ITERATIONS["fast2"]
+        return self._hours(images * self.maps, self.proposals[0])
+
+    def _hours(self, maps, second_proposals):
+        training = sum(VOC07_ITERATIONS[stage] * seconds for stage, seconds in self.iteration.items()) + maps
+        proposals = VOC07_TRAIN_IMAGES * (self.proposals[0] + second_proposals)
+        return (training + proposals + VOC07_TEST_IMAGES * self.evaluation) / 3600

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,10 @@ SANITIZERS = (("memcheck", ("--report-api-errors=no",)), ("racecheck", ()), ("in
 
 # Replaces nvidia-smi in a rehearsal on the CPU.
 ALWAYS_BUSY = [sys.executable, "-c", "import time\nwhile True:\n    print(100, flush=True)\n    time.sleep(0.1)"]
+
+
+# A further setting is timed only if so many seconds are left.
+LEAST_SECONDS = 10
 
 
 class Skip(Exception):
@@ -57,7 +62,7 @@ def operators(check, name, deadline):
         check.report.note(name, "the device is the CPU, so the operators are compared with themselves")
     # An operator without a kernel would be copied to the CPU, and equal it.
     check.programs.run([check.programs.path(programs.CUDA_TEST)], deadline)
-    flags = ["--seconds=40", "--large"] if check.size.full else ["--seconds=2"]
+    flags = ["--seconds=30", "--large"] if check.size.full else ["--seconds=2"]
     compare_operators(check, name, compare_words(check, *flags), deadline)
 
 
@@ -144,6 +149,17 @@ def resume(check, name, deadline):
         graphed_training(check, name, config, expected, deadline)
 
 
+def batch(check, name, deadline):
+    """Features, proposals, detections, losses and gradients of an image alone and in a batch of images of other sizes."""
+    # In a rehearsal of one network: the others are among the tests.
+    tests = "--gtest_filter=Networks/BatchPaddingTest.*/" + ("*" if check.size.full else "0")
+    output = check.programs.run([check.programs.path(programs.BATCH_TEST), tests], deadline, {"RCNN_TEST_DEVICE": check.device})
+    passed = re.search(r"\[  PASSED  \] ([1-9]\d*) test", output)
+    if not passed:
+        raise CommandError("no test of batches has run")
+    check.report.add(name, "tests of an image alone and in a batch, float32, within 1e-4: passed", int(passed.group(1)))
+
+
 def exported(check, deadline):
     """The folder of R50-FPN's weights and config, which is made once."""
     folder = check.path("resnet50_fpn")
@@ -162,28 +178,48 @@ def need_torch(check):
             raise Skip("rcnn is not compared with torchvision: %s has %s %s, not %s" % (sys.executable, package, found, version))
 
 
-def timed_training(check, name, deadline):
-    """Trains R50-FPN and adds images per second and the busy share. Returns the former."""
-    run_dir, size = check.path("speed"), check.size
+def steady_training(check, deadline, deterministic):
+    """Trains R50-FPN. Returns the steady part of it, and the share of the time in percent in which the GPU was busy there."""
+    run_dir = check.path("speed" if deterministic else "speed_not_deterministic")
     sampler = BusySampler(ALWAYS_BUSY if check.device == "cpu" else None)
     try:
-        changes = experiments.resnet_changes(size, check.precision)
+        changes = experiments.resnet_changes(check.size, check.precision, deterministic)
         check.programs.run(scheduler_words(check, "configs/coco_resnet50_fpn_joint.textproto", run_dir, changes), deadline)
     finally:
         sampler.stop()
     steady = experiments.SteadyPart(experiments.metrics(run_dir, "joint"))
+    return steady, sampler.mean(steady.begin, steady.end)
+
+
+def timed_training(check, name, deadline):
+    """Adds images per second and the busy share of deterministic training. Returns the former."""
+    size = check.size
+    steady, busy = steady_training(check, deadline, deterministic=True)
     images_per_second = size.batch / steady.seconds_per_iteration
     check.report.add(name, "training step R50-FPN %d × %d, %d images, %s" % (size.height, size.width, size.batch, check.precision),
                      images_per_second, "images/s", least=150)
     check.report.add(name, "of it waiting for images", steady.data_wait)
-    busy = sampler.mean(steady.begin, steady.end)
     check.report.add(name, "GPU busy" if check.device != "cpu" else "GPU busy (invented)", busy, "%", least=90)
     return images_per_second
 
 
-def step(check, name, deadline):
-    """A training step of R50-FPN: stage_scheduler, with its loader, against torchvision tuned, without one."""
-    ours = timed_training(check, name, deadline.within(0.5 * deadline.left()))
+def timed_training_otherwise(check, name, ours, deadline):
+    """The same with deterministic: false, if there is time; `ours` are the images per second of the default."""
+    if deadline.left() < LEAST_SECONDS:
+        check.report.note(name, "deterministic: false was left out")
+        return
+    try:
+        steady, _ = steady_training(check, deadline, deterministic=False)
+    except OutOfTime as error:
+        check.report.note(name, "deterministic: false: %s" % error)
+        return
+    images_per_second = check.size.batch / steady.seconds_per_iteration
+    check.report.add(name, "the same with deterministic: false", images_per_second, "images/s")
+    check.report.add(name, "deterministic / not deterministic", ours / images_per_second)
+
+
+def compare_step(check, name, ours, deadline):
+    """torchvision's training step, tuned, without a loader."""
     need_torch(check)
     size = check.size
     peer = check.programs.run_python(
@@ -192,6 +228,15 @@ def step(check, name, deadline):
     check.report.add(name, "torchvision %s, tuned%s" % (peer["torchvision"], ", compiled" if check.compile_flag else ""),
                      peer["images_per_second"], "images/s")
     check.report.add(name, "rcnn / torchvision", ours / peer["images_per_second"], least=2)
+
+
+def step(check, name, deadline):
+    """A training step of R50-FPN: stage_scheduler, with its loader, against torchvision, and the two settings of `deterministic`."""
+    ours = timed_training(check, name, deadline.within(0.4 * deadline.left()))
+    try:
+        compare_step(check, name, ours, deadline)
+    finally:  # also without torchvision
+        timed_training_otherwise(check, name, ours, deadline)
 
 
 def timed_detection(check, words, deadline):
@@ -249,45 +294,48 @@ def kernels(check, name, deadline):
         raise CommandError("rcnn's NMS keeps other boxes than torchvision's")
 
 
-def voc07_hours(check, name, precision, deadline):
+def voc07_times(check, name, precision, deadline, deterministic=True):
     """Times the four steps of VGG16 and adds their rows."""
-    run_dir = check.path("voc07_" + precision.lower())
-    changes = experiments.voc_changes(check.size, precision)
+    what = precision if deterministic else precision + ", deterministic: false"
+    run_dir = check.path("voc07_" + re.sub(r"\W+", "_", what.lower()))
+    changes = experiments.voc_changes(check.size, precision, deterministic)
     check.programs.run(scheduler_words(check, "configs/voc07_vgg16_alternating.textproto", run_dir, changes), deadline)
-    steady = {stage: experiments.SteadyPart(experiments.metrics(run_dir, stage)).seconds_per_iteration
-              for stage in experiments.VOC07_ITERATIONS}
-    for stage, seconds in steady.items():
-        check.report.add(name, "%s, an iteration of %s" % (precision, stage), 1e3 * seconds, "ms")
-    images = [experiments.seconds_per_image(run_dir, stage) for stage in ("proposals1", "proposals2", "final")]
-    check.report.add(name, "%s, proposals of an image" % precision, 1e3 * images[0], "ms")
-    check.report.add(name, "%s, evaluation of an image" % precision, 1e3 * images[2], "ms")
-    return experiments.extrapolate_voc07(steady, images[:2], images[2])
+    times = experiments.Voc07.read(run_dir, 2 * check.size.voc_images)
+    for stage, seconds in times.iteration.items():
+        check.report.add(name, "%s, an iteration of %s" % (what, stage), 1e3 * seconds, "ms")
+    check.report.add(name, "%s, one of rpn2 that computes its maps" % what, 1e3 * times.first_pass, "ms")
+    check.report.add(name, "%s, proposals of an image" % what, 1e3 * times.proposals[0], "ms")
+    check.report.add(name, "%s, evaluation of an image" % what, 1e3 * times.evaluation, "ms")
+    return times
 
 
 def voc07(check, name, deadline):
     """The paper's experiment, extrapolated from a few iterations of each stage."""
-    first, second = ("BFLOAT16", "TF32") if check.device != "cpu" else ("FLOAT32", "FLOAT32")
-    hours = voc07_hours(check, name, first, deadline)
-    check.report.add(name, "VOC07, VGG16, four steps, %s, extrapolated" % first, hours, "h", most=1)
-    if second == first or deadline.left() < 10:
-        check.report.note(name, "the second precision was left out")
-        return
-    try:
-        hours = voc07_hours(check, name, second, deadline)
-    except OutOfTime as error:
-        check.report.note(name, "%s: %s" % (second, error))
-        return
-    check.report.add(name, "the same in %s" % second, hours, "h")
+    first = "BFLOAT16" if check.device != "cpu" else "FLOAT32"
+    times = voc07_times(check, name, first, deadline)
+    check.report.add(name, "VOC07, VGG16, four steps, %s, extrapolated, maps cached" % first, times.hours(), "h", most=1)
+    check.report.add(name, "the same without cached maps", times.hours_without_cache(), "h")
+    for precision, deterministic, what in (("TF32", True, "the same in TF32"), (first, False, "the same with deterministic: false")):
+        if check.device == "cpu" or deadline.left() < LEAST_SECONDS:
+            check.report.note(name, "%s: left out" % what)
+            continue
+        try:
+            times = voc07_times(check, name, precision, deadline, deterministic)
+        except OutOfTime as error:
+            check.report.note(name, "%s: %s" % (what, error))
+            return
+        check.report.add(name, what + ", maps cached", times.hours(), "h")
 
 
 # In this order: what matters most comes first. Name -> function, and its limit in seconds.
 STEPS = {
-    "operators": (operators, 60),
-    "shapes": (shapes, 60),
+    "operators": (operators, 50),
+    "shapes": (shapes, 55),
     "resume": (resume, 40),
-    "step": (step, 50),
+    "batch": (batch, 15),
+    "step": (step, 55),
     "inference": (inference, 30),
-    "kernels": (kernels, 15),
+    "kernels": (kernels, 10),
     "voc07": (voc07, 35),
 }
 
