@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/base/instruction_level.h"
-#include "rcnn/base/instruction_set.h"
+#include "rcnn/base/instructions_variable.h"
 
 DEFINE_string(
     instructions, "",
@@ -32,12 +32,6 @@ void ExitOnError(const char* setting, const std::string& value, const absl::Stat
 }
 
 }  // namespace
-
-void CheckInstructionsVariable() {
-  const char* name = std::getenv(kInstructionsVariable);
-  if (name == nullptr || *name == '\0') return;
-  ExitOnError(kInstructionsVariable, name, ParseInstructionLevel(name).status());
-}
 
 void ApplyInstructionsFlag() {
   CheckInstructionsVariable();

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/instruction_set.h"
+#include "rcnn/base/instructions_variable.h"
 
 namespace rcnn {
 namespace {

@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/instructions_variable.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/retired_flags.h"
@@ -263,6 +264,7 @@ void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
   // glog keeps the pointer.
   static const std::string& program = *new std::string((*argv)[0]);
   ParseProgramFlags(options, argc, argv);
+  CheckInstructionsVariable();
   SetUpLogging(program.c_str());
 }
 

@@ -15,6 +15,7 @@
 #include "rcnn/base/heap.h"
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/instructions_flag.h"
+#include "rcnn/base/instructions_variable.h"
 #include "rcnn/base/start_environment.h"
 #include "rcnn/base/tensor_allocator.h"
 #include "rcnn/base/threads_flag.h"
