@@ -209,7 +209,8 @@ auto ForEachImage(const Result& result) {
 class BatchPaddingTest : public ::testing::TestWithParam<Setting> {
  protected:
   void SetUp() override {
-    if (device().is_cuda()) ASSERT_THAT(CheckDevice(device(), ProbeDevices()), IsOk());
+    if (!device().is_cuda()) return;
+    ASSERT_THAT(CheckDevice(device(), ProbeDevices()), IsOk());
   }
 
   static const Setting& setting() { return GetParam(); }

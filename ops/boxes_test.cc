@@ -211,7 +211,8 @@ TEST(ClipBoxesTest, IsIdempotentAndStopsGradients) {
   const at::Tensor once = ClipBoxes(boxes, image);
   EXPECT_TRUE(at::equal(ClipBoxes(once, image), once));
   const auto clip = [&](const auto& in) { return ClipBoxes(in[0], image); };
-  EXPECT_LT(MaxGradientError(clip, {boxes}), 1e-6);
+  // Clipping is linear in pieces, so only rounding counts: less of it with larger steps.
+  EXPECT_LT(MaxGradientError(clip, {boxes}, /*step=*/1e-5), 1e-6);
 }
 
 TEST(ClipBoxesTest, ADeviceClipsByItselfUnlessThereIsAGradient) {

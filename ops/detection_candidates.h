@@ -4,8 +4,8 @@
 //
 // Example:
 //   const DetectionCandidates found = FindDetectionCandidates(scores, 0.05f, /*max_per_class=*/0);
-//   at::Tensor boxes = DecodeBoxes(rois.index_select(0, found.rois), CandidateDeltas(found,
-//   deltas));
+//   const at::Tensor found_rois = rois.index_select(0, found.rois);
+//   const at::Tensor boxes = DecodeBoxes(found_rois, CandidateDeltas(found, deltas));
 
 #ifndef RCNN_OPS_DETECTION_CANDIDATES_H_
 #define RCNN_OPS_DETECTION_CANDIDATES_H_

@@ -42,7 +42,7 @@ at::Tensor RandomRois(int64_t rows, int64_t images, at::Generator& generator) {
 Problem RandomProblem(std::mt19937_64& random) {
   const auto pick = [&](std::vector<int64_t> values) { return values[random() % values.size()]; };
   at::Generator generator = at::detail::createCPUGenerator(random());
-  const int64_t images = pick({1, 2, 4}), classes = pick({1, 3}), rows = pick({0, 1, 30, 150});
+  const int64_t images = pick({1, 2, 4}), classes = pick({1, 3}), rows = pick({0, 1, 30, 150, 150});
   Problem problem;
   // Logits on a few levels, so that many scores are equal.
   problem.scores = at::softmax(at::randn({rows, classes + 1}, generator).mul(2).round().div(2), 1);
@@ -52,9 +52,9 @@ Problem RandomProblem(std::mt19937_64& random) {
   problem.frames = at::tensor({100.f, 130.f, 1.5f, 1.25f, 0.75f}).repeat({images, 1});
   problem.frames[0].copy_(at::tensor({90.f, 140.f, 1.f, 1.f, 1.f}));
   problem.options.min_score = random() % 2 == 0 ? 0.3 : 0.05;
-  problem.options.max_per_image = pick({0, 5, 100});
+  problem.options.max_per_image = pick({0, 5, 100, 100});
   problem.options.max_per_class = pick({0, 0, 1, 20, 1000});
-  problem.options.min_side_px = static_cast<double>(pick({0, 30, 500}));
+  problem.options.min_side_px = static_cast<double>(pick({0, 0, 30, 500}));
   problem.options.coder.weights = {2, 2, 1, 1};
   problem.options.coder.inclusive = random() % 2 == 0;
   problem.options.coder.exact_inverse = random() % 2 == 0;

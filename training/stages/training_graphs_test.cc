@@ -57,32 +57,32 @@ constexpr char kTiny[] =
 constexpr char kBatchNorm[] =
     "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } rpn {}";
 
-ExperimentRun Run(int graphs) {
+ExperimentRun GraphRun(int graphs) {
   ExperimentRun run;
   run.config.mutable_resources()->set_training_graphs(graphs);
   return run;
 }
 
 TEST(MakeTrainingNetworkTest, IsThereIfGraphsAreAskedForAndConvolutionsAreTrained) {
-  EXPECT_EQ(MakeTrainingNetwork(Run(0), Model(kTiny)).value(), nullptr);
-  EXPECT_NE(MakeTrainingNetwork(Run(4), Model(kTiny)).value(), nullptr);
+  EXPECT_EQ(MakeTrainingNetwork(GraphRun(0), Model(kTiny)).value(), nullptr);
+  EXPECT_NE(MakeTrainingNetwork(GraphRun(4), Model(kTiny)).value(), nullptr);
   const auto frozen = Model(kTiny);
   detection::Freeze(*frozen->backbone());
-  EXPECT_EQ(MakeTrainingNetwork(Run(4), frozen).value(), nullptr);
+  EXPECT_EQ(MakeTrainingNetwork(GraphRun(4), frozen).value(), nullptr);
 }
 
 TEST(MakeTrainingNetworkTest, NamesTheFieldOfABatchNormThatIsTrained) {
   EXPECT_THAT(
-      MakeTrainingNetwork(Run(4), Model(kBatchNorm)),
+      MakeTrainingNetwork(GraphRun(4), Model(kBatchNorm)),
       StatusIs(absl::StatusCode::kInvalidArgument,
                AllOf(HasSubstr("resources.training_graphs: not for batch norms that are trained"),
                      HasSubstr("backbone."), HasSubstr("model.backbone.resnet.norm"))));
-  EXPECT_THAT(MakeTrainingNetwork(Run(0), Model(kBatchNorm)), IsOk());
+  EXPECT_THAT(MakeTrainingNetwork(GraphRun(0), Model(kBatchNorm)), IsOk());
 }
 
 TEST(MakeTrainingNetworkTest, NamesABranch) {
   ASSERT_TRUE(kRegistered);
-  EXPECT_THAT(MakeTrainingNetwork(Run(4), Model(absl::StrCat(kTiny, " branch { name: 'idle' }"))),
+  EXPECT_THAT(MakeTrainingNetwork(GraphRun(4), Model(absl::StrCat(kTiny, " branch { name: 'idle' }"))),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("resources.training_graphs: not for a model with branches, such "
                                  "as model.branch idle; set it to 0")));
@@ -90,7 +90,7 @@ TEST(MakeTrainingNetworkTest, NamesABranch) {
 
 TEST(MakeTrainingNetworkTest, IsNotForSeveralProcesses) {
   const auto statuses = RunRanks(2, [&](const std::shared_ptr<RankGroup>& ranks) {
-    ExperimentRun run = Run(4);
+    ExperimentRun run = GraphRun(4);
     run.ranks = ranks;
     return MakeTrainingNetwork(run, Model(kTiny)).status();
   });
