@@ -56,13 +56,6 @@
 #define RCNN_HOST_DEVICE
 #endif
 
-// Before a loop with a constant number of steps whose arrays are to stay in registers.
-#if defined(__CUDA_ARCH__)
-#define RCNN_UNROLL _Pragma("unroll")
-#else
-#define RCNN_UNROLL
-#endif
-
 namespace rcnn::ops {
 
 // Which thread of which block runs.
