@@ -1,8 +1,9 @@
 // A network's output as a list of tensors, which a graph returns (base/graphed_function.h,
 // base/graphed_gradient.h).
 //
-// Anchors are not among them: those of a new size are copied from the host, for which a recording
-// cannot wait.
+// Anchors are not among them. They depend on the sizes of the maps alone, so anchor_grid.h places
+// them once for each size, from base anchors that are copied from the host, and keeps them; a graph
+// would copy and place them at each launch.
 //
 // Internal to graphed_network and training_network.
 
