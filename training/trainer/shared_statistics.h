@@ -8,7 +8,8 @@
 //
 // and a rank with the batches [b, e) gets (1 - m)^(e-b) v + sum over i of m (1 - m)^(e-1-i) s_i,
 // so that the first follows from the second of all ranks. Where several ranks take parts of a batch
-// (shared_norms.h) all have its statistics, and the first of them counts.
+// (shared_norms.h) all have its statistics, and the first of them counts. Statistics stay on their
+// device, and nothing but the sum over the ranks waits for it.
 //
 // Example:
 //   statistics.Keep();
@@ -49,9 +50,12 @@ class SharedStatistics {
  private:
   struct Entry {
     detection::RunningStatistics now;
-    at::Tensor mean, variance;  // kept
-    int64_t batches = 0;
+    at::Tensor mean, variance, batches;  // kept
   };
+
+  // How many statistics the entry would have got since Keep from `batches` batches of the update: a
+  // float64 scalar.
+  static at::Tensor Collected(const Entry& entry, int64_t batches, const UpdateShare& share);
 
   // [mean, variance] of an entry, as this rank contributes them.
   static std::vector<at::Tensor> Contribution(const Entry& entry, const UpdateShare& share);

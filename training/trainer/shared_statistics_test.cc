@@ -11,6 +11,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/testing/batch_norm_model.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/trainer/update_share.h"
@@ -18,7 +19,10 @@
 namespace rcnn::training {
 namespace {
 
+using ops::testing::QueueDevice;
+using ops::testing::TakeWaits;
 using ::testing::Each;
+using ::testing::IsEmpty;
 
 constexpr int64_t kBatches = 5;
 
@@ -72,6 +76,31 @@ TEST(SharedStatisticsTest, RestoreUndoesAnUpdate) {
   SharedStatistics statistics(*model);
   Forward(*model, 1);
   statistics.Restore();
+  const std::vector<at::Tensor> after = Statistics(*model);
+  for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(after[i], before[i])) << i;
+}
+
+// Numbers of batches too stay on the device.
+TEST(SharedStatisticsTest, KeepingAndRestoringWaitForNoDevice) {
+  const auto model = Model();
+  Forward(*model, 0);
+  model->to(QueueDevice());
+  const std::vector<at::Tensor> before = Statistics(*model);
+  TakeWaits();
+  SharedStatistics statistics(*model);
+  int64_t changed = 0;
+  for (const auto& item : model->named_buffers()) {
+    if (item.key().find(".running_") == std::string::npos &&
+        item.key().find(".num_batches_tracked") == std::string::npos) {
+      continue;
+    }
+    item.value().add_(1);
+    ++changed;
+  }
+  EXPECT_GE(changed, 3);
+  statistics.Restore();
+  statistics.Keep();
+  EXPECT_THAT(TakeWaits(), IsEmpty());
   const std::vector<at::Tensor> after = Statistics(*model);
   for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(after[i], before[i])) << i;
 }
