@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/batch_memory.h"
 #include "rcnn/base/exception_status.h"
@@ -295,10 +297,35 @@ void UploadAll(std::vector<data::Batch>& batches, BatchUpload& upload) {
 template <typename Result>
 using ComputeFunction = absl::FunctionRef<std::vector<Result>(data::Batch&)>;
 
-const char* MemoryAdvice(size_t images) {
-  return images == 1 ? "use smaller images (data.transform.resize)"
-                     : "use a smaller resources.inference_batch or smaller images "
-                       "(data.transform.resize)";
+struct Passage {
+  const InferenceOptions& options;
+  const data::Dataset& dataset;
+  int64_t first = 0;
+  int64_t end = 0;
+  // Images that go through the network together, at most.
+  int64_t together = 1;
+  Window window;
+  at::Device device = at::kCPU;  // of the networks
+  BatchUpload& upload;           // to the device
+};
+
+// Of maps that take memory while networks run.
+int64_t CachedBytes(const InferenceOptions& options) {
+  if (options.cache != nullptr) return options.cache->bytes();
+  return options.features != nullptr ? options.features->cached_bytes() : 0;
+}
+
+// What to lower if there is no memory for so many images together.
+std::string MemoryAdvice(size_t images, int64_t cached_bytes) {
+  constexpr int64_t kMib = int64_t{1} << 20;
+  std::vector<std::string> choices;
+  if (cached_bytes > 0) {
+    choices.push_back(absl::StrCat("a smaller resources.feature_cache_mib (its maps now take ",
+                                   (cached_bytes + kMib - 1) / kMib, " MiB)"));
+  }
+  if (images > 1) choices.push_back("a smaller resources.inference_batch");
+  choices.push_back("smaller images (data.transform.resize)");
+  return absl::StrCat("use ", absl::StrJoin(choices, " or "));
 }
 
 // Sets the results of the images at `places`, which go through the network together. Exceptions
@@ -306,7 +333,7 @@ const char* MemoryAdvice(size_t images) {
 // through one by one, so that the image that fails has the error alone.
 template <typename Result>
 void ComputeGroup(const std::vector<data::Batch>& batches, const std::vector<size_t>& places,
-                  const at::Device& device, ComputeFunction<Result> compute,
+                  const Passage& passage, ComputeFunction<Result> compute,
                   std::vector<absl::StatusOr<Result>>& results) {
   absl::StatusOr<std::vector<Result>> found =
       CatchExceptions([&]() -> absl::StatusOr<std::vector<Result>> {
@@ -319,51 +346,39 @@ void ComputeGroup(const std::vector<data::Batch>& batches, const std::vector<siz
   }
   if (places.size() > 1 && !absl::IsResourceExhausted(found.status())) {
     for (const size_t place : places) {
-      ComputeGroup<Result>(batches, {place}, device, compute, results);
+      ComputeGroup<Result>(batches, {place}, passage, compute, results);
     }
     return;
   }
   std::vector<int64_t> shape = batches[places.front()].images.sizes().vec();
   shape.front() = static_cast<int64_t>(places.size());
-  const absl::Status error = WithBatch(found.status(), device, shape, MemoryAdvice(places.size()));
+  const absl::Status error = WithBatch(found.status(), passage.device, shape,
+                                       MemoryAdvice(places.size(), CachedBytes(passage.options)));
   for (const size_t place : places) results[place] = error;
 }
 
-// The results of each image, computed in groups of at most `together`. `device`: of the networks.
+// The results of each image, computed in groups.
 template <typename Result>
 std::vector<absl::StatusOr<Result>> ComputeEach(const std::vector<data::Batch>& batches,
-                                                const at::Device& device, int64_t together,
+                                                const Passage& passage,
                                                 ComputeFunction<Result> compute) {
   // Groups of large images get all threads, after the others.
   std::vector<std::vector<size_t>> parallel, serial;
-  for (std::vector<size_t>& places : GroupImages(batches, together)) {
-    const bool is_parallel = device.is_cpu() && AreSmall(batches[places.front()]);
+  for (std::vector<size_t>& places : GroupImages(batches, passage.together)) {
+    const bool is_parallel = passage.device.is_cpu() && AreSmall(batches[places.front()]);
     (is_parallel ? parallel : serial).push_back(std::move(places));
   }
   std::vector<absl::StatusOr<Result>> results(batches.size());
   at::parallel_for(0, static_cast<int64_t>(parallel.size()), 1, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      ComputeGroup<Result>(batches, parallel[i], device, compute, results);
+      ComputeGroup<Result>(batches, parallel[i], passage, compute, results);
     }
   });
   for (const std::vector<size_t>& places : serial) {
-    ComputeGroup<Result>(batches, places, device, compute, results);
+    ComputeGroup<Result>(batches, places, passage, compute, results);
   }
   return results;
 }
-
-struct Passage {
-  const data::Dataset& dataset;
-  int64_t first = 0;
-  int64_t end = 0;
-  // Images that go through the network together, at most.
-  int64_t together = 1;
-  Window window;
-  at::Device device = at::kCPU;
-  BatchUpload& upload;  // to the device
-  std::function<void(int64_t done)> progress;
-  RankGroup* ranks = nullptr;
-};
 
 // Calls take(result) with what `compute` returns for the next `count` images of the loader, in
 // order.
@@ -378,8 +393,7 @@ absl::Status ForNextImages(data::Loader& loader, int64_t count, const Passage& p
     const Window window = {std::min(passage.window.images, count - done), passage.window.large};
     RCNN_ASSIGN_OR_RETURN(std::vector<data::Batch> batches, NextFew(loader, window, unreadable));
     if (!passage.device.is_cpu()) UploadAll(batches, passage.upload);
-    std::vector<absl::StatusOr<Result>> results =
-        ComputeEach<Result>(batches, passage.device, passage.together, compute);
+    std::vector<absl::StatusOr<Result>> results = ComputeEach<Result>(batches, passage, compute);
     for (size_t i = 0; i < batches.size(); ++i) {
       RCNN_RETURN_IF_ERROR(results[i].status(), batches[i].entries[0].info.name);
       RCNN_RETURN_IF_ERROR(take(*results[i]));
@@ -419,7 +433,7 @@ template <typename Result>
 absl::Status RunRounds(data::Loader& loader, const Passage& passage,
                        ComputeFunction<Result> compute,
                        absl::FunctionRef<absl::Status(Result&)> take) {
-  RankGroup& ranks = *passage.ranks;
+  RankGroup& ranks = *passage.options.ranks;
   const int64_t per_round = kImagesPerRound * ranks.size();
   for (int64_t begin = passage.first; begin < passage.end; begin += per_round) {
     const int64_t end = std::min(begin + per_round, passage.end);
@@ -446,10 +460,11 @@ absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
   const auto take_next = [&](Result& result) -> absl::Status {
     RCNN_RETURN_IF_ERROR(take(result), passage.dataset.image(done).name);
     ++done;
-    if (passage.progress) passage.progress(done);
+    if (passage.options.progress) passage.options.progress(done);
     return absl::OkStatus();
   };
-  if (passage.ranks != nullptr) return RunRounds<Result>(loader, passage, compute, take_next);
+  if (passage.options.ranks != nullptr)
+    return RunRounds<Result>(loader, passage, compute, take_next);
   return ForNextImages<Result>(loader, passage.end - passage.first, passage, compute, take_next);
 }
 
@@ -471,9 +486,7 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
   BatchUpload upload(device);
   detection::GraphedNetwork graphed(model, options.max_graphs);
   return ForEachImage<InferredProposals>(
-      *loader,
-      {*dataset, first, dataset->size(), together, window, device, upload, options.progress,
-       options.ranks.get()},
+      *loader, {options, *dataset, first, dataset->size(), together, window, device, upload},
       [&](data::Batch& batch) {
         return ProposeBatch(model, graphed, limits, options, mirrored, batch);
       },
@@ -494,8 +507,8 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
   eval::Detections all;
   RCNN_RETURN_IF_ERROR(ForEachImage<DetectedImage>(
       *loader,
-      {*dataset, 0, dataset->size(), together, MakeWindow(device, together), device, upload,
-       options.progress, options.ranks.get()},
+      {options, *dataset, 0, dataset->size(), together, MakeWindow(device, together), device,
+       upload},
       [&](data::Batch& batch) {
         return graphed.WithinMemory([&] {
           return DetectBatch(networks, graphed, *dataset, batch, options.take_proposals != nullptr);

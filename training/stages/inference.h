@@ -35,6 +35,7 @@
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/training/distributed/rank_group.h"
+#include "rcnn/training/trainer/feature_cache.h"
 #include "rcnn/training/trainer/frozen_features.h"
 
 namespace rcnn::training {
@@ -53,6 +54,9 @@ struct InferenceOptions {
   int64_t max_proposals = 0;
   // ProposeAll: the source of the maps; null: computed by the network.
   std::shared_ptr<FrozenFeatures> features;
+  // Maps that take memory meanwhile, whether they are used or not, so that the error of memory that
+  // runs out names the field which limits them; null: those of `features`.
+  std::shared_ptr<const FeatureCache> cache = nullptr;
   // For how many sizes of images the network is launched as a graph on a GPU
   // (detection/graphed_network.h), which does not change the results. Without effect on networks
   // that share no backbone, on stored proposals, and with `features`.
@@ -72,8 +76,8 @@ struct InferenceOptions {
 // Passes the proposals of `model`'s RPN to `take`, image by image, from image `first` on;
 // `mirrored`: those of the mirror images instead. kCancelled after a shutdown request;
 // errors of images and of `take`; kInternal, naming the image, if the network fails, for
-// example because its values are not finite, and kResourceExhausted if memory runs out. An error of
-// one rank is that of all, with its number.
+// example because its values are not finite, and kResourceExhausted if memory runs out, naming the
+// fields to lower. An error of one rank is that of all, with its number.
 absl::Status ProposeAll(const detection::FasterRcnn& model,
                         std::shared_ptr<const data::Dataset> dataset,
                         const configs::ProposalsConfig& limits, const InferenceOptions& options,

@@ -4,9 +4,11 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,18 +19,24 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/model.pb.h"
 #include "rcnn/data/testing/fake_dataset.h"
+#include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
+#include "rcnn/detection/make_backbone.h"
 #include "rcnn/training/testing/inference_cases.h"
 #include "rcnn/training/testing/run_ranks.h"
 
 namespace rcnn::training {
 namespace {
 
+using detection::FasterRcnn;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::InferenceModel;
 using testing::kInferenceModel;
 using testing::MakeOptions;
+using ::testing::Not;
 using testing::SmallShapes;
 
 // Of two and four ranks; 70 images are several rounds.
@@ -133,6 +141,77 @@ TEST(InferenceTest, OfImagesTogetherTheOneThatFailsHasTheError) {
                  });
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInternal, HasSubstr("image-2")));
   EXPECT_EQ(taken, 2);
+}
+
+// A network without weights, for which memory runs out after some calls.
+class LimitedBackbone : public detection::Backbone {
+ public:
+  LimitedBackbone() : Backbone({{8, 16}}, {}) {}
+
+  static inline std::atomic<int64_t> calls_left = 0;
+
+ protected:
+  std::vector<detection::BatchMap> Compute(detection::BatchMap images) const override {
+    if (--calls_left < 0) throw std::bad_alloc();
+    return {detection::ForEachPart(images, [](const at::Tensor& part) {
+      return at::zeros({part.size(0), 8, part.size(2) / 16, part.size(3) / 16}, part.options());
+    })};
+  }
+};
+
+const bool kRegistered =
+    detection::RegisterBackbone("limited",
+                                [](const configs::RegisteredBackboneConfig&)
+                                    -> absl::StatusOr<std::shared_ptr<detection::Backbone>> {
+                                  return std::make_shared<LimitedBackbone>();
+                                });
+
+constexpr char kLimitedModel[] =
+    "backbone { registered { name: 'limited' } }"
+    "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16 }";
+
+// The error of two images, with memory for `calls` calls of the backbone.
+absl::Status Exhaust(const FasterRcnn& model, const InferenceOptions& options, bool mirrored,
+                     int64_t calls) {
+  LimitedBackbone::calls_left = calls;
+  return ProposeAll(model, SmallShapes(2), model.config().rpn().test_proposals(), options, 0,
+                    mirrored, [](const InferredProposals&) { return absl::OkStatus(); });
+}
+
+TEST(InferenceTest, WhereMemoryRunsOutTheErrorSaysWhatToLower) {
+  ASSERT_TRUE(kRegistered);
+  const auto model = InferenceModel(1, kLimitedModel);
+  InferenceOptions options = MakeOptions();
+  EXPECT_THAT(Exhaust(*model, options, /*mirrored=*/false, 0),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("not enough memory on cpu for 1 image of 48 x 64 pixels: "),
+                             HasSubstr("; use smaller images (data.transform.resize)"))));
+  options.images_together = 2;
+  EXPECT_THAT(Exhaust(*model, options, /*mirrored=*/false, 0),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr(" for 2 images of 48 x 64 pixels: "),
+                             HasSubstr("; use a smaller resources.inference_batch or smaller "
+                                       "images (data.transform.resize)"))));
+}
+
+// Maps of the first image are kept when there is no memory for the second one, and still are when
+// mirror images, which have none, go through the network.
+TEST(InferenceTest, WhereMemoryRunsOutBesideCachedMapsTheErrorNamesTheirLimit) {
+  const auto model = InferenceModel(1, kLimitedModel);
+  InferenceOptions cached = MakeOptions(), mirrored = MakeOptions();
+  const auto cache = std::make_shared<FeatureCache>();
+  cached.features = std::make_shared<FrozenFeatures>(
+      model, FrozenFeaturesOptions{.max_bytes = 1 << 20, .transform = "", .cache = cache});
+  const auto names_limit = StatusIs(
+      absl::StatusCode::kResourceExhausted,
+      HasSubstr("; use a smaller resources.feature_cache_mib (its maps now take 1 MiB) or smaller "
+                "images (data.transform.resize)"));
+  EXPECT_THAT(Exhaust(*model, cached, /*mirrored=*/false, 1), names_limit);
+  EXPECT_EQ(cache->bytes(), 8 * 3 * 4 * 4);
+  EXPECT_THAT(Exhaust(*model, mirrored, /*mirrored=*/true, 0),
+              StatusIs(absl::StatusCode::kResourceExhausted, Not(HasSubstr("feature_cache_mib"))));
+  mirrored.cache = cache;
+  EXPECT_THAT(Exhaust(*model, mirrored, /*mirrored=*/true, 0), names_limit);
 }
 
 TEST(InferenceTest, ErrorNamesTheImage) {

@@ -100,6 +100,7 @@ absl::Status Propose(const ExperimentRun& run, const StageConfig& stage,
   options.ranks = run.ranks;
   // Mirror images are made after resizing here, but before it in training.
   if (!mirrored) options.features = CachedFeatures(run, *dataset, options.transform, model);
+  options.cache = run.features;
   const int64_t before = mirrored ? dataset->size() : 0;
   options.progress = [&](int64_t done) {
     if (run.progress) run.progress(before + done, "");

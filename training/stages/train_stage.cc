@@ -168,6 +168,7 @@ InferenceOptions ValidationOptions(const ExperimentRun& run) {
   InferenceOptions options;
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
+  options.cache = run.features;
   options.ranks = run.ranks;
   return options;
 }
