@@ -4,10 +4,16 @@
 
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::training {
 namespace {
+
+using ops::testing::QueueDevice;
+using ops::testing::TakeWaits;
+using ::testing::IsEmpty;
 
 constexpr int64_t kPlenty = int64_t{1} << 20;
 const FeatureCache::Key kKey = {1, false, false, 4, 4, 1, 1};
@@ -74,6 +80,36 @@ TEST(FeatureCacheTest, DropsMapsOfOtherWeightsOrTransforms) {
   cache.Insert(kKey, Maps(), kPlenty);
   cache.Claim(weights, "300");
   EXPECT_EQ(cache.Find(kKey), nullptr);
+}
+
+TEST(FeatureCacheTest, MapsOfADeviceStayThere) {
+  const std::vector<at::Tensor> near = {at::ones({3})}, far = {near[0].to(QueueDevice())};
+  std::vector<at::Tensor> maps;
+  for (const at::Tensor& map : Maps()) maps.push_back(map.to(QueueDevice()));
+  FeatureCache cache;
+  cache.Claim(far, "240");
+  TakeWaits();
+  cache.Insert(kKey, maps, kPlenty);
+  const std::vector<at::Tensor>* const found = cache.Find(kKey);
+  ASSERT_NE(found, nullptr);
+  EXPECT_TRUE(found->at(1).is_same(maps[1]));
+  EXPECT_EQ(cache.bytes(), 160);
+  EXPECT_THAT(TakeWaits(), IsEmpty());
+  EXPECT_TRUE(cache.Matches(far, "240"));
+}
+
+// The same weights on another device make maps there, with other roundings.
+TEST(FeatureCacheTest, DropsMapsOfAnotherDevice) {
+  const std::vector<at::Tensor> near = {at::ones({3})}, far = {near[0].to(QueueDevice())};
+  for (const bool from_near : {false, true}) {
+    FeatureCache cache;
+    cache.Claim(from_near ? near : far, "240");
+    cache.Insert(kKey, Maps(), kPlenty);
+    EXPECT_FALSE(cache.Matches(from_near ? far : near, "240"));
+    cache.Claim(from_near ? far : near, "240");
+    EXPECT_EQ(cache.Find(kKey), nullptr);
+    EXPECT_EQ(cache.bytes(), 0);
+  }
 }
 
 }  // namespace

@@ -16,12 +16,17 @@
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/ops/error_message.h"
+#include "rcnn/ops/testing/queue_device.h"
+#include "rcnn/training/trainer/batch_upload.h"
 
 namespace rcnn::training {
 namespace {
 
 using detection::FasterRcnn;
+using ops::testing::QueueDevice;
+using ops::testing::TakeWaits;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr char kTiny[] = "backbone { tiny { channels: 8 } } rpn {}";
 constexpr char kPyramid[] =
@@ -179,6 +184,88 @@ TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
     }
   }
   at::set_num_threads(threads);
+}
+
+// The maps of each image, level by level.
+std::vector<at::Tensor> MapsOfAll(const detection::BatchFeatures& maps) {
+  std::vector<at::Tensor> all;
+  for (const detection::FeatureMaps& part : maps.parts) {
+    all.insert(all.end(), part.levels.begin(), part.levels.end());
+  }
+  return all;
+}
+
+// Images as a loader leaves them for a GPU: bytes, which become the input there.
+data::Batch MakeBytes(const std::vector<Entry>& entries, int64_t height, int64_t width) {
+  data::Batch batch = MakeBatch(entries, height, width);
+  batch.images = at::zeros({}).expand(batch.images.sizes());
+  for (data::BatchImage& image : batch.entries) {
+    image.bytes =
+        at::randint(0, 256, {image.height / 2, image.width / 2, 3},
+                    MakeGenerator({7, "frozen_features_test", image.index, "bytes"}), at::kByte);
+    image.preprocess.height = image.height;
+    image.preprocess.width = image.width;
+    image.preprocess.mean = {100, 110, 120};
+    image.preprocess.std = {60, 60, 60};
+  }
+  return batch;
+}
+
+// The second time they are found, and the images need not even be copied to the device.
+TEST(FrozenFeaturesTest, OnAnotherDeviceMapsAreComputedAndKeptThere) {
+  const std::vector<Entry> mixed = {{0, 64, 96}, {1, 80, 48}, {2, 48, 80, true}};
+  const std::vector<Entry> equal = {{3, 64, 64}, {4, 64, 64}};
+  for (const char* config : {kTiny, kPyramid}) {
+    const auto near = Model(config), far = Model(config);
+    far->to(QueueDevice());
+    for (const data::Batch& batch :
+         {MakeBatch(mixed, 80, 96), MakeBatch(equal, 64, 64), MakeBytes(mixed, 80, 96)}) {
+      SCOPED_TRACE(std::string(config) + (batch.entries[0].bytes.defined() ? " bytes" : ""));
+      FrozenFeatures features(far, {.max_bytes = kPlenty}), on_cpu(near, {.max_bytes = 0});
+      const std::vector<at::Tensor> expected = MapsOfAll(on_cpu.Maps(batch));
+      BatchUpload upload(QueueDevice());
+      data::Batch next = batch;
+      for (const bool is_cached : {false, true}) {
+        TakeWaits();
+        const std::vector<at::Tensor> maps = MapsOfAll(features.Maps(upload.Upload(next)));
+        EXPECT_THAT(TakeWaits(), IsEmpty());
+        ASSERT_EQ(maps.size(), expected.size());
+        for (size_t i = 0; i < maps.size(); ++i) {
+          EXPECT_EQ(maps[i].device(), QueueDevice());
+          // Layers of the CPU round differently.
+          const double largest = expected[i].abs().max().item<double>();
+          EXPECT_LT((maps[i].cpu() - expected[i]).abs().max().item<double>(), 1e-4 * largest) << i;
+        }
+        EXPECT_EQ(features.hits(), is_cached ? static_cast<int64_t>(batch.entries.size()) : 0);
+        next.images = at::full({}, NAN).expand(batch.images.sizes());
+        for (data::BatchImage& image : next.entries) {
+          EXPECT_TRUE(features.IsCached(image));
+          image.has_pixels = false;
+          image.bytes = {};
+        }
+      }
+    }
+  }
+}
+
+// Step 4, and the proposals before it.
+TEST(FrozenFeaturesTest, MapsOfADeviceAreSharedThere) {
+  const auto cache = std::make_shared<FeatureCache>();
+  const FrozenFeaturesOptions options = {.max_bytes = kPlenty, .transform = "", .cache = cache};
+  const auto step3 = Model(), step4 = Model(), near = Model();
+  step3->to(QueueDevice());
+  step4->to(QueueDevice());
+  const data::Batch batch = MakeBatch({{5, 64, 64}}, 64, 64);
+  const at::Tensor maps = MapsOfAll(FrozenFeatures(step3, options).Maps(batch))[0];
+  EXPECT_TRUE(FrozenFeatures::HasCachedMaps(*step4, options));
+  EXPECT_FALSE(FrozenFeatures::HasCachedMaps(*near, options));
+  FrozenFeatures again(step4, options);
+  EXPECT_TRUE(MapsOfAll(again.Maps(batch))[0].is_same(maps));
+  EXPECT_EQ(again.hits(), 1);
+  // As if the stage had been resumed on the CPU.
+  FrozenFeatures on_cpu(near, options);
+  EXPECT_TRUE(MapsOfAll(on_cpu.Maps(batch))[0].is_cpu());
+  EXPECT_EQ(on_cpu.hits(), 0);
 }
 
 // What a loader does for them.

@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <google/protobuf/text_format.h>
 
+#include <cmath>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,11 +19,13 @@
 #include "rcnn/configs/solver.pb.h"
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_parts.h"
 #include "rcnn/ops/preprocess.h"
 #include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/trainer/batch_summary.h"
 #include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/batch_upload.h"
+#include "rcnn/training/trainer/frozen_features.h"
 #include "rcnn/training/trainer/losses.h"
 #include "rcnn/training/trainer/non_finite_flag.h"
 #include "rcnn/training/trainer/running_means.h"
@@ -157,6 +161,47 @@ TEST(NoWaitsTest, AnIterationWaitsForNothing) {
     EXPECT_THAT(TakeWaits(), IsEmpty());
     EXPECT_TRUE(step.read_with_log);
     EXPECT_EQ(step.total.device(), QueueDevice());
+  }
+}
+
+// As the loader leaves a batch whose maps are cached: without pixels.
+data::Batch WithoutPixels(data::Batch batch) {
+  batch.images = at::full({}, NAN).expand(batch.images.sizes());
+  for (data::BatchImage& entry : batch.entries) {
+    entry.has_pixels = false;
+    entry.bytes = {};
+  }
+  return batch;
+}
+
+// Steps 3 and 4: the first iteration computes the maps, the second finds them on the device.
+void ExpectNoWaitsOnFrozenMaps(const std::string& kind, const std::string& text,
+                               const data::Batch& batch) {
+  const auto near = Model(text, at::kCPU), far = Model(text, QueueDevice());
+  detection::Freeze(*far->backbone());
+  const StepLosses expected = Losses(kind, near, Sampling::kFixedSize)(batch, Generator("samples"));
+  const auto frozen =
+      std::make_shared<FrozenFeatures>(far, FrozenFeaturesOptions{.max_bytes = int64_t{1} << 30});
+  const LossFunction losses = kind == "rpn" ? MakeRpnLoss(far, frozen, Sampling::kFixedSize)
+                                            : MakeFastRcnnLoss(far, frozen, Sampling::kFixedSize);
+  BatchUpload upload(QueueDevice());
+  for (const bool is_cached : {false, true}) {
+    SCOPED_TRACE(is_cached ? "cached" : "computed");
+    const data::Batch next = is_cached ? WithoutPixels(batch) : batch;
+    TakeWaits();
+    const StepLosses step = losses(upload.Upload(next), Generator("samples"));
+    step.total.backward();
+    EXPECT_THAT(TakeWaits(), IsEmpty());
+    EXPECT_EQ(frozen->hits(), is_cached ? batch.images.size(0) : 0);
+    EXPECT_TRUE(step.total.cpu().allclose(expected.total, 1e-5, 1e-5));
+  }
+}
+
+TEST(NoWaitsTest, AnIterationOnFrozenMapsWaitsForNothing) {
+  for (const data::Batch& batch :
+       {ThreeImages(), MixedSizes(), Bytes(), LastTwo(ThreeImages()), LastTwo(Bytes())}) {
+    ExpectNoWaitsOnFrozenMaps("rpn", std::string(kTiny) + kRpn, batch);
+    ExpectNoWaitsOnFrozenMaps("head", std::string(kTiny) + kHead, batch);
   }
 }
 
