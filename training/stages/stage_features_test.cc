@@ -1,7 +1,9 @@
 #include "rcnn/training/stages/stage_features.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -9,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_model.h"
@@ -17,6 +20,9 @@
 
 namespace rcnn::training {
 namespace {
+
+using ::testing::Each;
+using ::testing::StartsWith;
 
 constexpr char kBatchNorm[] = "model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }";
 // Usually 48 pixels; evaluation uses the last.
@@ -27,8 +33,27 @@ const data::Dataset& Train(const ExperimentRun& run) { return *run.datasets.at(c
 std::shared_ptr<detection::FasterRcnn> LoadModel(const ExperimentRun& run,
                                                  const std::string& stage) {
   return MakeTrainedModel(StageModelConfig(run.config.model(), *FindStage(run.config, stage)),
-                          run.datasets.at(configs::TRAIN)->classes().size(), Weights(run, stage))
+                          run.datasets.at(configs::TRAIN)->classes().size(), Weights(run, stage),
+                          run.device)
       .value();
+}
+
+// Scores of the proposals on each training image; `features` may be null.
+std::vector<std::vector<float>> ProposedScores(const ExperimentRun& run,
+                                               const detection::FasterRcnn& model,
+                                               std::shared_ptr<FrozenFeatures> features) {
+  InferenceOptions options;
+  options.transform = run.config.data().transform();
+  options.features = std::move(features);
+  std::vector<std::vector<float>> scores;
+  EXPECT_THAT(ProposeAll(model, run.datasets.at(configs::TRAIN),
+                         run.config.model().rpn().test_proposals(), options, 0, false,
+                         [&](const InferredProposals& image) {
+                           scores.push_back(image.scores);
+                           return absl::OkStatus();
+                         }),
+              IsOk());
+  return scores;
 }
 
 class CachedFeaturesTest : public ::testing::TestWithParam<std::vector<std::string>> {};
@@ -43,29 +68,48 @@ TEST_P(CachedFeaturesTest, ProposalsEqualTheNetworks) {
   EXPECT_EQ(CachedFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
 
   const auto model = LoadModel(run, "rpn2");
-  InferenceOptions plain, kept;
-  plain.transform = kept.transform = transform;
-  kept.features = CachedFeatures(run, Train(run), transform, model);
-  ASSERT_NE(kept.features, nullptr);
-  std::vector<std::vector<float>> scores[2];
-  for (const InferenceOptions* options : {&plain, &kept}) {
-    auto& found = scores[options == &kept];
-    ASSERT_THAT(ProposeAll(*model, run.datasets.at(configs::TRAIN),
-                           run.config.model().rpn().test_proposals(), *options, 0, false,
-                           [&](const InferredProposals& image) {
-                             found.push_back(image.scores);
-                             return absl::OkStatus();
-                           }),
-                IsOk());
-  }
-  EXPECT_EQ(scores[0], scores[1]);
-  EXPECT_GT(kept.features->hits(), 0);
+  const auto kept = CachedFeatures(run, Train(run), transform, model);
+  ASSERT_NE(kept, nullptr);
+  EXPECT_EQ(ProposedScores(run, *model, nullptr), ProposedScores(run, *model, kept));
+  EXPECT_GT(kept->hits(), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backbones, CachedFeaturesTest,
                          ::testing::Values(std::vector<std::string>{},
                                            std::vector<std::string>{kBatchNorm},
                                            std::vector<std::string>{kSizes}));
+
+// Steps 3 and 4 on another device than the steps before them: maps stay there, for the proposals
+// between the two and for step 4, and serve no network on the CPU.
+TEST(StageFeaturesTest, MapsOfADeviceServeTheStagesThere) {
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  const configs::TransformConfig& transform = run.config.data().transform();
+  ASSERT_THAT(RunStages(run, "fast1"), IsOk());
+  run.device = ops::testing::QueueDevice();
+  ASSERT_THAT(RunStage(run, *FindStage(run.config, "rpn2")), IsOk());
+  const int64_t bytes = run.features->bytes();
+  EXPECT_GT(bytes, 0);
+
+  const auto model = LoadModel(run, "rpn2");
+  const auto kept = CachedFeatures(run, Train(run), transform, model);
+  ASSERT_NE(kept, nullptr);
+  const auto expected = ProposedScores(run, *model, nullptr);
+  const auto found = ProposedScores(run, *model, kept);
+  EXPECT_GT(kept->hits(), 0);
+  ASSERT_EQ(found.size(), expected.size());
+  // Images are channels-last here, and were not in step 3, which rounds differently.
+  for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_THAT(found[i], ::testing::Pointwise(::testing::FloatNear(1e-5f), expected[i])) << i;
+  }
+
+  ASSERT_THAT(RunStage(run, *FindStage(run.config, "proposals2")), IsOk());
+  ASSERT_THAT(RunStage(run, *FindStage(run.config, "fast2")), IsOk());
+  EXPECT_GE(run.features->bytes(), bytes);
+  EXPECT_NE(CachedFeatures(run, Train(run), transform, LoadModel(run, "fast2")), nullptr);
+  EXPECT_THAT(Differences(Weights(run, "fast1"), Weights(run, "fast2")), Each(StartsWith("head.")));
+  run.device = c10::Device(c10::DeviceType::CPU);
+  EXPECT_EQ(CachedFeatures(run, Train(run), transform, LoadModel(run, "rpn2")), nullptr);
+}
 
 TEST(StageFeaturesTest, ATrainedBackboneDropsThem) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());

@@ -5,10 +5,13 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -18,17 +21,20 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/stages/box_statistics.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_model.h"
 #include "rcnn/training/stages/stage_runner.h"
 #include "rcnn/training/testing/tiny_run.h"
+#include "rcnn/training/trainer/checkpoint.h"
 
 namespace rcnn::training {
 namespace {
 
 using detection::weights::StateDict;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -162,6 +168,68 @@ TEST(TrainStageTest, ResumedWithFrozenConvolutionsEqualsBitForBit) {
     }
     EXPECT_THAT(Differences(rpn[0], rpn[1]), IsEmpty());
     EXPECT_THAT(Differences(fast[0], fast[1]), IsEmpty());
+  }
+}
+
+// The weights of the newest checkpoint of a stage.
+StateDict CheckpointWeights(const ExperimentRun& run, const std::string& stage) {
+  const auto latest =
+      CheckpointStore(run.directories.at(stage), run.keys.at(stage)).ReadLatest(nullptr);
+  EXPECT_THAT(latest, IsOk());
+  return latest.ok() && latest->has_value() ? (*latest)->model : StateDict();
+}
+
+// The Euclidean norm of the difference of all weights.
+double Distance(const StateDict& a, const StateDict& b) {
+  double squares = 0;
+  for (const StateDict::Entry& entry : a) {
+    const at::Tensor* const other = b.Find(entry.name);
+    EXPECT_NE(other, nullptr) << entry.name;
+    if (other == nullptr || !entry.tensor.is_floating_point()) continue;
+    squares += (entry.tensor - *other).to(at::kDouble).square().sum().item<double>();
+  }
+  return std::sqrt(squares);
+}
+
+// Step 3 of two iterations on each device, the second in a process that still has the maps of the
+// first. Momentum makes most of its updates, so that they tell whether it has moved too.
+TEST(TrainStageTest, AStageThatChangesItsDeviceEndsAsWithoutTheChange) {
+  ExperimentRun run = OpenTinyRun(
+      TinyExperiment(
+          {"stages.rpn2.train_rpn.training.solver={ sgd { momentum: 0.9 } learning_rate: "
+           "0.01 iterations: 4 }"}),
+      EmptyDirectory());
+  ASSERT_THAT(RunStages(run, "fast1"), IsOk());
+  std::vector<std::string> notices;
+  run.notice = [&](const std::string& text) { notices.push_back(text); };
+  const configs::StageConfig& stage = *FindStage(run.config, "rpn2");
+  const StateDict step2 = Weights(run, "fast1");
+  const c10::Device cpu(c10::DeviceType::CPU), other = ops::testing::QueueDevice();
+  StateDict unmoved;
+  for (const auto& [first, second] :
+       {std::pair(cpu, cpu), std::pair(cpu, other), std::pair(other, cpu)}) {
+    SCOPED_TRACE(absl::StrCat(first.str(), ", then ", second.str()));
+    run.directories["rpn2"] = EmptyDirectory("rpn2");
+    run.features->Clear();
+    run.device = first;
+    run.progress = [](int64_t done, const std::string&) {
+      if (done == 2) RequestShutdown(15);
+    };
+    const absl::Status stopped = RunStage(run, stage).status();
+    ResetShutdownForTesting();
+    ASSERT_THAT(stopped, StatusIs(absl::StatusCode::kCancelled));
+    EXPECT_GT(run.features->bytes(), 0);
+    const StateDict half = CheckpointWeights(run, "rpn2");
+    run.device = second;
+    run.progress = nullptr;
+    notices.clear();
+    ASSERT_THAT(RunStage(run, stage), IsOk());
+    EXPECT_THAT(notices, Contains(HasSubstr("resumes at iteration 2 of 4")));
+    const StateDict end = Weights(run, "rpn2");
+    EXPECT_THAT(Differences(step2, end), Each(::testing::Not(StartsWith("backbone."))));
+    if (first == second) unmoved = end;
+    EXPECT_GT(Distance(unmoved, half), 1e-4);
+    EXPECT_LE(Distance(end, unmoved), 1e-3 * Distance(unmoved, half));
   }
 }
 
