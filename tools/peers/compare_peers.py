@@ -71,7 +71,7 @@ def is_current(path, text):
 
 
 def make_environment(folder):
-    """A virtual environment with PACKAGES; made anew if it has others."""
+    """A virtual environment with PACKAGES; made again if it has others."""
     python, made_from = f"{folder}/environment/bin/python", " ".join(PACKAGES)
     if not is_current(f"{folder}/environment/COMPLETE", made_from):
         subprocess.check_call([sys.executable, "-m", "venv", "--clear", f"{folder}/environment"])
