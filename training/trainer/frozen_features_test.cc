@@ -241,7 +241,7 @@ TEST(FrozenFeaturesTest, OnAnotherDeviceMapsAreComputedAndKeptThere) {
         for (data::BatchImage& image : next.entries) {
           EXPECT_TRUE(features.IsCached(image));
           image.has_pixels = false;
-          image.bytes = {};
+          image.bytes = at::Tensor();
         }
       }
     }

@@ -169,7 +169,7 @@ data::Batch WithoutPixels(data::Batch batch) {
   batch.images = at::full({}, NAN).expand(batch.images.sizes());
   for (data::BatchImage& entry : batch.entries) {
     entry.has_pixels = false;
-    entry.bytes = {};
+    entry.bytes = at::Tensor();
   }
   return batch;
 }
