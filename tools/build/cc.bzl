@@ -5,7 +5,7 @@ All includes read `#include "rcnn/<folder>/<file>.h"`. Libraries are visible to 
 """
 
 load("//tools/build:layers.bzl", "check_layers")
-load("//tools/build:prelude.bzl", "PRELUDE_LEVELS", "default_prelude")
+load("//tools/build:prelude.bzl", "PRELUDE_LEVELS", "TEST_PRELUDES", "default_prelude")
 
 # Warnings are errors for our own code only; headers of libraries are system headers. Multiply-adds are not contracted
 # unless the code says so (std::fma), because results must not depend on the instruction set of a clone.
@@ -54,7 +54,7 @@ def _compilation(prelude, deps, copts, test = False):
     flags = _copts(level) + (_TEST_COPTS if test else [])
     if [flag for flag in copts if flag != "-O3"]:
         return struct(copts = flags + copts, deps = deps)
-    header = level + ("_test" if test else "")
+    header = TEST_PRELUDES.get(level, level) + "_test" if test else level
     return struct(copts = flags + _prelude_copts(header) + copts, deps = deps + _prelude_deps(header))
 
 # Programs load only the system libraries that they use. Our own libraries are linked statically: with shared ones,

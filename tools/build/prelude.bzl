@@ -20,6 +20,10 @@ PRELUDE_LEVELS = {
     "model": True,
 }
 
+# Level -> that whose precompiled header its tests use, where that is another one: precompiling one more would take longer than the
+# larger one takes from the few tests of this level.
+TEST_PRELUDES = {"tensor_core": "tensor"}
+
 def default_prelude(deps):
     """Returns the level of a target that names none.
 
