@@ -112,7 +112,23 @@ def to_input(image):
     return image.permute(2, 0, 1).to(torch.float32) / 255
 
 
-def _calibrate_norms(model, images, generator):
+def _features(model, inputs):
+    """The backbone's maps by name, of the images that model.transform returns."""
+    features = model.backbone(inputs.tensors)
+    return {"0": features} if isinstance(features, torch.Tensor) else features
+
+
+def _box_features(model, inputs, features):
+    """What the head's predictor gets of the proposals."""
+    proposals, _ = model.rpn(inputs, features)
+    return model.roi_heads.box_head(model.roi_heads.box_roi_pool(features, proposals, inputs.image_sizes))
+
+
+def _has_norms(module):
+    return any(isinstance(m, nn.BatchNorm2d) for m in module.modules())
+
+
+def _calibrate_norms(model, inputs, generator):
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     last = {m.bn3 for m in model.modules() if isinstance(m, Bottleneck)}
     for norm in norms:
@@ -121,19 +137,43 @@ def _calibrate_norms(model, images, generator):
         norm.bias.data.normal_(0, 0.1, generator=generator)
         norm.train()
         norm.momentum = 1.0
-    model(images)
+    # Only as far as there are norms. The RPN has none.
+    if norms:
+        features = _features(model, inputs)
+        if _has_norms(model.roi_heads):
+            _box_features(model, inputs, features)
     for norm in norms:
         norm.momentum = 0.1
         norm.eval()
 
 
-def _scale_output(model, layer, std, images, generator):
-    outputs = []
-    hook = layer.register_forward_hook(lambda module, inputs, output: outputs.append(output.detach().flatten()))
-    model(images)
-    hook.remove()
-    layer.weight.data.mul_(std / torch.cat(outputs).std().item())
+def _scale_output(layer, outputs, std, generator):
+    """Scales a layer so that its outputs, a list, would have this standard deviation."""
+    layer.weight.data.mul_(std / torch.cat([output.flatten() for output in outputs]).std().item())
     layer.bias.data.normal_(0, 0.1 * std, generator=generator)
+
+
+def _scale_outputs(model, inputs, generator):
+    """Scales those of the RPN, and those of the head for the proposals that follow."""
+    features = _features(model, inputs)
+    head, predictor = model.rpn.head, model.roi_heads.box_predictor
+    logits, deltas = head(list(features.values()))
+    _scale_output(head.cls_logits, logits, LOGIT_STD, generator)
+    _scale_output(head.bbox_pred, deltas, RPN_DELTA_STD, generator)
+    logits, deltas = predictor(_box_features(model, inputs, features))
+    _scale_output(predictor.cls_score, [logits], LOGIT_STD, generator)
+    _scale_output(predictor.bbox_pred, [deltas], HEAD_DELTA_STD, generator)
+
+
+def _freeze_norms(module):
+    """Replaces batch norms by constants."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            frozen = FrozenBatchNorm2d(child.num_features, child.eps)
+            frozen.load_state_dict(child.state_dict())
+            setattr(module, name, frozen)
+        else:
+            _freeze_norms(child)
 
 
 def make_model(name, seed=1, vgg_fc_channels=4096, **kwargs):
@@ -142,20 +182,16 @@ def make_model(name, seed=1, vgg_fc_channels=4096, **kwargs):
     generator = torch.Generator().manual_seed(seed)
     images = [to_input(random_image(h, w, generator)) for h, w in ((240, 320), (300, 260))]
     model = build(name, vgg_fc_channels, nn.BatchNorm2d, **kwargs).eval()
-    small = (model.transform.min_size, model.transform.max_size)
+    usual = (model.transform.min_size, model.transform.max_size)
     model.transform.min_size, model.transform.max_size = (256,), 320
     with torch.no_grad():
-        _calibrate_norms(model, images, generator)
-        head, predictor = model.rpn.head, model.roi_heads.box_predictor
-        for layer, std in ((head.cls_logits, LOGIT_STD), (head.bbox_pred, RPN_DELTA_STD),
-                           (predictor.cls_score, LOGIT_STD), (predictor.bbox_pred, HEAD_DELTA_STD)):
-            _scale_output(model, layer, std, images, generator)
-    model.transform.min_size, model.transform.max_size = small
-    if name not in FROZEN:
-        return model
-    frozen = build(name, **kwargs).eval()
-    frozen.load_state_dict({k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")})
-    return frozen
+        inputs, _ = model.transform(images)
+        _calibrate_norms(model, inputs, generator)
+        _scale_outputs(model, inputs, generator)
+    model.transform.min_size, model.transform.max_size = usual
+    if name in FROZEN:
+        _freeze_norms(model)
+    return model
 
 
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8",
