@@ -46,15 +46,17 @@ def _prelude_copts(header):
 def _compilation(prelude, deps, copts, test = False):
     """Returns a target's flags and dependencies, those of its precompiled header included.
 
-    There is none for a target with flags of its own: it must be compiled with the flags of its sources.
+    There is none for a target with flags of its own: it must be compiled with the flags of its sources. A test with -O2 has
+    that of libraries.
     """
     level = prelude or default_prelude(deps)
     if level not in PRELUDE_LEVELS:
         fail("prelude = \"{}\" is not one of {}.".format(level, PRELUDE_LEVELS.keys()))
-    flags = _copts(level) + (_TEST_COPTS if test else [])
-    if [flag for flag in copts if flag != "-O3"]:
+    as_test = test and "-O2" not in copts
+    flags = _copts(level) + (_TEST_COPTS if as_test else [])
+    if [flag for flag in copts if flag not in ["-O2", "-O3"]]:
         return struct(copts = flags + copts, deps = deps)
-    header = TEST_PRELUDES.get(level, level) + "_test" if test else level
+    header = TEST_PRELUDES.get(level, level) + "_test" if as_test else level
     return struct(copts = flags + _prelude_copts(header) + copts, deps = deps + _prelude_deps(header))
 
 # Programs load only the system libraries that they use. Our own libraries are linked statically: with shared ones,
