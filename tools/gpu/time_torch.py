@@ -27,6 +27,7 @@ import time_torchvision as peer
 
 MODEL = "resnet50_fpn"
 OBJECTS_PER_IMAGE = 4
+# Calls before those that are measured, of which a rehearsal has fewer.
 WARM_UP = 3
 
 
@@ -37,14 +38,14 @@ def wait(device):
 
 def median_ms(device, repeats, work):
     """The median time of calls, each measured until the device is idle."""
-    times = []
-    for _ in range(WARM_UP + repeats):
+    times, warm_up = [], min(WARM_UP, repeats)
+    for _ in range(warm_up + repeats):
         wait(device)
         start = time.perf_counter()
         work()
         wait(device)
         times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times[WARM_UP:])
+    return statistics.median(times[warm_up:])
 
 
 def autocast(device):
