@@ -89,17 +89,19 @@ configs::TrainingConfig* FindTraining(configs::StageConfig& stage) {
   return nullptr;
 }
 
-void MakeSmall(configs::ProposalsConfig& proposals) {
+void MakeSmall(configs::ProposalsConfig& proposals, int after_nms = 20) {
   proposals.set_before_nms(std::min(proposals.before_nms(), 200));
-  proposals.set_after_nms(20);
+  proposals.set_after_nms(after_nms);
 }
 
 void MakeSmall(configs::ModelConfig& model) {
   if (model.has_rpn()) {
     auto& sizes = *model.mutable_rpn()->mutable_anchors()->mutable_size_px();
     for (int i = 0; i < sizes.size(); ++i) sizes[i] = 16 << (i % 3);
-    MakeSmall(*model.mutable_rpn()->mutable_train_proposals());
-    MakeSmall(*model.mutable_rpn()->mutable_test_proposals());
+    // A head of convolutions would take most of the time.
+    const int after_nms = model.head().has_layer4() ? 4 : 20;
+    MakeSmall(*model.mutable_rpn()->mutable_train_proposals(), after_nms);
+    MakeSmall(*model.mutable_rpn()->mutable_test_proposals(), after_nms);
   }
   if (!model.head().has_fc()) return;
   for (int& channels : *model.mutable_head()->mutable_fc()->mutable_fc_channels()) channels = 32;
