@@ -95,4 +95,16 @@ std::vector<std::string> Metrics(const std::string& directory) {
   return lines;
 }
 
+std::vector<std::map<std::string, double>> MetricNumbers(const std::string& directory) {
+  std::vector<std::map<std::string, double>> lines;
+  for (const std::string& line : Metrics(directory)) {
+    const Json json = Json::parse(line);
+    lines.emplace_back();
+    for (const auto& [name, value] : json.items()) {
+      if (value.is_number()) lines.back()[name] = value.get<double>();
+    }
+  }
+  return lines;
+}
+
 }  // namespace rcnn::training::testing

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,6 +62,9 @@ absl::StatusOr<detection::weights::StateDict> Train(const RunSetup& setup);
 
 // Lines of the metrics without what depends on the clock.
 std::vector<std::string> Metrics(const std::string& directory);
+
+// The numbers of each line by name, likewise.
+std::vector<std::map<std::string, double>> MetricNumbers(const std::string& directory);
 
 }  // namespace rcnn::training::testing
 

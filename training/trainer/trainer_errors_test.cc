@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -28,12 +27,12 @@ namespace {
 using detection::FasterRcnn;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::MetricNumbers;
 using testing::Metrics;
 using ::testing::Not;
 using testing::ReadWithLog;
 using testing::Train;
 using testing::WithLossScale;
-using Json = nlohmann::ordered_json;
 
 // Losses of the model, with `spoil` applied to those of batch `number`.
 std::function<LossFunction(std::shared_ptr<FasterRcnn>)> Spoiled(
@@ -155,7 +154,7 @@ TEST(TrainerTest, WithALossScaleTrainingGoesOnAfterAnOverflow) {
                      .losses = Spoiled(1, SpoilGradient)}),
               IsOk());
   ASSERT_EQ(Metrics(directory).size(), 7u);
-  EXPECT_EQ(Json::parse(Metrics(directory)[5])["loss_scale"], 32768) << "iteration 10";
+  EXPECT_EQ(MetricNumbers(directory)[5].at("loss_scale"), 32768) << "iteration 10";
 }
 
 // At a scale of 1, in iteration 17.

@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +29,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::MetricNumbers;
 using testing::Metrics;
 using testing::Model;
 using testing::ReadWithLog;
@@ -37,7 +37,6 @@ using testing::RunSetup;
 using testing::Shapes;
 using testing::Train;
 using testing::WithLossScale;
-using Json = nlohmann::ordered_json;
 
 TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
   const std::string undisturbed = EmptyDirectory("undisturbed");
@@ -150,7 +149,7 @@ TEST(TrainerTest, ResumedRunWithALossScaleEqualsAnUninterruptedRun) {
   ASSERT_THAT(found, IsOk());
   EXPECT_THAT(Differences(*expected, *found), ElementsAre());
   EXPECT_EQ(Metrics(resumed.directory), Metrics(undisturbed));
-  EXPECT_EQ(Json::parse(Metrics(undisturbed).front())["loss_scale"], 65536);
+  EXPECT_EQ(MetricNumbers(undisturbed).front().at("loss_scale"), 65536);
 }
 
 // The mean over a batch of a value that differs per image.
