@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
+#include "gtest/gtest.h"
 
 namespace rcnn {
 namespace status_matchers_internal {
@@ -31,42 +32,9 @@ const absl::Status& GetStatus(const absl::StatusOr<T>& value) {
   return value.status();
 }
 
-class IsOkMatcher {
- public:
-  template <typename T>
-  bool MatchAndExplain(const T& value, ::testing::MatchResultListener* listener) const {
-    const absl::Status& status = GetStatus(value);
-    if (!status.ok()) *listener << "whose status is " << status.ToString();
-    return status.ok();
-  }
-  void DescribeTo(std::ostream* os) const { *os << "is OK"; }
-  void DescribeNegationTo(std::ostream* os) const { *os << "is an error"; }
-};
-
-class StatusIsMatcher {
- public:
-  StatusIsMatcher(absl::StatusCode code, ::testing::Matcher<const std::string&> message)
-      : code_(code), message_(std::move(message)) {}
-
-  template <typename T>
-  bool MatchAndExplain(const T& value, ::testing::MatchResultListener* listener) const {
-    const absl::Status& status = GetStatus(value);
-    *listener << "whose status is " << status.ToString();
-    return status.code() == code_ && message_.Matches(std::string(status.message()));
-  }
-  void DescribeTo(std::ostream* os) const {
-    *os << "has code " << absl::StatusCodeToString(code_) << " and a message that ";
-    message_.DescribeTo(os);
-  }
-  void DescribeNegationTo(std::ostream* os) const {
-    *os << "does not have code " << absl::StatusCodeToString(code_) << " with a message that ";
-    message_.DescribeTo(os);
-  }
-
- private:
-  absl::StatusCode code_;
-  ::testing::Matcher<const std::string&> message_;
-};
+// A StatusMatcher of a status or an absl::StatusOr as a part of other matchers.
+template <typename Value>
+class StatusPart;
 
 template <typename Inner>
 class IsOkAndHoldsMatcher {
@@ -110,10 +78,53 @@ class IsOkAndHoldsMatcher {
 
 }  // namespace status_matchers_internal
 
+// What IsOk and StatusIs return.
+class StatusMatcher {
+ public:
+  // Matches a status of this code whose message matches `message`. Every OK has an empty message.
+  StatusMatcher(absl::StatusCode code, ::testing::Matcher<const std::string&> message);
+
+  bool Matches(const absl::Status& status) const;
+  void DescribeTo(std::ostream* os) const;
+  void DescribeNegationTo(std::ostream* os) const;
+
+  // What EXPECT_THAT says of a value that has this status and is written as `text`.
+  ::testing::AssertionResult Check(const char* text, const absl::Status& status) const;
+
+  // Converts to a matcher of a status or of any absl::StatusOr, for other matchers: Each(IsOk()).
+  template <typename Value>
+  operator ::testing::Matcher<Value>() const {  // NOLINT: implicit, as GoogleMock needs
+    return ::testing::Matcher<Value>(new status_matchers_internal::StatusPart<Value>(*this));
+  }
+
+ private:
+  absl::StatusCode code_;
+  ::testing::Matcher<const std::string&> message_;
+};
+
+namespace status_matchers_internal {
+
+template <typename Value>
+class StatusPart : public ::testing::MatcherInterface<Value> {
+ public:
+  explicit StatusPart(StatusMatcher matcher) : matcher_(std::move(matcher)) {}
+
+  bool MatchAndExplain(Value value, ::testing::MatchResultListener* listener) const override {
+    const absl::Status& status = GetStatus(value);
+    *listener << "whose status is " << status.ToString();
+    return matcher_.Matches(status);
+  }
+  void DescribeTo(std::ostream* os) const override { matcher_.DescribeTo(os); }
+  void DescribeNegationTo(std::ostream* os) const override { matcher_.DescribeNegationTo(os); }
+
+ private:
+  const StatusMatcher matcher_;
+};
+
+}  // namespace status_matchers_internal
+
 // Matches a status, or the status of an absl::StatusOr, that is OK.
-inline auto IsOk() {
-  return ::testing::MakePolymorphicMatcher(status_matchers_internal::IsOkMatcher());
-}
+StatusMatcher IsOk();
 
 // Matches an absl::StatusOr that is OK and whose value matches `inner`.
 template <typename Inner>
@@ -124,14 +135,35 @@ status_matchers_internal::IsOkAndHoldsMatcher<std::decay_t<Inner>> IsOkAndHolds(
 
 // Matches an error of this code whose message matches `message`.
 template <typename Message>
-auto StatusIs(absl::StatusCode code, Message&& message) {
-  return ::testing::MakePolymorphicMatcher(status_matchers_internal::StatusIsMatcher(
-      code, ::testing::SafeMatcherCast<const std::string&>(std::forward<Message>(message))));
+StatusMatcher StatusIs(absl::StatusCode code, Message&& message) {
+  return StatusMatcher(
+      code, ::testing::SafeMatcherCast<const std::string&>(std::forward<Message>(message)));
 }
 
 // Matches a status of this code, whatever its message.
-inline auto StatusIs(absl::StatusCode code) { return StatusIs(code, ::testing::_); }
+StatusMatcher StatusIs(absl::StatusCode code);
 
 }  // namespace rcnn
+
+namespace testing::internal {
+
+// EXPECT_THAT(x, IsOk()) and EXPECT_THAT(x, StatusIs(...)). GoogleTest's own template would do, but
+// it instantiates many functions for each type of x, and every second test of rcnn has such lines.
+template <>
+class PredicateFormatterFromMatcher<rcnn::StatusMatcher> {
+ public:
+  explicit PredicateFormatterFromMatcher(rcnn::StatusMatcher matcher)
+      : matcher_(std::move(matcher)) {}
+
+  template <typename T>
+  AssertionResult operator()(const char* text, const T& value) const {
+    return matcher_.Check(text, rcnn::status_matchers_internal::GetStatus(value));
+  }
+
+ private:
+  const rcnn::StatusMatcher matcher_;
+};
+
+}  // namespace testing::internal
 
 #endif  // RCNN_BASE_TESTING_STATUS_MATCHERS_H_

@@ -7,12 +7,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
+#include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
 
 namespace rcnn {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::DescribeMatcher;
+using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::Pointee;
@@ -29,6 +33,16 @@ TEST(StatusMatchersTest, IsOkTakesStatusesAndValues) {
 }
 
 TEST(StatusMatchersTest, AFailurePrintsTheStatus) {
+  EXPECT_NONFATAL_FAILURE(EXPECT_THAT(kMissing, IsOk()),
+                          "Value of: kMissing\nExpected: is OK\n"
+                          "  Actual: NOT_FOUND: missing file: train.json");
+  EXPECT_NONFATAL_FAILURE(EXPECT_THAT(absl::StatusOr<int>(kMissing), IsOk()),
+                          "  Actual: NOT_FOUND: missing file: train.json");
+  EXPECT_NONFATAL_FAILURE(EXPECT_THAT(absl::OkStatus(), StatusIs(absl::StatusCode::kNotFound)),
+                          "  Actual: OK");
+}
+
+TEST(StatusMatchersTest, AFailureOfAPartExplainsItByTheStatus) {
   const ::testing::Matcher<const absl::Status&> is_ok = IsOk();
   StringMatchResultListener listener;
   EXPECT_FALSE(is_ok.MatchAndExplain(kMissing, &listener));
@@ -43,6 +57,13 @@ TEST(StatusMatchersTest, IsOkAndHoldsMatchesTheValue) {
   EXPECT_THAT(absl::StatusOr<int>(3), IsOkAndHolds(3));
   EXPECT_THAT(absl::StatusOr<std::unique_ptr<int>>(std::make_unique<int>(3)),
               IsOkAndHolds(Pointee(3)));
+}
+
+TEST(StatusMatchersTest, ArePartsOfOthers) {
+  EXPECT_THAT(std::vector<absl::Status>({absl::OkStatus(), kMissing}),
+              ElementsAre(IsOk(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("train.json"))));
+  EXPECT_THAT(std::vector<absl::StatusOr<int>>({3, 4}), Each(IsOk()));
+  EXPECT_THAT(kMissing, AnyOf(IsOk(), StatusIs(absl::StatusCode::kNotFound)));
 }
 
 TEST(StatusMatchersTest, StatusIsMatchesCodeAndMessage) {
