@@ -8,7 +8,7 @@ compare=$(readlink -f "$1") scheduler=$(readlink -f "$2") recall=$(readlink -f "
 cd "$TEST_TMPDIR"
 
 flags=(--config="$experiment" --run_dir=run --scheduler="$scheduler" --evaluate_proposals="$recall")
-"$scheduler" --config="$experiment" --run_dir=run --quiet
+"$scheduler" --config="$experiment" --run_dir=run --quiet --rehearse=false
 before=$(md5sum run/metrics.json run/model.safetensors)
 /usr/bin/python3 "$compare" "${flags[@]}" > table.txt
 cat table.txt
