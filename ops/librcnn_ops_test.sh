@@ -4,8 +4,8 @@
 #   librcnn_ops_test.sh TEST.py LIBRARY README
 set -euo pipefail
 python=/usr/bin/python3
-if ! version=$("${python}" -c 'import torch; print(torch.__version__)' 2> /dev/null); then
-  echo "SKIPPED: ${python} cannot import torch (Debian: python3-torch)"
+if ! version=$("${python}" -c 'import importlib.metadata as m; print(m.version("torch"))' 2> /dev/null); then
+  echo "SKIPPED: ${python} has no torch (Debian: python3-torch)"
   exit 0
 fi
 # With pip's torch, tools/developer/check_python_library.sh runs it.

@@ -180,7 +180,8 @@ void ExpectEqualsPlain(const std::string& path, const std::string& plain) {
 // Files that torchvision's models wrote, read, converted there and back, and read
 // by Python again. One Python process each way: importing it takes seconds.
 TEST(TorchvisionWeightsTest, RoundTripKeepsEveryTensor) {
-  if (RunCommand(absl::StrCat(kPython, "-c 'import torchvision'")).exit_code != 0) {
+  const std::string find = "-c 'import importlib.metadata as m; m.version(\"torchvision\")'";
+  if (RunCommand(absl::StrCat(kPython, find)).exit_code != 0) {
     GTEST_SKIP() << "torchvision is not installed (Debian: python3-torchvision)";
   }
   const std::string models =
