@@ -41,8 +41,6 @@ def check_stand_ins(folder):
 
 
 def main():
-    # The bundle makes its own stand-ins, of the real libraries, and not of those that tests load (base/stand_in.cc).
-    os.environ.pop("LD_LIBRARY_PATH", None)
     with tempfile.TemporaryDirectory() as work:
         packed, archive = os.path.join(work, "packed"), os.path.join(work, "bundle/programs.tar.xz")
         libtorch = libtorch_libraries()
