@@ -70,8 +70,16 @@ _PROGRAM_LINKOPTS = _LINKOPTS + select({
     "//conditions:default": ["-Wl,--version-script=$(location {})".format(_HIDDEN)],
 })
 
+# What Debian's LibTorch loads and never calls.
+_STAND_INS = "@rcnn//third_party/libtorch:stand_ins"
+
 _GTEST_MAIN = "@com_google_googletest//:gtest_main"
 _GTEST = "@com_google_googletest//:gtest"
+
+def _stand_ins(deps, main):
+    """Those of a test that is linked with LibTorch."""
+    loads_tensors = main != _GTEST_MAIN or (type(deps) == "list" and "@libtorch//:torch" in deps)
+    return [_STAND_INS] if loads_tensors else []
 
 def rcnn_cc_library(name, deps = [], copts = [], prelude = None, visibility = ["//visibility:private"], **kwargs):
     """cc_library whose headers are included as "rcnn/<package>/<header>".
@@ -111,7 +119,8 @@ def rcnn_cc_binary(
 
     A program with tensors names the library of its command-line flags. Then <name> is a small launcher linked with that
     library alone, which answers --help, --version and wrong flags at once, and executes <name>_program, the program
-    itself (base/launcher_main.cc). Debug the latter.
+    itself (base/launcher_main.cc). Debug the latter. It does not load what LibTorch never calls
+    (third_party/libtorch/stand_in.cc).
 
     Args:
       name: target name.
@@ -140,7 +149,7 @@ def rcnn_cc_binary(
         name = name + "_program" if flags else name,
         copts = compilation.copts,
         linkopts = (_LINKOPTS if shared else _PROGRAM_LINKOPTS) + linkopts,
-        deps = compilation.deps + ([flags] if flags else []) + ([] if shared else [_HIDDEN]),
+        deps = compilation.deps + ([flags, _STAND_INS] if flags else []) + ([] if shared else [_HIDDEN]),
         data = data,
         visibility = visibility,
         **kwargs
@@ -166,7 +175,7 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], prelude = None, mai
         linkstatic = True,
         copts = compilation.copts,
         linkopts = _PROGRAM_LINKOPTS + linkopts,
-        deps = compilation.deps + [_HIDDEN, _GTEST] + ([main] if main else []),
+        deps = compilation.deps + [_HIDDEN, _GTEST] + ([main] if main else []) + _stand_ins(deps, main),
         size = size,
         **kwargs
     )
@@ -182,6 +191,7 @@ def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], prelude = None
         linkopts = _PROGRAM_LINKOPTS + linkopts,
         deps = compilation.deps + [
             _HIDDEN,
+            _STAND_INS,
             "@com_github_google_benchmark//:benchmark",
             "@rcnn//base:runtime_benchmark_main",
         ],

@@ -55,7 +55,12 @@ def load_openvino(folder, precision):
     model = core.compile_model(f"{folder}/model.onnx", "CPU", {
         "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": precision})
     request = model.create_infer_request()
-    return lambda image: tuple(request.infer({0: image})[i] for i in range(3))
+
+    def run(image):
+        found = request.infer({0: image})
+        return found[0], found[1], found[2]
+
+    return run
 
 
 def gemm_gflops():
