@@ -82,10 +82,11 @@ TEST(MakeTrainingNetworkTest, NamesTheFieldOfABatchNormThatIsTrained) {
 
 TEST(MakeTrainingNetworkTest, NamesABranch) {
   ASSERT_TRUE(kRegistered);
-  EXPECT_THAT(MakeTrainingNetwork(GraphRun(4), Model(absl::StrCat(kTiny, " branch { name: 'idle' }"))),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("resources.training_graphs: not for a model with branches, such "
-                                 "as model.branch idle; set it to 0")));
+  EXPECT_THAT(
+      MakeTrainingNetwork(GraphRun(4), Model(absl::StrCat(kTiny, " branch { name: 'idle' }"))),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("resources.training_graphs: not for a model with branches, such "
+                         "as model.branch idle; set it to 0")));
 }
 
 TEST(MakeTrainingNetworkTest, IsNotForSeveralProcesses) {
