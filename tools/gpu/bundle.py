@@ -31,8 +31,9 @@ PROGRAMS = (SCHEDULER, SCHEDULER + "_program", TIME_DETECTOR, TIME_DETECTOR + "_
 
 # libopencv_ximgproc, which has selective search, loads these for functions that rcnn does not call, and they load a hundred
 # libraries, more than twice the bytes of all others: GDAL, video codecs, Unicode's tables. In the bundle these functions end the
-# process.
-NOT_CALLED = re.compile(r"libopencv_(calib3d|imgcodecs|video)\.so")
+# process. The others have stand-ins in programs that are built with Debian's LibTorch (third_party/libtorch/stand_in.cc), and
+# need none here.
+NOT_CALLED = re.compile(r"lib(opencv_(calib3d|highgui|imgcodecs|video(io)?)|avcodec|avformat|avutil|swresample|swscale)\.so")
 
 # Parts of glibc, which belong to the kernel and loader of the machine.
 GLIBC = re.compile(r"(linux-vdso|ld-linux.*|lib(c|m|pthread|dl|rt|resolv|util|anl|nsl|mvec))\.so(\.\d+)?$")
