@@ -91,7 +91,10 @@ void InitRuntime(const ProgramOptions& options, int* argc, char*** argv) {
   const std::vector<char*> words(*argv, *argv + *argc + 1);
   SetUp(*argv);
   ProgramOptions with_version = options;
-  with_version.version_lines = [] { return VersionLines(GetRuntimeInfo()); };
+  with_version.version_lines = [] {
+    ApplyInstructionsFlag();
+    return VersionLines(GetRuntimeInfo());
+  };
   InitProgram(with_version, argc, argv);
   CheckThreadsFlag();
   ApplyInstructionsFlag();

@@ -491,8 +491,8 @@ bool Conv::Pack(Precision precision, const StoredLayer* stored) {
   options.relu = options_.activation == Activation::kRelu && !norm_apart;
   options.precision = precision;
   const bool can = PackedConvolution::CanPack(weight_, options);
-  // What is folded may be the weight itself.
-  if (!can) OwnWeight();
+  // What is folded may be the weight itself, and LibTorch keeps what it packs.
+  if (!can || !PackedConvolution::HasPanels(weight_, options)) OwnWeight();
   auto folded = stored == nullptr ? ToPack() : ToPack(*stored, options);
   if (can) {
     const bool has_panels = PackedConvolution::HasPanels(folded.first, options);

@@ -58,9 +58,8 @@ enum class AutocastRule {
   // Converts them to float32.
   kFloat32,
   // RoIAlign's. Maps, the first argument, are read as they are and results have their type, if they
-  // are on CUDA, of one type, and the operator has a kernel there. The other arguments are
-  // converted,
-  // and elsewhere the maps too.
+  // are on CUDA, of one type, and the operator has a kernel there. The other arguments become
+  // float32, and elsewhere the maps too.
   kReadsMaps,
 };
 

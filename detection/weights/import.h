@@ -58,7 +58,7 @@ struct ImportOptions {
 // Copies into the tensors of `model`, which share memory with the module, without
 // recording gradients. Returns a report on each tensor.
 //
-// Of a mapped file about 16 MB are in memory at a time.
+// Of a mapped file about 16 MB of float32 numbers are in memory at a time.
 //
 // kInvalidArgument, naming the tensor, if a value to be copied is NaN or infinite, if a shape does
 // not fit (with both shapes), if only one of the two types is a floating-point one, or if two

@@ -6,8 +6,7 @@
 // whose sums it keeps in shared memory. It walks the tile's RoIs in the order of their index, a few
 // at a time:
 //   Prepare   kParts threads for each RoI find what its bins add to the tile, for all channels
-//   Add       a thread for each channel reads the bins that touch the tile, and adds them to its
-//   sums
+//   Add       a thread for each channel adds the bins that touch the tile to its sums
 // In the end the sums are written to the map: a thread for each channel where channels are next to
 // each other in memory, else for each pixel.
 //

@@ -139,7 +139,10 @@ RoiLists MakeRoiLists(const RoiTable<T>& table, int64_t max_squares) {
 template <typename T>
 struct RankMap {
   RCNN_HOST_DEVICE void operator()(int64_t roi) const {
-    const int64_t map = table.Level(roi) * table.images + table.Image(roi);
+    // A RoI of no image comes after all maps.
+    const int64_t image = table.Image(roi);
+    const bool exists = image >= 0 && image < table.images;
+    const int64_t map = exists ? table.Level(roi) * table.images + image : table.NumMaps();
     entries[roi] = {static_cast<uint64_t>(map), roi};
   }
 
@@ -161,7 +164,7 @@ struct SplitByMap {
     int64_t high = num_rois;
     while (low < high) {
       const int64_t middle = low + (high - low) / 2;
-      if (static_cast<int64_t>(entries[middle].key) < map) {
+      if (entries[middle].key < static_cast<uint64_t>(map)) {
         low = middle + 1;
       } else {
         high = middle;

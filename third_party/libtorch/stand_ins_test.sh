@@ -14,6 +14,7 @@ fail() {
 }
 
 libraries=$(ldd -r "${program}" 2>&1) || fail "ldd: ${libraries}"
+if grep -F "no version information" <<< "${libraries}"; then fail "versions of functions are missing"; fi
 missing=$(sed -n 's/.*undefined symbol: \([^[:space:],]*\).*/\1/p' <<< "${libraries}" | sort -u)
 [[ -z ${missing} ]] || fail "undefined: ${missing}"
 [[ $1 != none ]] || exit "${failures}"
@@ -21,15 +22,19 @@ missing=$(sed -n 's/.*undefined symbol: \([^[:space:],]*\).*/\1/p' <<< "${librar
 torch=$(awk '$1 == "libtorch_cpu.so.1.13" { print $3 }' <<< "${libraries}")
 called=$(nm --dynamic --undefined-only --format=posix "${torch}" | awk '{ print $1 }' | sort -u)
 [[ -n ${called} ]] || fail "no functions that ${torch:-LibTorch} calls"
+compared=0
 for name in "$@"; do
   path=$(awk -v name="${name}" '$1 == name { print $3 }' <<< "${libraries}")
   [[ ${path} == */stand_ins/* || $(readlink -f "${path}") == */stand_ins/* ]] || fail "${name} is ${path:-not loaded}, not the stand-in"
-  real=$(ldconfig -p | awk -v name="${name}" '$1 == name { print $NF; exit }')
+  real=$(/sbin/ldconfig -p | awk -v name="${name}" '$1 == name { print $NF; exit }')
   [[ -n ${real} ]] || continue
+  compared=$((compared + 1))
   both=$(comm -12 <(nm --dynamic --defined-only --format=posix "${real}" | awk '{ sub(/@.*/, "", $1); print $1 }' | sort -u) \
     <(sed 's/@.*//' <<< "${called}" | sort -u) | grep -vE '^(_fini|_init|__bss_start|_edata|_end)$')
   [[ -z ${both} ]] || fail "LibTorch may call ${name}: ${both}"
 done
 
+((compared > 0)) || fail "none of the real libraries was found"
+echo "${compared} of $# real libraries have no function that LibTorch calls"
 echo "$(wc -l <<< "${libraries}") libraries"
 exit "${failures}"
