@@ -11,8 +11,8 @@
 //                  once, in one thread. If autograd got them as those of several tensors, its
 //                  thread could begin with some before the others are there, and add up in another
 //                  order.
-//   streams        Nodes compute on the stream of their forward pass. A weight's node, which sums
-//                  its gradients, is made by its first use and exists as long as it is used. So a
+//   streams        Nodes compute on the stream of their forward pass. A weight's node, which adds
+//                  up its gradients, is made by its first use and lives as long as it is used. So a
 //                  recording must not begin while results of other uses of the weights exist:
 //                  theirs would be on another stream, where nothing is recorded.
 //   gradients      are one tensor in the graph's memory, from which one copy is made: a launch for

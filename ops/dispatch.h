@@ -57,9 +57,9 @@ void RegisterFallback(torch::Library& library, const std::string& name);
 enum class AutocastRule {
   // Converts them to float32.
   kFloat32,
-  // RoIAlign's. Maps, the first argument, are read as they are and results have their type, if they
-  // are on CUDA, of one type, and the operator has a kernel there. The other arguments become
-  // float32, and elsewhere the maps too.
+  // RoIAlign's: maps, the first argument, are read as they are, and results have their type, if the
+  // maps are on CUDA, of one type, and the operator has a kernel there. Elsewhere maps are
+  // converted too; the other arguments always are.
   kReadsMaps,
 };
 

@@ -45,7 +45,8 @@ DEFINE_bool(exif_orientation, true,
             "Turn images by their EXIF orientation, as viewers do; boxes are then in pixels of the "
             "turned image. Default: results are of the turned image, and the network sees what it "
             "saw in training; with --ids_of as the dataset's field exif_orientation says.");
-DEFINE_bool(quiet, false, "Print only errors, and that another precision is used than asked for.");
+DEFINE_bool(quiet, false,
+            "Print only errors, and a notice if another precision is used than asked for.");
 
 namespace rcnn {
 
