@@ -55,6 +55,8 @@ class GraphedGradient {
   // type, on one device. They change in place; if one has moved, all graphs are recorded again.
   // Calls are those of Run.
   GraphedGradient(Function function, std::vector<at::Tensor> weights, const GraphLimits& limits);
+  GraphedGradient(const GraphedGradient&) = delete;
+  GraphedGradient& operator=(const GraphedGradient&) = delete;
 
   // Returns function(inputs) with gradients of the weights, for one backward pass; N >= 1 inputs
   // of any shapes and dtypes, which get no gradients, on one device. A graph is used only if the

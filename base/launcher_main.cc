@@ -107,6 +107,7 @@ class Launcher {
   // Returns the lines of --version that the program would print in its environment, or
   // executes the program where this file cannot know them.
   std::vector<std::string> DescribeVersion() {
+    ApplyInstructionsFlag();
     const bool marked = ConsumeExecutionMark();
     const StartVariables missing = kKnowsBlas ? Missing() : StartVariables();
     const std::string onednn = OneDnnVersion();

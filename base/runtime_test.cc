@@ -218,11 +218,11 @@ TEST(ProgramTest, HelpShowsUsageAndOnlyOurFlags) {
 }
 
 TEST(ProgramTest, VersionListsTheSettings) {
-  const CommandResult result = RunInfo("", "--version");
+  const CommandResult result = RunInfo("", "--instructions=portable --version");
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.output, StartsWith(absl::StrCat("rcnn ", Version(), "\n")));
-  for (const char* name :
-       {"libtorch: ", "onednn: ", "blas core: ", "cpu features: ", "instructions: ", "heap: "}) {
+  for (const char* name : {"libtorch: ", "onednn: ", "blas core: ", "cpu features: ",
+                           "instructions: portable\n", "heap: "}) {
     EXPECT_THAT(result.output, HasSubstr(name));
   }
 }

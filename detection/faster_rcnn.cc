@@ -20,6 +20,9 @@
 namespace rcnn::detection {
 namespace {
 
+// The most pairs of a RoI and a class whose detections are found together: about 150 bytes each.
+constexpr int64_t kMaxPairsTogether = int64_t{4} << 20;
+
 // The boxes [P_b, 4] of each image; `proposals` lists those of all images in turn.
 std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
   std::vector<at::Tensor> boxes;
@@ -391,7 +394,9 @@ void FasterRcnn::AddBranchDetections(const BatchFeatures& maps, int64_t image,
 std::vector<Detections> FasterRcnn::DetectOnDevice(
     const HeadOutput& output, const at::Tensor& rois, const InputSizes& sizes,
     const std::vector<ops::ImageSize>& original_sizes) const {
-  if (rois.is_cpu() || !head_->CanDetectTogether()) return std::vector<Detections>(sizes.size());
+  if (rois.is_cpu() || !head_->CanDetectTogether() || output.logits.numel() > kMaxPairsTogether) {
+    return std::vector<Detections>(sizes.size());
+  }
   std::vector<DetectionFrame> frames;
   for (size_t b = 0; b < sizes.size(); ++b) {
     if (config_.head().detections().decode_in_original_pixels()) {

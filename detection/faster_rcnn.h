@@ -171,8 +171,9 @@ class FasterRcnn : public torch::nn::Module {
   void ProposeCounted(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                       const OptionalRange& own, JointRpnPass& pass) const;
 
-  // On another device than the CPU and without voting, the detections of all images at once, with
-  // undefined tensors where a value is not finite; otherwise undefined tensors for each image.
+  // On another device than the CPU, without voting and where that takes less than some 600 MB, the
+  // detections of all images at once, with undefined tensors where a value is not finite; otherwise
+  // undefined tensors for each image.
   std::vector<Detections> DetectOnDevice(const HeadOutput& output, const at::Tensor& rois,
                                          const InputSizes& sizes,
                                          const std::vector<ops::ImageSize>& original_sizes) const;

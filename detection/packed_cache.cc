@@ -239,16 +239,17 @@ absl::Status PackedCache::Write(const FasterRcnn& model) const {
   if (HaveJustChanged()) {
     return absl::FailedPreconditionError("the weights have just been changed");
   }
-  if (PackedModelBytes(model) > options_.max_bytes) {
-    return absl::ResourceExhaustedError("the model is larger than the cache may be");
-  }
   RCNN_ASSIGN_OR_RETURN(const FileState now, ReadFileState(origin_.path));
   if (!(now == origin_.state)) {
     return absl::FailedPreconditionError("the weights were changed while they were read");
   }
   RCNN_RETURN_IF_ERROR(CreateCacheFolder(options_.folder));
-  RCNN_RETURN_IF_ERROR(WritePackedModel(model, {{kKey, key_}}, path_));
+  // Also where the model is not kept, so that the next start does not read all weights for it.
   LogFailure(KeepDigest());
+  if (PackedModelBytes(model) > options_.max_bytes) {
+    return absl::ResourceExhaustedError("the model is larger than the cache may be");
+  }
+  RCNN_RETURN_IF_ERROR(WritePackedModel(model, {{kKey, key_}}, path_));
   LogFailure(LimitFolderBytes(options_.folder, kFileMarker, options_.max_bytes));
   return absl::OkStatus();
 }

@@ -31,6 +31,8 @@ class TrainingNetwork {
   // of the network is trained, as a recording would change its statistics. At most `max_graphs`
   // sizes have graphs; 0: none.
   TrainingNetwork(std::shared_ptr<const FasterRcnn> model, int64_t max_graphs);
+  TrainingNetwork(const TrainingNetwork&) = delete;
+  TrainingNetwork& operator=(const TrainingNetwork&) = delete;
 
   // FasterRcnn::ComputeNetwork, for one backward pass. Losses have the same bits, and so have all
   // gradients if each map and each output of the RPN is used by one operator, as FasterRcnn uses

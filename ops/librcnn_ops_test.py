@@ -355,7 +355,7 @@ class Scripting(unittest.TestCase):
 
 # Operators with a CPU kernel that have no CUDA kernel: their tensors are copied to the CPU and back, or ATen's kernels compute them.
 WITHOUT_CUDA_KERNEL = {
-    "soft_nms", "vote_boxes", "place_anchors", "sample_balanced",
+    "soft_nms", "vote_boxes", "sample_balanced",
     "proposals", "anchors_inside_image", "_fpn_levels",
 }
 

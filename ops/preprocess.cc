@@ -104,7 +104,7 @@ class ResizedRows {
   ResizedRows(const Source& source, const ResizeAxis& columns)
       : source_(source),
         columns_(columns),
-        stride_(static_cast<int64_t>(columns.low.size()) + kRowSlack) {
+        stride_(static_cast<int64_t>(columns.low.size())) {
     for (std::vector<float>& row : rows_) row.resize(3 * stride_);
   }
 

@@ -24,13 +24,9 @@ struct ResizeAxis {
 // position i is (i + 0.5) * step - 0.5, clamped to [0, size - 1].
 ResizeAxis ComputeResizeAxis(int64_t count, double step, int64_t size);
 
-// Spare elements at the end of each plane that ResizeRow writes.
-constexpr int64_t kRowSlack = 4;
-
 // Resizes one row of RGB bytes along x: planes[c][i] for i < axis.low.size(). The
-// planes are `plane_stride` >= axis.low.size() + kRowSlack elements apart. axis.low and
-// high count bytes here: 3 * pixel. One byte after the row's last pixel is read, and has
-// no effect.
+// planes are `plane_stride` >= axis.low.size() elements apart. axis.low and high count
+// bytes here: 3 * pixel. One byte after the row's last pixel is read, and has no effect.
 void ResizeRow(const uint8_t* row, const ResizeAxis& axis, int64_t plane_stride, float* planes);
 
 // to[i] = ((1 - weight) * low[i] + weight * high[i] - mean) * factor, i < count

@@ -76,10 +76,12 @@ std::vector<Resizing> Resizings() {
 }
 
 constexpr float kUntouched = -7;
+// Elements between two planes.
+constexpr int64_t kSpare = 4;
 
-// [3][count + kRowSlack] planes.
+// [3][count + kSpare] planes.
 Floats Resize(const Resizing& resizing, const std::vector<uint8_t>& row) {
-  const int64_t stride = resizing.count + kRowSlack;
+  const int64_t stride = resizing.count + kSpare;
   Floats planes(static_cast<size_t>(3 * stride), kUntouched);
   ResizeRow(row.data(), resizing.Axis(), stride, planes.data());
   return planes;
@@ -99,10 +101,11 @@ TEST_P(PreprocessKernelsTest, ARowIsInterpolated) {
     const std::vector<uint8_t> row = RandomRow(resizing.width);
     const Floats planes = Resize(resizing, row);
     for (int64_t c = 0; c < 3; ++c) {
-      const float* plane = planes.data() + c * (resizing.count + kRowSlack);
+      const float* plane = planes.data() + c * (resizing.count + kSpare);
       for (int64_t i = 0; i < resizing.count; ++i) {
         EXPECT_NEAR(plane[i], resizing.Exact(row, i, c), 3 * 128 * kUnit) << c << " " << i;
       }
+      for (int64_t i = 0; i < kSpare; ++i) EXPECT_EQ(plane[resizing.count + i], kUntouched) << c;
     }
   }
 }

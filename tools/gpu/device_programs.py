@@ -122,6 +122,7 @@ class Programs:
     def __init__(self, folder, log, bundled):
         self.folder = os.path.abspath(folder)
         self.log = log
+        self.last_errors = ""  # what the last program wrote to standard error
         self.environment = dict(os.environ)
         # The interpreter's modules need the machine's own libraries, and librcnn_ops.so none of the bundle's (bundle.py).
         self.python_environment = dict(os.environ)
@@ -164,6 +165,7 @@ class Programs:
             self.write_log(output + errors)
             raise OutOfTime("%s was killed at its limit" % os.path.basename(words[0]), output) from None
         self.write_log(output + errors)
+        self.last_errors = errors
         if process.returncode != 0:
             last = " / ".join((errors or output).strip().split("\n")[-4:])
             raise CommandError("%s ended with %d: %s" % (os.path.basename(words[0]), process.returncode, last[-1500:]), output)
