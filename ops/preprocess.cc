@@ -102,9 +102,7 @@ struct Source {
 class ResizedRows {
  public:
   ResizedRows(const Source& source, const ResizeAxis& columns)
-      : source_(source),
-        columns_(columns),
-        stride_(static_cast<int64_t>(columns.low.size())) {
+      : source_(source), columns_(columns), stride_(static_cast<int64_t>(columns.low.size())) {
     for (std::vector<float>& row : rows_) row.resize(3 * stride_);
   }
 
