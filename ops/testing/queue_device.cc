@@ -16,6 +16,37 @@
 #include <set>
 #include <utility>
 
+#include "rcnn/base/libtorch_version.h"
+
+#if RCNN_LIBTORCH_2
+
+#include <ATen/detail/XPUHooksInterface.h>
+
+// LibTorch 2 asks the machine's accelerator, which this device is then, for the stream on which
+// gradients are added up.
+namespace at {
+namespace {
+
+struct QueueDeviceHooks final : public XPUHooksInterface {
+  explicit QueueDeviceHooks(XPUHooksArgs) {}
+  void init() const override {}
+  bool isBuilt() const override { return true; }
+  bool isAvailable() const override { return true; }
+  bool hasXPU() const override { return true; }
+  bool hasPrimaryContext(DeviceIndex) const override { return true; }
+  DeviceIndex deviceCount() const override { return 1; }
+  DeviceIndex getNumGPUs() const override { return 1; }
+  DeviceIndex getCurrentDevice() const override { return 0; }
+  DeviceIndex current_device() const override { return 0; }
+};
+
+C10_REGISTER_CLASS(XPUHooksRegistry, XPUHooks, QueueDeviceHooks)
+
+}  // namespace
+}  // namespace at
+
+#endif
+
 namespace rcnn::ops::testing {
 namespace {
 
