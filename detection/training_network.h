@@ -29,7 +29,8 @@ class TrainingNetwork {
  public:
   // `model` has been moved to its device and frozen as in the training to come, and no batch norm
   // of the network is trained, as a recording would change its statistics. At most `max_graphs`
-  // sizes have graphs; 0: none.
+  // sizes have graphs; 0: none. Frozen norms and weights must not change while there are graphs,
+  // which hold what was computed from them; FreeGraphs first.
   TrainingNetwork(std::shared_ptr<const FasterRcnn> model, int64_t max_graphs);
   TrainingNetwork(const TrainingNetwork&) = delete;
   TrainingNetwork& operator=(const TrainingNetwork&) = delete;

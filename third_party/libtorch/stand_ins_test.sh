@@ -19,7 +19,7 @@ missing=$(sed -n 's/.*undefined symbol: \([^[:space:],]*\).*/\1/p' <<< "${librar
 [[ -z ${missing} ]] || fail "undefined: ${missing}"
 [[ $1 != none ]] || exit "${failures}"
 
-torch=$(awk '$1 == "libtorch_cpu.so.1.13" { print $3 }' <<< "${libraries}")
+torch=$(awk '$1 ~ /^libtorch_cpu\.so/ { print $3; exit }' <<< "${libraries}")
 called=$(nm --dynamic --undefined-only --format=posix "${torch}" | awk '{ print $1 }' | sort -u)
 [[ -n ${called} ]] || fail "no functions that ${torch:-LibTorch} calls"
 compared=0

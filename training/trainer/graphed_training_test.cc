@@ -13,15 +13,15 @@
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/testing/fake_dataset.h"
-#include "rcnn/detection/layers.h"
+#include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/training_network.h"
 #include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/tiny_run.h"
+#include "rcnn/training/testing/trainer_run.h"
 #include "rcnn/training/trainer/losses.h"
 #include "rcnn/training/trainer/trainer.h"
 
@@ -37,20 +37,7 @@ using rcnn::testing::FakeGraphs;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-std::shared_ptr<FasterRcnn> Model() {
-  auto model =
-      FasterRcnn::Create(Parse<configs::ModelConfig>(
-                             "backbone { tiny { channels: 8 } }"
-                             "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16"
-                             "      train_proposals { before_nms: 50 after_nms: 10 } }"
-                             "head { fc { fc_channels: [16] } targets { rois_per_image: 16 } }"),
-                         2)
-          .value();
-  detection::ResetParameters(*model, MakeGenerator({7, "graphed_training_test", 0, "weights"}));
-  model->train();
-  return model;
-}
+using testing::Model;
 
 FakeImage Landscape() { return {64, 48, {MakeObject({8, 8, 40, 36}, 1)}}; }
 FakeImage Portrait() { return {48, 64, {MakeObject({10, 20, 36, 60}, 2)}}; }
