@@ -341,7 +341,8 @@ TEST_F(DetectorTest, ValuesThatAreNotFiniteAreAnError) {
   state.Find("rpn.conv.bias")->fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THAT(Detector::Create(Config(), state),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("rpn.conv.bias has values that are not finite")));
+                       AllOf(HasSubstr("rpn.conv.bias has "),
+                             HasSubstr(" values that are NaN or infinite"))));
 }
 
 TEST_F(DetectorTest, ReportsAWrongNumberOfClasses) {

@@ -17,7 +17,6 @@
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/model_metadata.h"
 #include "rcnn/detection/unfilled_weights.h"
-#include "rcnn/detection/weights/count_not_finite.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
@@ -61,20 +60,6 @@ absl::Status CheckRows(const weights::StateDict& model, const weights::StateDict
                    field, " for ", ours->size(0) / unit - not_counted, " (", name, ")"));
 }
 
-// A network with such weights may run unnoticed, because a ReLU can turn NaN into
-// 0.
-absl::Status CheckFinite(const weights::StateDict& weights) {
-  for (const auto& [name, tensor] : weights) {
-    if (!tensor.is_floating_point()) continue;
-    int64_t bad = 0;
-    weights.ReadInParts(tensor,
-                        [&](const at::Tensor& part) { bad += weights::CountNotFinite(part); });
-    if (bad == 0) continue;
-    return absl::InvalidArgumentError(absl::StrCat(name, " has values that are not finite"));
-  }
-  return absl::OkStatus();
-}
-
 // Explains the most common mismatches.
 absl::Status CheckFits(const configs::DetectorConfig& config, const weights::StateDict& model,
                        const weights::StateDict& weights) {
@@ -82,8 +67,7 @@ absl::Status CheckFits(const configs::DetectorConfig& config, const weights::Sta
       CheckRows(model, weights, "head.cls_score.bias", 1, 1, "classes", "class_name is"));
   RCNN_RETURN_IF_ERROR(CheckRows(model, weights, "rpn.bbox_pred.bias", 4, 0, "anchors per cell",
                                  "model.rpn.anchors is"));
-  RCNN_RETURN_IF_ERROR(CheckModelMetadata(config, weights.metadata()));
-  return CheckFinite(weights);
+  return CheckModelMetadata(config, weights.metadata());
 }
 
 absl::Status FillModel(const configs::DetectorConfig& config, const weights::StateDict& weights,
