@@ -61,7 +61,7 @@ def distance(a, b):
 
 def largest(a, b, what):
     """Returns the largest distance of values of the same name, and the name."""
-    if set(a) != set(b) or not a:
+    if set(a) != set(b):
         sys.exit(f"{what}: the runs have different names: {sorted(set(a) ^ set(b))[:5]}")
     return max((distance(a[name], b[name]), name) for name in a)
 
@@ -76,7 +76,11 @@ def compare(kind, name, read, first, second):
     ours, theirs = files(first, name), files(second, name)
     if set(ours) != set(theirs) or not ours:
         sys.exit(f"{name}: the runs have different files: {sorted(ours)} and {sorted(theirs)}")
-    worst = max((*largest(read(ours[path]), read(theirs[path]), path), path) for path in ours)
+    # The metrics of stages that do not train have no losses.
+    values = {path: (read(ours[path]), read(theirs[path])) for path in ours}
+    worst = max(((*largest(*pair, path), path) for path, pair in values.items() if any(pair)), default=None)
+    if worst is None:
+        sys.exit(f"{name}: neither run has {kind}")
     within = worst[0] <= TOLERANCES[kind]
     print(f"{'ok' if within else 'FAILED'}: {kind} differ by up to {worst[0]:.1e} (tolerance {TOLERANCES[kind]:.0e}): "
           f"{worst[1]} of {worst[2]}")

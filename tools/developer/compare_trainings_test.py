@@ -77,6 +77,26 @@ class Runs(unittest.TestCase):
         self.assertIn("ok: losses differ by up to 8.0e-04 (tolerance 1e-03): line 1 rpn_loss of stages/1_rpn/metrics.jsonl", text)
         self.assertIn("ok: weights differ by up to 8.0e-04 (tolerance 1e-03): conv.weight of stages/1_rpn/model.safetensors", text)
 
+    def test_stages_without_losses_are_left_out(self):
+        runs = self.write("a"), self.write("b")
+        for run in runs:
+            proposals = os.path.join(run, "stages", "2_proposals")
+            os.makedirs(proposals)
+            with open(os.path.join(proposals, "metrics.jsonl"), "w", encoding="utf-8") as file:
+                file.write(json.dumps({"iteration": 12, "ar_100": 0.5}) + "\n")
+        status, text = self.compare(*runs)
+        self.assertEqual(status, 0, text)
+
+    def test_a_stage_with_losses_in_one_run_only(self):
+        status, text = self.compare(self.write("a"), self.write("b", losses=()))
+        self.assertEqual(status, 1)
+        self.assertIn("stages/1_rpn/metrics.jsonl: the runs have different names: ['line 0 rpn_loss', 'line 1 rpn_loss']", text)
+
+    def test_runs_without_any_loss(self):
+        status, text = self.compare(self.write("a", losses=()), self.write("b", losses=()))
+        self.assertEqual(status, 1)
+        self.assertIn("metrics.jsonl: neither run has losses", text)
+
     def test_a_loss_beyond_it(self):
         status, text = self.compare(self.write("a"), self.write("b", (1.0, 0.501)))
         self.assertEqual(status, 1)
