@@ -28,7 +28,7 @@ with_libtorch() {
   cd "${root}"
   libtorch=$(tools/setup/install_libtorch.sh cuda --print_home) || return
   base=$(./bazelw info output_base)_cuda || return
-  flags=("--repo_env=LIBTORCH_HOME=${libtorch}" --repo_env=RCNN_LIBTORCH_CUDA=1 --symlink_prefix=/)
+  flags=("--repo_env=LIBTORCH_HOME=${libtorch}" --repo_env=RCNN_LIBTORCH_CUDA=1 --experimental_convenience_symlinks=ignore)
   with_cuda() { ./bazelw "--output_base=${base}" "$1" "${flags[@]}" "${@:2}"; }
   trap 'bazel "--output_base=${base}" shutdown' EXIT
   with_cuda build "${@:-//...}" || return

@@ -34,7 +34,7 @@ fi
 home=$(RCNN_INSTALL_SECONDS=$(((seconds + 2) / 3)) tools/setup/install_libtorch.sh cpu --print_home) || exit
 
 base=$(./bazelw info output_base)_libtorch2
-flags=("--repo_env=LIBTORCH_HOME=${home}" --repo_env=RCNN_LIBTORCH_CUDA=0 --symlink_prefix=/)
+flags=("--repo_env=LIBTORCH_HOME=${home}" --repo_env=RCNN_LIBTORCH_CUDA=0 --experimental_convenience_symlinks=ignore)
 if ((seconds > 0)); then
   base+=_limited
 else

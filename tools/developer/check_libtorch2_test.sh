@@ -97,7 +97,7 @@ called '20 s to install'
 called 'install_libtorch.sh cpu --print_home'
 called "bazelw --output_base=${limited} test --repo_env=LIBTORCH_HOME=/libtorch --repo_env=RCNN_LIBTORCH_CUDA=0"
 called '-- //base/... //ops/... //detection/...'
-called '--symlink_prefix=/ //tools/developer:linking_test'
+called '--experimental_convenience_symlinks=ignore //tools/developer:linking_test'
 called 'stage_scheduler --config=training/testing/tiny_alternating.textproto'
 called 'compare_trainings.py'
 grep -q "^bazelw --output_base=${limited} build .* //\.\.\.$" calls.log || fail "not everything is built: $(cat calls.log)"

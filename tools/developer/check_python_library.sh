@@ -105,7 +105,7 @@ build_library() {
   libtorch=$(RCNN_INSTALL_SECONDS=$((seconds == 0 ? 0 : left)) tools/setup/install_libtorch.sh cpu --print_home) || exit
   base=$(./bazelw info output_base)_libtorch2
   if ((seconds > 0)); then base+=_limited; fi
-  flags=("--repo_env=LIBTORCH_HOME=${libtorch}" --repo_env=RCNN_LIBTORCH_CUDA=0 --symlink_prefix=/)
+  flags=("--repo_env=LIBTORCH_HOME=${libtorch}" --repo_env=RCNN_LIBTORCH_CUDA=0 --experimental_convenience_symlinks=ignore)
   step "the build" ./bazelw "--output_base=${base}" build "${flags[@]}" //ops:librcnn_ops.so || exit 1
   library=$(./bazelw "--output_base=${base}" info "${flags[@]}" bazel-bin)/ops/librcnn_ops.so
 }

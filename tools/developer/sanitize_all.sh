@@ -67,7 +67,7 @@ note() {
 run_folder() {
   local folder=$1 start=${SECONDS} status passed bad tenths
   shift
-  ./bazelw --output_base="${base}" test "${flags[@]}" --symlink_prefix=/ --build_tests_only --keep_going "$@" 2>&1 |
+  ./bazelw --output_base="${base}" test "${flags[@]}" --experimental_convenience_symlinks=ignore --build_tests_only --keep_going "$@" 2>&1 |
     tee "${log}"
   status=${PIPESTATUS[0]}
   # Bazel's code for an interruption.

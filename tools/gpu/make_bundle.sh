@@ -14,7 +14,7 @@ base=$(./bazelw info output_base)_cuda
 with_cuda() {
   local verb=$1
   shift
-  ./bazelw --output_base="${base}" "${verb}" --config=cuda --symlink_prefix=/ "$@"
+  ./bazelw --output_base="${base}" "${verb}" --config=cuda --experimental_convenience_symlinks=ignore "$@"
 }
 trap 'bazel --output_base="${base}" shutdown' EXIT
 
