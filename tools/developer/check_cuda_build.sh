@@ -26,12 +26,15 @@ with_libtorch() {
     return 75
   fi
   cd "${root}"
+  source tools/developer/output_base.sh
   libtorch=$(tools/setup/install_libtorch.sh cuda --print_home) || return
   base=$(./bazelw info output_base)_cuda || return
   flags=("--repo_env=LIBTORCH_HOME=${libtorch}" --repo_env=RCNN_LIBTORCH_CUDA=1 --experimental_convenience_symlinks=ignore)
   with_cuda() { ./bazelw "--output_base=${base}" "$1" "${flags[@]}" "${@:2}"; }
   trap 'bazel "--output_base=${base}" shutdown' EXIT
-  with_cuda build "${@:-//...}" || return
+  local targets=("$@")
+  if (($# == 0)); then mapfile -t targets < <(all_targets); fi
+  with_cuda build "${targets[@]}" || return
   with_cuda test //ops/cuda:cuda_test || return
   with_cuda build //ops:librcnn_ops.so || return
   tools/developer/check_python_library.sh "$(with_cuda info bazel-bin)/ops/librcnn_ops.so"

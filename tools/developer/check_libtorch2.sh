@@ -106,7 +106,8 @@ train libtorch2 "${programs}"
 train default "$(./bazelw info bazel-bin)"
 step "comparison of the trainings" tools/developer/compare_trainings.py "${work}/default" "${work}/libtorch2"
 
-step "build of everything" "${libtorch2[@]}" build "${flags[@]}" //...
+mapfile -t everything < <(all_targets)
+step "build of everything" "${libtorch2[@]}" build "${flags[@]}" "${everything[@]}"
 
 if ((seconds == 0)); then
   step "librcnn_ops.so in Python" tools/developer/check_python_library.sh "${programs}/ops/librcnn_ops.so"

@@ -14,3 +14,14 @@ delete_output_base() {
   kill_server "$1"
   rm -rf "$1"
 }
+
+# all_targets: the patterns of all targets. With another output base, `//...` would also follow Bazel's links, such as bazel-rcnn,
+# into the folders of the usual one.
+all_targets() {
+  local folder
+  echo //:all
+  for folder in */; do
+    folder=${folder%/}
+    if [[ ! -L ${folder} && -n $(find "${folder}" -name BUILD -print -quit) ]]; then echo "//${folder}/..."; fi
+  done
+}
