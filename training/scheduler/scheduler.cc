@@ -11,7 +11,8 @@
 //        another key                     run; the reason names the fields that differ
 //        no readable key                 run
 //
-//                Refuses to replace results of other data; repairs files that have an intact copy.
+//                Refuses to replace results of other data, and graphs of training where a stage
+//                trains on a device without them; repairs files that have an intact copy.
 //                A dry run prints the table and ends here.
 //   4 rehearse   opens every image, then runs a few iterations of every stage on a few images,
 //                unless done for these keys or switched off
@@ -75,6 +76,7 @@
 #include "rcnn/training/scheduler/run_directory.h"
 #include "rcnn/training/scheduler/run_tables.h"
 #include "rcnn/training/scheduler/stage_plan.h"
+#include "rcnn/training/stages/stage_device.h"
 #include "rcnn/training/stages/stage_runner.h"
 
 namespace rcnn::training {
@@ -113,6 +115,9 @@ class Scheduler {
   void PrintNotices(const std::vector<std::pair<std::string, std::string>>& notices) const;
   absl::Status Decide(const RunDirectory& directory);
   absl::Status DecideStep(const RunDirectory& directory, Step& step) const;
+  // Refuses graphs of training that the device lacks if a stage is to train. Otherwise leaves them
+  // out, because the rehearsal trains in stages that are done, too.
+  absl::Status CheckGraphs();
   // Repairs files that have an intact copy, and records missing checksums.
   absl::Status Repair(RunDirectory& directory);
   // Refuses to replace results of the same experiment on another data folder.
@@ -226,6 +231,16 @@ absl::Status Scheduler::DecideStep(const RunDirectory& directory, Step& step) co
   return absl::OkStatus();
 }
 
+absl::Status Scheduler::CheckGraphs() {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const bool runs = steps_[i].decision.action != StageDecision::kSkip;
+    if (!runs || FindTraining(Config(i)) == nullptr) continue;
+    return CheckTrainingGraphs(run_.config.resources(), run_.device);
+  }
+  run_.config.mutable_resources()->set_training_graphs(0);
+  return absl::OkStatus();
+}
+
 void Scheduler::Warn(const std::string& stage, const std::string& text) const {
   const std::string line = Printable(absl::StrCat(stage, ": ", text));
   LOG(WARNING) << line;
@@ -305,6 +320,7 @@ absl::Status Scheduler::DryRun(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const RunDirectory directory,
                         RunDirectory::OpenReadOnly(path, run_.config));
   RCNN_RETURN_IF_ERROR(Decide(directory));
+  RCNN_RETURN_IF_ERROR(CheckGraphs());
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   Print(absl::StrCat("dry run of ", run_.config.name(), " in ", Printable(path), "\n"));
   Print(PlanTable(Rows(), style_));
@@ -469,6 +485,7 @@ absl::Status Scheduler::Run(const std::string& path) {
   }()));
   run_.events_directory = directory.path();
   RCNN_RETURN_IF_ERROR(Decide(directory));
+  RCNN_RETURN_IF_ERROR(CheckGraphs());
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   RCNN_RETURN_IF_ERROR(Repair(directory));
   RCNN_RETURN_IF_ERROR(RecordDataRoot(path));

@@ -336,6 +336,28 @@ TEST(SchedulerTest, ReportsAnImpossibleNetworkBeforeWriting) {
   }
 }
 
+// On the CPU, which has no graphs.
+TEST(SchedulerTest, RefusesGraphsOfTrainingOnlyWhereAStageTrains) {
+  const auto config = [](const std::vector<std::string>& overrides = {}) {
+    configs::ExperimentConfig two = Short(overrides);  // rpn1 and proposals1
+    two.mutable_stages()->RemoveLast();
+    return two;
+  };
+  const std::string graphs = "resources.training_graphs=4", directory = EmptyDirectory();
+  for (const bool dry_run : {false, true}) {
+    EXPECT_THAT(RunIn(config({graphs}), directory, /*rehearse=*/true, dry_run),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("resources.training_graphs: is 4, but this program has no")));
+    EXPECT_FALSE(fs::exists(directory + "/stages/1_rpn1"));
+  }
+  ASSERT_THAT(RunIn(config(), directory), IsOk());
+  EXPECT_THAT(RunIn(config({graphs}), directory), IsOk()) << "everything is up to date";
+  const std::string fewer = "stages.proposals1.generate_proposals.proposals.after_nms=5";
+  const auto before = Files(directory);
+  EXPECT_THAT(RunIn(config({graphs, fewer}), directory, /*rehearse=*/true), IsOk());
+  EXPECT_THAT(Rerun(before, Files(directory)), ElementsAre("2_proposals1"));
+}
+
 TEST(SchedulerTest, ReportsDifferentClasses) {
   EXPECT_THAT(OverrideError({"data.test.shapes.num_classes=3"}),
               StatusIs(absl::StatusCode::kInvalidArgument,

@@ -31,17 +31,6 @@ absl::Status CheckPrecision(const configs::StageConfig& stage, const c10::Device
       "processor has AVX512-BF16 and --instructions allows it"));
 }
 
-absl::Status CheckGraphs(const configs::ResourcesConfig& resources, const c10::Device& device) {
-  if (resources.training_graphs() == 0 || FindDeviceGraphLibrary(device.type()) != nullptr) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "resources.training_graphs: is ", resources.training_graphs(),
-      ", but this program has no graphs of ", device.is_cpu() ? "the CPU" : "CUDA",
-      "; set it to 0, or train on a GPU (resources.device: CUDA) with a program built with "
-      "--config=cuda"));
-}
-
 }  // namespace
 
 absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config,
@@ -51,8 +40,19 @@ absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config
   for (const configs::StageConfig& stage : config.stages()) {
     RCNN_RETURN_IF_ERROR(CheckPrecision(stage, device));
   }
-  RCNN_RETURN_IF_ERROR(CheckGraphs(config.resources(), device));
   return device;
+}
+
+absl::Status CheckTrainingGraphs(const configs::ResourcesConfig& resources,
+                                 const c10::Device& device) {
+  if (resources.training_graphs() == 0 || FindDeviceGraphLibrary(device.type()) != nullptr) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "resources.training_graphs: is ", resources.training_graphs(),
+      ", but this program has no graphs of ", device.is_cpu() ? "the CPU" : "CUDA",
+      "; set it to 0, or train on a GPU (resources.device: CUDA) with a program built with "
+      "--config=cuda"));
 }
 
 absl::StatusOr<c10::Device> DeviceOfRank(const c10::Device& device, int local_rank,

@@ -17,10 +17,15 @@ namespace rcnn::training {
 
 // The device that `config.resources` names; `config` has passed CheckExperiment. The errors of
 // CheckDevice (base/device.h) as "resources.device: ...", and kInvalidArgument naming the first
-// stage with a training.precision that the device does not have, or resources.training_graphs if
-// this program has no graphs of the device (base/device_graph.h).
+// stage with a training.precision that the device does not have.
 absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config,
                                          const DeviceProbe& probe);
+
+// For stages that train on `device`, before they run. kInvalidArgument naming
+// resources.training_graphs if that asks for graphs and this program has none of the device
+// (base/device_graph.h).
+absl::Status CheckTrainingGraphs(const configs::ResourcesConfig& resources,
+                                 const c10::Device& device);
 
 // The device of one of several ranks, where `device` is that of the experiment: the CPU, or the GPU
 // with the number of the rank on its machine; a rank that sees one GPU alone, as Slurm's

@@ -10,6 +10,7 @@
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/experiment.pb.h"
 #include "rcnn/training/testing/sample_experiment.h"
 
 namespace rcnn::training {
@@ -70,21 +71,28 @@ TEST(ChooseDeviceTest, ACpuWithBfloat16TrainsInItToo) {
   }
 }
 
-TEST(ChooseDeviceTest, ADeviceWithoutGraphsHasNoneInTraining) {
-  const std::string field = "resources.training_graphs=4";
-  EXPECT_THAT(Chosen({field}, {}),
+// Nothing may train in this run.
+TEST(ChooseDeviceTest, ADeviceWithoutGraphsWillDo) {
+  EXPECT_THAT(Chosen({"resources.training_graphs=4"}, {}), IsOk());
+}
+
+constexpr c10::DeviceType kCuda = c10::DeviceType::CUDA;
+
+TEST(CheckTrainingGraphsTest, NamesTheFieldIfTheDeviceHasNone) {
+  const c10::Device cpu(c10::DeviceType::CPU);
+  configs::ResourcesConfig resources;
+  EXPECT_THAT(CheckTrainingGraphs(resources, cpu), IsOk());
+  resources.set_training_graphs(4);
+  EXPECT_THAT(CheckTrainingGraphs(resources, cpu),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("resources.training_graphs: is 4, but this program has no "
                                        "graphs of the CPU"),
                              HasSubstr("resources.device: CUDA"))));
-  EXPECT_THAT(Chosen({field, "resources.device=CUDA"}, TwoGpus()),
+  EXPECT_THAT(CheckTrainingGraphs(resources, {kCuda, 0}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no graphs of CUDA")));
-  EXPECT_THAT(Chosen({"resources.training_graphs=0"}, {}), IsOk());
   const FakeGraphs graphs;
-  EXPECT_THAT(Chosen({field}, {}), IsOk());
+  EXPECT_THAT(CheckTrainingGraphs(resources, cpu), IsOk());
 }
-
-constexpr c10::DeviceType kCuda = c10::DeviceType::CUDA;
 
 TEST(DeviceOfRankTest, IsTheGpuOfItsNumberOnTheMachine) {
   const c10::Device cpu(c10::DeviceType::CPU);

@@ -23,6 +23,7 @@ namespace rcnn::training {
 //   several processes train together: they add up gradients while others are still computed
 //   the model has a branch, which may use a map several times, and waits for the device
 //   a batch norm is trained: recording a graph would change its statistics
+//   this program has no graphs of the device (CheckTrainingGraphs in stage_device.h)
 absl::StatusOr<std::shared_ptr<detection::TrainingNetwork>> MakeTrainingNetwork(
     const ExperimentRun& run, const std::shared_ptr<detection::FasterRcnn>& model);
 

@@ -64,11 +64,19 @@ ExperimentRun GraphRun(int graphs) {
 }
 
 TEST(MakeTrainingNetworkTest, IsThereIfGraphsAreAskedForAndConvolutionsAreTrained) {
+  const FakeGraphs graphs;
   EXPECT_EQ(MakeTrainingNetwork(GraphRun(0), Model(kTiny)).value(), nullptr);
   EXPECT_NE(MakeTrainingNetwork(GraphRun(4), Model(kTiny)).value(), nullptr);
   const auto frozen = Model(kTiny);
   detection::Freeze(*frozen->backbone());
   EXPECT_EQ(MakeTrainingNetwork(GraphRun(4), frozen).value(), nullptr);
+}
+
+TEST(MakeTrainingNetworkTest, NamesTheFieldIfTheDeviceHasNoGraphs) {
+  EXPECT_THAT(MakeTrainingNetwork(GraphRun(4), Model(kTiny)),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("resources.training_graphs: is 4, but this program has no graphs "
+                                 "of the CPU")));
 }
 
 TEST(MakeTrainingNetworkTest, NamesTheFieldOfABatchNormThatIsTrained) {
