@@ -5,6 +5,10 @@
 // (ops/dispatch.h). The weights stay in float32. End it before the backward pass, which repeats the
 // types of the forward one.
 //
+// On the CPU ask HasBfloat16Products (instruction_set.h) first: at a level of instructions that is
+// lowered below AVX-512 (start_environment.h) LibTorch 1.13 still asks oneDNN for convolutions in
+// bfloat16 if the processor has AVX-512, and oneDNN throws.
+//
 // Of this thread only. Scopes may be nested.
 //
 // Example:

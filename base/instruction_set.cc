@@ -62,6 +62,8 @@ InstructionLevel LowerInstructionLevel(const char* name) {
 
 InstructionLevel CurrentInstructionLevel() { return Level(); }
 
+bool HasBfloat16Products(InstructionLevel level) { return level >= InstructionLevel::kAvx512Bf16; }
+
 void StoreInstructionLevel(InstructionLevel level) { Level() = level; }
 
 }  // namespace rcnn

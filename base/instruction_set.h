@@ -48,6 +48,11 @@ InstructionLevel LowerInstructionLevel(const char* name);
 // throws. Programs check the variable when they start (instructions_flag.h).
 InstructionLevel CurrentInstructionLevel();
 
+// Whether kernels of `level` multiply bfloat16, and are faster than those of float32. Whatever may
+// compute in bfloat16 on the CPU asks this, of the level in force rather than of the processor:
+// at a lower level LibTorch may even throw (autocast_scope.h).
+bool HasBfloat16Products(InstructionLevel level = CurrentInstructionLevel());
+
 // Sets the level without checking that the processor supports it. Throws as
 // CurrentInstructionLevel() does. Not thread-safe. Call SetInstructionLevel (instruction_level.h)
 // instead, which checks the level.

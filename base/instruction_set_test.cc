@@ -17,6 +17,19 @@ TEST(InstructionSetTest, IsTheStoredLevel) {
   EXPECT_EQ(CurrentInstructionLevel(), before);
 }
 
+TEST(InstructionSetTest, ALowerLevelHasNoProductsOfBfloat16) {
+  const InstructionLevel before = CurrentInstructionLevel();
+  for (const InstructionLevel level :
+       {InstructionLevel::kPortable, InstructionLevel::kAvx2, InstructionLevel::kAvx512}) {
+    StoreInstructionLevel(level);
+    EXPECT_FALSE(HasBfloat16Products());
+  }
+  StoreInstructionLevel(InstructionLevel::kAvx512Bf16);
+  EXPECT_TRUE(HasBfloat16Products());
+  EXPECT_FALSE(HasBfloat16Products(InstructionLevel::kAvx512));
+  StoreInstructionLevel(before);
+}
+
 TEST(InstructionSetTest, EveryLevelHasAName) {
   EXPECT_EQ(static_cast<size_t>(InstructionLevel::kAvx512Bf16) + 1, kInstructionLevelNames.size());
   EXPECT_EQ(std::string(kInstructionLevelNames[static_cast<size_t>(InstructionLevel::kAvx2)]),

@@ -33,7 +33,7 @@
 namespace rcnn::detection {
 
 struct DetectorOptions {
-  // On the CPU, kBfloat16 where the processor has instructions for it, else float32 (precision.h).
+  // On the CPU, kBfloat16 where there are instructions for it, else float32 (precision.h).
   // On a GPU, kBfloat16 is autocast (base/autocast_scope.h).
   Precision precision = Precision::kFloat32;
   // Where packed weights are kept, on the CPU. Default: nowhere.

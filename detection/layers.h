@@ -162,7 +162,7 @@ class Norm : public torch::nn::Module {
 enum class Activation { kNone, kRelu };
 
 struct InferenceOptions {
-  // kBfloat16 where the processor has instructions for it, else float32.
+  // kBfloat16 where there are instructions for it (precision.h), else float32.
   Precision precision = Precision::kFloat32;
   // Frees the weights of packed layers, which then have no elements; only the packed ones remain.
   // The model cannot be trained, saved, moved or prepared again: these throw c10::Error. Their

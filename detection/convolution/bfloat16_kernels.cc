@@ -258,11 +258,9 @@ constexpr Bfloat16Kernels kBf16 = {InstructionLevel::kAvx512Bf16,
 
 const Bfloat16Kernels& GetBfloat16Kernels([[maybe_unused]] InstructionLevel level) {
 #if defined(__x86_64__)
-  if (level >= InstructionLevel::kAvx512Bf16) return kBf16;
+  if (HasBfloat16Products(level)) return kBf16;
 #endif
   return kPortable;
 }
-
-bool HasFastBfloat16() { return CurrentInstructionLevel() >= InstructionLevel::kAvx512Bf16; }
 
 }  // namespace rcnn::detection

@@ -65,11 +65,8 @@ struct Bfloat16Kernels {
                    const TileOptions& options, float* tile, int64_t stride);
 };
 
-// The processor's at kAvx512Bf16, else the portable ones.
+// The processor's where HasBfloat16Products(level), else the portable ones.
 const Bfloat16Kernels& GetBfloat16Kernels(InstructionLevel level);
-
-// Whether bfloat16 is faster than float32 at CurrentInstructionLevel().
-bool HasFastBfloat16();
 
 }  // namespace rcnn::detection
 

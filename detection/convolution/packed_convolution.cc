@@ -92,7 +92,7 @@ c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
 ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
                                 InstructionLevel level) {
   if (level < InstructionLevel::kAvx2) return ConvolutionMethod::kLibtorch;
-  if (options.precision == Precision::kBfloat16 && level >= InstructionLevel::kAvx512Bf16 &&
+  if (options.precision == Precision::kBfloat16 && HasBfloat16Products(level) &&
       weight.size(1) >= kMinBfloat16Channels) {
     return HasShape(weight, options, 3) ? ConvolutionMethod::kBfloat16WinogradFour
                                         : ConvolutionMethod::kBfloat16;

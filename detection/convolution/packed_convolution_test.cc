@@ -84,7 +84,7 @@ bool IsWinograd(ConvolutionMethod method) {
 // Whether a convolution of many channels takes seconds: bfloat16 without instructions for it.
 bool IsSlow(const Case& c, ConvolutionMethod method) {
   const bool is_short = method >= ConvolutionMethod::kBfloat16;
-  return c.in >= 128 && is_short && CurrentInstructionLevel() < InstructionLevel::kAvx512Bf16;
+  return c.in >= 128 && is_short && !HasBfloat16Products();
 }
 
 void ExpectNear(const at::Tensor& a, const at::Tensor& b,

@@ -2,7 +2,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "rcnn/detection/convolution/bfloat16_kernels.h"
+#include "rcnn/base/instruction_set.h"
 
 namespace rcnn::detection {
 
@@ -18,7 +18,7 @@ absl::StatusOr<Precision> ParsePrecision(absl::string_view name) {
 }
 
 Precision SupportedPrecision(Precision wanted) {
-  return HasFastBfloat16() ? wanted : Precision::kFloat32;
+  return HasBfloat16Products() ? wanted : Precision::kFloat32;
 }
 
 }  // namespace rcnn::detection

@@ -8,7 +8,8 @@
 //     pixels, and take a few hundredths of the time;
 //   * the last layers of RPN and head, which give scores and box deltas (KeepFloat32 in layers.h):
 //     their errors are not averaged by a later layer, and they take less than a hundredth.
-// Faster only on processors with instructions for it; elsewhere kBfloat16 computes in float32.
+// Faster only where the level of instructions has products of bfloat16 (HasBfloat16Products in
+// base/instruction_set.h); elsewhere kBfloat16 computes in float32.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const Precision wanted, ParsePrecision("bfloat16"));
@@ -30,8 +31,7 @@ absl::string_view PrecisionName(Precision precision);
 // Reverses it. kInvalidArgument for another name.
 absl::StatusOr<Precision> ParsePrecision(absl::string_view name);
 
-// What a network asked for `wanted` computes in at CurrentInstructionLevel()
-// (base/instruction_level.h): kFloat32 where bfloat16 would not be faster.
+// What a network asked for `wanted` computes in: kFloat32 where bfloat16 would not be faster.
 Precision SupportedPrecision(Precision wanted);
 
 }  // namespace rcnn::detection

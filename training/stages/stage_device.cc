@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/device.h"
 #include "rcnn/base/device_graph.h"
-#include "rcnn/base/instruction_level.h"
+#include "rcnn/base/instruction_set.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/config/device_override.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -13,12 +13,11 @@ namespace {
 
 using configs::TrainingConfig;
 
-// GPUs of kMinGpuMajor have every precision. LibTorch computes in bfloat16 on every CPU, but
-// without these instructions more slowly than in float32.
+// GPUs of kMinGpuMajor have every precision. Without products of bfloat16 a CPU computes in it more
+// slowly than in float32, if at all.
 bool HasPrecision(const c10::Device& device, TrainingConfig::Precision precision) {
   if (!device.is_cpu() || precision == TrainingConfig::FLOAT32) return true;
-  return precision == TrainingConfig::BFLOAT16 &&
-         CurrentInstructionLevel() >= InstructionLevel::kAvx512Bf16;
+  return precision == TrainingConfig::BFLOAT16 && HasBfloat16Products();
 }
 
 absl::Status CheckPrecision(const configs::StageConfig& stage, const c10::Device& device) {
