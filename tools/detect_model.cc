@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/device.h"
 #include "rcnn/base/device_probe.h"
+#include "rcnn/base/instruction_level.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/model_directory.h"
 
@@ -91,11 +92,16 @@ absl::StatusOr<c10::Device> FindDevice(const std::string& name) {
 }
 
 std::string PrecisionNotice(detection::Precision precision) {
-  if (detection::SupportedPrecision(precision) == precision) return "";
-  return absl::StrCat(
-      "--precision=", detection::PrecisionName(precision),
-      ": this processor has no instructions for it (AVX-512 BF16), so detecting in ",
-      detection::PrecisionName(detection::SupportedPrecision(precision)));
+  const detection::Precision supported = detection::SupportedPrecision(precision);
+  if (supported == precision) return "";
+  const bool is_lowered = HasBfloat16Products(SupportedInstructionLevel());
+  const std::string lacking =
+      is_lowered ? absl::StrCat("the level of instructions is lowered to ",
+                                InstructionLevelName(CurrentInstructionLevel()), ", which")
+                 : "this processor";
+  return absl::StrCat("--precision=", detection::PrecisionName(precision), ": ", lacking,
+                      " has no instructions for it (AVX-512 BF16), so detecting in ",
+                      detection::PrecisionName(supported));
 }
 
 }  // namespace rcnn::tools

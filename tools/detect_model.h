@@ -42,7 +42,8 @@ absl::StatusOr<detection::Precision> ReadPrecision(const std::string& name);
 // of CheckDevice (base/device.h) if this process cannot use it.
 absl::StatusOr<c10::Device> FindDevice(const std::string& name);
 
-// What to tell the user if this processor has no instructions for `precision`; "" if it has.
+// What to tell the user if there are no instructions for `precision` at the level in force
+// (base/instruction_level.h), and whether the processor or the user is the cause; "" if there are.
 std::string PrecisionNotice(detection::Precision precision);
 
 }  // namespace rcnn::tools

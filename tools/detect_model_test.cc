@@ -122,11 +122,27 @@ TEST(PrecisionTest, RejectsUnknownNames) {
 }
 
 TEST(PrecisionTest, ANoticeSaysWhatTheProcessorLacks) {
-  const ScopedInstructionLevel level(InstructionLevel::kPortable);
+  if (HasBfloat16Products(SupportedInstructionLevel())) GTEST_SKIP() << "it lacks nothing";
   EXPECT_EQ(PrecisionNotice(detection::Precision::kFloat32), "");
   EXPECT_EQ(PrecisionNotice(detection::Precision::kBfloat16),
             "--precision=bfloat16: this processor has no instructions for it (AVX-512 BF16), so "
             "detecting in float32");
+}
+
+TEST(PrecisionTest, ANoticeNamesTheLevelThatTheUserHasLowered) {
+  RCNN_SKIP_WITHOUT(InstructionLevel::kAvx512Bf16);
+  for (const InstructionLevel lower :
+       {InstructionLevel::kPortable, InstructionLevel::kAvx2, InstructionLevel::kAvx512}) {
+    const ScopedInstructionLevel level(lower);
+    EXPECT_EQ(PrecisionNotice(detection::Precision::kFloat32), "");
+    EXPECT_EQ(PrecisionNotice(detection::Precision::kBfloat16),
+              absl::StrCat("--precision=bfloat16: the level of instructions is lowered to ",
+                           InstructionLevelName(lower),
+                           ", which has no instructions for it (AVX-512 BF16), so detecting in "
+                           "float32"));
+  }
+  const ScopedInstructionLevel level(InstructionLevel::kAvx512Bf16);
+  EXPECT_EQ(PrecisionNotice(detection::Precision::kBfloat16), "");
 }
 
 }  // namespace

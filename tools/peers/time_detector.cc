@@ -27,6 +27,7 @@
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/instruction_level.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
@@ -226,7 +227,8 @@ absl::StatusOr<Precision> FindPrecision() {
   RCNN_ASSIGN_OR_RETURN(const Precision wanted, ParsePrecision(FLAGS_precision));
   if (SupportedPrecision(wanted) == wanted) return wanted;
   return absl::FailedPreconditionError(
-      absl::StrCat("--precision=", FLAGS_precision, ": this processor has no instructions for it"));
+      absl::StrCat("--precision=", FLAGS_precision, ": the level of instructions, ",
+                   InstructionLevelName(CurrentInstructionLevel()), ", has none for it"));
 }
 
 // FillModel fills every tensor or fails, and ResetParameters every one that is unfilled. So random
