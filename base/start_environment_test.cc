@@ -58,10 +58,18 @@ TEST_F(StartEnvironmentTest, LeavesWhatTheUserHasSet) {
 TEST_F(StartEnvironmentTest, ReplacesOnlyKernelsThatAreWorseThanTheCpu) {
   const std::string best = BestOpenBlasCore();
   if (best.empty()) GTEST_SKIP() << "a CPU without AVX2";
-  EXPECT_THAT(MissingVariables("Prescott"), Contains(Pair("OPENBLAS_CORETYPE", best)));
+  const InstructionLevel level = SupportedInstructionLevel();
+  EXPECT_THAT(MissingVariables("Prescott", level), Contains(Pair("OPENBLAS_CORETYPE", best)));
   for (const char* core : {"SkylakeX", "Cooperlake", "SapphireRapids", ""}) {
-    EXPECT_THAT(MissingVariables(core), Not(Contains(Key("OPENBLAS_CORETYPE")))) << core;
+    EXPECT_THAT(MissingVariables(core, level), Not(Contains(Key("OPENBLAS_CORETYPE")))) << core;
   }
+}
+
+TEST_F(StartEnvironmentTest, TheLevelInForceIsTheDefault) {
+  const InstructionLevel before = CurrentInstructionLevel();
+  StoreInstructionLevel(InstructionLevel::kPortable);
+  EXPECT_EQ(MissingVariables(""), MissingVariables("", InstructionLevel::kPortable));
+  StoreInstructionLevel(before);
 }
 
 TEST_F(StartEnvironmentTest, ALowerLevelKeepsTheLibrariesFromNewerInstructions) {

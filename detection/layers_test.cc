@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/precision.h"
@@ -640,6 +641,7 @@ TEST(PrepareForInferenceTest, PacksLinearLayersForBfloat16) {
 }
 
 TEST(AutocastTest, RoundsExceptWhereFloat32IsKept) {
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
   const auto owner = std::make_shared<torch::nn::Module>();
   const auto conv = AddConv(*owner, "conv", Shape(4, 6)),
              scores = AddConv(*owner, "s", Shape(6, 5, 1));

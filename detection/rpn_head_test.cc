@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/tensor_memory.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/testing/slow_layers.h"
@@ -82,6 +83,7 @@ TEST(RpnHeadTest, SampledCellsEqualTheWholeMap) {
 
 // Under autocast, where maps are bfloat16, scores and deltas are computed in float32.
 TEST(RpnHeadTest, SampledCellsOfShortMapsAreCloseToTheWholeMap) {
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
   const at::Tensor cells = at::tensor({19, 0, 4, 27, 39}, at::kLong);
   const auto head = Make(/*num_convs=*/1, ops::ObjectnessKind::kSigmoid);
   head->to(at::kFloat);

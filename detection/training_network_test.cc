@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/testing/fake_graphs.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/counted_truths.h"
@@ -102,6 +103,10 @@ at::Tensor Loss(const FasterRcnn& model, NetworkOutput network, const Batch& bat
 class TrainingNetworkTest : public ::testing::TestWithParam<Case> {
  protected:
   static constexpr double kRate = 0.01;
+
+  void SetUp() override {
+    if (GetParam().in_bfloat16) RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
+  }
 
   at::Tensor LossOfFound(const Batch& batch) {
     const std::unique_ptr<AutocastScope> scope = BeginForward();

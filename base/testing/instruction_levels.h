@@ -43,6 +43,18 @@ class ScopedInstructionLevel {
     }                                                                                 \
   } while (false)
 
+// Skips the running test, naming the level, if LibTorch may be unable to convolve in bfloat16 on
+// the CPU (autocast_scope.h): at a level that was lowered below AVX-512 when the process was
+// started. Programs do not even try below kAvx512Bf16. Not behind a ScopedInstructionLevel.
+#define RCNN_SKIP_WITHOUT_CPU_AUTOCAST()                                                    \
+  do {                                                                                      \
+    constexpr auto kLeast = ::rcnn::InstructionLevel::kAvx512;                              \
+    const ::rcnn::InstructionLevel level_in_force = ::rcnn::CurrentInstructionLevel();      \
+    if (level_in_force < kLeast && ::rcnn::SupportedInstructionLevel() >= kLeast) {         \
+      GTEST_SKIP() << "oneDNN has no bfloat16 at " << InstructionLevelName(level_in_force); \
+    }                                                                                       \
+  } while (false)
+
 inline InstructionLevel FindLevel(InstructionLevel level) { return level; }
 template <typename Case>
 InstructionLevel FindLevel(const std::tuple<Case, InstructionLevel>& parameter) {

@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::training {
@@ -53,7 +54,7 @@ LossFunction OfTheHead(const std::shared_ptr<detection::FasterRcnn>& model) {
   return MakeFastRcnnLoss(model, nullptr);
 }
 
-// On any CPU; a stage is refused on those without instructions for bfloat16 (stage_device.h).
+// Also on CPUs without instructions for bfloat16, on which a stage is refused (stage_device.h).
 StepLosses Compute(const LossFunction& losses, TrainingConfig::Precision precision) {
   StepLosses step =
       InPrecision(precision, c10::DeviceType::CPU, losses)(OneImage(), Generator("samples"));
@@ -74,6 +75,7 @@ TEST(InPrecisionTest, Float32IsTheLossItself) {
 
 // bfloat16 has 8 bits of fraction.
 TEST(InPrecisionTest, Bfloat16IsClose) {
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
   const double plain = Total(OfTheHead(Model()), TrainingConfig::FLOAT32);
   const double rounded = Total(OfTheHead(Model()), TrainingConfig::BFLOAT16);
   EXPECT_NE(rounded, plain);
@@ -81,6 +83,7 @@ TEST(InPrecisionTest, Bfloat16IsClose) {
 }
 
 TEST(InPrecisionTest, LossesAndWeightsStayInFloat32) {
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
   const auto model = Model();
   EXPECT_EQ(Compute(Joint(model), TrainingConfig::BFLOAT16).total.scalar_type(), at::kFloat);
   for (const auto& item : model->named_parameters()) {
@@ -93,12 +96,14 @@ TEST(InPrecisionTest, LossesAndWeightsStayInFloat32) {
 
 // Steps 1 and 3 compute the RPN at few cells, from maps of bfloat16.
 TEST(InPrecisionTest, StepsOfTheRpnAreClose) {
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
   const auto loss = [] { return MakeRpnLoss(Model(), nullptr); };
   const double plain = Total(loss(), TrainingConfig::FLOAT32);
   EXPECT_NEAR(Total(loss(), TrainingConfig::BFLOAT16), plain, 0.02 * plain);
 }
 
 TEST(InPrecisionTest, EndsWithTheLoss) {
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
   Compute(Joint(Model()), TrainingConfig::BFLOAT16);
   EXPECT_EQ(at::linear(at::ones({1, 2}), at::ones({1, 2})).scalar_type(), at::kFloat);
 }
