@@ -33,6 +33,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "rcnn/base/float_lanes_kernels.h"
 #include "rcnn/base/target_clones.h"
 #include "rcnn/base/target_instructions.h"
 #include "rcnn/detection/convolution/interleave_kernels.h"
@@ -146,20 +147,10 @@ namespace {
 namespace avx2 {
 
 #define RCNN_LANES_TARGET RCNN_AVX2
-using Lanes = __m256;
-constexpr int64_t kLanes = 8;
+using avx2_lanes::Add, avx2_lanes::kLanes, avx2_lanes::Lanes, avx2_lanes::Load, avx2_lanes::Max,
+    avx2_lanes::Mul, avx2_lanes::MultiplyAdd, avx2_lanes::NegativeMultiplyAdd, avx2_lanes::Set,
+    avx2_lanes::Store, avx2_lanes::Sub;
 
-RCNN_AVX2 inline Lanes Set(double x) { return _mm256_set1_ps(static_cast<float>(x)); }
-RCNN_AVX2 inline Lanes Load(const float* x) { return _mm256_loadu_ps(x); }
-RCNN_AVX2 inline void Store(float* out, Lanes x) { _mm256_storeu_ps(out, x); }
-RCNN_AVX2 inline Lanes Add(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
-RCNN_AVX2 inline Lanes Sub(Lanes a, Lanes b) { return _mm256_sub_ps(a, b); }
-RCNN_AVX2 inline Lanes Mul(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
-RCNN_AVX2 inline Lanes Max(Lanes a, Lanes b) { return _mm256_max_ps(a, b); }
-RCNN_AVX2 inline Lanes MultiplyAdd(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
-RCNN_AVX2 inline Lanes NegativeMultiplyAdd(Lanes a, Lanes b, Lanes c) {
-  return _mm256_fnmadd_ps(a, b, c);
-}
 RCNN_AVX2 inline void Interleave(Lanes a, Lanes b, Lanes c, Lanes d, float* out) {
   Lanes phase[4] = {a, b, c, d};
   detection::Interleave(phase, out);
@@ -174,24 +165,13 @@ RCNN_AVX2 inline void Interleave(Lanes a, Lanes b, Lanes c, Lanes d, float* out)
 namespace avx512 {
 
 #define RCNN_LANES_TARGET RCNN_AVX512
-using Lanes = __m512;
-constexpr int64_t kLanes = 16;
+using avx512_lanes::Add, avx512_lanes::kLanes, avx512_lanes::Lanes, avx512_lanes::Load,
+    avx512_lanes::Max, avx512_lanes::Mul, avx512_lanes::MultiplyAdd,
+    avx512_lanes::NegativeMultiplyAdd, avx512_lanes::Set, avx512_lanes::Store, avx512_lanes::Sub;
 
-RCNN_AVX512 inline Lanes Set(double x) { return _mm512_set1_ps(static_cast<float>(x)); }
-RCNN_AVX512 inline Lanes Load(const float* x) { return _mm512_loadu_ps(x); }
-RCNN_AVX512 inline void Store(float* out, Lanes x) { _mm512_storeu_ps(out, x); }
-RCNN_AVX512 inline Lanes Add(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
-RCNN_AVX512 inline Lanes Sub(Lanes a, Lanes b) { return _mm512_sub_ps(a, b); }
-RCNN_AVX512 inline Lanes Mul(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
-// With masks here and below, because GCC 12 takes the forms without one for uses of an
-// uninitialised value.
-RCNN_AVX512 inline Lanes Max(Lanes a, Lanes b) { return _mm512_maskz_max_ps(0xffff, a, b); }
-RCNN_AVX512 inline Lanes MultiplyAdd(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
-RCNN_AVX512 inline Lanes NegativeMultiplyAdd(Lanes a, Lanes b, Lanes c) {
-  return _mm512_fnmadd_ps(a, b, c);
-}
-
-// In each quarter of the lanes the four rows of four become columns, then the quarters do.
+// In each quarter of the lanes the four rows of four become columns, then the quarters do. With
+// masks here and below, because GCC 12 takes the forms without one for uses of an uninitialised
+// value.
 RCNN_AVX512 inline void Interleave(Lanes a, Lanes b, Lanes c, Lanes d, float* out) {
   const Lanes low_ab = _mm512_maskz_unpacklo_ps(0xffff, a, b);
   const Lanes high_ab = _mm512_maskz_unpackhi_ps(0xffff, a, b);

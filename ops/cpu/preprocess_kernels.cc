@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "rcnn/base/float_lanes_kernels.h"
 #include "rcnn/base/instruction_set.h"
 #include "rcnn/base/target_instructions.h"
 
@@ -107,16 +108,10 @@ RCNN_AVX2 RCNN_UNROLLED __m256i LoadEightWords(const uint8_t* from, const int32_
 namespace avx2 {
 
 #define RCNN_LANES_TARGET RCNN_AVX2
-using Lanes = __m256;
+using avx2_lanes::Add, avx2_lanes::kLanes, avx2_lanes::Lanes, avx2_lanes::Load, avx2_lanes::Mul,
+    avx2_lanes::Set, avx2_lanes::Store, avx2_lanes::Sub;
 using Words = __m256i;
-constexpr int64_t kLanes = 8;
 
-RCNN_AVX2 inline Lanes Set(float x) { return _mm256_set1_ps(x); }
-RCNN_AVX2 inline Lanes Load(const float* x) { return _mm256_loadu_ps(x); }
-RCNN_AVX2 inline void Store(float* to, Lanes x) { _mm256_storeu_ps(to, x); }
-RCNN_AVX2 inline Lanes Add(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
-RCNN_AVX2 inline Lanes Sub(Lanes a, Lanes b) { return _mm256_sub_ps(a, b); }
-RCNN_AVX2 inline Lanes Mul(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
 RCNN_AVX2 inline Words LoadWords(const uint8_t* from, const int32_t* offsets) {
   return LoadEightWords(from, offsets);
 }
@@ -144,16 +139,10 @@ RCNN_AVX2 RCNN_UNROLLED Lanes Blend(Lanes a, Lanes b) {
 namespace avx512 {
 
 #define RCNN_LANES_TARGET RCNN_AVX512
-using Lanes = __m512;
+using avx512_lanes::Add, avx512_lanes::kLanes, avx512_lanes::Lanes, avx512_lanes::Load,
+    avx512_lanes::Mul, avx512_lanes::Set, avx512_lanes::Store, avx512_lanes::Sub;
 using Words = __m512i;
-constexpr int64_t kLanes = 16;
 
-RCNN_AVX512 inline Lanes Set(float x) { return _mm512_set1_ps(x); }
-RCNN_AVX512 inline Lanes Load(const float* x) { return _mm512_loadu_ps(x); }
-RCNN_AVX512 inline void Store(float* to, Lanes x) { _mm512_storeu_ps(to, x); }
-RCNN_AVX512 inline Lanes Add(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
-RCNN_AVX512 inline Lanes Sub(Lanes a, Lanes b) { return _mm512_sub_ps(a, b); }
-RCNN_AVX512 inline Lanes Mul(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
 RCNN_AVX512 inline Words LoadWords(const uint8_t* from, const int32_t* offsets) {
   return _mm512_maskz_inserti64x4(0xff, _mm512_castsi256_si512(LoadEightWords(from, offsets)),
                                   LoadEightWords(from, offsets + 8), 1);

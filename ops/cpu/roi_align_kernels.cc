@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rcnn/base/float_lanes_kernels.h"
 #include "rcnn/base/instruction_set.h"
 #include "rcnn/base/target_clones.h"
 #include "rcnn/base/target_instructions.h"
@@ -107,15 +108,8 @@ RCNN_LOOP void ScatterBlockLoop(const A* bins, const RoiOnBlock<A>& roi, A* colu
 namespace avx2 {
 
 #define RCNN_LANES_TARGET RCNN_AVX2
-using Lanes = __m256;
-constexpr int64_t kLanes = 8;
-
-RCNN_AVX2 inline Lanes Zero() { return _mm256_setzero_ps(); }
-RCNN_AVX2 inline Lanes Set(float x) { return _mm256_set1_ps(x); }
-RCNN_AVX2 inline Lanes Load(const float* x) { return _mm256_loadu_ps(x); }
-RCNN_AVX2 inline void Store(float* to, Lanes x) { _mm256_storeu_ps(to, x); }
-RCNN_AVX2 inline Lanes Add(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
-RCNN_AVX2 inline Lanes Mul(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
+using avx2_lanes::Add, avx2_lanes::kLanes, avx2_lanes::Lanes, avx2_lanes::Load, avx2_lanes::Mul,
+    avx2_lanes::Set, avx2_lanes::Store, avx2_lanes::Zero;
 
 #include "rcnn/ops/cpu/roi_align_lanes_kernels.inc"
 #undef RCNN_LANES_TARGET
@@ -125,15 +119,8 @@ RCNN_AVX2 inline Lanes Mul(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
 namespace avx512 {
 
 #define RCNN_LANES_TARGET RCNN_AVX512
-using Lanes = __m512;
-constexpr int64_t kLanes = 16;
-
-RCNN_AVX512 inline Lanes Zero() { return _mm512_setzero_ps(); }
-RCNN_AVX512 inline Lanes Set(float x) { return _mm512_set1_ps(x); }
-RCNN_AVX512 inline Lanes Load(const float* x) { return _mm512_loadu_ps(x); }
-RCNN_AVX512 inline void Store(float* to, Lanes x) { _mm512_storeu_ps(to, x); }
-RCNN_AVX512 inline Lanes Add(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
-RCNN_AVX512 inline Lanes Mul(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
+using avx512_lanes::Add, avx512_lanes::kLanes, avx512_lanes::Lanes, avx512_lanes::Load,
+    avx512_lanes::Mul, avx512_lanes::Set, avx512_lanes::Store, avx512_lanes::Zero;
 
 #include "rcnn/ops/cpu/roi_align_lanes_kernels.inc"
 #undef RCNN_LANES_TARGET

@@ -27,10 +27,10 @@ forbid '(ATen/ATen|torch/types|torch/all|torch/extension|torch/script)' \
   "Headers include at most <ATen/core/Tensor.h>; move the include to the source." '*.h' ':!tools/build/prelude/*'
 forbid '(ATen|c10|torch)/.*' "Files that nvcc compiles include no LibTorch: a .cc file beside them does." '*.cu' 'ops/kernels/*.h'
 
-# The one header that includes them for all, whose example shows one.
+# The one header that includes them for all. Its example shows one.
 intrinsics=('*.h' '*.cc' '*.inc' ':(exclude,glob)**/*kernels*' ':!base/target_instructions.h')
 advice='Intrinsics are in files called "kernels", which choose by the level of instructions (base/instruction_level.h).'
-forbid '([a-z]+mmintrin|immintrin|x86intrin|arm_neon|rcnn/base/target_instructions)' "${advice}" "${intrinsics[@]}"
+forbid '([a-z]+mmintrin|immintrin|x86intrin|arm_neon|rcnn/base/(target_instructions|float_lanes_kernels))' "${advice}" "${intrinsics[@]}"
 forbid_lines '(^|[^A-Za-z0-9_])(_mm[0-9]*_[a-z0-9_]+ *\(|__m(64|128|256|512)[a-z]*[^A-Za-z0-9_]|__builtin_ia32_)' \
   "${advice}" "${intrinsics[@]}"
 exit "${status}"

@@ -34,8 +34,8 @@ expect 1 'Files that nvcc compiles' ops/kernels/a.h '#include <ATen/core/Tensor.
 
 intrinsics='Intrinsics are in files called "kernels"'
 for line in '#include <immintrin.h>' '#include <nmmintrin.h>' '#include "rcnn/base/target_instructions.h"' \
-    'state = _mm_crc32_u64(state, word);' '  __m256 sum = {};' 'return __builtin_ia32_crc32di(a, b);' \
-    'x = -_mm512_reduce_add_ps (y);'; do
+    '#include "rcnn/base/float_lanes_kernels.h"' 'state = _mm_crc32_u64(state, word);' '  __m256 sum = {};' \
+    'return __builtin_ia32_crc32di(a, b);' 'x = -_mm512_reduce_add_ps (y);'; do
   expect 1 "${intrinsics}" base/a.cc "${line}"
   expect 1 "${intrinsics}" base/a.h "${line}"
   # A folder called kernels does not count, a file does.
