@@ -264,7 +264,7 @@ AlignedBfloat16s Bfloat16Winograd::PackWeights(const float* weight, int64_t coun
 
 // Of the last pair of an odd number of channels the second is zeros: the numbers of an earlier
 // channel might be NaN, whose products with the zeros of the weights are not zero.
-void Bfloat16Winograd::TransformInput(const Job& job, const Inputs& inputs, int64_t begin,
+void Bfloat16Winograd::TransformInput(const TileJob& job, const Inputs& inputs, int64_t begin,
                                       int64_t end, InputScratch& scratch) const {
   scratch.even.SetTiles(job.grid, inputs.segments);
   scratch.odd.SetTiles(job.grid, inputs.segments);
@@ -302,8 +302,8 @@ void Bfloat16Winograd::Multiply(const Weights& weights, const Inputs& inputs, Su
   }
 }
 
-void Bfloat16Winograd::TransformOutput(const Job& job, const Weights& weights, const Inputs& inputs,
-                                       Sums& sums) const {
+void Bfloat16Winograd::TransformOutput(const TileJob& job, const Weights& weights,
+                                       const Inputs& inputs, Sums& sums) const {
   const int64_t row_stride = kTileOut * sums.blocks, first = weights.first * kLanes;
   for (int64_t k = first; k < std::min(weights.end * kLanes, out_channels_); ++k) {
     const float* row = &sums.sums[(k - first) * sums.blocks];
@@ -315,7 +315,7 @@ void Bfloat16Winograd::TransformOutput(const Job& job, const Weights& weights, c
   }
 }
 
-void Bfloat16Winograd::RunByBlocks(const Job& job, const Bfloat16* weights) const {
+void Bfloat16Winograd::RunByBlocks(const TileJob& job, const Bfloat16* weights) const {
   const int64_t total = job.end - job.begin, panels = NumRowPanels(), size = PanelSize();
   const int64_t blocks = TilesPerBlock(total, std::max(1, at::get_num_threads()), kMaxBlocks);
   at::parallel_for(0, NumPanels(total, blocks), 1, [&](int64_t begin, int64_t end) {
@@ -340,7 +340,7 @@ void Bfloat16Winograd::RunByBlocks(const Job& job, const Bfloat16* weights) cons
 
 // The blocks of a job that is one group. A task of the first step is some channels of a part, and
 // those of all parts follow each other, so that threads share the channels.
-void Bfloat16Winograd::RunGroup(const Job& job, int64_t part, Bfloat16* transformed) const {
+void Bfloat16Winograd::RunGroup(const TileJob& job, int64_t part, Bfloat16* transformed) const {
   const int64_t size = PanelSize();
   std::vector<Inputs> parts;
   for (int64_t first = job.begin; first < job.end; first += part) {
@@ -375,7 +375,7 @@ void Bfloat16Winograd::RunGroup(const Job& job, int64_t part, Bfloat16* transfor
   });
 }
 
-void Bfloat16Winograd::RunByOutputs(const Job& job) const {
+void Bfloat16Winograd::RunByOutputs(const TileJob& job) const {
   const int64_t size = PanelSize(), panel_bytes = size * static_cast<int64_t>(sizeof(Bfloat16));
   const int64_t group = BlocksPerGroup(job.end - job.begin, kTilePoints * panel_bytes / kLanes);
   const int64_t part = std::min(kPartBlocks, group);
@@ -387,7 +387,7 @@ void Bfloat16Winograd::RunByOutputs(const Job& job) const {
   }
 }
 
-void Bfloat16Winograd::RunJob(const Job& job) const {
+void Bfloat16Winograd::RunJob(const TileJob& job) const {
   if (job.begin == job.end) return;
   if (kept_ == WinogradWeights::kTransformed) {
     RunByBlocks(job, &weight_[0]);
@@ -404,8 +404,7 @@ void Bfloat16Winograd::RunJob(const Job& job) const {
 
 void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_t width,
                            float* y) const {
-  const TileGrid grid(batch, height, width);
-  RunJob({x, grid, 0, grid.total, y});
+  RunJob(JobOfMaps(x, batch, height, width, y));
 }
 
 AlignedBfloat16s Bfloat16Winograd::TransformForRows() const {
@@ -415,11 +414,7 @@ AlignedBfloat16s Bfloat16Winograd::TransformForRows() const {
 void Bfloat16Winograd::RunRows(const float* x, int64_t height, int64_t width,
                                const WinogradRows& rows, float* y,
                                const Bfloat16* transformed) const {
-  TileGrid grid(1, height, width);
-  grid.input_rows = rows.input;
-  grid.output_rows = rows.output;
-  const Job job = {x, grid, rows.begin / kTileOut * grid.columns,
-                   NumPanels(rows.end, kTileOut) * grid.columns, y};
+  const TileJob job = JobOfRows(x, height, width, rows, y);
   if (transformed == nullptr) {
     RunJob(job);
   } else if (job.begin < job.end) {

@@ -77,13 +77,6 @@ class Bfloat16Winograd {
 
     int64_t units() const { return points * tiles; }
   };
-  // Blocks [begin, end) of a grid.
-  struct Job {
-    const float* x;
-    const TileGrid& grid;
-    int64_t begin, end;
-    float* y;
-  };
   // Halves that take the room of sixteen floats.
   static constexpr int64_t kScaleNumbers = 2 * kBfloat16Lanes;
 
@@ -110,18 +103,18 @@ class Bfloat16Winograd {
   void TransformPanels(int64_t first, int64_t end, Bfloat16* weights, int64_t stride) const;
   AlignedBfloat16s TransformAll() const;
 
-  void RunJob(const Job& job) const;
+  void RunJob(const TileJob& job) const;
   // Each thread computes some blocks, with all of the transformed `weights`.
-  void RunByBlocks(const Job& job, const Bfloat16* weights) const;
+  void RunByBlocks(const TileJob& job, const Bfloat16* weights) const;
   // Each thread computes some outputs of a group of blocks, for which it transforms their kernels.
-  void RunByOutputs(const Job& job) const;
-  void RunGroup(const Job& job, int64_t part, Bfloat16* transformed) const;
+  void RunByOutputs(const TileJob& job) const;
+  void RunGroup(const TileJob& job, int64_t part, Bfloat16* transformed) const;
 
   // Channels [begin, end) of the blocks of `inputs`; `begin` is even.
-  void TransformInput(const Job& job, const Inputs& inputs, int64_t begin, int64_t end,
+  void TransformInput(const TileJob& job, const Inputs& inputs, int64_t begin, int64_t end,
                       InputScratch& scratch) const;
   void Multiply(const Weights& weights, const Inputs& inputs, Sums& sums) const;
-  void TransformOutput(const Job& job, const Weights& weights, const Inputs& inputs,
+  void TransformOutput(const TileJob& job, const Weights& weights, const Inputs& inputs,
                        Sums& sums) const;
 
   const Bfloat16Kernels& kernels_;

@@ -57,6 +57,20 @@ std::vector<TileSegment> TileGrid::Segments(int64_t begin, int64_t end) const {
   return segments;
 }
 
+TileJob JobOfMaps(const float* x, int64_t batch, int64_t height, int64_t width, float* y) {
+  const TileGrid grid(batch, height, width);
+  return {x, grid, 0, grid.total, y};
+}
+
+TileJob JobOfRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows,
+                  float* y) {
+  TileGrid grid(1, height, width);
+  grid.input_rows = rows.input;
+  grid.output_rows = rows.output;
+  return {x, grid, rows.begin / kTileOut * grid.columns,
+          NumPanels(rows.end, kTileOut) * grid.columns, y};
+}
+
 TileCutter::TileCutter(int64_t max_tiles)
     : stride_(max_tiles + kTileLanes),
       row_(AllocateFloats(kTileOut * (max_tiles + 2 * kTileLanes))),

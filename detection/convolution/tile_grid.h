@@ -51,6 +51,21 @@ struct WinogradRows {
   int64_t begin, end;
 };
 
+// The tiles `begin` to `end` - 1 of a convolution that reads x and writes y.
+struct TileJob {
+  const float* x;
+  TileGrid grid;
+  int64_t begin, end;
+  float* y;
+};
+
+// All tiles of `batch` maps that are in memory as a whole.
+TileJob JobOfMaps(const float* x, int64_t batch, int64_t height, int64_t width, float* y);
+
+// The tiles of some rows of one map; x and y have the rows that `rows` says are in memory.
+TileJob JobOfRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows,
+                  float* y);
+
 // Rearranges the pixels of a channel's tiles for transforms of eight tiles at once.
 class TileCutter {
  public:

@@ -26,6 +26,35 @@ TEST(TileGridTest, SegmentsAreTheTilesInOrder) {
   EXPECT_TRUE(grid.Segments(3, 3).empty());
 }
 
+TEST(TileJobTest, OfMapsIsAllTiles) {
+  const float x = 0;
+  float y = 0;
+  const TileJob job = JobOfMaps(&x, 2, 5, 9, &y);
+  EXPECT_EQ(job.x, &x);
+  EXPECT_EQ(job.y, &y);
+  EXPECT_EQ(job.begin, 0);
+  EXPECT_EQ(job.end, 2 * 2 * 3);
+  EXPECT_EQ(job.grid.total, job.end);
+  EXPECT_EQ(job.grid.input_rows.count, 5);
+}
+
+// Of five rows of tiles, the last of which has three rows of pixels.
+TEST(TileJobTest, OfRowsIsTheirTiles) {
+  const auto job = [](int64_t begin, int64_t end) {
+    return JobOfRows(nullptr, 19, 9,
+                     {{begin - 1, end - begin + 2}, {begin, end - begin}, begin, end}, nullptr);
+  };
+  EXPECT_EQ(job(4, 12).begin, 3);
+  EXPECT_EQ(job(4, 12).end, 9);
+  EXPECT_EQ(job(16, 19).begin, 12);
+  EXPECT_EQ(job(16, 19).end, 15);
+  EXPECT_EQ(job(8, 8).begin, job(8, 8).end);
+  EXPECT_EQ(job(4, 12).grid.input_rows.first, 3);
+  EXPECT_EQ(job(4, 12).grid.input_rows.count, 10);
+  EXPECT_EQ(job(4, 12).grid.output_rows.first, 4);
+  EXPECT_EQ(job(4, 12).grid.output_rows.count, 8);
+}
+
 TEST(TileCutterTest, CutsAChannelWithZerosAroundIt) {
   if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
   constexpr int64_t kChannels = 3, kChannel = 1;

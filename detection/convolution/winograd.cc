@@ -177,7 +177,7 @@ AlignedFloats WinogradConvolution::TransformAll() const {
   return weights;
 }
 
-void WinogradConvolution::TransformInput(const Job& job, const Inputs& inputs, int64_t begin,
+void WinogradConvolution::TransformInput(const TileJob& job, const Inputs& inputs, int64_t begin,
                                          int64_t end, TileInput& tile_input) const {
   const int64_t panel = in_channels_ * kPanelColumns;
   tile_input.SetTiles(job.grid, inputs.segments);
@@ -206,7 +206,7 @@ void WinogradConvolution::Multiply(const Weights& weights, const Inputs& inputs,
   }
 }
 
-void WinogradConvolution::TransformOutput(const Job& job, const Weights& weights,
+void WinogradConvolution::TransformOutput(const TileJob& job, const Weights& weights,
                                           const Inputs& inputs, Sums& sums) const {
   const int64_t row_stride = kTileOut * sums.tiles, first = weights.first * kernel_.rows;
   for (int64_t k = first; k < std::min(weights.end * kernel_.rows, out_channels_); ++k) {
@@ -221,7 +221,7 @@ void WinogradConvolution::TransformOutput(const Job& job, const Weights& weights
 
 // Threads share panels of tiles rather than whole blocks: of a small map or band there are few
 // blocks, and one more for one of the threads would cost it much.
-void WinogradConvolution::RunByTiles(const Job& job, const float* weights) const {
+void WinogradConvolution::RunByTiles(const TileJob& job, const float* weights) const {
   const int64_t total = job.end - job.begin, panels = NumRowPanels(), size = RowPanelSize();
   const int64_t block = std::min(kMaxTiles, RoundUp(total, kPanelColumns));
   at::parallel_for(0, NumPanels(total, kPanelColumns), 1, [&](int64_t begin, int64_t end) {
@@ -247,7 +247,7 @@ void WinogradConvolution::RunByTiles(const Job& job, const float* weights) const
 }
 
 // The blocks of a job that is one group.
-void WinogradConvolution::RunGroup(const Job& job, int64_t block, float* transformed) const {
+void WinogradConvolution::RunGroup(const TileJob& job, int64_t block, float* transformed) const {
   const int64_t stride = in_channels_ * block + kLine;
   std::vector<Inputs> blocks;
   for (int64_t first = job.begin; first < job.end; first += block) {
@@ -282,7 +282,7 @@ void WinogradConvolution::RunGroup(const Job& job, int64_t block, float* transfo
   });
 }
 
-void WinogradConvolution::RunByOutputs(const Job& job) const {
+void WinogradConvolution::RunByOutputs(const TileJob& job) const {
   const int64_t group = TilesPerGroup(job.end - job.begin, in_channels_);
   const int64_t block =
       std::min(kMaxTiles, RoundUp(std::min(group, job.end - job.begin), kPanelColumns));
@@ -294,7 +294,7 @@ void WinogradConvolution::RunByOutputs(const Job& job) const {
   }
 }
 
-void WinogradConvolution::RunJob(const Job& job) const {
+void WinogradConvolution::RunJob(const TileJob& job) const {
   if (job.begin == job.end) return;
   if (kept_ == WinogradWeights::kTransformed) {
     RunByTiles(job, &weight_[0]);
@@ -311,8 +311,7 @@ void WinogradConvolution::RunJob(const Job& job) const {
 
 void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int64_t width,
                               float* y) const {
-  const TileGrid grid(batch, height, width);
-  RunJob({x, grid, 0, grid.total, y});
+  RunJob(JobOfMaps(x, batch, height, width, y));
 }
 
 AlignedFloats WinogradConvolution::TransformForRows() const {
@@ -322,11 +321,7 @@ AlignedFloats WinogradConvolution::TransformForRows() const {
 void WinogradConvolution::RunRows(const float* x, int64_t height, int64_t width,
                                   const WinogradRows& rows, float* y,
                                   const float* transformed) const {
-  TileGrid grid(1, height, width);
-  grid.input_rows = rows.input;
-  grid.output_rows = rows.output;
-  const Job job = {x, grid, rows.begin / kTileOut * grid.columns,
-                   NumPanels(rows.end, kTileOut) * grid.columns, y};
+  const TileJob job = JobOfRows(x, height, width, rows, y);
   if (transformed == nullptr) {
     RunJob(job);
   } else if (job.begin < job.end) {

@@ -56,13 +56,6 @@ class WinogradConvolution {
   StoredPanels panels() const { return weight_.stored(); }
 
  private:
-  // Tiles [begin, end) of a grid.
-  struct Job {
-    const float* x;
-    const TileGrid& grid;
-    int64_t begin, end;
-    float* y;
-  };
   struct Weights;
   struct Inputs;
   class Sums;
@@ -77,18 +70,18 @@ class WinogradConvolution {
   void TransformPanels(int64_t first, int64_t end, float* weights, int64_t stride) const;
   AlignedFloats TransformAll() const;
 
-  void RunJob(const Job& job) const;
+  void RunJob(const TileJob& job) const;
   // Each thread computes some tiles, with all of the transformed `weights`.
-  void RunByTiles(const Job& job, const float* weights) const;
+  void RunByTiles(const TileJob& job, const float* weights) const;
   // Each thread computes some outputs of a group of tiles, for which it transforms their kernels.
-  void RunByOutputs(const Job& job) const;
-  void RunGroup(const Job& job, int64_t block, float* transformed) const;
+  void RunByOutputs(const TileJob& job) const;
+  void RunGroup(const TileJob& job, int64_t block, float* transformed) const;
 
   // Channels [begin, end) of the tiles of `inputs`.
-  void TransformInput(const Job& job, const Inputs& inputs, int64_t begin, int64_t end,
+  void TransformInput(const TileJob& job, const Inputs& inputs, int64_t begin, int64_t end,
                       TileInput& tile_input) const;
   void Multiply(const Weights& weights, const Inputs& inputs, Sums& sums) const;
-  void TransformOutput(const Job& job, const Weights& weights, const Inputs& inputs,
+  void TransformOutput(const TileJob& job, const Weights& weights, const Inputs& inputs,
                        Sums& sums) const;
 
   const PanelKernel& kernel_;
