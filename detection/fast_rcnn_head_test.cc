@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -109,26 +110,35 @@ TEST(FastRcnnHeadTest, RoiPoolTakesTheMaximumOfBins) {
   }
 }
 
-// 1,000 RoIs of both images in one tensor, and of images apart; the vector of maps is for all at
-// once.
-TEST(FastRcnnHeadTest, InferenceInPartsHasTheBitsOfAllRois) {
-  const at::NoGradGuard no_grad;
-  const auto head = Make("pool { roi_align {} size: 7 } fc { fc_channels: [40, 24] }");
-  const at::Tensor map = Map(), corner = at::rand({1000, 2}, Generator(3)) * 100;
+// A thousand of both images.
+at::Tensor ManyRois() {
+  const at::Tensor corner = at::rand({1000, 2}, Generator(3)) * 100;
   const at::Tensor boxes =
       at::cat({corner, corner + 1 + at::rand({1000, 2}, Generator(4)) * 60}, 1);
   const at::Tensor image = at::arange(1000).remainder(3).eq(0).to(at::kFloat).unsqueeze(1);
-  const at::Tensor rois = at::cat({image, boxes}, 1);
-  const HeadOutput all = head->Forward(std::vector<at::Tensor>{map}, rois);
+  return at::cat({image, boxes}, 1);
+}
+
+// A map of each image.
+BatchFeatures MapsApart(const at::Tensor& map) {
   BatchFeatures apart;
-  for (int64_t b = 0; b < 2; ++b) {
+  for (int64_t b = 0; b < map.size(0); ++b) {
     FeatureMaps part;
     part.levels = {map.narrow(0, b, 1).contiguous()};
     apart.parts.push_back(part);
   }
+  return apart;
+}
+
+// RoIs of both images in one tensor, and of images apart; the vector of maps is for all at once.
+TEST(FastRcnnHeadTest, InferenceInPartsHasTheBitsOfAllRois) {
+  const at::NoGradGuard no_grad;
+  const auto head = Make("pool { roi_align {} size: 7 } fc { fc_channels: [40, 24] }");
+  const at::Tensor map = Map(), rois = ManyRois();
+  const HeadOutput all = head->Forward(std::vector<at::Tensor>{map}, rois);
   FeatureMaps together;
   together.levels = {map};
-  for (const BatchFeatures& maps : {BatchFeatures(together), apart}) {
+  for (const BatchFeatures& maps : {BatchFeatures(together), MapsApart(map)}) {
     const TensorMemory memory;
     const HeadOutput output = head->Forward(maps, rois);
     // The features of all would take so much; those of parts are joined.
@@ -195,37 +205,43 @@ PooledShort PoolShort(const FastRcnnHead& head, const std::vector<at::Tensor>& m
   return result;
 }
 
-// Under autocast on a device RoIAlign reads the maps as they are; the CPU, a device without
-// autocast and RoIPool compute from a copy in float32. The numbers are those of float32, rounded.
-TEST(FastRcnnHeadTest, RoiAlignReadsShortMapsOfADevice) {
-  const std::vector<FeatureLevel> levels = {{kChannels, 16}, {kChannels, 32}};
-  for (const bool is_align : {true, false}) {
-    for (const size_t count : {1, 2}) {
-      if (!is_align && count == 2) continue;
-      const auto head =
-          Create(
-              absl::StrCat("pool { ", is_align ? "roi_align { sampling_ratio: 2 }" : "roi_pool {}",
-                           " size: 3 } fc { fc_channels: 5 }"),
-              {levels.begin(), levels.begin() + count})
-              .value();
-      const at::Tensor small = at::randn({2, kChannels, 4, 5}, Generator(8));
-      std::vector<at::Tensor> maps = {Map().to(at::kBFloat16), small.to(at::kBFloat16)}, far;
-      maps.resize(count);
-      for (const at::Tensor& map : maps) far.push_back(map.to(ops::testing::QueueDevice()));
-      const PooledShort on_cpu = PoolShort(*head, maps, Rois(), /*autocast=*/true);
-      EXPECT_EQ(on_cpu.pooled.scalar_type(), at::kFloat);
-      const PooledShort plain = PoolShort(*head, far, Rois(), /*autocast=*/false);
-      EXPECT_TRUE(plain.pooled.equal(on_cpu.pooled));
-      const PooledShort rounded = PoolShort(*head, far, Rois(), /*autocast=*/true);
-      EXPECT_EQ(rounded.pooled.scalar_type(), is_align ? at::kBFloat16 : at::kFloat);
-      EXPECT_TRUE(rounded.pooled.equal(on_cpu.pooled.to(rounded.pooled.scalar_type())));
-      for (size_t i = 0; i < count; ++i) {
-        EXPECT_EQ(rounded.gradients[i].scalar_type(), at::kBFloat16);
-        EXPECT_TRUE(rounded.gradients[i].equal(on_cpu.gradients[i]));
-        EXPECT_TRUE(plain.gradients[i].equal(on_cpu.gradients[i]));
-      }
-    }
+// Pools from one or two maps of bfloat16 by `pool`, on the CPU and on a device. The device gives
+// the numbers and gradients of the CPU, rounded to `type` under autocast.
+void ExpectNumbersOfTheCpu(const std::string& pool, size_t num_maps, at::ScalarType type) {
+  SCOPED_TRACE(absl::StrCat(pool, " of ", num_maps));
+  std::vector<FeatureLevel> levels = {{kChannels, 16}, {kChannels, 32}};
+  std::vector<at::Tensor> maps = {Map(), at::randn({2, kChannels, 4, 5}, Generator(8))}, far;
+  levels.resize(num_maps);
+  maps.resize(num_maps);
+  for (at::Tensor& map : maps) {
+    map = map.to(at::kBFloat16);
+    far.push_back(map.to(ops::testing::QueueDevice()));
   }
+  const std::string config = absl::StrCat("pool { ", pool, " size: 3 } fc { fc_channels: 5 }");
+  const auto head = Create(config, levels).value();
+  const PooledShort on_cpu = PoolShort(*head, maps, Rois(), /*autocast=*/true);
+  const PooledShort plain = PoolShort(*head, far, Rois(), /*autocast=*/false);
+  const PooledShort rounded = PoolShort(*head, far, Rois(), /*autocast=*/true);
+  EXPECT_EQ(on_cpu.pooled.scalar_type(), at::kFloat);
+  EXPECT_TRUE(plain.pooled.equal(on_cpu.pooled));
+  EXPECT_EQ(rounded.pooled.scalar_type(), type);
+  EXPECT_TRUE(rounded.pooled.equal(on_cpu.pooled.to(type)));
+  for (size_t i = 0; i < num_maps; ++i) {
+    EXPECT_EQ(rounded.gradients[i].scalar_type(), at::kBFloat16);
+    EXPECT_TRUE(rounded.gradients[i].equal(on_cpu.gradients[i]));
+    EXPECT_TRUE(plain.gradients[i].equal(on_cpu.gradients[i]));
+  }
+}
+
+// Under autocast; the CPU and a device without autocast compute from a copy in float32.
+TEST(FastRcnnHeadTest, RoiAlignReadsShortMapsOfADevice) {
+  for (const size_t num_maps : {1, 2}) {
+    ExpectNumbersOfTheCpu("roi_align { sampling_ratio: 2 }", num_maps, at::kBFloat16);
+  }
+}
+
+TEST(FastRcnnHeadTest, RoiPoolReadsACopyOfShortMapsInFloat32) {
+  ExpectNumbersOfTheCpu("roi_pool {}", 1, at::kFloat);
 }
 
 // Lin et al., Eq. 1: a RoI of 224 px is read at stride 16, and half the side one finer.
@@ -280,26 +296,34 @@ TEST(FastRcnnHeadTest, EqualsTheNetworkOf2015) {
   }
 }
 
+// Normalises with these.
+constexpr char kNormalised[] =
+    "pool { roi_pool {} size: 6 } fc { fc_channels: [20, 12] } targets { box_normalization: FIXED "
+    "box_mean: [0.1, -0.2, 0.3, 0.5] box_std: [0.5, 2, 3, 0.25] }";
+at::Tensor BoxMean() { return at::tensor({0.1, -0.2, 0.3, 0.5}, at::kDouble); }
+at::Tensor BoxStd() { return at::tensor({0.5, 2., 3., 0.25}, at::kDouble); }
+
 TEST(FastRcnnHeadTest, UndoesNormalisationOutsideTraining) {
-  const auto head = Make(
-      "pool { roi_pool {} size: 6 } fc { fc_channels: [20, 12] } "
-      "targets { box_normalization: FIXED box_mean: [0.1, -0.2, 0.3, 0.5] "
-      "box_std: [0.5, 2, 3, 0.25] }");
+  const auto head = Make(kNormalised);
   const at::Tensor plain = SlowOutput(*head, 1).deltas.view({5, kClasses + 1, 4});
   at::Tensor expected = plain.clone();
-  const at::Tensor std = at::tensor({0.5, 2., 3., 0.25}, at::kDouble);
-  const at::Tensor mean = at::tensor({0.1, -0.2, 0.3, 0.5}, at::kDouble);
-  expected.slice(1, 1).mul_(std).add_(mean);  // the background's are not used
+  expected.slice(1, 1).mul_(BoxStd()).add_(BoxMean());  // the background's are not used
   EXPECT_TRUE(Near(head->Forward({Map()}, Rois()).deltas, expected.view({5, -1}), 1e-5));
   head->train();
   EXPECT_TRUE(Near(head->Forward({Map()}, Rois()).deltas, plain.view({5, -1}), 1e-5));
-  const auto [weight, bias] = head->FoldedBoxPredictor();
-  EXPECT_TRUE(Near(weight.slice(0, 4),
-                   (FindTensor(*head, "bbox_pred.weight").detach().view({4, 4, -1}) *
-                    std.view({1, 4, 1}).to(at::kFloat))
-                       .view({16, -1})
-                       .slice(0, 4),
-                   1e-6));
+}
+
+TEST(FastRcnnHeadTest, TheFoldedBoxPredictorUndoesNormalisation) {
+  const auto head = Make(kNormalised);
+  const auto rows_of_classes = [](const at::Tensor& rows) {
+    return rows.reshape({16, -1}).slice(0, 4);
+  };
+  const at::Tensor weight = FindTensor(*head, "bbox_pred.weight").detach().view({4, 4, -1});
+  const at::Tensor bias = FindTensor(*head, "bbox_pred.bias").detach().view({4, 4});
+  const at::Tensor std = BoxStd().to(at::kFloat), mean = BoxMean().to(at::kFloat);
+  const auto [folded, folded_bias] = head->FoldedBoxPredictor();
+  EXPECT_TRUE(Near(rows_of_classes(folded), rows_of_classes(weight * std.view({1, 4, 1})), 1e-6));
+  EXPECT_TRUE(Near(rows_of_classes(folded_bias), rows_of_classes(bias * std + mean), 1e-6));
 }
 
 struct Found {
@@ -321,51 +345,79 @@ SlowBox SlowMean(const std::vector<Found>& voters, const SlowBox& box, double io
   return sum;
 }
 
+// Of a row of logits.
+double SlowScore(const at::Tensor& logits, int64_t label) {
+  double sum = 0;
+  for (int64_t k = 0; k < logits.size(0); ++k) sum += std::exp(logits[k].item<double>());
+  return std::exp(logits[label].item<double>()) / sum;
+}
+
+struct Corners {
+  double plus = 0, larger = 0;
+};
+
+// Every RoI of image 0 as an object of the class, if its box is not too small.
+std::vector<Found> SlowObjects(const HeadOutput& output, const at::Tensor& rois, int64_t label,
+                               const Corners& corners) {
+  std::vector<Found> objects;
+  for (int64_t r = 0; r < rois.size(0); ++r) {
+    const SlowDeltas deltas = BoxAt(output.deltas.slice(1, 4 * label, 4 * label + 4), r);
+    const SlowBox box =
+        SlowDecode(BoxAt(rois, r), deltas, {10, 10, 5, 5}, corners.plus, corners.larger);
+    const SlowBox clipped = SlowClip(box, 128, 144, corners.plus);
+    const double least = std::min(clipped[2] - clipped[0], clipped[3] - clipped[1]) + corners.plus;
+    if (least >= 8) objects.push_back({label, SlowScore(output.logits[r], label), clipped});
+  }
+  return objects;
+}
+
+// Those with a higher score, best first.
+std::vector<Found> Best(const std::vector<Found>& objects, double min_score) {
+  std::vector<Found> best;
+  std::copy_if(objects.begin(), objects.end(), std::back_inserter(best),
+               [&](const Found& object) { return object.score > min_score; });
+  std::stable_sort(best.begin(), best.end(),
+                   [](const Found& a, const Found& b) { return a.score > b.score; });
+  return best;
+}
+
 // The RoIs of image 0 with their logits and deltas.
-std::vector<Found> SlowDetections(const HeadOutput& output, const std::vector<SlowBox>& rois,
-                                  double plus, double larger, double voting_iou) {
+std::vector<Found> SlowDetections(const HeadOutput& output, const at::Tensor& rois,
+                                  const Corners& corners, double voting_iou) {
   std::vector<Found> all;
   for (int64_t label = 1; label <= kClasses; ++label) {
-    std::vector<Found> of_class, voters;
-    for (int64_t r = 0; r < static_cast<int64_t>(rois.size()); ++r) {
-      double sum = 0;
-      for (int64_t k = 0; k <= kClasses; ++k) sum += std::exp(output.logits[r][k].item<double>());
-      const double score = std::exp(output.logits[r][label].item<double>()) / sum;
-      SlowDeltas deltas;
-      for (int64_t i = 0; i < 4; ++i) {
-        deltas[static_cast<size_t>(i)] = output.deltas[r][4 * label + i].item<double>();
-      }
-      const SlowBox box =
-          SlowDecode(rois[static_cast<size_t>(r)], deltas, {10, 10, 5, 5}, plus, larger);
-      const SlowBox clipped = SlowClip(box, 128, 144, plus);
-      const double least = std::min(clipped[2] - clipped[0], clipped[3] - clipped[1]) + plus;
-      if (score > 0.1 && least >= 8) of_class.push_back({label, score, clipped});
-      if (score > 0.001 && least >= 8) voters.push_back({label, score, clipped});
-    }
-    std::stable_sort(of_class.begin(), of_class.end(),
-                     [](const Found& a, const Found& b) { return a.score > b.score; });
+    const std::vector<Found> objects = SlowObjects(output, rois, label, corners);
+    const std::vector<Found> of_class = Best(objects, 0.1), voters = Best(objects, 0.001);
     std::vector<SlowBox> boxes;
     for (const Found& one : of_class) boxes.push_back(one.box);
-    for (const size_t i : SlowNms(boxes, 0.3, plus)) {
+    for (const size_t i : SlowNms(boxes, 0.3, corners.plus)) {
       all.push_back(of_class[i]);
-      if (voting_iou < 1) all.back().box = SlowMean(voters, boxes[i], voting_iou, plus);
+      if (voting_iou < 1) all.back().box = SlowMean(voters, boxes[i], voting_iou, corners.plus);
     }
   }
-  std::stable_sort(all.begin(), all.end(),
-                   [](const Found& a, const Found& b) { return a.score > b.score; });
+  all = Best(all, 0);
   if (all.size() > 30) all.resize(30);
   return all;
+}
+
+void ExpectDetections(const Detections& found, const std::vector<Found>& expected) {
+  ASSERT_EQ(found.boxes.size(0), static_cast<int64_t>(expected.size()));
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    EXPECT_EQ(found.labels[row].item<int64_t>(), expected[i].label);
+    EXPECT_NEAR(found.scores[row].item<double>(), expected[i].score, 1e-5);
+    const SlowBox box = BoxAt(found.boxes, row);
+    for (size_t j = 0; j < 4; ++j) EXPECT_NEAR(box[j], expected[i].box[j], 1e-3);
+  }
 }
 
 TEST(FastRcnnHeadTest, UsesTheCornerConventionOfItsConfig) {
   const int64_t count = 40;
   const at::Tensor corner = at::rand({count, 2}, Generator(1)) * 90;
-  const at::Tensor boxes =
+  const at::Tensor rois =
       at::cat({corner, corner + 10 + at::rand({count, 2}, Generator(2)) * 60}, 1);
   const HeadOutput output = {at::randn({count, kClasses + 1}, Generator(3)) * 2,
                              at::randn({count, 4 * (kClasses + 1)}, Generator(4))};
-  std::vector<SlowBox> rois;
-  for (int64_t i = 0; i < count; ++i) rois.push_back(BoxAt(boxes, i));
   for (const auto& [inclusive, larger, voting_iou] :
        {std::tuple(false, false, 1.0), std::tuple(true, false, 1.0), std::tuple(true, true, 1.0),
         std::tuple(false, false, 0.4), std::tuple(true, true, 0.4)}) {
@@ -375,18 +427,10 @@ TEST(FastRcnnHeadTest, UsesTheCornerConventionOfItsConfig) {
         "min_side_px: 8 voting_iou: ",
         voting_iou, " } box_coder { weight: [10, 10, 5, 5] inclusive_corners: ", inclusive,
         " decode_one_pixel_larger: ", larger, " }"));
-    const Detections found = head->Detect(output, boxes, {128, 144});
-    const auto expected =
-        SlowDetections(output, rois, inclusive ? 1 : 0, larger ? 1 : 0, voting_iou);
-    ASSERT_EQ(found.boxes.size(0), static_cast<int64_t>(expected.size()));
+    const Corners corners = {inclusive ? 1.0 : 0.0, larger ? 1.0 : 0.0};
+    const std::vector<Found> expected = SlowDetections(output, rois, corners, voting_iou);
     EXPECT_GT(expected.size(), 10u);
-    for (size_t i = 0; i < expected.size(); ++i) {
-      const auto row = static_cast<int64_t>(i);
-      EXPECT_EQ(found.labels[row].item<int64_t>(), expected[i].label);
-      EXPECT_NEAR(found.scores[row].item<double>(), expected[i].score, 1e-5);
-      for (size_t j = 0; j < 4; ++j)
-        EXPECT_NEAR(BoxAt(found.boxes, row)[j], expected[i].box[j], 1e-3);
-    }
+    ExpectDetections(head->Detect(output, rois, {128, 144}), expected);
   }
 }
 
@@ -415,35 +459,52 @@ struct SlowRoi {
   SlowDeltas target;
 };
 
-// Every RoI that may be sampled: IoU >= 0.5 objects, [0.1, 0.4) background.
+// Box 1 of image 1, which is as wide as the image.
+bool IsHiddenByTheCrowd(const SlowBox& box, int64_t image, double plus) {
+  if (image != 1) return false;
+  const SlowBox crowd = BoxAt(Truths()[1].boxes, 1);
+  const double rows = std::min(box[3], crowd[3]) - std::max(box[1], crowd[1]) + plus;
+  return rows / (box[3] - box[1] + plus) > 0.7;
+}
+
+// Adds the box of the image to RoIs that may be sampled: IoU >= 0.5 objects, [0.1, 0.4) background.
+void AddRoi(const SlowBox& box, int64_t image, int64_t objects, double plus,
+            std::vector<SlowRoi>& rois) {
+  const GroundTruth truth = Truths()[static_cast<size_t>(image)];
+  double best = 0;
+  int64_t match = 0;
+  for (int64_t g = 0; g < objects; ++g) {
+    const double iou = SlowIou(box, BoxAt(truth.boxes, g), plus);
+    if (iou > best) match = g;
+    best = std::max(best, iou);
+  }
+  if (best >= 0.5) {
+    rois.push_back({image, box, truth.labels[match].item<int64_t>(),
+                    SlowEncode(box, BoxAt(truth.boxes, match), {10, 10, 5, 5}, plus)});
+  } else if (best >= 0.1 && best < 0.4 && !IsHiddenByTheCrowd(box, image, plus)) {
+    rois.push_back({image, box, 0, {0, 0, 0, 0}});
+  }
+}
+
+// Every RoI that may be sampled.
 std::vector<SlowRoi> AllRois(double plus, bool add_truth) {
   std::vector<SlowRoi> all;
-  for (int64_t b = 0; b < 2; ++b) {
-    const GroundTruth truth = Truths()[static_cast<size_t>(b)];
-    const int64_t objects = b == 0 ? 2 : 1;  // then the crowd
-    std::vector<SlowBox> boxes;
-    for (int64_t i = 0; i < 60; ++i) boxes.push_back(BoxAt(Proposals()[static_cast<size_t>(b)], i));
-    for (int64_t g = 0; g < objects && add_truth; ++g) boxes.push_back(BoxAt(truth.boxes, g));
-    for (const SlowBox& box : boxes) {
-      double best = 0;
-      int64_t match = 0;
-      for (int64_t g = 0; g < objects; ++g) {
-        const double iou = SlowIou(box, BoxAt(truth.boxes, g), plus);
-        if (iou > best) match = g;
-        best = std::max(best, iou);
-      }
-      if (best >= 0.5) {
-        all.push_back({b, box, truth.labels[match].item<int64_t>(),
-                       SlowEncode(box, BoxAt(truth.boxes, match), {10, 10, 5, 5}, plus)});
-      } else if (best >= 0.1 && best < 0.4) {
-        const SlowBox crowd = BoxAt(truth.boxes, 1);
-        const double rows = std::min(box[3], crowd[3]) - std::max(box[1], crowd[1]) + plus;
-        if (b == 1 && rows / (box[3] - box[1] + plus) > 0.7) continue;  // as wide as the image
-        all.push_back({b, box, 0, {0, 0, 0, 0}});
-      }
+  for (const int64_t image : {0, 1}) {
+    const auto index = static_cast<size_t>(image);
+    const at::Tensor proposals = Proposals()[index], truth = Truths()[index].boxes;
+    const int64_t objects = image == 0 ? 2 : 1;  // then the crowd
+    for (int64_t i = 0; i < proposals.size(0); ++i) {
+      AddRoi(BoxAt(proposals, i), image, objects, plus, all);
+    }
+    for (int64_t g = 0; g < objects && add_truth; ++g) {
+      AddRoi(BoxAt(truth, g), image, objects, plus, all);
     }
   }
   return all;
+}
+
+int64_t CountPositives(const std::vector<SlowRoi>& rois) {
+  return std::count_if(rois.begin(), rois.end(), [](const SlowRoi& roi) { return roi.label > 0; });
 }
 
 std::vector<double> Row(const SlowRoi& roi) {
@@ -465,6 +526,20 @@ std::string SampleConfig(const std::string& more) {
   return "fc { fc_channels: 5 } targets { background_max_iou: 0.4 background_min_iou: 0.1 " + more;
 }
 
+// In any order.
+void ExpectRois(const RoiSamples& samples, const std::vector<SlowRoi>& expected) {
+  std::vector<std::vector<double>> rows;
+  for (const SlowRoi& roi : expected) rows.push_back(Row(roi));
+  const std::vector<std::vector<double>> found = Rows(samples);
+  EXPECT_THAT(found, UnorderedElementsAreArray(rows));
+  for (const SlowRoi& roi : expected) {
+    const auto at = std::find(found.begin(), found.end(), Row(roi));
+    if (at == found.end()) continue;  // reported above
+    const SlowDeltas target = BoxAt(samples.box_targets, at - found.begin());
+    for (size_t j = 0; j < 4; ++j) EXPECT_NEAR(target[j], roi.target[j], 1e-4);
+  }
+}
+
 TEST(FastRcnnHeadTest, SamplesRoisByItsRule) {
   for (const bool inclusive : {false, true}) {
     for (const bool add_truth : {false, true}) {
@@ -473,21 +548,10 @@ TEST(FastRcnnHeadTest, SamplesRoisByItsRule) {
           "rois_per_image: 1000000 add_ground_truth: ", add_truth,
           " } box_coder { weight: [10, 10, 5, 5] inclusive_corners: ", inclusive, " }")));
       const RoiSamples samples = head->Sample(Proposals(), Truths(), Generator());
-      const auto expected = AllRois(inclusive ? 1 : 0, add_truth);
-      std::vector<std::vector<double>> rows;
-      for (const SlowRoi& roi : expected) rows.push_back(Row(roi));
-      EXPECT_THAT(Rows(samples), UnorderedElementsAreArray(rows));
-      int64_t positives = 0;
-      for (const SlowRoi& roi : expected) {
-        positives += roi.label > 0;
-        const auto found = Rows(samples);
-        const auto at = std::find(found.begin(), found.end(), Row(roi));
-        if (at == found.end()) continue;  // reported above
-        const SlowDeltas target = BoxAt(samples.box_targets, at - found.begin());
-        for (size_t j = 0; j < 4; ++j) EXPECT_NEAR(target[j], roi.target[j], 1e-4);
-      }
-      EXPECT_EQ(samples.positives, positives);
-      EXPECT_GE(positives, add_truth ? 5 : 2);
+      const std::vector<SlowRoi> expected = AllRois(inclusive ? 1 : 0, add_truth);
+      ExpectRois(samples, expected);
+      EXPECT_EQ(samples.positives, CountPositives(expected));
+      EXPECT_GE(samples.positives, add_truth ? 5 : 2);
       EXPECT_GT(expected.size(), 20u);
     }
   }
@@ -545,29 +609,36 @@ double SmoothL1(double x, double beta) {
   return x < beta ? x * x / (2 * beta) : x - beta / 2;
 }
 
+// Cross entropy and smooth L1 with beta = 0.5, summed over the RoIs. `mean`, `std` [4, 4]: of each
+// class's box targets.
+std::pair<double, double> SlowLosses(const HeadOutput& output, const RoiSamples& samples,
+                                     const at::Tensor& mean, const at::Tensor& std) {
+  double classes = 0, box = 0;
+  for (int64_t r = 0; r < samples.rois.size(0); ++r) {
+    const int64_t label = samples.labels[r].item<int64_t>();
+    classes -= std::log(SlowScore(output.logits[r], label));
+    const at::Tensor target = (samples.box_targets[r].to(at::kDouble) - mean[label]) / std[label];
+    for (int64_t i = 0; label > 0 && i < 4; ++i) {
+      const double delta = output.deltas[r][4 * label + i].item<double>();
+      box += SmoothL1(delta - target[i].item<double>(), 0.5);
+    }
+  }
+  return {classes, box};
+}
+
 TEST(FastRcnnHeadTest, LossesEqualTheirFormulas) {
   const auto head = Make("fc { fc_channels: 5 } loss { smooth_l1_beta: 0.5 box_weight: 2 }");
-  const at::Tensor mean = at::randn({4, 4}, Generator(5)),
-                   std = at::rand({4, 4}, Generator(6)) + 0.5;
+  const RoiSamples samples = {Rois(), at::tensor({2, 0, 3, 0, 1}, at::kLong),
+                              at::randn({5, 4}, Generator(8)), 3};
+  const HeadOutput output = {at::randn({5, 4}, Generator(9)), at::randn({5, 16}, Generator(10))};
+  at::Tensor mean = at::zeros({4, 4}), std = at::ones({4, 4});
   for (const bool normalised : {false, true}) {
-    if (normalised) head->SetBoxNormalization(mean, std);
-    RoiSamples samples = {Rois(), at::tensor({2, 0, 3, 0, 1}, at::kLong),
-                          at::randn({5, 4}, Generator(8)), 3};
-    const HeadOutput output = {at::randn({5, 4}, Generator(9)), at::randn({5, 16}, Generator(10))};
-    double classes = 0, box = 0;
-    for (int64_t r = 0; r < 5; ++r) {
-      const int64_t label = samples.labels[r].item<int64_t>();
-      double sum = 0;
-      for (int64_t k = 0; k < 4; ++k) sum += std::exp(output.logits[r][k].item<double>());
-      classes -= output.logits[r][label].item<double>() - std::log(sum);
-      for (int64_t i = 0; label > 0 && i < 4; ++i) {
-        double target = samples.box_targets[r][i].item<double>();
-        if (normalised) {
-          target = (target - mean[label][i].item<double>()) / std[label][i].item<double>();
-        }
-        box += SmoothL1(output.deltas[r][4 * label + i].item<double>() - target, 0.5);
-      }
+    if (normalised) {
+      mean = at::randn({4, 4}, Generator(5));
+      std = at::rand({4, 4}, Generator(6)) + 0.5;
+      head->SetBoxNormalization(mean, std);
     }
+    const auto [classes, box] = SlowLosses(output, samples, mean, std);
     const HeadLosses losses = head->Losses(output, samples);
     EXPECT_NEAR(losses.classes.item<double>(), classes / 5, 1e-5);
     EXPECT_NEAR(losses.box.item<double>(), 2 * box / 5, 1e-5 * box);
@@ -575,7 +646,7 @@ TEST(FastRcnnHeadTest, LossesEqualTheirFormulas) {
   }
 }
 
-TEST(FastRcnnHeadTest, InvalidBoxesAndOutputsAreNamed) {
+TEST(FastRcnnHeadTest, InvalidBoxesAreNamed) {
   const auto head = Make("fc { fc_channels: 5 }");
   std::vector<at::Tensor> proposals = Proposals();
   proposals[1][7][3].fill_(NAN);
@@ -585,6 +656,10 @@ TEST(FastRcnnHeadTest, InvalidBoxesAndOutputsAreNamed) {
   truths[0].boxes[1][2].fill_(-1);
   EXPECT_THAT(ops::ErrorMessage([&] { head->Sample(Proposals(), truths, Generator()); }),
               StartsWith("ground truth: row 1 is ("));
+}
+
+TEST(FastRcnnHeadTest, OutputsThatAreNotFiniteAreNamed) {
+  const auto head = Make("fc { fc_channels: 5 }");
   const RoiSamples samples = head->Sample(Proposals(), Truths(), Generator());
   const int64_t rows = samples.labels.size(0);
   HeadOutput output = {at::zeros({rows, kClasses + 1}), at::zeros({rows, 4 * (kClasses + 1)})};
@@ -597,7 +672,7 @@ TEST(FastRcnnHeadTest, InvalidBoxesAndOutputsAreNamed) {
               StartsWith("logits of RoIs: row 3 is ("));
 }
 
-TEST(FastRcnnHeadTest, ErrorsNameTheMismatch) {
+TEST(FastRcnnHeadTest, ErrorsNameTheFieldOfTheConfig) {
   const auto error = [](const std::string& text, std::vector<FeatureLevel> levels,
                         const std::string& backbone = "zf {}", int64_t classes = kClasses) {
     return Create(text, std::move(levels), classes, backbone).status();
@@ -615,6 +690,9 @@ TEST(FastRcnnHeadTest, ErrorsNameTheMismatch) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.layer4.stride is 3")));
   EXPECT_THAT(error("fc { dropout: 1 }", {{4, 16}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.fc.dropout is 1")));
+}
+
+TEST(FastRcnnHeadTest, ArgumentsOfTheWrongShapeAreErrors) {
   const auto head = Make("fc { fc_channels: 5 }");
   EXPECT_THROW(head->Pool(std::vector<at::Tensor>(), Rois()), c10::Error);
   EXPECT_THROW(head->Sample(Proposals(), {}, Generator()), c10::Error);
