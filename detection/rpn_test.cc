@@ -114,21 +114,28 @@ bool IsLarge(const SlowBox& box, double side, double plus) {
   return box[2] - box[0] + plus >= side && box[3] - box[1] + plus >= side;
 }
 
-// The proposals of an image; `anchors` cell by cell.
-std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at::Tensor& anchors,
-                             int64_t image) {
+// All decoded anchors of an image, best first; `anchors` cell by cell.
+std::vector<Scored> AllDecoded(const Rpn& rpn, const Conventions& wanted, const at::Tensor& anchors,
+                               int64_t image) {
   const SlowRpn slow(rpn, wanted, image);
   const ops::InputSize size = Sizes()[static_cast<size_t>(image)];
-  const double height = size.height, width = size.width;
-  const double side = 16 * size.scale;
   std::vector<Scored> all;
   for (int64_t n = 0; n < anchors.size(0); ++n) {
     const int64_t cell = n / kAnchors, row = cell / 7, column = cell % 7, a = n % kAnchors;
     const SlowBox box = slow.Decoded(BoxAt(anchors, n), row, column, a);
-    all.push_back({SlowClip(box, height, width, wanted.plus()), slow.Score(row, column, a)});
+    all.push_back(
+        {SlowClip(box, size.height, size.width, wanted.plus()), slow.Score(row, column, a)});
   }
   std::stable_sort(all.begin(), all.end(),
                    [](const Scored& a, const Scored& b) { return a.score > b.score; });
+  return all;
+}
+
+// The proposals of an image.
+std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at::Tensor& anchors,
+                             int64_t image) {
+  std::vector<Scored> all = AllDecoded(rpn, wanted, anchors, image);
+  const double side = 16 * Sizes()[static_cast<size_t>(image)].scale;
   const auto drop_small = [&] {
     const auto small = [&](const Scored& box) { return !IsLarge(box.box, side, wanted.plus()); };
     all.erase(std::remove_if(all.begin(), all.end(), small), all.end());
@@ -144,40 +151,64 @@ std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at
   return kept;
 }
 
-// Proposals differ between box conventions, decodings, scores and filter orders,
-// and each equals its reference.
-TEST(RpnTest, UsesTheConventionsOfItsConfig) {
-  std::vector<std::vector<Scored>> seen;
+// All conventions that belong together.
+std::vector<Conventions> AllConventions() {
+  std::vector<Conventions> all;
   for (int bits = 0; bits < 16; ++bits) {
-    const Conventions wanted = {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0};
-    if (wanted.larger && !wanted.inclusive) continue;  // belongs to inclusive corners
-    SCOPED_TRACE(bits);
+    const Conventions one = {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0};
+    // The larger decoding belongs to inclusive corners.
+    if (one.inclusive || !one.larger) all.push_back(one);
+  }
+  return all;
+}
+
+// The proposals of an image are those from row `first` on.
+void ExpectProposals(const ops::Proposals& found, int64_t image, int64_t first,
+                     const std::vector<Scored>& expected) {
+  ASSERT_EQ(found.counts[image].item<int64_t>(), static_cast<int64_t>(expected.size()));
+  int64_t row = first;
+  for (const Scored& one : expected) {
+    EXPECT_EQ(found.rois[row][0].item<int64_t>(), image);
+    EXPECT_NEAR(found.scores[row].item<double>(), one.score, 1e-5);
+    const SlowBox box = BoxAt(found.rois.slice(1, 1), row);
+    for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(box[i], one.box[i], 1e-3) << row;
+    ++row;
+  }
+}
+
+TEST(RpnTest, UsesTheConventionsOfItsConfig) {
+  for (const Conventions& wanted : AllConventions()) {
+    SCOPED_TRACE(absl::StrCat(wanted.softmax, wanted.inclusive, wanted.larger, wanted.small_first));
     const auto rpn = Make(wanted);
     const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
     ASSERT_EQ(output[0].anchors.size(0), 5 * 7 * kAnchors);
     const ops::Proposals found = rpn->Propose(output, Sizes());
-    int64_t row = 0;
+    int64_t first = 0;
     for (int64_t image = 0; image < 2; ++image) {
       const auto expected = Expected(*rpn, wanted, output[0].anchors, image);
-      ASSERT_EQ(found.counts[image].item<int64_t>(), static_cast<int64_t>(expected.size()));
       ASSERT_GT(expected.size(), 8u);
-      for (const Scored& one : expected) {
-        EXPECT_EQ(found.rois[row][0].item<int64_t>(), image);
-        EXPECT_NEAR(found.scores[row].item<double>(), one.score, 1e-5);
-        const SlowBox box = BoxAt(found.rois.slice(1, 1), row);
-        for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(box[i], one.box[i], 1e-3) << row;
-        ++row;
-      }
-      if (image == 0) seen.push_back(expected);
+      ExpectProposals(found, image, first, expected);
+      first += static_cast<int64_t>(expected.size());
     }
   }
-  const auto differ = [](const std::vector<Scored>& a, const std::vector<Scored>& b) {
-    return !std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-      return std::abs(x.box[2] - y.box[2]) < 0.1 && std::abs(x.box[3] - y.box[3]) < 0.1;
-    });
-  };
+}
+
+bool HasSameCorners(const std::vector<Scored>& a, const std::vector<Scored>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return std::abs(x.box[2] - y.box[2]) < 0.1 && std::abs(x.box[3] - y.box[3]) < 0.1;
+  });
+}
+
+// So that the test above tells box conventions, decodings, scores and filter orders apart.
+TEST(RpnTest, ProposalsOfAllConventionsDiffer) {
+  std::vector<std::vector<Scored>> seen;
+  for (const Conventions& wanted : AllConventions()) {
+    const auto rpn = Make(wanted);
+    const at::Tensor anchors = rpn->Forward({Maps()}, kHeight, kWidth)[0].anchors;
+    seen.push_back(Expected(*rpn, wanted, anchors, 0));
+  }
   for (size_t i = 0; i < seen.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) EXPECT_TRUE(differ(seen[i], seen[j])) << i << " " << j;
+    for (size_t j = 0; j < i; ++j) EXPECT_FALSE(HasSameCorners(seen[i], seen[j])) << i << " " << j;
   }
 }
 
@@ -221,6 +252,40 @@ RpnSamples GivenSamples() {
           targets};
 }
 
+// Where anchor n of both images is.
+struct AnchorPlace {
+  explicit AnchorPlace(int64_t n)
+      : image(n / (35 * kAnchors)),
+        row(n / kAnchors % 35 / 7),
+        column(n / kAnchors % 7),
+        number(n % kAnchors) {}
+
+  const int64_t image, row, column, number;
+};
+
+// Cross entropy and smooth L1 with beta = 0.5, summed over the samples.
+std::pair<double, double> SlowLosses(const Rpn& rpn, const Conventions& wanted,
+                                     const at::Tensor& deltas, const RpnSamples& samples) {
+  const SlowRpn slow[] = {SlowRpn(rpn, wanted, 0), SlowRpn(rpn, wanted, 1)};
+  const auto score = [&](const AnchorPlace& place) {
+    return slow[place.image].Score(place.row, place.column, place.number);
+  };
+  double objectness = 0, box = 0;
+  for (int64_t i = 0; i < samples.negative.size(0); ++i) {
+    objectness -= std::log(1 - score(AnchorPlace(samples.negative[i].item<int64_t>())));
+  }
+  for (int64_t i = 0; i < samples.positive.size(0); ++i) {
+    const AnchorPlace place(samples.positive[i].item<int64_t>());
+    objectness -= std::log(score(place));
+    for (int64_t j = 0; j < 4; ++j) {
+      const double delta =
+          deltas[place.image][4 * place.number + j][place.row][place.column].item<double>();
+      box += SmoothL1(delta - samples.box_targets[i][j].item<double>(), 0.5);
+    }
+  }
+  return {objectness, box};
+}
+
 TEST(RpnTest, LossesEqualTheirFormulas) {
   const std::pair<const char*, double> normalizers[] = {
       {"SAMPLED_ANCHORS", 8}, {"WANTED_ANCHORS", 2 * 40}, {"MAP_CELLS", 2 * 35}};
@@ -235,25 +300,7 @@ TEST(RpnTest, LossesEqualTheirFormulas) {
                                     normalizer, " }"));
       const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
       const RpnSamples samples = GivenSamples();
-      const SlowRpn slow[] = {SlowRpn(*rpn, wanted, 0), SlowRpn(*rpn, wanted, 1)};
-      const auto score = [&](int64_t n) {
-        const int64_t cell = n % 210 / kAnchors;
-        return slow[n / 210].Score(cell / 7, cell % 7, n % kAnchors);
-      };
-      double objectness = 0, box = 0;
-      for (int64_t i = 0; i < 3; ++i)
-        objectness -= std::log(score(samples.positive[i].item<int64_t>()));
-      for (int64_t i = 0; i < 5; ++i) {
-        objectness -= std::log(1 - score(samples.negative[i].item<int64_t>()));
-      }
-      for (int64_t i = 0; i < 3; ++i) {
-        const int64_t n = samples.positive[i].item<int64_t>(), cell = n % 210 / kAnchors;
-        for (int64_t j = 0; j < 4; ++j) {
-          const double delta =
-              output[0].deltas[n / 210][4 * (n % kAnchors) + j][cell / 7][cell % 7].item<double>();
-          box += SmoothL1(delta - samples.box_targets[i][j].item<double>(), 0.5);
-        }
-      }
+      const auto [objectness, box] = SlowLosses(*rpn, wanted, output[0].deltas, samples);
       const RpnLosses losses = rpn->Losses(output, samples);
       EXPECT_NEAR(losses.objectness.item<double>(), objectness / 8, 1e-5 * objectness);
       EXPECT_NEAR(losses.box.item<double>(), 3 * box / divisor, 1e-5 * box);
@@ -353,33 +400,41 @@ std::vector<int64_t> List(const at::Tensor& indices) {
   return {indices.data_ptr<int64_t>(), indices.data_ptr<int64_t>() + indices.numel()};
 }
 
+void ExpectSamples(const RpnSamples& samples, const SlowSample& expected) {
+  EXPECT_THAT(List(samples.positive), ElementsAreArray(expected.positive));
+  EXPECT_THAT(List(samples.negative), ElementsAreArray(expected.negative));
+  ASSERT_EQ(samples.box_targets.size(0), static_cast<int64_t>(expected.targets.size()));
+  for (size_t i = 0; i < expected.targets.size(); ++i) {
+    const SlowDeltas target = BoxAt(samples.box_targets, static_cast<int64_t>(i));
+    for (size_t j = 0; j < 4; ++j) EXPECT_NEAR(target[j], expected.targets[i][j], 1e-5);
+  }
+}
+
+constexpr char kAllAnchors[] = "targets { anchors_per_image: 1000000 ";
+
 TEST(RpnTest, SamplesAnchorsByItsRule) {
   for (const bool inclusive : {false, true}) {
     for (const double overhang : {1e6, 8.0, 0.0}) {
       SCOPED_TRACE(absl::StrCat("inclusive ", inclusive, " overhang ", overhang));
       Conventions wanted;
       wanted.inclusive = inclusive;
-      const auto rpn = Make(wanted, absl::StrCat("targets { anchors_per_image: 1000000 "
-                                                 "max_overhang_px: ",
-                                                 overhang, " }"));
+      const auto rpn = Make(wanted, absl::StrCat(kAllAnchors, "max_overhang_px: ", overhang, " }"));
       const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
-      const RpnSamples samples = rpn->Sample(output, Sizes(), Truths(), Generator());
       const SlowSample expected = AllSamples(output[0].anchors, inclusive ? 1 : 0, overhang);
-      EXPECT_THAT(List(samples.positive), ElementsAreArray(expected.positive));
-      EXPECT_THAT(List(samples.negative), ElementsAreArray(expected.negative));
       EXPECT_GE(expected.positive.size(), 2u);
-      for (size_t i = 0; i < expected.targets.size(); ++i) {
-        for (size_t j = 0; j < 4; ++j) {
-          EXPECT_NEAR(BoxAt(samples.box_targets, static_cast<int64_t>(i))[j],
-                      expected.targets[i][j], 1e-5);
-        }
-      }
-      if (overhang < 1e6) continue;
-      // Without the limit all of them are used.
-      const RpnSamples all = Make(wanted, "targets { anchors_per_image: 1000000 }")
-                                 ->Sample(output, Sizes(), Truths(), Generator());
-      EXPECT_TRUE(all.negative.equal(samples.negative));
+      ExpectSamples(rpn->Sample(output, Sizes(), Truths(), Generator()), expected);
     }
+  }
+}
+
+TEST(RpnTest, WithoutALimitOfTheOverhangAllAnchorsAreSampled) {
+  for (const bool inclusive : {false, true}) {
+    Conventions wanted;
+    wanted.inclusive = inclusive;
+    const auto rpn = Make(wanted, absl::StrCat(kAllAnchors, "}"));
+    const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+    ExpectSamples(rpn->Sample(output, Sizes(), Truths(), Generator()),
+                  AllSamples(output[0].anchors, inclusive ? 1 : 0, 1e6));
   }
 }
 
@@ -440,6 +495,17 @@ Step RunStep(const std::string& config, bool at_samples) {
   return step;
 }
 
+void ExpectSameStep(const Step& step, const Step& expected) {
+  EXPECT_EQ(step.losses.positives, expected.losses.positives);
+  EXPECT_EQ(step.losses.negatives, expected.losses.negatives);
+  EXPECT_TRUE(Near(step.losses.objectness, expected.losses.objectness, 1e-5));
+  EXPECT_TRUE(Near(step.losses.box, expected.losses.box, 1e-5));
+  for (size_t i = 0; i < expected.gradients.size(); ++i) {
+    EXPECT_TRUE(Near(step.gradients[i], expected.gradients[i], 1e-5)) << i;
+    EXPECT_GT(expected.gradients[i].abs().max().item<double>(), 0) << i;
+  }
+}
+
 // 4 and 12 anchors of an image lie in few of the 94 cells, 1000 in most of them.
 TEST(RpnTest, LossesAtSamplesEqualThoseOfWholeMaps) {
   for (const char* objectness : {"SIGMOID", "SOFTMAX"}) {
@@ -452,20 +518,22 @@ TEST(RpnTest, LossesAtSamplesEqualThoseOfWholeMaps) {
               " } targets { anchors_per_image: ", anchors,
               " box_normalization: FIXED box_mean: [0.1, 0, 0.2, 0] box_std: [0.5, 1, 2, 1] }");
           SCOPED_TRACE(config);
-          const Step some = RunStep(config, true), whole = RunStep(config, false);
-          EXPECT_EQ(some.losses.positives, whole.losses.positives);
-          EXPECT_EQ(some.losses.negatives, whole.losses.negatives);
+          const Step some = RunStep(config, true);
           EXPECT_GT(some.losses.positives, 0);
-          EXPECT_TRUE(Near(some.losses.objectness, whole.losses.objectness, 1e-5));
-          EXPECT_TRUE(Near(some.losses.box, whole.losses.box, 1e-5));
-          for (size_t i = 0; i < whole.gradients.size(); ++i) {
-            EXPECT_TRUE(Near(some.gradients[i], whole.gradients[i], 1e-5)) << i;
-            EXPECT_GT(whole.gradients[i].abs().max().item<double>(), 0) << i;
-          }
+          ExpectSameStep(some, RunStep(config, false));
         }
       }
     }
   }
+}
+
+// By the cells of the samples or by whole maps. `own`: the images of a part of the batch, whose
+// maps these are.
+RpnLosses LossesOfPart(const Rpn& rpn, bool at_samples, const at::Tensor& map,
+                       const OptionalRange& own) {
+  const TrainingTargets targets = {Sizes(), Truths()};
+  return at_samples ? rpn.LossesAtSamples(Features({map}), targets, Generator(), own)
+                    : rpn.Losses(rpn.ForwardParts(Features({map})), targets, Generator(), own);
 }
 
 // As two processes share a batch: each has the maps of one image, and all truths.
@@ -477,10 +545,7 @@ TEST(RpnTest, LossesOfPartsAddUpToThoseOfTheBatch) {
           {}, absl::StrCat("targets { anchors_per_image: 4 } loss { box_normalizer: ", normalizer,
                            " }"));
       const auto losses = [&](const at::Tensor& map, const OptionalRange& own) {
-        return at_samples
-                   ? rpn->LossesAtSamples(Features({map}), {Sizes(), Truths()}, Generator(), own)
-                   : rpn->Losses(rpn->ForwardParts(Features({map})), {Sizes(), Truths()},
-                                 Generator(), own);
+        return LossesOfPart(*rpn, at_samples, map, own);
       };
       const RpnLosses whole = losses(Maps(), c10::nullopt);
       const RpnLosses first = losses(Maps().narrow(0, 0, 1), ImageRange{0, 1});
@@ -491,8 +556,15 @@ TEST(RpnTest, LossesOfPartsAddUpToThoseOfTheBatch) {
       EXPECT_EQ(first.negatives + second.negatives, whole.negatives);
       EXPECT_GT(first.positives, 0);
       EXPECT_EQ(second.negatives, 4);  // it has no objects
-      EXPECT_THROW(losses(Maps(), ImageRange{0, 1}), c10::Error);
-      EXPECT_THROW(losses(Maps(), ImageRange{1, 3}), c10::Error);
+    }
+  }
+}
+
+TEST(RpnTest, MapsOfOtherImagesThanThoseOfThePartAreAnError) {
+  const auto rpn = Make({}, "targets { anchors_per_image: 4 }");
+  for (const bool at_samples : {false, true}) {
+    for (const ImageRange own : {ImageRange{0, 1}, ImageRange{1, 3}}) {
+      EXPECT_THROW(LossesOfPart(*rpn, at_samples, Maps(), own), c10::Error);
     }
   }
 }
@@ -529,22 +601,27 @@ TEST(RpnTest, WithoutSamplesTheLossesAreZero) {
   }
 }
 
+// [2, 1, 5, 7] bool: the cells that the 3 x 3 convolution reads for the sampled anchors.
+at::Tensor CellsRead(const RpnSamples& samples) {
+  at::Tensor cells = at::zeros({2, 1, 5, 7}, at::kBool);
+  for (const at::Tensor& some : {samples.positive, samples.negative}) {
+    for (const int64_t anchor : List(some)) {
+      const AnchorPlace place(anchor);
+      cells[place.image][0]
+          .slice(0, std::max<int64_t>(place.row - 1, 0), place.row + 2)
+          .slice(1, std::max<int64_t>(place.column - 1, 0), place.column + 2)
+          .fill_(true);
+    }
+  }
+  return cells;
+}
+
 // NaN wherever no sampled anchor's patch reaches.
 TEST(RpnTest, LossesAtSamplesReadNoOtherCells) {
   const auto rpn = Make({}, "targets { anchors_per_image: 2 }");
   const at::Tensor map = Maps();
-  const RpnSamples samples =
-      rpn->Sample(rpn->Forward({map}, kHeight, kWidth), Sizes(), Truths(), Generator());
-  at::Tensor wanted = at::zeros({2, 1, 5, 7}, at::kBool);
-  for (const at::Tensor& some : {samples.positive, samples.negative}) {
-    for (const int64_t anchor : List(some)) {
-      const int64_t cell = anchor / kAnchors % 35, y = cell / 7, x = cell % 7;
-      wanted[anchor / kAnchors / 35][0]
-          .slice(0, std::max<int64_t>(y - 1, 0), y + 2)
-          .slice(1, std::max<int64_t>(x - 1, 0), x + 2)
-          .fill_(true);
-    }
-  }
+  const at::Tensor wanted =
+      CellsRead(rpn->Sample(rpn->Forward({map}, kHeight, kWidth), Sizes(), Truths(), Generator()));
   ASSERT_LT(wanted.sum().item<int64_t>(), 40);
   const auto losses = [&](const at::Tensor& of) {
     return rpn->LossesAtSamples(Features({of}), {Sizes(), Truths()}, Generator());
@@ -594,13 +671,16 @@ TEST(RpnTest, OutputsThatAreNotFiniteAreNamed) {
   }
 }
 
-TEST(RpnTest, ErrorsNameTheMismatch) {
+TEST(RpnTest, ErrorsNameTheFieldOfTheConfig) {
   EXPECT_THAT(Create("num_convs: 0"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.num_convs is 0")));
   EXPECT_THAT(Create("anchors { size_px: [8, 16, 32] }", 2),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cannot share")));
   EXPECT_THAT(Create("box_coder { weight: [1, 1, 0, 1] }"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.box_coder.weight is 0")));
+}
+
+TEST(RpnTest, ArgumentsOfTheWrongShapeAreErrors) {
   const auto rpn = Make({});
   EXPECT_THROW(rpn->Forward({Maps(), Maps()}, kHeight, kWidth), c10::Error);
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
