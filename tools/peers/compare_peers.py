@@ -71,14 +71,27 @@ def is_current(path, text):
         return f.read() == text
 
 
+def make_unless_current(record, made_from, make):
+    """Calls make() unless the file `record` says that this was done for the text `made_from`; then it says so."""
+    if is_current(record, made_from):
+        return
+    # An interruption leaves no record of what is only half there.
+    if os.path.exists(record):
+        os.remove(record)
+    make()
+    with open(record, "w") as f:
+        f.write(made_from)
+
+
 def make_environment(folder):
     """A virtual environment with PACKAGES; made again if it has others."""
-    python, made_from = f"{folder}/environment/bin/python", " ".join(PACKAGES)
-    if not is_current(f"{folder}/environment/COMPLETE", made_from):
+    python = f"{folder}/environment/bin/python"
+
+    def make():
         subprocess.check_call([sys.executable, "-m", "venv", "--clear", f"{folder}/environment"])
         subprocess.check_call([python, "-m", "pip", "install", "--quiet", *PACKAGES])
-        with open(f"{folder}/environment/COMPLETE", "w") as f:
-            f.write(made_from)
+
+    make_unless_current(f"{folder}/environment/COMPLETE", " ".join(PACKAGES), make)
     return python
 
 
@@ -86,25 +99,23 @@ def has_debian_torchvision():
     return subprocess.run([DEBIAN, "-c", "import torchvision"], capture_output=True).returncode == 0
 
 
-def digest_of_exports():
-    """Changes with the scripts that make what `export` writes."""
+def origin_of_exports(*scripts):
+    """Changes with PACKAGES and with the scripts that make what `export` writes, or more of them."""
     digest = hashlib.sha256()
-    for path in (TORCH, RUNTIMES, f"{ROOT}/detection/testing/torchvision_models.py"):
+    for path in (TORCH, RUNTIMES, f"{ROOT}/detection/testing/torchvision_models.py", *scripts):
         with open(path, "rb") as f:
             digest.update(f.read())
-    return digest.hexdigest()
+    return " ".join(PACKAGES) + f" {digest.hexdigest()}"
 
 
 def export(python, model, folder):
     """Weights, image and config for all, and the network for ONNX Runtime and OpenVINO."""
-    made_from = " ".join(PACKAGES) + f" {digest_of_exports()}"
-    if is_current(f"{folder}/COMPLETE", made_from):
-        return
-    os.makedirs(folder, exist_ok=True)
-    subprocess.check_call([python, TORCH, "export", model, folder], env=environment())
-    subprocess.check_call([python, RUNTIMES, "export", model, folder], env=environment())
-    with open(f"{folder}/COMPLETE", "w") as f:
-        f.write(made_from)
+    def make():
+        os.makedirs(folder, exist_ok=True)
+        subprocess.check_call([python, TORCH, "export", model, folder], env=environment())
+        subprocess.check_call([python, RUNTIMES, "export", model, folder], env=environment())
+
+    make_unless_current(f"{folder}/COMPLETE", origin_of_exports(), make)
 
 
 def command(python, variant, model, work, folder):
@@ -162,6 +173,12 @@ def fastest_blas_kernels():
     return max(rates, key=rates.get) if rates else None
 
 
+def in_turn(kinds, round_):
+    """The kinds in the order of a round: each round begins with another one."""
+    first = round_ % len(kinds)
+    return kinds[first:] + kinds[:first]
+
+
 def measure(python, job, variants, rounds, folder, results):
     """Alternates, each round from another variant on. A variant that fails once is left out and has no figures; returns these."""
     model, work = job.split(":")
@@ -172,8 +189,7 @@ def measure(python, job, variants, rounds, folder, results):
     failed = set()
     for round_ in range(rounds):
         print(f"{job}: round {round_ + 1} of {rounds}", file=sys.stderr)
-        first = round_ % len(variants)
-        for variant in variants[first:] + variants[:first]:
+        for variant in in_turn(variants, round_):
             path = f"{results}/{job}.{variant}"
             if variant in failed or run(command(python, variant, model, work, f"{folder}/{model}"),
                                         variant_environment(variant, blas), path):

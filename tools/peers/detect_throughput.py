@@ -7,7 +7,8 @@
 Both sides read JPEG files of 640 x 480, resize and normalise them, run the same network with the same weights, keep detections
 above 0.5, draw them on the image enlarged to 800 x 600, and write a JPEG file of quality 92 per image and one JSON file. The
 peer is tuned as its guides advise: requests in flight with the hint for throughput, or one with the hint for latency; decoding
-and drawing have threads of their own in both. Processes alternate. Each kind runs on all images and on the first alone:
+and drawing have threads of their own in both. Processes alternate, and each round begins with another kind, which runs on the
+first image alone and on all:
 
     images/s = (images - 1) / (seconds for all - seconds for one)
     start    = seconds for one - 1 / images/s
@@ -141,24 +142,30 @@ def run_peer(kind, folder, output, *paths):
 
 
 def prepare(args):
-    """The environment's Python, and the folder with everything that both sides read."""
+    """The environment's Python, the folder with everything that both sides read, and the images. Makes again what other versions
+    of the packages or of the scripts have made."""
     python = compare_peers.make_environment(args.folder)
-    if not os.path.exists(f"{args.folder}/environment/OPENCV"):
-        subprocess.check_call([python, "-m", "pip", "install", "--quiet", OPENCV])
-        open(f"{args.folder}/environment/OPENCV", "w").close()
-    folder = f"{args.folder}/{args.model}"
+    folder, images = f"{args.folder}/{args.model}", f"{args.folder}/images_{args.images}"
+
+    def make_images():
+        shutil.rmtree(images, ignore_errors=True)
+        subprocess.check_call([python, __file__, "--write_images", images, str(args.images)])
+
+    compare_peers.make_unless_current(
+        f"{args.folder}/environment/OPENCV", OPENCV,
+        lambda: subprocess.check_call([python, "-m", "pip", "install", "--quiet", OPENCV]))
     compare_peers.export(python, args.model, folder)
-    if not os.path.exists(f"{folder}/throughput.onnx"):
-        subprocess.check_call([python, __file__, "--export", args.model, folder], env=compare_peers.environment())
+    origin = compare_peers.origin_of_exports(os.path.abspath(__file__))
+    compare_peers.make_unless_current(
+        f"{folder}/throughput.made_from", origin,
+        lambda: subprocess.check_call([python, __file__, "--export", args.model, folder], env=compare_peers.environment()))
+    compare_peers.make_unless_current(f"{images}.made_from", f"{origin} {OPENCV}", make_images)
     os.makedirs(f"{folder}/detector", exist_ok=True)
     shutil.copy(f"{folder}/detector.textproto", f"{folder}/detector")
     subprocess.check_call([CONVERT, f"--input={folder}/weights.safetensors", f"--output={folder}/detector/model.safetensors",
                            f"--map={compare_peers.NAME_MAPS[args.model]}"], stdout=subprocess.DEVNULL)
     # The cache keeps no weights that are younger.
     time.sleep(3)
-    images = f"{args.folder}/images_{args.images}"
-    if not os.path.exists(f"{images}/{args.images - 1:04}.jpg"):
-        subprocess.check_call([python, __file__, "--write_images", images, str(args.images)])
     return python, folder, sorted(f"{images}/{name}" for name in os.listdir(images))
 
 
@@ -196,7 +203,8 @@ def measure_all(python, folder, paths, kinds, rounds, cache):
     results = {kind: {"rate": [], "start": [], "memory": [], "detections": 0} for kind in kinds}
     for round_ in range(rounds):
         print(f"round {round_ + 1} of {rounds}", file=sys.stderr)
-        for kind, result in results.items():
+        for kind in compare_peers.in_turn(kinds, round_):
+            result = results[kind]
             one, _, _ = measure(python, kind, folder, paths[:1], cache)
             whole, memory, result["detections"] = measure(python, kind, folder, paths, cache)
             result["rate"].append((len(paths) - 1) / (whole - one))

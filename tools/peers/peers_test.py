@@ -1,0 +1,115 @@
+"""What the scripts of this folder decide, without the peers: orders of processes, and what is made again."""
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import types
+import unittest
+from unittest import mock
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import compare_peers
+import detect_throughput
+
+
+class OrderTest(unittest.TestCase):
+
+    def test_each_round_begins_with_another_kind(self):
+        kinds = ["a", "b", "c"]
+        rounds = [compare_peers.in_turn(kinds, i) for i in range(4)]
+        self.assertEqual([r[0] for r in rounds], ["a", "b", "c", "a"])
+        for order in rounds:
+            self.assertEqual(sorted(order), kinds)
+
+    def test_two_programs_alternate_in_throughput(self):
+        measured = []
+
+        def measure(python, kind, folder, paths, cache):
+            measured.append(kind)
+            return float(len(paths)), 100.0, 7
+
+        with mock.patch.object(detect_throughput, "measure", measure), contextlib.redirect_stderr(io.StringIO()):
+            results = detect_throughput.measure_all("python", "folder", ["1", "2", "3"], ["rcnn", "latency"], 2, "cache")
+        ours, theirs = ["rcnn", "rcnn", "rcnn_uncached"], ["latency", "latency"]
+        self.assertEqual(measured, ours + theirs + theirs + ours)
+        self.assertEqual(results["rcnn"]["rate"], [1.0, 1.0])
+        self.assertEqual(results["latency"]["start"], [0.0, 0.0])
+
+
+class RecordTest(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def test_is_made_again_for_another_origin(self):
+        made = []
+        for origin in ("1", "1", "2"):
+            compare_peers.make_unless_current(f"{self.folder}/record", origin, lambda origin=origin: made.append(origin))
+        self.assertEqual(made, ["1", "2"])
+
+    def test_an_interruption_leaves_no_record(self):
+        compare_peers.make_unless_current(f"{self.folder}/record", "1", lambda: None)
+
+        def fail():
+            raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            compare_peers.make_unless_current(f"{self.folder}/record", "2", fail)
+        made = []
+        compare_peers.make_unless_current(f"{self.folder}/record", "1", lambda: made.append("1"))
+        self.assertEqual(made, ["1"])
+
+    def test_the_origin_of_exports_depends_on_their_scripts(self):
+        script = f"{self.folder}/script.py"
+        origins = {compare_peers.origin_of_exports()}
+        for text in ("a", "b"):
+            with open(script, "w") as f:
+                f.write(text)
+            origins.add(compare_peers.origin_of_exports(script))
+        self.assertEqual(len(origins), 3)
+
+
+class PrepareTest(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.args = types.SimpleNamespace(folder=folder.name, model="vgg16", images=2)
+        os.makedirs(f"{folder.name}/environment")
+        os.makedirs(f"{folder.name}/vgg16")
+        for name in ("detector.textproto", "throughput.onnx"):
+            open(f"{folder.name}/vgg16/{name}", "w").close()
+
+    def prepare(self):
+        """The parts that were made."""
+        made = []
+
+        def check_call(words, **kwargs):
+            if "--write_images" in words:
+                os.makedirs(words[-2])
+                for i in range(int(words[-1])):
+                    open(f"{words[-2]}/{i:04}.jpg", "w").close()
+            made.append(words[2] if words[1].endswith(".py") else os.path.basename(words[0]))
+
+        with mock.patch.object(compare_peers, "make_environment", lambda folder: "python"), \
+                mock.patch.object(compare_peers, "export", lambda python, model, folder: None), \
+                mock.patch.object(detect_throughput.subprocess, "check_call", check_call), \
+                mock.patch.object(detect_throughput.time, "sleep", lambda seconds: None):
+            _, _, paths = detect_throughput.prepare(self.args)
+        self.assertEqual([os.path.basename(path) for path in paths], ["0000.jpg", "0001.jpg"])
+        return made
+
+    def test_an_export_of_unknown_or_other_origin_is_made_again(self):
+        self.assertEqual(self.prepare(), ["python", "--export", "--write_images", "convert_weights"])
+        self.assertEqual(self.prepare(), ["convert_weights"])
+        with mock.patch.object(compare_peers, "PACKAGES", ("torch==3",)):
+            self.assertEqual(self.prepare(), ["--export", "--write_images", "convert_weights"])
+
+
+if __name__ == "__main__":
+    unittest.main()
