@@ -262,16 +262,16 @@ def print_machine(python, rounds, rates, load, libtorch):
 
 
 def gflop_of(folder, job):
-    """Of direct convolution and linear layers; a training step counts three times."""
+    """Of direct convolution and linear layers, in a training step with those gradients that it needs."""
     model, work = job.split(":")
     with open(f"{folder}/{model}/gflop.json") as f:
-        return sum(json.load(f).values()) * (3 if work == "training" else 1)
+        return sum(json.load(f)[work].values())
 
 
 def print_table(jobs, variants, rates, folder, results):
     runs = {job: {v: Runs.read(results, job, v) for v in variants} for job in jobs}
     print("\nSeconds: median (lowest…highest), then peak memory. The floor is direct convolution at the speed of the fastest "
-          "matrix product.\n")
+          "matrix product, in training with the gradients that a step needs.\n")
     print("| | " + " | ".join(jobs) + " |\n| --- |" + " --- |" * len(jobs))
     for variant in variants:
         cells = ["" if runs[job][variant] is None else str(runs[job][variant]) for job in jobs]

@@ -76,7 +76,7 @@ ours() {  # MODEL WORK REPEATS
 for job in "${jobs[@]}"; do
   model=${job%%:*}
   work=${job##*:}
-  if [ ! -e "$folder/$model/detector.textproto" ]; then
+  if ! grep -qs '"training"' "$folder/$model/gflop.json"; then
     mkdir -p "$folder/$model"
     "${tuned[@]}" "$python" "$peer" export "$model" "$folder/$model"
   fi

@@ -35,13 +35,12 @@ class Runs:
         return statistics.median(line["peak_mb"] for line in self.lines)
 
 
-def floors(runs, training):
+def floors(runs):
     """Seconds that the multiplications of each part take at the speed of a matrix product."""
     facts = runs["eager"].lines
     rate = max(line["gemm_gflops"] for line in facts)
-    gflop = facts[0]["gflop"]
-    seconds = {part: count / rate for part, count in gflop.items()}
-    seconds["total"] = sum(seconds.values()) * (3 if training else 1)
+    seconds = {part: count / rate for part, count in facts[-1]["gflop"].items()}
+    seconds["total"] = sum(seconds.values())
     return rate, seconds
 
 
@@ -69,11 +68,12 @@ def print_row(part, runs, best, floor):
 
 def print_table(job, runs):
     best = fastest(runs)[0]
-    rate, floor = floors(runs, "backward" in runs["rcnn"].parts)
+    rate, floor = floors(runs)
     print(f"\n### {job.replace(':', ', ')}\n")
     print("Seconds, median (min…max) of " +
           ", ".join(f"{len(run.times('total'))} of {name}" for name, run in runs.items()) +
-          f"; floor: the multiplications of the definition at a matrix product's {rate:.0f} GFLOP/s.\n")
+          f"; floor: the multiplications of the definition, in training with the gradients that a step needs, at a matrix "
+          f"product's {rate:.0f} GFLOP/s.\n")
     print("| part | " + " | ".join(runs) + f" | rcnn / {best} | floor | floor / rcnn |")
     print("| --- |" + " --- |" * (len(runs) + 3))
     for part in PARTS:

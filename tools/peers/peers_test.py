@@ -14,6 +14,13 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import compare_peers
 import detect_throughput
 
+try:
+    import torch
+
+    import time_torchvision
+except ImportError:
+    torch = None
+
 
 class OrderTest(unittest.TestCase):
 
@@ -109,6 +116,36 @@ class PrepareTest(unittest.TestCase):
         self.assertEqual(self.prepare(), ["convert_weights"])
         with mock.patch.object(compare_peers, "PACKAGES", ("torch==3",)):
             self.assertEqual(self.prepare(), ["--export", "--write_images", "convert_weights"])
+
+
+@unittest.skipUnless(torch, "needs torch and torchvision")
+class CountTest(unittest.TestCase):
+
+    # Of an image of 8 x 8: the multiply-adds of a pixel, and the pixels or rows.
+    FIRST, SECOND, LAST = 9 * 3 * 4 * 64, 4 * 5 * 64, 5 * 7 * 64
+
+    def count(self, frozen=(), gradients=True):
+        """Multiply-adds by part."""
+        convolutions = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Conv2d(4, 5, 1))
+        linear = torch.nn.Linear(5, 7)
+        for i in frozen:
+            convolutions[i].requires_grad_(False)
+        model = torch.nn.ModuleList([convolutions, linear])
+        parts = {"convolutions": convolutions, "linear": linear}
+        with time_torchvision.counting(model, parts) as counts, torch.set_grad_enabled(gradients):
+            linear(convolutions(torch.zeros(1, 3, 8, 8)).permute(0, 2, 3, 1))
+        return {part: round(gflop * 1e9 / 2) for part, gflop in counts.items()}
+
+    def test_inference_has_one_product_of_each_layer(self):
+        self.assertEqual(self.count(gradients=False), {"convolutions": self.FIRST + self.SECOND, "linear": self.LAST})
+
+    def test_the_image_needs_no_gradient(self):
+        self.assertEqual(self.count(), {"convolutions": 2 * self.FIRST + 3 * self.SECOND, "linear": 3 * self.LAST})
+
+    def test_frozen_layers_have_gradients_only_above_trained_ones(self):
+        self.assertEqual(self.count([0]), {"convolutions": self.FIRST + 2 * self.SECOND, "linear": 3 * self.LAST})
+        self.assertEqual(self.count([1]), {"convolutions": 2 * self.FIRST + 2 * self.SECOND, "linear": 3 * self.LAST})
+        self.assertEqual(self.count([0, 1]), {"convolutions": self.FIRST + self.SECOND, "linear": 2 * self.LAST})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ torch 2 on). eager_bfloat16, channels_last_bfloat16: under autocast.
 Environment variables for BLAS and heap are the caller's.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -62,10 +63,13 @@ def export(name, folder):
     torch.save((state, image), f"{folder}/peer.pt")
     models.save_safetensors(f"{folder}/weights.safetensors", state)
     models.save_safetensors(f"{folder}/image.safetensors", {"image": image})
-    with open(f"{folder}/gflop.json", "w") as f:
-        json.dump(count_gflop(*as_input(load(name, folder))), f)
     with open(f"{folder}/detector.textproto", "w") as f:
         f.write(CONFIG % CONFIGS[name] + "".join(f'class_name: "{i}"\n' for i in range(1, 91)))
+    model, _ = load(name, folder)
+    x = models.to_input(image)
+    # The last file: compare_with_torchvision.sh exports unless it has both.
+    with open(f"{folder}/gflop.json", "w") as f:
+        json.dump({"inference": count_gflop(model, x), "training": count_gflop(model, x, make_target(image))}, f)
 
 
 def load(name, folder):
@@ -75,33 +79,53 @@ def load(name, folder):
     return model, image
 
 
-def as_input(pair):
-    model, image = pair
-    return model, models.to_input(image)
-
-
 def model_parts(model):
     return {"transform": model.transform, "backbone": model.backbone, "rpn": model.rpn, "head": model.roi_heads}
 
 
-def count_gflop(model, image):
-    """Multiply-adds of convolutions and linear layers, times two, by part, in 1e9."""
-    counts, part = {}, [None]
+def make_target(image):
+    """Two objects, an eighth to a half of the image wide, and two that are smaller."""
+    size = torch.tensor([image.shape[1], image.shape[0]] * 2)
+    shares = torch.tensor([[.125, .15, .5, .75], [.6, .3, .9, .6], [.1, .8, .2, .95], [.7, .1, .8, .2]])
+    return {"boxes": shares * size, "labels": torch.tensor([1, 2, 1, 2])}
+
+
+def products(module, x):
+    """How many products of that size a layer takes: its output; in training the gradient of x, which only trained layers below
+    need; and that of its weights, if they are trained."""
+    gradients = [x.requires_grad, module.weight.requires_grad] if torch.is_grad_enabled() else []
+    return 1 + sum(gradients)
+
+
+@contextlib.contextmanager
+def counting(model, parts):
+    """Yields a dictionary to which each forward pass adds the operations of convolutions and linear layers by part, in 1e9: two for
+    a multiply-add, and with gradients those of the backward pass, too."""
+    counts, part, hooks = {}, [None], []
 
     def count(module, inputs, output):
-        per_output = module.weight[0].numel()
-        counts[part[0]] = counts.get(part[0], 0) + 2e-9 * per_output * output.numel()
+        operations = 2e-9 * module.weight[0].numel() * output.numel() * products(module, inputs[0])
+        counts[part[0]] = counts.get(part[0], 0) + operations
 
-    hooks = []
-    for name, module in model_parts(model).items():
+    for name, module in parts.items():
         hooks.append(module.register_forward_pre_hook(lambda m, i, name=name: part.__setitem__(0, name)))
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             hooks.append(module.register_forward_hook(count))
-    with torch.no_grad():
-        model([image])
-    for hook in hooks:
-        hook.remove()
+    try:
+        yield counts
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def count_gflop(model, image, target=None):
+    """Of inference, or with a target of a training step, by part."""
+    with counting(model, model_parts(model)) as counts, torch.set_grad_enabled(target is not None):
+        if target is None:
+            model.eval()([image])
+        else:
+            model.train()([image], [target])
     return counts
 
 
@@ -191,9 +215,7 @@ def main():
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
     else:
         time_parts(model, laps)
-    size = torch.tensor([original.shape[1], original.shape[0]] * 2)
-    shares = torch.tensor([[.125, .15, .5, .75], [.6, .3, .9, .6], [.1, .8, .2, .95], [.7, .1, .8, .2]])
-    target = {"boxes": shares * size, "labels": torch.tensor([1, 2, 1, 2])}
+    target = make_target(original)
     found = None
     for _ in range(int(repeats) + 1):
         start = time.perf_counter()
@@ -210,7 +232,7 @@ def main():
         line.update(detections=len(found), score_sum=found.sum().item())
     if variant == "eager":
         with open(f"{folder}/gflop.json") as f:
-            line.update(gflop=json.load(f), gemm_gflops=gemm_gflops())
+            line.update(gflop=json.load(f)[work], gemm_gflops=gemm_gflops())
     print(json.dumps(line))
 
 
