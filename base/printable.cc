@@ -82,6 +82,36 @@ size_t CodePoints(absl::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
+// Columns of a terminal. The ranges are the blocks whose East Asian Width is W or F (Unicode
+// 15, EastAsianWidth.txt), and the combining marks of alphabets, which take none.
+size_t Columns(uint32_t code) {
+  struct Range {
+    uint32_t first, last;
+    size_t columns;
+  };
+  constexpr Range kRanges[] = {
+      {0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x1ab0, 0x1aff, 0},   {0x1dc0, 0x1dff, 0},
+      {0x200b, 0x200d, 0},   {0x20d0, 0x20ff, 0},   {0x2e80, 0x303e, 2},   {0x3041, 0xa4cf, 2},
+      {0xa960, 0xa97c, 2},   {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},
+      {0xfe20, 0xfe2f, 0},   {0xfe30, 0xfe6f, 2},   {0xff01, 0xff60, 2},   {0xffe0, 0xffe6, 2},
+      {0x1f300, 0x1f64f, 2}, {0x1f680, 0x1f6ff, 2}, {0x1f900, 0x1faff, 2}, {0x20000, 0x3fffd, 2}};
+  for (const Range& range : kRanges) {
+    if (code >= range.first && code <= range.last) return range.columns;
+  }
+  return 1;
+}
+
+// Bytes that are not UTF-8 count as one column each.
+size_t TextColumns(absl::string_view text) {
+  size_t columns = 0;
+  while (!text.empty()) {
+    const CodePoint code = Decode(text);
+    columns += Columns(code.value);
+    text.remove_prefix(std::max<size_t>(1, code.bytes));
+  }
+  return columns;
+}
+
 // Where the code point after the first `count` begins.
 size_t EndOfCodePoints(absl::string_view text, size_t count) {
   size_t end = 0;
@@ -126,8 +156,11 @@ std::string Printable(absl::string_view name) { return Escaped(name, /*kept=*/""
 
 std::string ShortName(absl::string_view name, size_t most) {
   const std::string shown = Printable(name);
-  if (CodePoints(shown) <= most) return shown;
-  return absl::StrCat(shown.substr(0, EndOfCodePoints(shown, most - 3)), "...");
+  const size_t points = CodePoints(shown);
+  if (points <= most) return shown;
+  const size_t tail = (most - 3) / 2;
+  return absl::StrCat(shown.substr(0, EndOfCodePoints(shown, most - 3 - tail)), "...",
+                      shown.substr(EndOfCodePoints(shown, points - tail)));
 }
 
 std::string NameList(const std::vector<std::string>& names, size_t most) {
@@ -160,11 +193,11 @@ std::string XmlText(absl::string_view text) { return WithEntities(Printable(text
 std::string XmlLines(absl::string_view text) { return WithEntities(Escaped(text, "\n\t")); }
 
 void NameWidth::Add(absl::string_view name) {
-  width_ = std::max(width_, std::min(most_, CodePoints(name)));
+  width_ = std::max(width_, std::min(most_, TextColumns(name)));
 }
 
 std::string NameWidth::Pad(absl::string_view name) const {
-  const size_t width = CodePoints(name);
+  const size_t width = TextColumns(name);
   return absl::StrCat(name, std::string(width < width_ ? width_ - width : 0, ' '));
 }
 

@@ -24,7 +24,8 @@ namespace rcnn {
 // included), direction marks, and bytes that are not UTF-8.
 std::string Printable(absl::string_view name);
 
-// The same, but at most `most` code points, >= 4: "..." stands for the end of a longer name.
+// The same, but at most `most` code points, >= 4: "..." stands for the middle of a longer name,
+// because names of one dataset often begin alike.
 std::string ShortName(absl::string_view name, size_t most);
 
 // The first `most` names, escaped: "cat, dog, ...".
@@ -50,8 +51,8 @@ std::string XmlText(absl::string_view text);
 std::string XmlLines(absl::string_view text);
 
 // The width to which a table pads its names: that of the widest, but at least `least` and
-// at most `most`, so that one very long name does not widen every row. Counted in code
-// points.
+// at most `most`, so that one very long name does not widen every row. Counted in columns of
+// a terminal: a Chinese, Japanese or Korean character has two.
 class NameWidth {
  public:
   explicit NameWidth(size_t least, size_t most = 60) : width_(least), most_(most) {}

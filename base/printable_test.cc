@@ -65,9 +65,16 @@ TEST(PrintableTest, NoControlIsLeftOfAnyTwoBytes) {
 
 TEST(ShortNameTest, CutsAfterEscaping) {
   EXPECT_EQ(ShortName("caf\xc3\xa9", 4), "caf\xc3\xa9");
-  EXPECT_EQ(ShortName("caf\xc3\xa9s and more", 8), "caf\xc3\xa9s...");
   EXPECT_EQ(ShortName("\x1b[2J", 8), "\\x1b[2J");
-  EXPECT_EQ(ShortName(std::string(50, '\n'), 7), "\\n\\n...");
+  EXPECT_EQ(ShortName(std::string(50, '\n'), 7), "\\n...\\n");
+}
+
+TEST(ShortNameTest, KeepsTheBeginningAndTheEnd) {
+  EXPECT_EQ(ShortName("0123456789", 10), "0123456789");
+  EXPECT_EQ(ShortName("0123456789", 9), "012...789");
+  EXPECT_EQ(ShortName("0123456789", 8), "012...89");
+  EXPECT_EQ(ShortName("0123456789", 4), "0...");
+  EXPECT_EQ(ShortName("\xc3\xa9tag\xc3\xa8re de caf\xc3\xa9", 7), "\xc3\xa9t...f\xc3\xa9");
 }
 
 TEST(NameListTest, NamesTheFirst) {
@@ -128,6 +135,16 @@ TEST(NameWidthTest, PadsToTheWidestUpToALimit) {
   width.Add(std::string(5000, 'n'));
   EXPECT_EQ(width.width(), 6u);
   EXPECT_EQ(width.Pad(std::string(5000, 'n')).size(), 5000u);
+}
+
+// Two characters of two columns each; e and a combining acute accent are one.
+TEST(NameWidthTest, CountsTheColumnsOfATerminal) {
+  NameWidth width(1);
+  width.Add("\xe7\xba\xa2\xe7\xbb\x86");
+  EXPECT_EQ(width.width(), 4u);
+  EXPECT_EQ(width.Pad("\xe7\xba\xa2") + "|", "\xe7\xba\xa2  |");
+  EXPECT_EQ(width.Pad("e\xcc\x81") + "|", "e\xcc\x81   |");
+  EXPECT_EQ(width.Pad("\xff") + "|", "\xff   |");
 }
 
 }  // namespace

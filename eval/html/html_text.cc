@@ -1,6 +1,7 @@
 #include "rcnn/eval/html/html_text.h"
 
 #include <cmath>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -11,14 +12,15 @@ namespace rcnn::eval {
 std::string EscapeHtml(absl::string_view text) { return XmlLines(text); }
 
 std::string Shorten(absl::string_view text, size_t most) {
-  size_t points = 0;
-  size_t cut = text.size();
+  std::vector<size_t> starts;  // of the code points
   for (size_t i = 0; i < text.size(); ++i) {
-    if ((text[i] & 0xC0) == 0x80) continue;
-    if (points == most - 1) cut = i;
-    if (++points > most) return absl::StrCat(text.substr(0, cut), "\xE2\x80\xA6");
+    if ((text[i] & 0xC0) != 0x80) starts.push_back(i);
   }
-  return std::string(text);
+  if (starts.size() <= most) return std::string(text);
+  const size_t tail = (most - 1) / 2;
+  const size_t head = most - 1 - tail;
+  return absl::StrCat(text.substr(0, starts[head]), "\xE2\x80\xA6",
+                      tail == 0 ? "" : text.substr(starts[starts.size() - tail]));
 }
 
 bool IsDefined(double value) { return std::isfinite(value) && value != -1; }

@@ -21,7 +21,8 @@ namespace rcnn::eval {
 // after them, and bytes that are not UTF-8: "\x1b", "\u202e".
 std::string EscapeHtml(absl::string_view text);
 
-// At most `most` code points, an ellipsis for the rest. Not escaped.
+// At most `most` code points, >= 2: an ellipsis stands for the middle of a longer text,
+// because names of one dataset often begin alike. Not escaped.
 std::string Shorten(absl::string_view text, size_t most);
 
 // "41.3" of 0.413; an en dash where there is nothing to measure (NaN, -1).

@@ -35,7 +35,9 @@ TEST(HtmlTextTest, ShowsMarksThatTurnTheTextAfterThem) {
 
 TEST(HtmlTextTest, ShortensByCodePoints) {
   EXPECT_EQ(Shorten("abcdef", 6), "abcdef");
-  EXPECT_EQ(Shorten("abcdefg", 6), "abcde\xE2\x80\xA6");
+  EXPECT_EQ(Shorten("abcdefg", 6),
+            "abc\xE2\x80\xA6"
+            "fg");
   EXPECT_EQ(Shorten("\xC3\xA4\xC3\xB6\xC3\xBC", 2), "\xC3\xA4\xE2\x80\xA6");
 }
 
