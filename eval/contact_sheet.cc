@@ -10,6 +10,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/image/image_text.h"
 #include "rcnn/eval/bgr_image.h"
 #include "rcnn/eval/dataset_ground_truth.h"
 
@@ -34,17 +35,6 @@ std::string BaseName(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-// Shortened in the middle to fit.
-std::string Fitted(const std::string& text, int width) {
-  if (TextWidth(text, kText) <= width) return text;
-  for (size_t kept = text.size(); kept > 4; --kept) {
-    const std::string shorter =
-        absl::StrCat(text.substr(0, kept / 2), "...", text.substr(text.size() - kept / 2));
-    if (TextWidth(shorter, kText) <= width) return shorter;
-  }
-  return "...";
-}
-
 void PlaceTile(const Tile& tile, const cv::Point& at, cv::Mat& sheet) {
   const double scale = std::min(static_cast<double>(kCellWidth) / tile.image.cols,
                                 static_cast<double>(kCellHeight) / tile.image.rows);
@@ -57,9 +47,10 @@ void PlaceTile(const Tile& tile, const cv::Point& at, cv::Mat& sheet) {
   const cv::Point corner =
       at + cv::Point((kCellWidth - size.width) / 2, (kCellHeight - size.height) / 2);
   fitted.copyTo(sheet(cv::Rect(corner, size)));
-  PutText(sheet, Fitted(tile.name, kCellWidth), at + cv::Point(0, kCellHeight + 4), kText, kInk);
-  PutText(sheet, Fitted(tile.text, kCellWidth), at + cv::Point(0, kCellHeight + 30), kText,
-          cv::Scalar(90, 90, 90));
+  data::PutText(sheet, data::FitText(tile.name, kCellWidth, kText),
+                at + cv::Point(0, kCellHeight + 4), kText, kInk);
+  data::PutText(sheet, data::FitText(tile.text, kCellWidth, kText),
+                at + cv::Point(0, kCellHeight + 30), kText, cv::Scalar(90, 90, 90));
 }
 
 void DrawLegend(cv::Mat& sheet, cv::Point at) {
@@ -67,8 +58,8 @@ void DrawLegend(cv::Mat& sheet, cv::Point at) {
     const cv::Rect swatch(at.x, at.y, 34, 26);
     cv::rectangle(sheet, swatch, PickColor(kind), cv::FILLED);
     cv::rectangle(sheet, swatch, kInk, 1);
-    PutText(sheet, KindName(kind), at + cv::Point(44, 1), kText, kInk);
-    at.x += 44 + TextWidth(KindName(kind), kText) + 30;
+    data::PutText(sheet, KindName(kind), at + cv::Point(44, 1), kText, kInk);
+    at.x += 44 + data::TextWidth(KindName(kind), kText) + 30;
   }
 }
 
@@ -114,7 +105,7 @@ cv::Mat ContactSheet(const std::string& title, const std::vector<Tile>& tiles) {
   const int rows = std::max(1, (count + columns - 1) / columns);
   cv::Mat sheet(kHeader + rows * (kCellHeight + kCaption + kMargin) + kMargin,
                 kMargin + columns * (kCellWidth + kMargin), CV_8UC3, kPaper);
-  PutText(sheet, title, {kMargin, 16}, 34, kInk);
+  data::PutText(sheet, title, {kMargin, 16}, 34, kInk);
   DrawLegend(sheet, {kMargin, 64});
   for (int i = 0; i < count; ++i) {
     PlaceTile(tiles[i],
@@ -129,7 +120,7 @@ std::vector<LabelledBox> BoxesToDraw(const ImageErrors& errors, const GroundTrut
                                      const Detections& detections) {
   std::vector<LabelledBox> boxes;
   auto name = [&](int64_t category_id) {
-    return truth.categories[truth.CategoryIndex(category_id)].name;
+    return data::DrawableName(truth.categories[truth.CategoryIndex(category_id)].name, category_id);
   };
   auto add_annotations = [&](BoxKind kind, const std::vector<int64_t>& indices) {
     for (int64_t i : indices) {

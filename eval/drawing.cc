@@ -4,27 +4,12 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
+#include "rcnn/data/image/image_text.h"
+
 namespace rcnn::eval {
 namespace {
 
-constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
 const cv::Scalar kDark(30, 30, 30);
-
-std::string Ascii(const std::string& text) {
-  std::string ascii;
-  for (char c : text) {
-    const unsigned char u = static_cast<unsigned char>(c);
-    if (u >= 0x20 && u < 0x7F) ascii += c;
-    // One mark per code point.
-    if (u >= 0xC0 || u < 0x20) ascii += '?';
-  }
-  return ascii;
-}
-
-// The scale at which capitals are about 70 % of height_px.
-double FontScale(int height_px) { return height_px * 0.7 / 21.0; }
-
-int FontThickness(int height_px) { return std::max(1, static_cast<int>(height_px / 12.0 + 0.5)); }
 
 void DashedLine(cv::Mat& canvas, cv::Point2d from, cv::Point2d to, const cv::Scalar& color,
                 int thickness, double dash) {
@@ -57,44 +42,6 @@ void DrawFrame(cv::Mat& canvas, const cv::Rect& r, BoxKind kind, const cv::Scala
            cv::LINE_AA);
   cv::line(canvas, c + cv::Point(-arm, arm), c + cv::Point(arm, -arm), color, thickness,
            cv::LINE_AA);
-}
-
-// Possible positions of a label: at the four corners of its box, outside and
-// inside.
-std::vector<cv::Rect> PlatePlaces(const cv::Rect& box, const cv::Size& plate) {
-  const int right = box.x + box.width - plate.width;
-  const int below = box.y + box.height;
-  std::vector<cv::Rect> places;
-  for (const cv::Point& at :
-       {cv::Point(box.x, box.y - plate.height), cv::Point(box.x, below), cv::Point(box.x, box.y),
-        cv::Point(right, box.y - plate.height), cv::Point(right, below),
-        cv::Point(box.x, below - plate.height), cv::Point(right, below - plate.height),
-        cv::Point(box.x, box.y - 2 * plate.height), cv::Point(box.x, below + plate.height)}) {
-    places.emplace_back(at, plate);
-  }
-  return places;
-}
-
-cv::Rect MovedInside(cv::Rect r, const cv::Size& size) {
-  r.x = std::max(0, std::min(r.x, size.width - r.width));
-  r.y = std::max(0, std::min(r.y, size.height - r.height));
-  return r;
-}
-
-// The position that hides the least of other labels; the first of equals.
-cv::Rect ChoosePlace(const std::vector<cv::Rect>& places, const std::vector<cv::Rect>& used,
-                     const cv::Size& size) {
-  cv::Rect best;
-  int least = -1;
-  for (const cv::Rect& place : places) {
-    const cv::Rect inside = MovedInside(place, size);
-    int hidden = 0;
-    for (const cv::Rect& other : used) hidden += (inside & other).area();
-    if (least >= 0 && hidden >= least) continue;
-    least = hidden;
-    best = inside;
-  }
-  return best;
 }
 
 cv::Scalar PickColor(const LabelledBox& box) {
@@ -147,19 +94,6 @@ const char* KindName(BoxKind kind) {
   return "ignored";
 }
 
-int TextWidth(const std::string& text, int height_px) {
-  int baseline = 0;
-  return cv::getTextSize(Ascii(text), kFont, FontScale(height_px), FontThickness(height_px),
-                         &baseline)
-      .width;
-}
-
-void PutText(cv::Mat& canvas, const std::string& text, cv::Point at, int height_px,
-             const cv::Scalar& color) {
-  cv::putText(canvas, Ascii(text), at + cv::Point(0, static_cast<int>(height_px * 0.78)), kFont,
-              FontScale(height_px), color, FontThickness(height_px), cv::LINE_AA);
-}
-
 cv::Mat DrawBoxes(const cv::Mat& image, const std::vector<LabelledBox>& boxes, int min_side_px) {
   cv::Mat canvas;
   const int side = std::max(image.cols, image.rows);
@@ -167,23 +101,18 @@ cv::Mat DrawBoxes(const cv::Mat& image, const std::vector<LabelledBox>& boxes, i
   cv::resize(image, canvas, cv::Size(), scale, scale, cv::INTER_CUBIC);
   const int text_px = std::max(20, std::max(canvas.cols, canvas.rows) / 32);
   const int thickness = std::max(2, text_px / 9);
-  std::vector<cv::Rect> used;
   std::vector<cv::Rect> frames;
   for (const LabelledBox& box : boxes) {
     frames.push_back(Scaled(box.box, scale, canvas.size()));
     DrawFrame(canvas, frames.back(), box.kind, kDark, thickness + 2, 4.0 * thickness);
     DrawFrame(canvas, frames.back(), box.kind, PickColor(box), thickness, 4.0 * thickness);
   }
+  data::LabelPlates plates(canvas, text_px);
   for (size_t i = 0; i < boxes.size(); ++i) {
     if (boxes[i].label.empty()) continue;
-    const cv::Size plate(TextWidth(boxes[i].label, text_px) + text_px / 2, text_px + 4);
-    const cv::Rect place = ChoosePlace(PlatePlaces(frames[i], plate), used, canvas.size());
-    used.push_back(place);
     const cv::Scalar color = PickColor(boxes[i]);
-    cv::rectangle(canvas, place, color, cv::FILLED);
-    cv::rectangle(canvas, place, kDark, 1);
-    PutText(canvas, boxes[i].label, place.tl() + cv::Point(text_px / 4, 2), text_px,
-            IsDark(color) ? cv::Scalar(255, 255, 255) : kDark);
+    plates.Draw(frames[i], boxes[i].label, color,
+                IsDark(color) ? cv::Scalar(255, 255, 255) : kDark);
   }
   return canvas;
 }

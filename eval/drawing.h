@@ -5,7 +5,7 @@
 // positives solid vermilion with a cross in the corner, misses dashed yellow. Every
 // line has a dark outline, so that it is visible on any background. Every label is on
 // a plate in the box's colour, in white or dark letters, placed so that plates do not
-// overlap.
+// overlap; a long one is shortened.
 //
 // Source: M. Okabe, K. Ito, "Color Universal Design", 2008.
 
@@ -26,7 +26,7 @@ enum class BoxKind { kHit, kFalsePositive, kMiss, kNeutral };
 struct LabelledBox {
   BoxKind kind = BoxKind::kHit;
   XywhBox box;
-  // "cat 0.93"; non-ASCII characters are drawn as '?'. May be empty.
+  // "cat 0.93", drawn as data/image/image_text.h says. May be empty.
   std::string label;
   // Overrides the kind's colour; in OpenCV's order (blue, green, red).
   std::optional<cv::Scalar> color = std::nullopt;
@@ -43,14 +43,6 @@ const char* KindName(BoxKind kind);
 // images of any size. Boxes are in pixels of `image`; the last is on top.
 cv::Mat DrawBoxes(const cv::Mat& image, const std::vector<LabelledBox>& boxes,
                   int min_side_px = 800);
-
-// Draws text in a plain sans-serif font of about `height_px`, with its top left
-// corner at `at`; non-ASCII characters become '?'.
-void PutText(cv::Mat& canvas, const std::string& text, cv::Point at, int height_px,
-             const cv::Scalar& color);
-
-// Width in pixels that PutText would take.
-int TextWidth(const std::string& text, int height_px);
 
 }  // namespace rcnn::eval
 

@@ -72,6 +72,18 @@ TEST(DrawBoxesTest, PlatesOfTheSameBoxDoNotCoverEachOther) {
   EXPECT_GT(two - frame, 1.8 * (one - frame));
 }
 
+// Two fifths of the width of the image at most, the box apart.
+TEST(DrawBoxesTest, ALongNameDoesNotCoverTheImage) {
+  const cv::Mat image = cv::Mat::zeros(800, 800, CV_8UC3);
+  const XywhBox box = {300, 300, 50, 50};
+  const std::string name(200, 'n');
+  const int plate =
+      CountNear(DrawBoxes(image, {{BoxKind::kHit, box, name}}), PickColor(BoxKind::kHit)) -
+      CountNear(DrawBoxes(image, {{BoxKind::kHit, box, ""}}), PickColor(BoxKind::kHit));
+  EXPECT_GT(plate, 0);
+  EXPECT_LT(plate, 320 * 30);
+}
+
 // Simulates red-blindness and green-blindness (Vienot, Brettel, Mollon 1999, on
 // linear RGB) and compares the colours again.
 TEST(ColorOfTest, KindsAreDistinguishableWithColourBlindness) {
@@ -99,12 +111,6 @@ TEST(ColorOfTest, KindsAreDistinguishableWithColourBlindness) {
       }
     }
   }
-}
-
-TEST(TextWidthTest, GrowsWithTextAndHeight) {
-  EXPECT_LT(TextWidth("cat", 20), TextWidth("cats", 20));
-  EXPECT_LT(TextWidth("cat", 20), TextWidth("cat", 40));
-  EXPECT_EQ(TextWidth("caf\xc3\xa9", 20), TextWidth("caf?", 20));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "rcnn/data/image/exif_orientation.h"
 #include "rcnn/data/image/image.h"
 #include "rcnn/data/image/image_header.h"
+#include "rcnn/data/image/image_text.h"
 #include "rcnn/data/image/orientation.h"
 #include "rcnn/eval/bgr_image.h"
 #include "rcnn/eval/class_colors.h"
@@ -60,8 +61,8 @@ std::vector<eval::LabelledBox> BoxesToDraw(const std::vector<FoundObject>& objec
     if (!(object.score > min_score)) continue;
     eval::LabelledBox box;
     box.box = {object.x1, object.y1, object.x2 - object.x1, object.y2 - object.y1};
-    box.label = absl::StrFormat("%s %.2f", class_names[static_cast<size_t>(object.label - 1)],
-                                object.score);
+    const std::string& name = class_names[static_cast<size_t>(object.label - 1)];
+    box.label = absl::StrFormat("%s %.2f", data::DrawableName(name, object.label), object.score);
     box.color = eval::ClassColor(object.label);
     boxes.push_back(std::move(box));
   }

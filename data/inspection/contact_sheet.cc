@@ -8,13 +8,14 @@
 #include "absl/strings/str_cat.h"
 #include "opencv2/core.hpp"
 #include "opencv2/imgproc.hpp"
+#include "rcnn/data/image/image_text.h"
 
 namespace rcnn::data {
 namespace {
 
 constexpr int kGap = 6;
 constexpr int kCaption = 16;
-constexpr double kFontScale = 0.4;
+constexpr int kText = 12;
 
 // Okabe and Ito's colours, distinguishable for colour-blind people, as RGB.
 const std::array<cv::Scalar, 7> kColors = {cv::Scalar(230, 159, 0),  cv::Scalar(86, 180, 233),
@@ -26,11 +27,6 @@ const std::array<cv::Scalar, 7> kColors = {cv::Scalar(230, 159, 0),  cv::Scalar(
 cv::Scalar TextColor(const cv::Scalar& color) {
   const double luminance = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2];
   return luminance > 128 ? cv::Scalar(0, 0, 0) : cv::Scalar(255, 255, 255);
-}
-
-void DrawText(cv::Mat& tile, const std::string& text, const cv::Point& corner,
-              const cv::Scalar& color) {
-  cv::putText(tile, text, corner, cv::FONT_HERSHEY_SIMPLEX, kFontScale, color, 1, cv::LINE_AA);
 }
 
 const cv::Scalar& PickColor(const Object& object) {
@@ -45,19 +41,10 @@ cv::Rect ObjectRect(const Object& object, double scale) {
   return cv::Rect(low, high);
 }
 
-void DrawLabel(cv::Mat& image, const Object& object, const ClassList& classes, double scale) {
-  const std::string text =
-      absl::StrCat(classes.names[static_cast<size_t>(object.label - 1)],
-                   object.difficult ? " (difficult)" : "", object.crowd ? " (crowd)" : "");
-  int below = 0;
-  const cv::Size size = cv::getTextSize(text, cv::FONT_HERSHEY_SIMPLEX, kFontScale, 1, &below);
-  cv::Point corner = ObjectRect(object, scale).tl();
-  corner.x = std::clamp(corner.x, 0, std::max(0, image.cols - size.width - 2));
-  corner.y = std::clamp(corner.y, size.height + 3, std::max(size.height + 3, image.rows - 1));
-  const cv::Scalar& color = PickColor(object);
-  cv::rectangle(image, {corner.x, corner.y - size.height - 3},
-                {corner.x + size.width + 2, corner.y + 1}, color, cv::FILLED);
-  DrawText(image, text, {corner.x + 1, corner.y - 1}, TextColor(color));
+std::string Label(const Object& object, const ClassList& classes) {
+  const auto k = static_cast<size_t>(object.label - 1);
+  return absl::StrCat(DrawableName(classes.names[k], classes.category_ids[k]),
+                      object.difficult ? " (difficult)" : "", object.crowd ? " (crowd)" : "");
 }
 
 // Pixels of the sheet per pixel of the image.
@@ -83,9 +70,14 @@ void DrawSample(cv::Mat tile, const Sample& sample, const ClassList& classes, in
     const int thickness = object.difficult || object.crowd ? 1 : 2;
     cv::rectangle(resized, ObjectRect(object, scale), PickColor(object), thickness);
   }
-  for (const Object& object : sample.objects) DrawLabel(resized, object, classes, scale);
+  LabelPlates plates(resized, kText);
+  for (const Object& object : sample.objects) {
+    const cv::Scalar& color = PickColor(object);
+    plates.Draw(ObjectRect(object, scale), Label(object, classes), color, TextColor(color));
+  }
   resized.copyTo(tile(cv::Rect(0, 0, resized.cols, resized.rows)));
-  DrawText(tile, sample.info.name, {1, resized.rows + kCaption - 5}, cv::Scalar(0, 0, 0));
+  PutText(tile, FitText(sample.info.name, tile_px, kText), {1, resized.rows + 2}, kText,
+          cv::Scalar(0, 0, 0));
 }
 
 }  // namespace

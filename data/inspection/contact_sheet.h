@@ -1,7 +1,8 @@
 // A contact sheet: one image that shows samples side by side with their boxes.
 //
 // For looking at a dataset before training on it. Each class has one colour;
-// difficult and crowd objects have a thin box and a mark after their name.
+// difficult and crowd objects have a thin box and a mark after their name. Names are drawn as
+// image_text.h says.
 //
 // Example:
 //   Image sheet = ContactSheet(samples, dataset->classes(), {.columns = 4});
