@@ -141,10 +141,15 @@ struct Coverage {
     sum += iou;
   }
 
+  // Without objects there is nothing to cover.
   void Print(const std::string& name) const {
-    const double n = std::max<double>(1, static_cast<double>(objects));
-    absl::PrintF("%s %9d %9.3f %8.1f%% %8.1f%% %8.1f%%\n", NameWidth(24).Pad(Printable(name)),
-                 objects, sum / n, 100 * static_cast<double>(at_least_30) / n,
+    if (objects == 0) {
+      absl::PrintF("%s %9d %9s %9s %9s %9s\n", name, 0, "-", "-", "-", "-");
+      return;
+    }
+    const auto n = static_cast<double>(objects);
+    absl::PrintF("%s %9d %9.3f %8.1f%% %8.1f%% %8.1f%%\n", name, objects, sum / n,
+                 100 * static_cast<double>(at_least_30) / n,
                  100 * static_cast<double>(at_least_50) / n,
                  100 * static_cast<double>(at_least_70) / n);
   }
@@ -178,10 +183,11 @@ absl::Status PrintCoverage(const Dataset& dataset, const configs::TransformConfi
                FLAGS_shortest_side > 0 ? absl::StrFormat("images resized to %d / %d",
                                                          FLAGS_shortest_side, FLAGS_longest_side)
                                        : "images as stored");
-  absl::PrintF("%-24s %9s %9s %9s %9s %9s\n", "class", "objects", "mean", ">= 0.3", ">= 0.5",
-               ">= 0.7");
-  for (size_t k = 0; k < by_class.size(); ++k) by_class[k].Print(dataset.classes().names[k]);
-  all.Print("all");
+  const ClassColumn column(dataset.classes());
+  absl::PrintF("%s %9s %9s %9s %9s %9s\n", column.Pad("class"), "objects", "mean", ">= 0.3",
+               ">= 0.5", ">= 0.7");
+  for (size_t k = 0; k < by_class.size(); ++k) by_class[k].Print(column.Name(k));
+  all.Print(column.Pad("all"));
   return absl::OkStatus();
 }
 

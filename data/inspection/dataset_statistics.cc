@@ -6,14 +6,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
-#include "rcnn/base/printable.h"
 #include "rcnn/data/core/sample.h"
 
 namespace rcnn::data {
 namespace {
 
 constexpr int kBarWidth = 40;
-constexpr size_t kNameWidth = 24;
+constexpr size_t kLeastWidth = 24;
+constexpr size_t kLongestName = 40;
 
 void AddObjects(const std::vector<Object>& objects, DatasetStatistics& statistics) {
   std::vector<bool> seen(statistics.classes.size(), false);
@@ -67,14 +67,22 @@ DatasetStatistics ComputeStatistics(const Dataset& dataset) {
   return statistics;
 }
 
+ClassColumn::ClassColumn(const ClassList& classes) : classes_(classes), width_(kLeastWidth) {
+  for (const std::string& name : classes.names) width_.Add(ShortName(name, kLongestName));
+}
+
+std::string ClassColumn::Name(size_t k) const {
+  return width_.Pad(ShortName(classes_.names[k], kLongestName));
+}
+
 std::string ToString(const DatasetStatistics& statistics, const ClassList& classes) {
-  const NameWidth width(kNameWidth);
-  std::string text = absl::StrFormat("%s %9s %9s %9s %9s\n", width.Pad("class"), "objects",
+  const ClassColumn column(classes);
+  std::string text = absl::StrFormat("%s %9s %9s %9s %9s\n", column.Pad("class"), "objects",
                                      "images", "difficult", "crowd");
   for (size_t k = 0; k < statistics.classes.size(); ++k) {
     const ClassCounts& counts = statistics.classes[k];
-    absl::StrAppendFormat(&text, "%s %9d %9d %9d %9d\n", width.Pad(Printable(classes.names[k])),
-                          counts.objects, counts.images, counts.difficult, counts.crowd);
+    absl::StrAppendFormat(&text, "%s %9d %9d %9d %9d\n", column.Name(k), counts.objects,
+                          counts.images, counts.difficult, counts.crowd);
   }
   absl::StrAppend(&text, "\n", Bars("size: sqrt(width * height), pixels", statistics.sizes), "\n",
                   Bars("aspect: width / height", statistics.aspects), "\n",

@@ -6,11 +6,14 @@
 #ifndef RCNN_DATA_INSPECTION_DATASET_STATISTICS_H_
 #define RCNN_DATA_INSPECTION_DATASET_STATISTICS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/data/core/dataset.h"
 
 namespace rcnn::data {
@@ -50,7 +53,23 @@ struct DatasetStatistics {
 
 DatasetStatistics ComputeStatistics(const Dataset& dataset);
 
-// Readable tables, in which names are escaped for a terminal.
+// The first column of a table by class. Names are escaped for a terminal and shortened, and
+// all texts are padded to the width of the widest name.
+class ClassColumn {
+ public:
+  // `classes` outlives the column.
+  explicit ClassColumn(const ClassList& classes);
+
+  // The name of class k, counted from 0.
+  std::string Name(size_t k) const;
+  std::string Pad(absl::string_view text) const { return width_.Pad(text); }
+
+ private:
+  const ClassList& classes_;
+  NameWidth width_;
+};
+
+// Readable tables.
 std::string ToString(const DatasetStatistics& statistics, const ClassList& classes);
 
 }  // namespace rcnn::data

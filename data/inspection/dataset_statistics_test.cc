@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // Two cats and a difficult dog on one image, nothing on the other.
 FileDataset TwoImages() {
@@ -71,6 +72,15 @@ TEST(ToString, EscapesNames) {
   EXPECT_THAT(text, HasSubstr("\n\\x1b[2J                          2"));
   EXPECT_THAT(text, HasSubstr("\nd\\nog                            1"));
   EXPECT_THAT(text, HasSubstr("\ncaf\xc3\xa9                             0"));
+}
+
+TEST(ToString, ALongNameKeepsTheColumns) {
+  const FileDataset dataset = TwoImages();
+  const std::string name = "Ara" + std::string(90, 'a') + "uga";
+  const std::string text = ToString(ComputeStatistics(dataset), {{name, "dog", "cow"}, {1, 2, 3}});
+  EXPECT_THAT(text, StartsWith("class                                      objects"));
+  EXPECT_THAT(text, HasSubstr("\nAraaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaauga         2"));
+  EXPECT_THAT(text, HasSubstr("\ndog                                              1"));
 }
 
 }  // namespace

@@ -237,8 +237,12 @@ std::string Describe(const OpenedFolder& folder) {
     for (int64_t i = 0; i < part.images->size(); ++i) {
       objects += static_cast<int64_t>(part.images->objects(i).size());
     }
-    absl::StrAppendFormat(&text, "  %-6s %7d images %8d objects %6d defects\n", part.name,
-                          part.images->size(), objects, part.images->defects().total());
+    const int64_t images = part.images->size();
+    const int64_t defects = part.images->defects().total();
+    absl::StrAppendFormat(&text, "  %-6s %7d %-6s %8d %-7s %6d %s\n", part.name, images,
+                          images == 1 ? "image" : "images", objects,
+                          objects == 1 ? "object" : "objects", defects,
+                          defects == 1 ? "defect" : "defects");
   }
   for (const std::string& notice : folder.notices) {
     absl::StrAppend(&text, "  ", PrintableMessage(notice), "\n");
