@@ -276,8 +276,8 @@ std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
   }
   const std::string labelled = name(truth.annotations[suspect.annotation].category_id);
   if (suspect.kind == LabelErrorKind::kMisplaced) {
-    return absl::StrFormat("%s, score %s, overlaps this label with %s of only %.2f", found, score,
-                           similarity, suspect.iou);
+    return absl::StrFormat("%s, score %s, overlaps this label with an %s of only %.2f", found,
+                           score, similarity, suspect.iou);
   }
   return absl::StrFormat("%s, score %s, lies on this %s (%s %.2f)", found, score, labelled,
                          similarity, suspect.iou);

@@ -14,6 +14,7 @@
 namespace rcnn::eval {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -60,6 +61,8 @@ TEST_F(LabelErrorsTest, FindsAMisplacedLabelOnce) {
   EXPECT_EQ(suspects[0].annotation, 5);
   EXPECT_EQ(suspects[0].image, 1);
   EXPECT_NEAR(suspects[0].score, 0.9 * (1 - 1.0 / 9), 1e-6);
+  EXPECT_THAT(Explain(suspects[0], truth_, detections_),
+              EndsWith("overlaps this label with an IoU of only 0.33"));
 }
 
 TEST_F(LabelErrorsTest, FindsAWrongClass) {

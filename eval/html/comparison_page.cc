@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/errors/detection_errors.h"
@@ -96,6 +95,7 @@ double Range(const std::vector<Difference>& differences) {
 std::string Verdict(const Difference& ap) {
   if (!std::isfinite(ap.low)) return "<p>Nothing to compare: the dataset has no objects.</p>";
   const std::string interval = IntervalText(ap);
+  if (ap.a == ap.b && ap.low == 0 && ap.high == 0) return "<p>A and B have the same AP.</p>";
   if (!ap.significant()) {
     return absl::StrCat("<p>The difference in AP, ", SignedPercentText(ap.difference()),
                         " points, <b>may be chance</b>: its interval (", interval,
@@ -137,7 +137,7 @@ std::string ClassesBody(const ComparisonPageInput& input) {
     if (!std::isfinite(c.classes[k].difference())) continue;
     if (++rows > kMostRows) break;
     const std::string name = absl::StrCat(Swatch(ClassCssColor(static_cast<int64_t>(k))),
-                                          EscapeHtml(Shorten(input.truth->categories[k].name, 60)));
+                                          ShortText(input.truth->categories[k].name, 32));
     absl::StrAppend(&body, Row(name, c.classes[k], range));
   }
   const char* left_out = rows > kMostRows
@@ -218,8 +218,7 @@ std::string RepeatBody(const ComparisonPageInput& input) {
   for (const auto& [name, value] : input.environment) {
     absl::StrAppend(&body, "<dt>", EscapeHtml(name), "</dt><dd>", EscapeHtml(value), "</dd>");
   }
-  return absl::StrCat(body, "</dl><pre class=\"wrap\">",
-                      EscapeHtml(absl::StrJoin(input.commands, "\n")), "</pre>");
+  return absl::StrCat(body, "</dl>", Commands(input.commands));
 }
 
 }  // namespace

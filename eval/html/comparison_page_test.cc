@@ -58,9 +58,10 @@ TEST_F(ComparisonPageTest, ShowsBothAndEscapesNames) {
   EXPECT_FALSE(absl::StrContains(page_, "nan"));
 }
 
-TEST_F(ComparisonPageTest, EqualResultsMayBeChanceAndChangeNoImage) {
+TEST_F(ComparisonPageTest, EqualResultsHaveTheSameApAndChangeNoImage) {
   Compare(random_.detections);
-  EXPECT_TRUE(absl::StrContains(page_, "may be chance"));
+  EXPECT_TRUE(absl::StrContains(page_, "A and B have the same AP"));
+  EXPECT_FALSE(absl::StrContains(page_, "may be chance"));
   EXPECT_FALSE(absl::StrContains(page_, "Images that changed most"));
 }
 

@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace rcnn::eval {
 namespace {
@@ -31,6 +33,23 @@ Points Thin(const Points& points, size_t most) {
   return thin;
 }
 
+constexpr absl::string_view kValidation = "validation_";
+
+bool IsShown(absl::string_view name) {
+  return absl::StartsWith(name, "loss") || absl::StartsWith(name, kValidation);
+}
+
+// "head_box" of loss_head_box, "AP50" of validation_ap50, "ar_100" of validation_ar_100.
+TrainingCurve NamedCurve(const std::string& stage, absl::string_view name) {
+  TrainingCurve curve;
+  curve.stage = stage;
+  curve.validation = absl::ConsumePrefix(&name, kValidation);
+  if (!curve.validation) absl::ConsumePrefix(&name, "loss_");
+  const bool is_short = curve.validation && name.find('_') == absl::string_view::npos;
+  curve.name = is_short ? absl::AsciiStrToUpper(name) : std::string(name);
+  return curve;
+}
+
 }  // namespace
 
 std::vector<TrainingCurve> LossCurves(const std::string& stage, absl::string_view lines,
@@ -45,7 +64,7 @@ std::vector<TrainingCurve> LossCurves(const std::string& stage, absl::string_vie
       continue;
     const double iteration = json["iteration"].get<double>();
     for (const auto& [name, value] : json.items()) {
-      if (!absl::StartsWith(name, "loss") || !value.is_number()) continue;
+      if (!IsShown(name) || !value.is_number()) continue;
       Points& curve = points[name];
       if (curve.empty()) names.push_back(name);
       curve.push_back({iteration, value.get<double>()});
@@ -53,8 +72,8 @@ std::vector<TrainingCurve> LossCurves(const std::string& stage, absl::string_vie
   }
   std::vector<TrainingCurve> curves;
   for (const std::string& name : names) {
-    const std::string shown = absl::StartsWith(name, "loss_") ? name.substr(5) : name;
-    curves.push_back({stage, shown, Thin(points[name], most_points)});
+    curves.push_back(NamedCurve(stage, name));
+    curves.back().points = Thin(points[name], most_points);
   }
   return curves;
 }

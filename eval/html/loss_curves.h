@@ -1,4 +1,4 @@
-// The losses of a training stage, from the metrics.jsonl that it has written.
+// The losses and validations of a training stage, from the metrics.jsonl that it has written.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const std::string lines, ReadFile(path));
@@ -16,8 +16,8 @@
 
 namespace rcnn::eval {
 
-// The losses of a metrics.jsonl, each of at most about `most_points`, which are means
-// of the lines between. Lines that are not JSON objects (torn ones) are left out.
+// The losses and validations of a metrics.jsonl, each of at most about `most_points`, which are
+// means of the lines between. Lines that are not JSON objects (torn ones) are left out.
 std::vector<TrainingCurve> LossCurves(const std::string& stage, absl::string_view lines,
                                       size_t most_points = 200);
 

@@ -26,6 +26,22 @@ TEST(LossCurvesTest, TakesTheLossesOfEachLine) {
   EXPECT_THAT(curves[1].points, ElementsAre(Pair(20, 0.25)));
 }
 
+TEST(LossCurvesTest, TakesTheValidations) {
+  const auto curves = LossCurves("rpn1",
+                                 "{\"iteration\":10,\"validation_ap50\":0.25}\n"
+                                 "{\"iteration\":20,\"loss\":0.5,\"gradient_norm\":3}\n"
+                                 "{\"iteration\":20,\"validation_ap50\":0.5,"
+                                 "\"validation_ar_100\":0.75}\n");
+  ASSERT_THAT(curves, SizeIs(3));
+  EXPECT_EQ(curves[0].name, "AP50");
+  EXPECT_TRUE(curves[0].validation);
+  EXPECT_THAT(curves[0].points, ElementsAre(Pair(10, 0.25), Pair(20, 0.5)));
+  EXPECT_EQ(curves[1].name, "loss");
+  EXPECT_FALSE(curves[1].validation);
+  EXPECT_EQ(curves[2].name, "ar_100");
+  EXPECT_TRUE(curves[2].validation);
+}
+
 TEST(LossCurvesTest, LeavesOutTornLinesAndWhatIsNotANumber) {
   const auto curves =
       LossCurves("a", "{\"iteration\":1,\"loss\":null}\n[1]\n{\"iteration\":2,\"lo");

@@ -50,7 +50,7 @@ th button:hover,th[aria-sort] button{color:var(--ink);text-decoration:underline;
 .tall{max-height:34rem;overflow:auto}
 .tall thead th{position:sticky;top:0;background:var(--bg);z-index:2}.tall thead th:first-child{z-index:3}
 .bar{display:inline-block;height:9px;border-radius:1px;vertical-align:baseline;min-width:1px}
-.track{display:inline-block;width:64px;text-align:left;margin-right:9px}
+.track{display:inline-block;width:64px;text-align:left;margin-right:9px}.figure{display:inline-block;min-width:2.9em}
 .sw{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:7px}
 .cost{display:grid;grid-template-columns:max-content minmax(60px,1fr) max-content max-content;gap:6px 14px;align-items:center;
 max-width:680px;margin:.8rem 0 1rem}
@@ -61,7 +61,7 @@ max-width:680px;margin:.8rem 0 1rem}
 .charts h3{margin:.2rem 0 .1rem;font-size:.92rem;overflow-wrap:anywhere}
 .charts .note{margin:0 0 .2rem}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(430px,100%),1fr));gap:20px 40px}
-svg.chart{width:100%;height:auto;display:block;max-width:680px}
+svg.chart{width:100%;height:auto;display:block;max-width:520px}
 svg text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",sans-serif;
 font-variant-numeric:tabular-nums}
 .tick,.axis{fill:var(--soft)}
@@ -94,7 +94,7 @@ select,.filter button{font:inherit;color:var(--ink);background:var(--panel);bord
 .matrix .diagonal{outline:1px solid var(--soft);outline-offset:-1px}
 pre{background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:12px 14px;overflow-x:auto;font:13px/1.5 ui-monospace,
 "SF Mono",Menlo,Consolas,"Liberation Mono",monospace;max-height:30rem}
-pre.wrap{white-space:pre-wrap;overflow-wrap:anywhere}
+pre.wrap{white-space:pre-wrap;overflow-wrap:anywhere}pre.wrap span{display:inline-block;max-width:100%}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 24px;margin:.4rem 0;font-size:.92rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 summary{cursor:pointer;color:var(--accent)}

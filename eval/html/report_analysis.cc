@@ -1,5 +1,8 @@
 #include "rcnn/eval/html/report_analysis.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::eval {
@@ -53,6 +56,14 @@ absl::StatusOr<ReportAnalysis> Analyze(const GroundTruth& truth, const Detection
   if (shapes != nullptr) return analysis;
   analysis.recall = MeasureBoxes(truth, detections, analysis.errors, threads);
   return analysis;
+}
+
+std::vector<int> KindsByCost(const OracleFixes& fixes) {
+  std::vector<int> kinds(kErrorKinds);
+  std::iota(kinds.begin(), kinds.end(), 0);
+  std::stable_sort(kinds.begin(), kinds.end(),
+                   [&](int a, int b) { return fixes.dap[a] > fixes.dap[b]; });
+  return kinds;
 }
 
 }  // namespace rcnn::eval

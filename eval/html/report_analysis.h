@@ -38,6 +38,9 @@ absl::StatusOr<ReportAnalysis> Analyze(const GroundTruth& truth, const Detection
                                        const CocoSimilarity* shapes, bool ignore_difficult,
                                        int threads);
 
+// The kinds of errors, that with the highest dAP first.
+std::vector<int> KindsByCost(const OracleFixes& fixes);
+
 }  // namespace rcnn::eval
 
 #endif  // RCNN_EVAL_HTML_REPORT_ANALYSIS_H_

@@ -48,7 +48,7 @@ std::string PrecisionRecallChart(const std::string& name, const ClassCurve& curv
 std::string ScoreChart(const ClassCurve& curve) {
   LineChart chart;
   chart.label = "Precision, recall and F1 of all classes by score threshold";
-  chart.x.label = "least score";
+  chart.x.label = "score threshold";
   chart.width = 420;
   const auto add = [&](const char* name, const char* color, double ClassCurvePoint::*member) {
     ChartLine line = NamedLine(name, color);
@@ -61,6 +61,7 @@ std::string ScoreChart(const ClassCurve& curve) {
   add("precision", "var(--e1)", &ClassCurvePoint::precision);
   add("recall", "var(--e4)", &ClassCurvePoint::recall);
   add("F1", "var(--ink)", &ClassCurvePoint::f1);
+  if (!(curve.best.f1 > 0)) return DrawLines(chart);
   chart.mark_x = std::min(std::max(curve.best.score, 0.0), 1.0);
   chart.mark_y = curve.best.f1;
   chart.mark = absl::StrFormat("F1 %.2f at %s", curve.best.f1, ThresholdText(curve.best.score));
@@ -159,7 +160,9 @@ std::string StageChart(const std::string& stage, const std::vector<const Trainin
   constexpr std::array<const char*, 6> kColors = {"var(--ink)", "var(--e1)", "var(--e4)",
                                                   "var(--e3)",  "var(--e0)", "var(--e5)"};
   LineChart chart;
-  chart.label = absl::StrCat("Losses of stage ", stage, " by iteration");
+  const bool validation = curves.front()->validation;
+  chart.label =
+      absl::StrCat(validation ? "Validation" : "Losses", " of stage ", stage, " by iteration");
   chart.x.label = "iteration";
   chart.width = 420;
   double last = 1;
@@ -177,7 +180,8 @@ std::string StageChart(const std::string& stage, const std::vector<const Trainin
   chart.x.ticks = NiceTicks(0, last, 4);
   chart.y.high = highest > 0 ? 1.04 * highest : 1;
   chart.y.ticks = NiceTicks(0, chart.y.high, 4);
-  return absl::StrCat("<div><h3>", EscapeHtml(stage), "</h3>", DrawLines(chart), "</div>");
+  return absl::StrCat("<div><h3>", EscapeHtml(stage), validation ? ", validation" : "", "</h3>",
+                      DrawLines(chart), "</div>");
 }
 
 }  // namespace rcnn::eval

@@ -34,7 +34,8 @@ std::string RecallChart(const ProposalRecall& recall, const std::string& boxes);
 // Objects found and missed, by size. `sizes` is not empty.
 std::string SizeChart(const std::vector<SizeBin>& sizes);
 
-// The losses of a stage by iteration, with its name as heading.
+// The losses of a stage by iteration, or its validations, with its name as heading. `curves`,
+// all of one of the two, are not empty.
 std::string StageChart(const std::string& stage, const std::vector<const TrainingCurve*>& curves);
 
 }  // namespace rcnn::eval

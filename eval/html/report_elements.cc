@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/eval/class_colors.h"
 #include "rcnn/eval/errors/detection_errors.h"
 #include "rcnn/eval/html/html_text.h"
@@ -18,6 +19,32 @@ std::string Paragraph(absl::string_view text) { return absl::StrCat("<p>", text,
 
 std::string Note(absl::string_view text) {
   return absl::StrCat("<p class=\"note\">", text, "</p>");
+}
+
+std::string ShortText(absl::string_view text, size_t most) {
+  const std::string shown = Shorten(text, most);
+  if (shown == text) return EscapeHtml(text);
+  return absl::StrCat("<span title=\"", EscapeHtml(text), "\">", EscapeHtml(shown), "</span>");
+}
+
+std::string Commands(const std::vector<std::string>& commands) {
+  std::string html = "<pre class=\"wrap\">";
+  for (size_t i = 0; i < commands.size(); ++i) {
+    absl::StrAppend(&html, i == 0 ? "<span>" : "\n<span>");
+    bool quoted = false;
+    std::string word;
+    for (const char c : commands[i]) {
+      if (c == '\'') quoted = !quoted;
+      if (c != ' ' || quoted) {
+        word += c;
+        continue;
+      }
+      absl::StrAppend(&html, EscapeHtml(word), "</span> <span>");
+      word.clear();
+    }
+    absl::StrAppend(&html, EscapeHtml(word), "</span>");
+  }
+  return absl::StrCat(html, "</pre>");
 }
 
 std::string NumberCell(double value, const std::string& text) {

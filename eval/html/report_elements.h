@@ -5,8 +5,10 @@
 #ifndef RCNN_EVAL_HTML_REPORT_ELEMENTS_H_
 #define RCNN_EVAL_HTML_REPORT_ELEMENTS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -18,6 +20,14 @@ std::string Section(absl::string_view id, absl::string_view title, absl::string_
 // Of HTML: not escaped.
 std::string Paragraph(absl::string_view text);
 std::string Note(absl::string_view text);
+
+// `text` of at most `most` code points, escaped; a longer one is shortened in the middle and
+// shown whole when pointed at.
+std::string ShortText(absl::string_view text, size_t most);
+
+// Commands for a shell, one on a line. A line that is too long wraps between words. Escaped
+// here.
+std::string Commands(const std::vector<std::string>& commands);
 
 // A cell of a table, shown as `text`, which sorts by its value.
 std::string NumberCell(double value, const std::string& text);

@@ -57,12 +57,14 @@ class ErrorGallery {
         similarity_name_(SimilarityName(input)),
         draw_(input) {}
 
-  std::vector<ExampleFigure> Choose(int64_t count) {
+  // About `count` in all, the kinds in the order of `kinds`.
+  std::vector<ExampleFigure> Choose(const std::vector<int>& kinds, int64_t count) {
     Gather();
     std::vector<ExampleFigure> figures;
-    for (int kind = 0; kind < kErrorKinds; ++kind) {
+    auto kinds_left = static_cast<int64_t>(kinds.size());
+    for (int kind : kinds) {
       const int64_t left = count - static_cast<int64_t>(figures.size());
-      for (const Candidate& chosen : Pick(candidates_[kind], left / (kErrorKinds - kind))) {
+      for (const Candidate& chosen : Pick(candidates_[kind], left / kinds_left--)) {
         figures.push_back(kind == kMissedError ? DrawMissed(chosen) : DrawDetection(kind, chosen));
       }
     }
@@ -188,7 +190,7 @@ class ErrorGallery {
 
 std::vector<ExampleFigure> ErrorExamples(const ReportPageInput& input,
                                          const ReportAnalysis& analysis) {
-  return ErrorGallery(input, analysis).Choose(input.max_examples);
+  return ErrorGallery(input, analysis).Choose(KindsByCost(analysis.fixes), input.max_examples);
 }
 
 std::vector<ExampleFigure> SuspectExamples(const ReportPageInput& input,

@@ -23,6 +23,8 @@ struct TrainingCurve {
   std::string name;
   // (iteration, value)
   std::vector<std::pair<double, double>> points;
+  // A measure of validation, from 0 to 1.
+  bool validation = false;
 };
 
 struct ReportPageInput {

@@ -93,14 +93,14 @@ std::string SuspectsBody(const ReportPageInput& input, const ReportAnalysis& ana
        {LabelErrorKind::kMissing, LabelErrorKind::kMisplaced, LabelErrorKind::kWrongClass}) {
     kinds.push_back({LabelErrorName(kind), LabelErrorName(kind)});
   }
-  return absl::StrCat("<p>Labels with which the detector disagrees, perhaps rightly: the first ",
-                      CountText(figures.size()), " of ", CountText(analysis.suspects.size()),
-                      ", by its confidence (0 to 1).</p><div class=\"key\">",
-                      KeyBox("e1", "detection"), KeyBox("gt", "the label in question"),
-                      KeyBox("other", "other labels"), "</div>",
-                      Filter("suspect-examples", figures, *input.truth, kinds),
-                      Gallery("suspect-examples",
-                              DrawFigures(figures, input.load_image, input.threads, &unreadable)));
+  return absl::StrCat(
+      "<p>Labels with which the detector disagrees, perhaps rightly: the ",
+      CountText(figures.size()), " most suspicious of ", CountText(analysis.suspects.size()),
+      ", with their suspicion (0 to 1).</p><div class=\"key\">", KeyBox("e1", "detection"),
+      KeyBox("gt", "the label in question"), KeyBox("other", "other labels"), "</div>",
+      Filter("suspect-examples", figures, *input.truth, kinds),
+      Gallery("suspect-examples",
+              DrawFigures(figures, input.load_image, input.threads, &unreadable)));
 }
 
 struct Part {

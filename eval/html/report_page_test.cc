@@ -1,6 +1,7 @@
 #include "rcnn/eval/html/report_page.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -157,6 +158,93 @@ TEST(ReportPageTest, NeedsNothingElse) {
   EXPECT_FALSE(absl::StrContains(page, "https:"));
   EXPECT_FALSE(absl::StrContains(page, "<link rel=\"stylesheet"));
   EXPECT_TRUE(absl::StrContains(page, "default-src 'none'"));
+}
+
+TEST(ReportPageTest, ShowsTheValidationsOfAStageApart) {
+  const testing::RandomCase random = MakeRichCase();
+  ReportPageInput input;
+  input.training = {{"joint", "AP", {{50, 0.1}, {100, 0.2}}, /*validation=*/true},
+                    {"joint", "loss", {{20, 2.0}, {100, 0.5}}}};
+  const std::string page = MakePage(random.truth, random.detections, input);
+  const size_t losses = page.find("aria-label=\"Losses of stage joint by iteration\"");
+  const size_t validations = page.find("aria-label=\"Validation of stage joint by iteration\"");
+  ASSERT_NE(losses, std::string::npos);
+  ASSERT_NE(validations, std::string::npos);
+  EXPECT_LT(losses, validations);
+  ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, ShowsExamplesOfTheCostliestErrorFirst) {
+  const testing::RandomCase random = MakeRichCase();
+  const std::string page = MakePage(random.truth, random.detections);
+  const std::string sentence = "The most costly error is <b>";
+  const size_t title = page.find(sentence);
+  ASSERT_NE(title, std::string::npos);
+  const size_t first = page.find("data-kind=\"");
+  ASSERT_NE(first, std::string::npos);
+  for (int kind = 0; kind < kErrorKinds; ++kind) {
+    const bool is_costliest =
+        page.compare(title + sentence.size(), std::strlen(ErrorTitle(kind)) + 4,
+                     absl::StrCat(ErrorTitle(kind), "</b>")) == 0;
+    const std::string attribute = absl::StrCat("data-kind=\"", ErrorName(kind), "\"");
+    EXPECT_EQ(page.compare(first, attribute.size(), attribute) == 0, is_costliest) << kind;
+  }
+}
+
+// Of a class without objects nothing is defined: its row has no bar.
+TEST(ReportPageTest, SaysThatTideCountsClassesWithoutObjects) {
+  GroundTruth truth;
+  truth.images = {{1, "a.jpg"}};
+  truth.categories = {{1, "cat"}, {2, "dog"}};
+  truth.annotations = {
+      {.id = 1, .image_id = 1, .category_id = 1, .box = {0, 0, 50, 50}, .area = 2500}};
+  Detections detections;
+  detections.Add({.image_id = 1, .category_id = 1, .box = {0, 0, 50, 50}, .score = 0.5});
+  const std::string note = "detections but without objects";
+  EXPECT_FALSE(absl::StrContains(MakePage(truth, detections), note));
+  detections.Add({.image_id = 1, .category_id = 2, .box = {60, 0, 50, 50}, .score = 0.5});
+  const std::string page = MakePage(truth, detections);
+  EXPECT_TRUE(absl::StrContains(
+      page, "which is now 50.0. As in TIDE, 1 class with detections but without objects counts"));
+  const size_t bar = page.find("class=\"track\"");
+  ASSERT_NE(bar, std::string::npos);
+  EXPECT_EQ(page.find("class=\"track\"", bar + 1), std::string::npos);
+}
+
+TEST(ReportPageTest, SaysThatThereAreNoDetections) {
+  const testing::RandomCase random = MakeRichCase();
+  const std::string sentence = "There are no detections.";
+  EXPECT_FALSE(absl::StrContains(MakePage(random.truth, random.detections), sentence));
+  const std::string page = MakePage(random.truth, {});
+  EXPECT_TRUE(absl::StrContains(page, sentence));
+  EXPECT_FALSE(absl::StrContains(page, "id=\"confusion\""));
+  ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, ALongNameIsShortenedInTheMiddleAndShownWholeWhenPointedAt) {
+  GroundTruth truth;
+  truth.images = {{1, "a.jpg"}};
+  const std::string name = "Ara" + std::string(90, 'a') + "\"uga";
+  truth.categories = {{1, name}};
+  truth.annotations = {
+      {.id = 1, .image_id = 1, .category_id = 1, .box = {0, 0, 50, 50}, .area = 2500}};
+  const std::string page = MakePage(truth, {});
+  EXPECT_TRUE(absl::StrContains(
+      page, absl::StrCat("<span title=\"Ara", std::string(90, 'a'), "&quot;uga\">Araaaaaaaaaaaa")));
+  EXPECT_TRUE(absl::StrContains(page,
+                                "\xE2\x80\xA6"
+                                "aaaaaaaaaaa&quot;uga</span></td>"));
+  ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, CommandsWrapBetweenWords) {
+  const testing::RandomCase random = testing::MakeRandomCase(5);
+  ReportPageInput input;
+  input.commands = {"report '--out=a b.html' --x=1", "other"};
+  EXPECT_TRUE(absl::StrContains(
+      MakePage(random.truth, random.detections, input),
+      "<span>report</span> <span>&#39;--out=a b.html&#39;</span> <span>--x=1</span>\n"
+      "<span>other</span></pre>"));
 }
 
 TEST(ReportPageTest, AnEmptyDatasetHasAReport) {

@@ -1,12 +1,11 @@
 #include "rcnn/eval/html/report_sections.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
-#include <numeric>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "rcnn/eval/html/html_text.h"
 #include "rcnn/eval/html/page_style.h"
 #include "rcnn/eval/html/report_charts.h"
@@ -33,17 +32,8 @@ double FindMetric(const std::vector<Metric>& metrics, absl::string_view name) {
   return -1;
 }
 
-// Error kinds by their cost, the costliest first.
-std::vector<int> ByCost(const OracleFixes& fixes) {
-  std::vector<int> kinds(kErrorKinds);
-  std::iota(kinds.begin(), kinds.end(), 0);
-  std::stable_sort(kinds.begin(), kinds.end(),
-                   [&](int a, int b) { return fixes.dap[a] > fixes.dap[b]; });
-  return kinds;
-}
-
 std::string CostSentence(const ReportAnalysis& analysis) {
-  const std::vector<int> kinds = ByCost(analysis.fixes);
+  const std::vector<int> kinds = KindsByCost(analysis.fixes);
   const double first = analysis.fixes.dap[kinds[0]];
   const double second = analysis.fixes.dap[kinds[1]];
   if (first < 5e-4) return "";
@@ -55,6 +45,18 @@ std::string CostSentence(const ReportAnalysis& analysis) {
                     PercentText(second));
   }
   return Paragraph(absl::StrCat(text, "."));
+}
+
+// Why TIDE's AP50 is below COCO's, which leaves out classes without objects; "" if there are
+// none with detections.
+std::string EmptyClassesSentence(const OracleFixes& fixes) {
+  const auto empty =
+      std::count_if(fixes.classes.begin(), fixes.classes.end(),
+                    [](const ClassFixes& fix) { return fix.objects == 0 && fix.detections > 0; });
+  if (empty == 0) return "";
+  return absl::StrCat("As in TIDE, ", CountedText(empty, "class", "classes"),
+                      " with detections but without objects ", empty == 1 ? "counts" : "count",
+                      " as 0 in it. ");
 }
 
 // The metrics of all classes, the main ones first; "" if none is defined.
@@ -91,6 +93,11 @@ std::string ShapesText(const ReportPageInput& input) {
   return absl::StrCat(", compared by ", input.shapes->similarity_name());
 }
 
+std::string BestF1(const ClassCurve& curve) {
+  if (!(curve.best.f1 > 0)) return "no correct detection";
+  return absl::StrCat("best F1 ", PercentText(curve.best.f1));
+}
+
 // The charts of the classes with the most objects.
 std::string ClassCharts(const ReportPageInput& input, const ReportAnalysis& analysis) {
   std::vector<int64_t> shown = ClassesByObjects(analysis);
@@ -105,8 +112,8 @@ std::string ClassCharts(const ReportPageInput& input, const ReportAnalysis& anal
   for (int64_t k : shown) {
     const std::string& name = input.truth->categories[k].name;
     const ClassCurve& curve = analysis.curves.classes[k];
-    absl::StrAppend(&charts, "<div><h3>", Swatch(ClassCssColor(k)), EscapeHtml(Shorten(name, 40)),
-                    "</h3><p class=\"note\">best F1 ", PercentText(curve.best.f1), " &middot; ",
+    absl::StrAppend(&charts, "<div><h3>", Swatch(ClassCssColor(k)), ShortText(name, 28),
+                    "</h3><p class=\"note\">", BestF1(curve), " &middot; ",
                     CountedText(curve.objects, "object"), "</p>",
                     PrecisionRecallChart(name, curve, "var(--accent)", 320), "</div>");
   }
@@ -129,22 +136,27 @@ std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& anal
   const std::string figures = MetricFigures(ReportMetrics(*input.report));
   return absl::StrCat(figures.empty() ? Paragraph("Nothing to measure: the dataset has no objects.")
                                       : absl::StrCat("<div class=\"figures\">", figures, "</div>"),
+                      input.detections->size() == 0 ? Paragraph("There are no detections.") : "",
                       CostSentence(analysis), BestScoreSentence(analysis.curves.all.best));
 }
 
 std::string TrainingBody(const ReportPageInput& input) {
-  if (input.training.empty()) return "";
   std::vector<std::string> stages;
-  std::map<std::string, std::vector<const TrainingCurve*>> curves;
+  // By stage: its losses, and its validations.
+  std::map<std::string, std::array<std::vector<const TrainingCurve*>, 2>> curves;
   for (const TrainingCurve& curve : input.training) {
     if (curve.points.empty()) continue;
-    auto& stage_curves = curves[curve.stage];
-    if (stage_curves.empty()) stages.push_back(curve.stage);
-    stage_curves.push_back(&curve);
+    const auto [stage, is_new] = curves.try_emplace(curve.stage);
+    if (is_new) stages.push_back(curve.stage);
+    stage->second[curve.validation ? 1 : 0].push_back(&curve);
   }
   if (stages.empty()) return "";
   std::string body = "<div class=\"two\">";
-  for (const std::string& stage : stages) absl::StrAppend(&body, StageChart(stage, curves[stage]));
+  for (const std::string& stage : stages) {
+    for (const auto& kind : curves[stage]) {
+      if (!kind.empty()) absl::StrAppend(&body, StageChart(stage, kind));
+    }
+  }
   return body + "</div>";
 }
 
@@ -161,8 +173,9 @@ std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& an
       "<p>The gain in AP50 if all errors of one kind, and nothing else, were fixed "
       "(TIDE). Kinds interact, so the gains do not add up.</p>",
       CostBars(analysis),
-      Note(absl::StrCat("Bold: points of AP50, which is now ", PercentText(fixes.ap),
-                        ". Gray: number of errors. All false positives together cost ",
+      Note(absl::StrCat("Bold: points of AP50, which is now ", PercentText(fixes.ap), ". ",
+                        EmptyClassesSentence(fixes),
+                        "Grey: number of errors. All false positives together cost ",
                         PercentText(fixes.false_positives), " points, all missed objects ",
                         PercentText(fixes.false_negatives), ".")),
       "<h3>By size of the object</h3>", SizeCostTable(fixes),
@@ -183,7 +196,7 @@ std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analy
 
 std::string ConfusionBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
   const ConfusionMatrix& matrix = analysis.confusion;
-  if (matrix.cells.empty()) return "";
+  if (matrix.cells.empty() || input.detections->size() == 0) return "";
   std::vector<int32_t> shown = MostConfusedClasses(matrix, kMostMatrixClasses);
   shown.push_back(matrix.background());
   std::string body = Paragraph(absl::StrCat(
@@ -209,8 +222,9 @@ std::string CalibrationBody(const ReportAnalysis& analysis) {
   if (analysis.curves.scores_outside) {
     absl::StrAppend(&body, Note("Some scores are outside 0 to 1: they are not probabilities."));
   }
-  return absl::StrCat(body, "<div class=\"two\"><div>", ReliabilityChart(all), "</div><div>",
-                      ScoreHistogram(all), Note("Blue: correct. Gray: false."), "</div></div>");
+  return absl::StrCat(body, "<div class=\"two\"><div><h3>Share of correct detections by score</h3>",
+                      ReliabilityChart(all), "</div><div><h3>Detections by score</h3>",
+                      ScoreHistogram(all), Note("Blue: correct. Grey: false."), "</div></div>");
 }
 
 std::string SizesBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
@@ -249,9 +263,7 @@ std::string EnvironmentBody(const ReportPageInput& input) {
 }
 
 std::string ReproduceBody(const ReportPageInput& input) {
-  if (input.commands.empty()) return "";
-  return absl::StrCat("<pre class=\"wrap\">", EscapeHtml(absl::StrJoin(input.commands, "\n")),
-                      "</pre>");
+  return input.commands.empty() ? "" : Commands(input.commands);
 }
 
 }  // namespace rcnn::eval

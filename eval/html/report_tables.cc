@@ -65,13 +65,19 @@ std::string ClassHeads(const Report& report) {
   return html;
 }
 
+// The numbers have one width, so that all bars begin at the same place.
+std::string BarAndNumber(double fraction) {
+  return absl::StrCat("<span class=\"track\"><span class=\"bar\" style=\"width:",
+                      absl::StrFormat("%.0f", 100 * fraction),
+                      "%;background:var(--accent)\"></span></span><span class=\"figure\">",
+                      PercentText(fraction), "</span>");
+}
+
 // AP with a bar, AP50 and AP75.
 std::string CocoColumns(const CocoEvaluation& coco, int64_t category) {
   const double ap = AveragePrecision(coco, {.category = category});
   return absl::StrCat(
-      NumberCell(ap, absl::StrCat("<span class=\"track\"><span class=\"bar\" style=\"width:",
-                                  absl::StrFormat("%.0f", 100 * std::max(ap, 0.0)),
-                                  "%;background:var(--accent)\"></span></span>", PercentText(ap))),
+      IsDefined(ap) ? NumberCell(ap, BarAndNumber(ap)) : PercentCell(ap),
       PercentCell(AveragePrecision(coco, {.iou_threshold = 0.5, .category = category})),
       PercentCell(AveragePrecision(coco, {.iou_threshold = 0.75, .category = category})));
 }
@@ -112,7 +118,7 @@ std::string ClassRow(const ReportPageInput& input, const ReportAnalysis& analysi
   const auto k = static_cast<size_t>(category);
   const ClassCurve& curve = analysis.curves.classes[k];
   return absl::StrCat("<tr><td>", Swatch(ClassCssColor(category)),
-                      EscapeHtml(Shorten(input.truth->categories[k].name, 60)), "</td>",
+                      ShortText(input.truth->categories[k].name, 32), "</td>",
                       CountCell(curve.objects), CountCell(curve.detections),
                       input.report->coco ? CocoColumns(*input.report->coco, category) : "",
                       VocColumns(*input.report, k), BestScoreCells(curve),
@@ -122,7 +128,7 @@ std::string ClassRow(const ReportPageInput& input, const ReportAnalysis& analysi
 std::string MatrixName(const GroundTruth& truth, int64_t k) {
   return k == static_cast<int64_t>(truth.categories.size())
              ? "<i>background</i>"
-             : EscapeHtml(Shorten(truth.categories[k].name, 22));
+             : ShortText(truth.categories[k].name, 18);
 }
 
 // Shade by the share of the row.
@@ -208,7 +214,7 @@ std::string WorstImages(const ReportPageInput& input, const ReportAnalysis& anal
   absl::StrAppend(&body, "</tr></thead><tbody>");
   for (int64_t i : images) {
     const ErrorCounts& counts = analysis.errors.image_counts[i];
-    absl::StrAppend(&body, "<tr><td>", EscapeHtml(Shorten(ImageName(*input.truth, i), 60)), "</td>",
+    absl::StrAppend(&body, "<tr><td>", ShortText(ImageName(*input.truth, i), 40), "</td>",
                     CountCell(std::accumulate(counts.begin(), counts.end(), int64_t{0})));
     for (int64_t count : counts) absl::StrAppend(&body, CountCell(count));
     absl::StrAppend(&body, "</tr>");
@@ -231,7 +237,9 @@ std::string ConfusionTable(const GroundTruth& truth, const ConfusionMatrix& matr
     absl::StrAppend(&table, "<tr><th scope=\"row\" class=\"left\">", MatrixName(truth, row),
                     "</th>");
     for (int32_t found : classes) {
-      absl::StrAppend(&table, MatrixCell(matrix.Count(row, found), row_sums[row], row == found));
+      // Background that is found as background is not counted.
+      const bool diagonal = row == found && row != matrix.background();
+      absl::StrAppend(&table, MatrixCell(matrix.Count(row, found), row_sums[row], diagonal));
     }
     absl::StrAppend(&table, "</tr>");
   }

@@ -216,8 +216,9 @@ class ColumnPlot {
     }
     absl::StrAppend(&svg_, "</g>");
     if (column.label.empty()) return;
-    absl::StrAppend(&svg_, "<text class=\"tick\" text-anchor=\"middle\" x=\"", Px(x + bar_ / 2),
-                    "\" y=\"", bottom_ + 15, "\">", EscapeHtml(column.label), "</text>");
+    absl::StrAppend(&svg_, "<text class=\"tick\" text-anchor=\"middle\" x=\"",
+                    Px(x - (step_ - bar_) / 2), "\" y=\"", bottom_ + 15, "\">",
+                    EscapeHtml(column.label), "</text>");
   }
 
   const ColumnChart& chart_;

@@ -59,10 +59,10 @@ struct LineChart {
 
 std::string DrawLines(const LineChart& chart);
 
-// Stacked vertical bars.
+// Stacked vertical bars of a histogram.
 struct ColumnChart {
   struct Column {
-    std::string label;          // below; "" for none
+    std::string label;          // of the lower edge, below it; "" for none
     std::vector<double> parts;  // from below
     std::string title;          // shown when pointed at
   };

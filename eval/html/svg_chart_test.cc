@@ -90,6 +90,17 @@ TEST(SvgChartTest, StacksTheParts) {
   EXPECT_THAT(svg, HasSubstr("y=\"10\" width=\"94\" height=\"33.3\" fill=\"blue\""));
 }
 
+// Two bars in 100 pixels from 40 on: their lower edges are at 40 and 90.
+TEST(SvgChartTest, AColumnIsLabelledAtItsLowerEdge) {
+  ColumnChart chart;
+  chart.colors = {"red"};
+  chart.columns = {{"0.0", {2}, ""}, {"0.5", {1}, ""}};
+  chart.width = 148;
+  const std::string svg = DrawColumns(chart);
+  EXPECT_THAT(svg, HasSubstr("x=\"40\" y=\"199\">0.0</text>"));
+  EXPECT_THAT(svg, HasSubstr("x=\"90\" y=\"199\">0.5</text>"));
+}
+
 TEST(NiceTicksTest, AreRound) {
   EXPECT_THAT(NiceTicks(0, 1, 4), ElementsAre(0, 0.5, 1));
   EXPECT_THAT(NiceTicks(0, 2400, 4), ElementsAre(0, 1000, 2000));

@@ -62,7 +62,8 @@ absl::Status WriteRunReport(const ExperimentRun& run,
                        {"LibTorch", runtime.libtorch_version},
                        {"BLAS kernels", runtime.blas_core}};
   input.commands = {
-      "bazel run //training:stage_scheduler -- --config=experiment.textproto --data_root=DATA",
+      "bazel run //training:stage_scheduler -- --config=RUN/experiment.textproto --data_root=DATA "
+      "--run_dir=runs/again",
       "bazel run //eval:report -- --compare RUN OTHER_RUN --data_root=DATA"};
   RCNN_ASSIGN_OR_RETURN(const std::string page, eval::MakeReportPage(input));
   return WriteFileAtomically(path, page).status();
