@@ -26,6 +26,7 @@
 #include "rcnn/base/printable.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/retired_flags.h"
+#include "rcnn/base/shortest_number.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/terminal.h"
 
@@ -205,13 +206,22 @@ std::string Wrapped(absl::string_view text, const std::string& indent) {
   return absl::StrCat(wrapped, line, "\n");
 }
 
+// gflags writes 0.95 with 17 digits.
+std::string DefaultText(const Flag& flag) {
+  double value = 0;
+  if (flag.type == "double" && absl::SimpleAtod(flag.default_value, &value)) {
+    return ShortestNumber(value);
+  }
+  return flag.default_value.empty() ? "none" : flag.default_value;
+}
+
 void PrintHelp(const ProgramOptions& options) {
   const TextStyle style(stdout);
   std::printf("%s\n\nFlags:\n", options.usage.c_str());
   for (const Flag& flag : AllFlags()) {
     if (!IsOurs(flag)) continue;
     std::printf("  %s  (%s, default: %s)\n%s", style.Bold("--" + flag.name).c_str(),
-                flag.type.c_str(), flag.default_value.empty() ? "none" : flag.default_value.c_str(),
+                flag.type.c_str(), DefaultText(flag).c_str(),
                 Wrapped(flag.description, "      ").c_str());
   }
   std::printf("\nLogging flags such as --log_dir and --v: --helpfull.\n");

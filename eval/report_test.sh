@@ -54,6 +54,7 @@ expect 0 "95% interval of B - A" "${report}" --compare "${detections}" eval/test
 expect 1 "1 results given, expected 2" "${report}" --compare "${detections}" "${dataset}"
 expect 1 "--dataset is needed: ${detections} is not a run" "${report}" "${detections}"
 expect 1 "absent.json" "${report}" absent.json "${dataset}"
+expect 0 "--confidence  (double, default: 0.95)" "${report}" --help
 expect 1 "resamples is 3" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=3
 
 # A run's directory: its experiment says what it was measured on, its stages how the losses fell.
