@@ -71,6 +71,8 @@ expect 1 "--export_suspects=${shapes}/./instances.json is also the file of --dat
   --export_suspects=${shapes}/./instances.json
 expect 1 "is also the file of --out" "${good[@]}" --out="${TEST_TMPDIR}/x" --export_errors="${TEST_TMPDIR}/x"
 expect 1 "--images: ${corpus} holds none of the dataset's 6 images; the first is shapes_1.png" "${good[@]}" --images=${corpus}
+expect 1 "/shapes_1.png, which is found without this flag: leave it out" --dataset=coco:${shapes}/instances.json:${shapes}/images \
+  --detections=${shapes}/detections.json --images=${shapes}/images
 
 # Masks and keypoints.
 masks=(--dataset=coco:eval/testdata/masks/instances.json --detections=eval/testdata/masks/detections.json)

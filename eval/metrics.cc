@@ -74,10 +74,10 @@ absl::StatusOr<std::vector<std::string>> BelowFloor(const std::vector<Metric>& m
     const bool defined = !std::isnan(found->value) && found->value != -1;
     if (!defined) {
       failures.push_back(
-          absl::StrCat(floor.name, " is not defined here; its floor is ", floor.value));
+          absl::StrCat(floor.name, " is not defined here; its minimum is ", floor.value));
     } else if (found->value < floor.value) {
       failures.push_back(
-          absl::StrFormat("%s is %.6g, below its floor %g", floor.name, found->value, floor.value));
+          absl::StrFormat("%s is %.6g; its minimum is %g", floor.name, found->value, floor.value));
     }
   }
   return failures;

@@ -61,7 +61,7 @@ TEST(BelowFloorTest, NamesMetricsTooLowOrUndefined) {
       {"ap", 0.5}, {"ap_small", -1}, {"voc10", std::numeric_limits<double>::quiet_NaN()}};
   EXPECT_THAT(Failures(metrics, ""), IsEmpty());
   EXPECT_THAT(Failures(metrics, "ap=0.5"), IsEmpty());
-  EXPECT_THAT(Failures(metrics, " ap = 0.51 "), ElementsAre(HasSubstr("ap is 0.5, below")));
+  EXPECT_THAT(Failures(metrics, " ap = 0.51 "), ElementsAre("ap is 0.5; its minimum is 0.51"));
   EXPECT_THAT(Failures(metrics, "ap_small=0,voc10=0"),
               ElementsAre(HasSubstr("ap_small is not defined"), HasSubstr("voc10 is not defined")));
 }

@@ -39,7 +39,8 @@ absl::Status CheckImagesFolder(const GroundTruth& truth, const std::string& fold
       folder, " holds none of the dataset's ", truth.images.size(), " images; ",
       first.file.empty()
           ? absl::StrCat("the first, of id ", first.id, ", has no file_name in the dataset")
-          : absl::StrCat("the first is ", first.file)));
+          : absl::StrCat("the first is ", first.file),
+      AnyExists(truth, "") ? ", which is found without this flag: leave it out" : ""));
 }
 
 LoadImageFunction FileImages(const GroundTruth& truth, const std::string& folder) {
