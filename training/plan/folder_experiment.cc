@@ -223,6 +223,9 @@ std::string ExperimentName(absl::string_view folder) {
 
 absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOptions& options) {
   Clock clock = {MonotonicNow(), absl::ZeroDuration()};
+  // Reading a large folder takes long, so first what can be wrong without it.
+  RCNN_RETURN_IF_ERROR(BudgetSeconds(options.budget, nullptr).status());
+  RCNN_RETURN_IF_ERROR(RecipeName(options.recipe, nullptr).status());
   RCNN_ASSIGN_OR_RETURN(
       const data::OpenedFolder folder,
       data::OpenFolder(options.folder, {.format = options.format,

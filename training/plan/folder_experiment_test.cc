@@ -116,13 +116,16 @@ TEST(MakeFolderExperiment, AnotherFolderIsRefused) {
               AllOf(HasSubstr("yolo_roboflow"), HasSubstr("--run_dir")));
 }
 
+// Budget and recipe before anything is written, such as the lists of the split.
 TEST(MakeFolderExperiment, WrongFlagsAreErrors) {
-  FolderExperimentOptions options = Options(FreshRun());
+  const std::string run = FreshRun();
+  FolderExperimentOptions options = Options(run);
   options.budget = "20";
   EXPECT_THAT(MakeFolderExperiment(options).status().ToString(), HasSubstr("--budget: \"20\""));
-  options = Options(FreshRun());
+  options = Options(run);
   options.recipe = "fast";
   EXPECT_THAT(MakeFolderExperiment(options).status().ToString(), HasSubstr("--recipe: \"fast\""));
+  EXPECT_FALSE(fs::exists(run));
   options = Options(FreshRun());
   options.pretrained = "nowhere.pth";
   EXPECT_THAT(MakeFolderExperiment(options).status().ToString(), HasSubstr("--pretrained"));
