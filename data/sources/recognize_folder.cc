@@ -43,7 +43,10 @@ constexpr std::pair<absl::string_view, Finder> kFinders[] = {
     {"voc", FindVoc},   {"coco", FindCoco}, {"yolo", FindYolo},    {"labelme", FindLabelMe},
     {"cvat", FindCvat}, {"csv", FindCsv},   {"shards", FindShards}};
 
-// "3 .jpg, 2 .txt"
+constexpr size_t kExtensionsShown = 8;
+
+// "3 .jpg, 2 .txt"; of many extensions those with the most files, then
+// "70 other kinds".
 std::string CountExtensions(const std::vector<std::string>& files) {
   std::map<std::string, int64_t> counts;
   for (const std::string& file : files) {
@@ -52,10 +55,18 @@ std::string CountExtensions(const std::vector<std::string>& files) {
     ++counts[dot == absl::string_view::npos ? "without extension"
                                             : absl::AsciiStrToLower(name.substr(dot))];
   }
+  std::vector<std::pair<std::string, int64_t>> shown(counts.begin(), counts.end());
+  const size_t left_out = std::max(shown.size(), kExtensionsShown) - kExtensionsShown;
+  if (left_out > 1) {
+    std::stable_sort(shown.begin(), shown.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    shown.resize(kExtensionsShown);
+  }
   std::vector<std::string> texts;
-  for (const auto& [extension, count] : counts) {
+  for (const auto& [extension, count] : shown) {
     texts.push_back(absl::StrCat(count, " ", extension));
   }
+  if (left_out > 1) texts.push_back(absl::StrCat(left_out, " other kinds"));
   return absl::StrJoin(texts, ", ");
 }
 

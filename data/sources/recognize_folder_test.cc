@@ -248,6 +248,14 @@ TEST_F(RecognizeFolderTest, SaysThatThereAreNoImages) {
                                       HasSubstr("what was looked for"))));
 }
 
+TEST_F(RecognizeFolderTest, NamesTheMostFrequentExtensions) {
+  for (const char digit : std::string("0123456789")) Put(std::string("x.k") + digit);
+  Put("y.k9");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("no images among 11 files (2 .k9, 1 .k0, 1 .k1, 1 .k2, "
+                                          "1 .k3, 1 .k4, 1 .k5, 1 .k6, 2 other kinds); put")));
+}
+
 TEST_F(RecognizeFolderTest, SaysThatThereAreNoAnnotations) {
   Put("a.jpg");
   Put("b.jpg");
