@@ -37,38 +37,37 @@
 #include "rcnn/data/sources/open_folder.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
-DEFINE_string(split, "", "part of a folder: train, val, test; empty or all: all of it");
-DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
-DEFINE_string(box_units, "",
-              "for a folder: the unit of boxes, pixels or fractions of the image's "
-              "sides; empty: that of the format");
+DEFINE_string(data_root, "", "Folder that relative paths of --dataset start from.");
+DEFINE_string(split, "", "Part of a folder: train, val, test or all. Default: all.");
+DEFINE_bool(follow_links, true, "Follow symbolic links that lead out of a folder.");
+DEFINE_string(
+    box_units, "",
+    "For a folder: the unit of boxes, pixels or fractions of the image's sides. Default: that "
+    "of the format.");
 DEFINE_string(exif_orientation, "",
-              "for a folder: whether boxes are of the images as turned by their EXIF orientation, "
-              "applied or not_applied; empty: as the annotated sizes say");
+              "For a folder: whether boxes are of the images as turned by their EXIF orientation, "
+              "applied or not_applied. Default: as the annotated sizes say.");
 DEFINE_bool(leaks, true,
-            "for a folder: look for images from one source in two of its parts, which reads every "
-            "image once");
-DEFINE_bool(strict, false, "exit with 1 if there are defects or leaks");
+            "For a folder: look for images from one source in two of its parts, which reads every "
+            "image once.");
+DEFINE_bool(strict, false, "Exit with 1 if there are defects or leaks.");
 DEFINE_bool(allow_defects, false,
-            "exit with 0 even if more than 5 % of the objects are lost to defects");
-DEFINE_bool(check_images, true, "COCO: read every image's header");
+            "Exit with 0 even if more than 5 % of the objects are lost to defects.");
+DEFINE_bool(check_images, true, "COCO: read every image's header.");
 DEFINE_bool(decode_images, false,
-            "decode every image; an image that cannot be decoded is a "
-            "defect");
-DEFINE_int32(max_defects, 50, "defects to print");
+            "Decode every image; an image that cannot be decoded is a defect.");
+DEFINE_int32(max_defects, 50, "Number of defects to print.");
 DEFINE_string(contact_sheet, "contact_sheet.jpg",
-              "JPEG or PNG file for a contact sheet of images with their boxes; empty: none");
+              "JPEG or PNG file for a contact sheet of images with their boxes. Empty: none.");
 DEFINE_int32(contact_sheet_images, 12,
-             "number of images on the contact sheet, spread evenly "
-             "over the dataset");
-DEFINE_string(anchor_sizes, "128,256,512", "square roots of the anchors' areas, pixels");
-DEFINE_string(anchor_ratios, "0.5,1,2", "the anchors' height / width");
-DEFINE_double(anchor_stride, 16, "distance between anchor centres, pixels");
-DEFINE_bool(anchors_inside_only, false, "only anchors that lie inside the image");
+             "Number of images on the contact sheet, spread evenly over the dataset.");
+DEFINE_string(anchor_sizes, "128,256,512", "Square roots of the anchors' areas, in pixels.");
+DEFINE_string(anchor_ratios, "0.5,1,2", "The anchors' heights / widths.");
+DEFINE_double(anchor_stride, 16, "Distance between the centres of anchors, in pixels.");
+DEFINE_bool(anchors_inside_only, false, "Only anchors that lie inside the image.");
 DEFINE_int32(shortest_side, 600,
-             "resize images to this shortest side before placing anchors; 0: do not resize");
-DEFINE_int32(longest_side, 1000, "limit on the longest side when resizing; 0: no limit");
+             "Resize images to this shortest side before placing anchors. 0: do not resize.");
+DEFINE_int32(longest_side, 1000, "Limit on the longest side when resizing. 0: no limit.");
 
 namespace rcnn::data {
 namespace {

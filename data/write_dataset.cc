@@ -26,25 +26,27 @@
 #include "rcnn/data/voc/voc_writer.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
-DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
-DEFINE_string(box_units, "",
-              "for a folder: the unit of boxes, pixels or fractions of the image's "
-              "sides; empty: that of the format");
+DEFINE_string(data_root, "", "Folder that relative paths of --dataset start from.");
+DEFINE_bool(follow_links, true, "Follow symbolic links that lead out of a folder.");
+DEFINE_string(
+    box_units, "",
+    "For a folder: the unit of boxes, pixels or fractions of the image's sides. Default: that "
+    "of the format.");
 DEFINE_string(exif_orientation, "",
-              "for a folder: whether boxes are of the images as turned by their EXIF orientation, "
-              "applied or not_applied; empty: as the annotated sizes say");
+              "For a folder: whether boxes are of the images as turned by their EXIF orientation, "
+              "applied or not_applied. Default: as the annotated sizes say.");
 DEFINE_bool(allow_defects, false,
-            "write the rest even if more than 5 % of the objects are lost to defects");
+            "Write the rest even if more than 5 % of the objects are lost to defects.");
 DEFINE_string(format, "",
-              "coco, voc or shards; empty: shards if --shards is given, otherwise coco");
-DEFINE_int32(shards, 0,
-             "write the bytes of the images' files into this many tar files, with an index; after "
-             "an interruption the same command resumes");
-DEFINE_string(out, "", "the folder to write into; created if missing");
+              "coco, voc or shards. Default: shards if --shards is given, otherwise coco.");
+DEFINE_int32(
+    shards, 0,
+    "Write the bytes of the images' files into this many tar files, with an index. After an "
+    "interruption the same command resumes.");
+DEFINE_string(out, "", "The folder to write into; created if missing.");
 DEFINE_string(split, "trainval",
               "voc: the list ImageSets/Main/SPLIT.txt; coco: the file SPLIT.json and the folder "
-              "SPLIT; shards: the index SPLIT.shards.jsonl and its tar files");
+              "SPLIT; shards: the index SPLIT.shards.jsonl and its tar files.");
 
 namespace rcnn::data {
 namespace {

@@ -24,14 +24,14 @@
 #include "rcnn/data/sources/dataset_flag.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
+DEFINE_string(data_root, "", "Folder that relative paths of --dataset start from.");
 DEFINE_string(search, "",
-              "a rcnn.configs.SelectiveSearchConfig as textproto, for example "
-              "\"mode: QUALITY max_boxes: 0\"");
+              "An rcnn.configs.SelectiveSearchConfig as textproto, for example "
+              "\"mode: QUALITY max_boxes: 0\".");
 DEFINE_string(out, "",
-              "the proposal file to write; until it is complete, OUT.partial holds the finished "
-              "part and the same command resumes there");
-DEFINE_int32(threads, 0, "worker threads; 0: one per core");
+              "The proposal file to write. Until it is complete, OUT.partial holds the finished "
+              "part, and the same command resumes there.");
+DEFINE_int32(threads, 0, "Worker threads. 0: one for each core.");
 
 namespace rcnn::data {
 namespace {
