@@ -22,8 +22,8 @@ constexpr absl::string_view kLetters =
     "O o O o O o OE oe R r R r R r S s S s S s S s T t T t T t U u U u U u U u U u U u "
     "W w Y y Y Z z Z z Z z s";
 
-const std::string& Letter(uint32_t code) {
-  static const auto& letters = *new std::vector<std::string>(absl::StrSplit(kLetters, ' '));
+absl::string_view Letter(uint32_t code) {
+  static const std::vector<absl::string_view> letters = absl::StrSplit(kLetters, ' ');
   return letters[code - 0xC0];
 }
 
@@ -94,7 +94,7 @@ std::string DrawableText(absl::string_view text) {
     if (byte >= 0x20 && byte < 0x7F) {
       drawable += text[i];
     } else if (code >= 0xC0 && code <= 0x17F) {
-      drawable += Letter(code);
+      absl::StrAppend(&drawable, Letter(code));
     } else if ((byte >= 0xC0 && (code < 0x300 || code > 0x36F)) || byte < 0x20) {
       drawable += '?';  // not for the following bytes of a code point
     }
