@@ -6,12 +6,8 @@
 //   DIGEST   size in bytes and CRC-32C of the weights, "44781234-0a1b2c3d"
 //   KEY      CRC-32C of what else the model depends on; the whole text is in the file's metadata
 //
-// A line of the index, the latest first:
-//
-//   DIGEST <tab> state of the weights' file <tab> its path, with escapes
-//
-// A line that has another form is dropped. The state alone is looked up, since it names the inode;
-// a path is there so that its old weights are known.
+// The index (packed_cache_index.h) has the latest first. The state alone is looked up, since it
+// names the inode; a path is there so that its old weights are known.
 
 #include "rcnn/detection/packed_cache.h"
 
@@ -27,12 +23,9 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/exception_status.h"
@@ -44,6 +37,7 @@
 #include "rcnn/base/stored_file.h"
 #include "rcnn/base/user_cache.h"
 #include "rcnn/detection/convolution/stored_panels.h"
+#include "rcnn/detection/packed_cache_index.h"
 #include "rcnn/detection/packed_model.h"
 #include "rcnn/detection/unfilled_weights.h"
 
@@ -55,15 +49,11 @@ constexpr int kFormat = 1;
 constexpr char kKey[] = "packed_for";
 // In the name of every packed model, also while it is written.
 constexpr char kFileMarker[] = ".packed.safetensors";
+// Room for as many of the longest paths as the index has, with escapes.
+constexpr int64_t kMaxIndexBytes = int64_t{4} << 20;
 
 std::string DigestText(const FileDigest& digest) {
   return absl::StrFormat("%d-%08x", digest.size, digest.crc32c);
-}
-
-bool IsDigestText(absl::string_view text) {
-  return !text.empty() && absl::c_all_of(text, [](char c) {
-    return absl::ascii_isxdigit(static_cast<unsigned char>(c)) || c == '-';
-  });
 }
 
 // Limits on detections change neither the network nor its weights.
@@ -93,38 +83,20 @@ int64_t NowNanoseconds() {
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-// A file of weights that was used.
-struct IndexEntry {
-  std::string digest, state, path;
-};
-
 std::string IndexPath(const std::string& folder) {
   return absl::StrCat(folder, "/", PackedCache::kIndexFile);
 }
 
 // None if there is no index, or if it cannot be read.
-std::vector<IndexEntry> ReadIndex(const std::string& folder) {
-  std::vector<IndexEntry> entries;
-  const absl::StatusOr<std::string> text = ReadFile(IndexPath(folder));
-  if (!text.ok()) return entries;
-  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
-    const std::vector<std::string> parts = absl::StrSplit(line, '\t');
-    IndexEntry entry;
-    if (parts.size() != 3 || !IsDigestText(parts[0])) continue;
-    if (!absl::CUnescape(parts[2], &entry.path)) continue;
-    entry.digest = parts[0];
-    entry.state = parts[1];
-    entries.push_back(std::move(entry));
-  }
-  return entries;
+std::vector<IndexedWeights> ReadIndex(const std::string& folder) {
+  const absl::StatusOr<std::string> text =
+      ReadFile(IndexPath(folder), {.max_bytes = kMaxIndexBytes});
+  if (!text.ok()) return {};
+  return ParseWeightsIndex(*text, PackedCache::kMostWeights);
 }
 
-absl::Status WriteIndex(const std::string& folder, const std::vector<IndexEntry>& entries) {
-  std::string text;
-  for (const IndexEntry& entry : entries) {
-    absl::StrAppend(&text, entry.digest, "\t", entry.state, "\t", absl::CEscape(entry.path), "\n");
-  }
-  return WriteFileAtomically(IndexPath(folder), text).status();
+absl::Status WriteIndex(const std::string& folder, const std::vector<IndexedWeights>& entries) {
+  return WriteFileAtomically(IndexPath(folder), WeightsIndexText(entries)).status();
 }
 
 // Deletes the packed models of weights that no path has.
@@ -167,7 +139,7 @@ PackedCache::PackedCache(PackedCacheOptions options, WeightsOrigin origin,
 
 absl::Status PackedCache::FindDigest() {
   const std::string state = origin_.state.ToString();
-  for (const IndexEntry& entry : ReadIndex(options_.folder)) {
+  for (const IndexedWeights& entry : ReadIndex(options_.folder)) {
     if (entry.state != state) continue;
     digest_ = entry.digest;
     is_indexed_ = true;
@@ -191,9 +163,9 @@ bool PackedCache::HaveJustChanged() const {
 absl::Status PackedCache::KeepDigest() const {
   if (is_indexed_ || HaveJustChanged()) return absl::OkStatus();
   const std::string path = Absolute(origin_.path);
-  std::vector<IndexEntry> entries = {{digest_, origin_.state.ToString(), path}};
+  std::vector<IndexedWeights> entries = {{digest_, origin_.state.ToString(), path}};
   std::vector<std::string> replaced;
-  for (IndexEntry& entry : ReadIndex(options_.folder)) {
+  for (IndexedWeights& entry : ReadIndex(options_.folder)) {
     if (entry.path == path) {
       replaced.push_back(entry.digest);
     } else if (static_cast<int64_t>(entries.size()) < kMostWeights) {
@@ -202,8 +174,8 @@ absl::Status PackedCache::KeepDigest() const {
   }
   RCNN_RETURN_IF_ERROR(WriteIndex(options_.folder, entries));
   for (const std::string& digest : replaced) {
-    const bool is_used =
-        absl::c_any_of(entries, [&](const IndexEntry& entry) { return entry.digest == digest; });
+    const bool is_used = absl::c_any_of(
+        entries, [&](const IndexedWeights& entry) { return entry.digest == digest; });
     if (!is_used) RCNN_RETURN_IF_ERROR(DeletePacked(options_.folder, digest));
   }
   return absl::OkStatus();

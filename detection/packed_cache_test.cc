@@ -27,6 +27,7 @@
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/packed_cache_index.h"
 
 namespace rcnn::detection {
 namespace {
@@ -192,7 +193,8 @@ TEST_F(PackedCacheTest, WeightsAreReadOnlyOnceForTheirDigest) {
   const std::string index = ReadFile(Index()).value();
   const std::string state = ReadFileState(Weights()).value().ToString();
   EXPECT_THAT(index, HasSubstr(state));
-  ASSERT_THAT(WriteFileAtomically(Index(), absl::StrCat("12-89abcdef\t", state, "\t/x\n")), IsOk());
+  ASSERT_THAT(WriteFileAtomically(Index(), WeightsIndexText({{"12-89abcdef", state, "/x"}})),
+              IsOk());
   EXPECT_THAT(Cache().path(), HasSubstr("/12-89abcdef-"));
   EXPECT_EQ(Cache().Find(), nullptr);
   ASSERT_THAT(WriteFileAtomically(Index(), index), IsOk());
@@ -203,10 +205,11 @@ TEST_F(PackedCacheTest, ADamagedOrMissingIndexIsReplaced) {
   ExpectRightDetections();
   const std::string whole = ReadFile(Index()).value();
   const std::string state = ReadFileState(Weights()).value().ToString();
-  for (const std::string& text :
-       {std::string(), std::string("\n\t\t\n\0", 5), absl::StrCat("../../x\t", state, "\t/x\n"),
-        absl::StrCat("\t", state, "\t/x\n"), absl::StrCat("12-89abcdef\t", state, "\t\\q\n"),
-        absl::StrCat("12-89abcdef\t", state, "\n")}) {
+  std::string flipped = WeightsIndexText({{"12-89abcdef", state, "/x"}});
+  flipped[12] ^= 1;  // of the digest
+  for (const std::string& text : {std::string(), std::string("\n\t\t\n\0", 5), flipped,
+                                  WeightsIndexLine(absl::StrCat("../../x\t", state, "\t/x")),
+                                  absl::StrCat("12-89abcdef\t", state, "\t/x\n")}) {
     ASSERT_THAT(WriteFileAtomically(Index(), text), IsOk());
     EXPECT_NE(Cache().Find(), nullptr) << text;
     EXPECT_EQ(ReadFile(Index()).value(), whole) << text;
@@ -217,12 +220,12 @@ TEST_F(PackedCacheTest, ADamagedOrMissingIndexIsReplaced) {
 }
 
 TEST_F(PackedCacheTest, TheIndexHasTheLastPathsAlone) {
-  std::string others;
+  std::vector<IndexedWeights> others;
   for (int64_t i = 0; i < PackedCache::kMostWeights; ++i) {
-    absl::StrAppend(&others, "12-89abcdef\tstate ", i, "\t/weights ", i, "\n");
+    others.push_back({"12-89abcdef", absl::StrCat("state ", i), absl::StrCat("/weights ", i)});
   }
   ASSERT_THAT(CreateDirectories(options_.folder), IsOk());
-  ASSERT_THAT(WriteFileAtomically(Index(), others), IsOk());
+  ASSERT_THAT(WriteFileAtomically(Index(), WeightsIndexText(others)), IsOk());
   ExpectRightDetections();
   const std::string index = ReadFile(Index()).value();
   EXPECT_EQ(std::count(index.begin(), index.end(), '\n'), PackedCache::kMostWeights);
