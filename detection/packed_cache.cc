@@ -26,7 +26,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/string_view.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
@@ -45,7 +44,7 @@ namespace rcnn::detection {
 namespace {
 
 // Of the metadata. Raise it when a name in packed_model.h gets another meaning.
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr char kKey[] = "packed_for";
 // In the name of every packed model, also while it is written.
 constexpr char kFileMarker[] = ".packed.safetensors";

@@ -84,6 +84,11 @@ Arrays Collect(const torch::nn::Module& model) {
 
 std::string ChecksumText(uint32_t crc) { return absl::StrFormat("%08x", crc); }
 
+// Names count, so that two arrays of one size cannot take each other's place.
+uint32_t AddToChecksum(absl::string_view name, absl::string_view bytes, uint32_t crc) {
+  return Crc32c(bytes, Crc32c(name, crc));
+}
+
 absl::Status Differs(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("the packed model ", what));
 }
@@ -114,7 +119,9 @@ class Reader {
 
 absl::Status VerifyChecksum(const SafetensorsFile& file) {
   uint32_t crc = 0;
-  for (const SafetensorsArray& array : file.view().arrays()) crc = Crc32c(array.bytes, crc);
+  for (const SafetensorsArray& array : file.view().arrays()) {
+    crc = AddToChecksum(array.spec.name, array.bytes, crc);
+  }
   const auto expected = file.view().metadata().find(kChecksum);
   if (expected != file.view().metadata().end() && expected->second == ChecksumText(crc)) {
     return absl::OkStatus();
@@ -173,7 +180,7 @@ absl::Status WritePackedModel(const torch::nn::Module& model, SafetensorsMetadat
   uint32_t crc = 0;
   for (const auto& [name, panels] : arrays) {
     specs.push_back({name, SafetensorsType::kU8, {static_cast<int64_t>(panels.bytes)}});
-    crc = Crc32c(Bytes(panels), crc);
+    crc = AddToChecksum(name, Bytes(panels), crc);
   }
   metadata[kChecksum] = ChecksumText(crc);
   RCNN_ASSIGN_OR_RETURN(SafetensorsWriter writer,

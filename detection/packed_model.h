@@ -3,9 +3,9 @@
 // Holds what prepared layers compute with (PreparedLayer::Stored) and all other parameters and
 // saved buffers, in the order and alignment of memory: nothing is copied when it is read, and
 // processes that use the same file share its pages. The file is in safetensors' format
-// (base/safetensors.h), its arrays are bytes; a checksum of all is in its metadata. It belongs to
-// one instruction level, precision and LibTorch, which the caller keeps in the metadata;
-// packed_cache.h does.
+// (base/safetensors.h), its arrays are bytes; a checksum of their names and bytes is in its
+// metadata. It belongs to one instruction level, precision and LibTorch, which the caller keeps in
+// the metadata; packed_cache.h does.
 //
 //   layer/NAME/weight, layer/NAME/bias   of a prepared layer
 //   state/NAME                           any other parameter or buffer

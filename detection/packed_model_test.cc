@@ -4,7 +4,9 @@
 #include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/safetensors.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
@@ -23,6 +26,7 @@
 namespace rcnn::detection {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr int64_t kClasses = 3;
@@ -150,6 +154,29 @@ TEST(PackedModelFileTest, AChangedHeaderIsAnErrorOrChangesNothing) {
     if (!file.ok() || !file->Fill(Precision::kFloat32, *same).ok()) continue;
     ExpectSameBits(Detect(*same), expected);
   }
+}
+
+// The names of two arrays of one size, as they stand in the header; empty without such a pair.
+std::pair<std::string, std::string> NamesOfOneSize(const std::string& path) {
+  const auto file = SafetensorsFile::Open(path);
+  EXPECT_THAT(file, IsOk());
+  std::map<std::pair<size_t, size_t>, std::string> seen;
+  for (const SafetensorsArray& array : file->view().arrays()) {
+    const std::string& name = array.spec.name;
+    if (name.back() == '!') continue;
+    const auto [place, is_new] = seen.try_emplace({array.bytes.size(), name.size()}, name);
+    if (!is_new) return {absl::StrCat("\"", place->second, "\""), absl::StrCat("\"", name, "\"")};
+  }
+  return {};
+}
+
+TEST(PackedModelFileTest, ExchangedNamesAreDamage) {
+  std::string bytes = WriteTiny(Path());
+  const auto [one, other] = NamesOfOneSize(Path());
+  ASSERT_FALSE(one.empty());
+  bytes = absl::StrReplaceAll(bytes, {{one, other}, {other, one}});
+  ASSERT_THAT(WriteFileAtomically(Path(), bytes), IsOk());
+  EXPECT_THAT(FillTiny(Path()), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
 }
 
 TEST(PackedModelFileTest, CutOffAndForeignFilesAreErrors) {
