@@ -23,6 +23,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/concat_dataset.h"
 #include "rcnn/data/core/image_list.h"
+#include "rcnn/data/sources/list_checksums.h"
 #include "rcnn/data/sources/make_dataset.h"
 #include "rcnn/data/split/image_groups.h"
 
@@ -37,6 +38,8 @@ constexpr double kMostImages = 5000;
 // not a source.
 constexpr double kLargestGroup = 0.2;
 constexpr size_t kNamesShown = 5;
+constexpr char kChecksumsFile[] = "checksums.txt";
+constexpr int64_t kMaxChecksumsBytes = int64_t{1} << 24;
 
 std::optional<SplitSide> ParseSide(absl::string_view name) {
   for (int side = 0; side < kSplitSides; ++side) {
@@ -125,9 +128,12 @@ std::vector<std::string> CollectLeaks(const AllImages& all, const ImageGroups& g
 // Lists of names: [side][place of a concat].
 using Lists = std::array<std::map<int64_t, std::vector<std::string>>, kSplitSides>;
 
+std::string ListName(int side, int64_t place) {
+  return absl::StrCat(kSideNames[side], place == 0 ? "" : absl::StrCat("-", place), ".txt");
+}
+
 std::string ListFile(const std::string& directory, int side, int64_t place) {
-  return absl::StrCat(directory, "/", kSideNames[side], place == 0 ? "" : absl::StrCat("-", place),
-                      ".txt");
+  return absl::StrCat(directory, "/", ListName(side, place));
 }
 
 std::string Lines(const std::vector<std::string>& names) {
@@ -237,24 +243,57 @@ class Splitter {
                        ", not of ", folder_.folder, "; give another --run_dir"));
     }
     has_lists_ = true;
+    RCNN_RETURN_IF_ERROR(ReadChecksums());
     for (int side = 0; side < kSplitSides; ++side) {
       for (int64_t place = 0;; ++place) {
-        const std::string file = ListFile(directory_, side, place);
-        const absl::StatusOr<std::string> text = ReadFile(file);
-        if (absl::IsNotFound(text.status())) break;
-        RCNN_RETURN_IF_ERROR(text.status());
-        RCNN_ASSIGN_OR_RETURN(const ImageList list, ImageList::Decode(*text), file);
-        lists_[side][place] = list.names();
-        for (const std::string& name : list.names()) {
-          const std::string key = absl::StrCat(place, ":", name);
-          if (sides_.emplace(key, static_cast<SplitSide>(side)).second) continue;
-          return absl::InvalidArgumentError(
-              absl::StrCat(file, ": names ", name,
-                           ", which another list names too; remove it from one of them"));
-        }
+        RCNN_ASSIGN_OR_RETURN(const bool is_there, ReadList(side, place));
+        if (!is_there) break;
       }
     }
     return absl::OkStatus();
+  }
+
+  // None in a directory of an earlier version.
+  absl::Status ReadChecksums() {
+    const std::string path = absl::StrCat(directory_, "/", kChecksumsFile);
+    const absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxChecksumsBytes});
+    if (absl::IsNotFound(text.status())) return absl::OkStatus();
+    RCNN_RETURN_IF_ERROR(text.status());
+    absl::StatusOr<ListChecksums> checksums = ListChecksums::Parse(*text);
+    if (!checksums.ok()) return Changed(path, "is damaged");
+    checksums_ = *std::move(checksums);
+    return absl::OkStatus();
+  }
+
+  absl::Status Changed(const std::string& path, absl::string_view how) const {
+    return absl::DataLossError(absl::StrCat(
+        path, ": ", how, "; restore it, or, to use the lists of the split as they are, delete ",
+        directory_, "/", kChecksumsFile));
+  }
+
+  // False if there is none.
+  absl::StatusOr<bool> ReadList(int side, int64_t place) {
+    const std::string name = ListName(side, place), file = ListFile(directory_, side, place);
+    const absl::StatusOr<std::string> text = ReadFile(file);
+    if (absl::IsNotFound(text.status())) {
+      if (checksums_ && checksums_->Has(name)) return Changed(file, "is missing");
+      return false;
+    }
+    RCNN_RETURN_IF_ERROR(text.status());
+    const FileDigest digest = Digest(*text);
+    if (checksums_ && !checksums_->Allows(name, digest)) {
+      return Changed(file, "is damaged, or has been edited: its checksum differs");
+    }
+    found_.Add(name, digest);
+    RCNN_ASSIGN_OR_RETURN(const ImageList list, ImageList::Decode(*text), file);
+    lists_[side][place] = list.names();
+    for (const std::string& image : list.names()) {
+      const std::string key = absl::StrCat(place, ":", image);
+      if (sides_.emplace(key, static_cast<SplitSide>(side)).second) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          file, ": names ", image, ", which another list names too; remove it from one of them"));
+    }
+    return true;
   }
 
   absl::Status Cut(std::vector<int>& side) {
@@ -283,7 +322,12 @@ class Splitter {
       lists_[side[places[k]]][FindPlace(all_.places[places[k]].second)].push_back(images[k].name);
     }
     RCNN_RETURN_IF_ERROR(CheckSides());
-    if (added > 0) RCNN_RETURN_IF_ERROR(WriteLists());
+    if (added > 0) {
+      RCNN_RETURN_IF_ERROR(WriteLists());
+    } else if (options_.records_checksums && !(checksums_ && *checksums_ == found_)) {
+      // They were written by an earlier version, or edited, or a kill left those of two versions.
+      RCNN_RETURN_IF_ERROR(WriteChecksums(directory_, found_));
+    }
     AddNotices(images, plan, added);
     return absl::OkStatus();
   }
@@ -304,6 +348,27 @@ class Splitter {
         "images"));
   }
 
+  static absl::Status WriteChecksums(const std::string& directory, const ListChecksums& checksums) {
+    return WriteFileAtomically(absl::StrCat(directory, "/", kChecksumsFile), checksums.Text())
+        .status();
+  }
+
+  // The text of each list, by its name; every side has a list for every place.
+  std::map<std::string, std::string> ListTexts() const {
+    int64_t places = 1;
+    for (const auto& side : lists_) {
+      if (!side.empty()) places = std::max(places, side.rbegin()->first + 1);
+    }
+    std::map<std::string, std::string> texts;
+    for (int side = 0; side < kSplitSides; ++side) {
+      for (int64_t place = 0; place < places; ++place) {
+        const auto names = lists_[side].find(place);
+        texts[ListName(side, place)] = names == lists_[side].end() ? "" : Lines(names->second);
+      }
+    }
+    return texts;
+  }
+
   // A new directory is renamed into place once it is complete. In an existing one the lists
   // grow one by one; after an interruption an image in none of them is new at the next call.
   absl::Status WriteLists() const {
@@ -311,20 +376,15 @@ class Splitter {
     std::error_code error;
     if (!has_lists_) fs::remove_all(target, error);
     RCNN_RETURN_IF_ERROR(CreateDirectories(target));
-    int64_t places = 1;
-    for (const auto& side : lists_) {
-      if (!side.empty()) places = std::max(places, side.rbegin()->first + 1);
+    const std::map<std::string, std::string> texts = ListTexts();
+    ListChecksums after, during = found_;
+    for (const auto& [name, text] : texts) after.Add(name, Digest(text));
+    during.AddAll(after);
+    RCNN_RETURN_IF_ERROR(WriteChecksums(target, during));
+    for (const auto& [name, text] : texts) {
+      RCNN_RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(target, "/", name), text).status());
     }
-    for (int side = 0; side < kSplitSides; ++side) {
-      for (int64_t place = 0; place < places; ++place) {
-        const auto names = lists_[side].find(place);
-        RCNN_RETURN_IF_ERROR(
-            WriteFileAtomically(ListFile(target, side, place),
-                                names == lists_[side].end() ? "" : Lines(names->second))
-                .status());
-      }
-    }
-    if (has_lists_) return absl::OkStatus();
+    if (has_lists_) return WriteChecksums(target, after);
     RCNN_RETURN_IF_ERROR(
         WriteFileAtomically(target + "/folder.txt", folder_.folder + "\n").status());
     fs::rename(target, directory_, error);
@@ -435,6 +495,8 @@ class Splitter {
   AllImages all_;
   ImageGroups groups_;
   bool has_lists_ = false;
+  std::optional<ListChecksums> checksums_;  // as they were read
+  ListChecksums found_;                     // of the lists as they were read
   Lists lists_;
   // Of the images that the lists name, as they were read; by "PLACE:NAME".
   absl::flat_hash_map<std::string, SplitSide> sides_;

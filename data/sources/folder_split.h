@@ -8,7 +8,11 @@
 // The cut is kept as lists of names in a directory of the run and only added to when the
 // folder grows:
 //   train.txt  val.txt  test.txt   one name per line; train-1.txt, ... for further places
+//   checksums.txt                  of the lists (list_checksums.h)
 //   folder.txt                     the folder that was cut
+//
+// A list that is damaged or missing is an error, and nothing is cut: its images would be new, and
+// could come to another side. To use a list that was edited, delete checksums.txt.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const FolderSplit split,
@@ -37,6 +41,8 @@ struct FolderSplitOptions {
   // Shares of the part that is cut, for each missing part; at most 5,000 images each.
   SplitShares shares = {.val = 0.1, .test = 0.15};
   HashOptions hashes = {};
+  // Whether lists without checksums, of an earlier version or edited, get them.
+  bool records_checksums = false;
 };
 
 struct FolderSplit {
@@ -56,11 +62,12 @@ struct FolderSplit {
   const OpenedPart* FindPart(absl::string_view name) const;
 };
 
-// kFailedPrecondition for a directory with the lists of another folder, or with files but no
-// folder.txt, and for a file, or a link without lists, in its place; kInvalidArgument for a folder
-// with parts, but none to train on, for fewer images than parts, for an image that two lists name,
-// and for a name that a list cannot hold, such as one with a line break; also the errors of
-// HashImages, MakeDataset and base/file_io.h. The lists are read before images are.
+// kDataLoss for a list that is damaged or missing; kFailedPrecondition for a directory with the
+// lists of another folder, or with files but no folder.txt, and for a file, or a link without
+// lists, in its place; kInvalidArgument for a folder with parts, but none to train on, for fewer
+// images than parts, for an image that two lists name, and for a name that a list cannot hold, such
+// as one with a line break; also the errors of HashImages, MakeDataset and base/file_io.h. The
+// lists are read before images are.
 absl::StatusOr<FolderSplit> SplitFolder(const OpenedFolder& folder,
                                         const FolderSplitOptions& options);
 

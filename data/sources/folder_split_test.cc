@@ -19,6 +19,7 @@
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
 #include "rcnn/data/shards/shard_writer.h"
+#include "rcnn/data/sources/list_checksums.h"
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/testing/exif_file.h"
 
@@ -85,10 +86,24 @@ class SplitFolderTest : public testing::Test {
         IsOk());
   }
 
-  absl::StatusOr<FolderSplit> Split() {
+  absl::StatusOr<FolderSplit> Split(bool records_checksums = false) {
     const auto folder = OpenFolder(folder_, {});
     if (!folder.ok()) return folder.status();
-    return SplitFolder(*folder, {.directory = root_ + "/split"});
+    FolderSplitOptions options;
+    options.directory = root_ + "/split";
+    options.records_checksums = records_checksums;
+    return SplitFolder(*folder, options);
+  }
+
+  std::string List(const std::string& name) const { return absl::StrCat(root_, "/split/", name); }
+
+  // The files of the split by their names.
+  std::map<std::string, std::string> Files() const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(root_ + "/split")) {
+      files[entry.path().filename()] = ReadFile(entry.path()).value();
+    }
+    return files;
   }
 
   static std::map<std::string, std::string> Sides(const FolderSplit& split) {
@@ -125,6 +140,8 @@ TEST_F(SplitFolderTest, ReadsItsListsInUtf16) {
   std::string wide = "\xff\xfe";
   for (const char c : *list) wide += std::string{c, '\0'};
   ASSERT_THAT(WriteFileAtomically(path, wide), IsOk());
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has been edited")));
+  fs::remove(List("checksums.txt"));
   const auto after = Split();
   ASSERT_THAT(after, IsOk());
   EXPECT_EQ(Sides(*after), Sides(*before));
@@ -365,6 +382,7 @@ TEST_F(SplitFolderTest, ErrorsSayWhatToDo) {
   fs::rename(folder_, root_ + "/set");
   folder_ = root_ + "/set";
   ASSERT_THAT(WriteFileAtomically(root_ + "/split/val.txt", "a.png\nb.png\nc.png\n"), IsOk());
+  fs::remove(List("checksums.txt"));
   EXPECT_THAT(Split(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("which another list names too; remove it from one of them")));
@@ -385,6 +403,77 @@ TEST_F(SplitFolderTest, ADirectoryWithoutTheNameOfItsFolderIsKept) {
   const auto after = Split();
   ASSERT_THAT(after, IsOk());
   EXPECT_EQ(Sides(*after), Sides(*before));
+}
+
+// Its images would otherwise be new, and could come to another side.
+TEST_F(SplitFolderTest, ADamagedOrMissingListIsAnErrorAndStays) {
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("image", i), i);
+  const auto before = Split();
+  ASSERT_THAT(before, IsOk());
+  const std::map<std::string, std::string> whole = Files();
+  ASSERT_THAT(whole, SizeIs(5));
+  for (const char* const name : {"train.txt", "val.txt", "test.txt", "checksums.txt"}) {
+    const std::string& bytes = whole.at(name);
+    std::string flipped = bytes;
+    flipped[bytes.size() / 2] ^= 1;
+    for (const std::string& damaged : {flipped, bytes.substr(0, bytes.size() / 2), std::string()}) {
+      ASSERT_THAT(WriteFileAtomically(List(name), damaged), IsOk());
+      const std::map<std::string, std::string> files = Files();
+      EXPECT_THAT(Split(/*records_checksums=*/true),
+                  StatusIs(absl::StatusCode::kDataLoss,
+                           AllOf(HasSubstr(absl::StrCat("/split/", name, ": is ")),
+                                 HasSubstr("delete"), HasSubstr("/checksums.txt"))));
+      EXPECT_EQ(Files(), files);
+    }
+    fs::remove(List(name));
+    if (std::string(name) != "checksums.txt") {
+      EXPECT_THAT(Split(/*records_checksums=*/true),
+                  StatusIs(absl::StatusCode::kDataLoss,
+                           HasSubstr(absl::StrCat("/split/", name, ": is missing"))));
+      EXPECT_FALSE(fs::exists(List(name)));
+    }
+    ASSERT_THAT(WriteFileAtomically(List(name), bytes), IsOk());
+  }
+  const auto after = Split();
+  ASSERT_THAT(after, IsOk());
+  EXPECT_EQ(Sides(*after), Sides(*before));
+}
+
+TEST_F(SplitFolderTest, ListsWithoutChecksumsAreUsedAndGetThem) {
+  for (uint32_t i = 0; i < 12; ++i) Put(absl::StrCat("image", i), i);
+  ASSERT_THAT(Split(), IsOk());
+  const std::map<std::string, std::string> whole = Files();
+  fs::remove(List("checksums.txt"));
+  ASSERT_THAT(Split(), IsOk());
+  EXPECT_FALSE(fs::exists(List("checksums.txt")));
+  ASSERT_THAT(Split(/*records_checksums=*/true), IsOk());
+  EXPECT_EQ(Files(), whole);
+}
+
+// As a kill leaves it that comes when one list has grown and the others have not.
+TEST_F(SplitFolderTest, ListsThatGrewOnlyInPartAreUsed) {
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("image", i), i);
+  ASSERT_THAT(Split(), IsOk());
+  const std::map<std::string, std::string> old_files = Files();
+  for (uint32_t i = 20; i < 60; ++i) Put(absl::StrCat("image", i), i);
+  const auto grown = Split();
+  ASSERT_THAT(grown, IsOk());
+  const std::map<std::string, std::string> new_files = Files();
+  ASSERT_NE(new_files.at("test.txt"), old_files.at("test.txt"));
+  auto during = ListChecksums::Parse(old_files.at("checksums.txt"));
+  ASSERT_THAT(during, IsOk());
+  during->AddAll(*ListChecksums::Parse(new_files.at("checksums.txt")));
+  ASSERT_THAT(WriteFileAtomically(List("checksums.txt"), during->Text()), IsOk());
+  const auto left = Split();
+  ASSERT_THAT(left, IsOk());
+  EXPECT_EQ(Sides(*left), Sides(*grown));
+  ASSERT_THAT(Split(/*records_checksums=*/true), IsOk());
+  EXPECT_EQ(Files(), new_files) << "only the checksums of the lists that are there";
+  ASSERT_THAT(WriteFileAtomically(List("checksums.txt"), during->Text()), IsOk());
+  ASSERT_THAT(WriteFileAtomically(List("test.txt"), old_files.at("test.txt")), IsOk());
+  const auto again = Split();
+  ASSERT_THAT(again, IsOk());
+  EXPECT_THAT(Sides(*again), SizeIs(60));
 }
 
 // The error comes before the images are read.

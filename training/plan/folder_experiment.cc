@@ -65,6 +65,7 @@ absl::StatusOr<data::FolderSplit> Split(const data::OpenedFolder& folder,
   split.hashes.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   split.hashes.cache_file = data::HashCacheFile(folder.folder);
   split.hashes.stop = [] { return ShutdownRequested(); };
+  split.records_checksums = !options.dry_run;
   if (options.quiet) return data::SplitFolder(folder, split);
   Progress progress("images compared", images);
   split.hashes.progress = [&] { progress.Add(); };
