@@ -5,7 +5,7 @@
 //   state       key.txt    DONE    checkpoints   StageStatus
 //   absent      -          -       -             not begun
 //   begun       own key    -       perhaps       begun, checkpoint
-//   done        own key    whole   -             done
+//   done        own key    whole   -             done, also if DONE alone was lost
 //   damaged     own key    damaged, or a file    begun, problem
 //                          of it has changed
 //   unreadable  damaged    either  perhaps       not begun, problem
@@ -27,7 +27,8 @@
 //   - After a kill at any point, every result with a key that is to be kept is still under a name
 //     that Locate searches: only renames change what a name refers to, and the directory is synced
 //     after each.
-//   - DONE lists all outputs with their size and checksum; without it nothing counts as finished.
+//   - DONE lists all outputs with their size and checksum; without it and its second copy nothing
+//     counts as finished.
 //   - Only one process changes the directory: it holds LOCK by flock, which ends with the process.
 //   - Outside stages/ only the program's own temporary files are deleted.
 
@@ -113,10 +114,6 @@ absl::StatusOr<bool> HasKey(const std::string& directory, const std::string& key
   return found.recorded.has_value() && found.recorded->key == key;
 }
 
-absl::StatusOr<bool> IsFinished(const std::string& directory) {
-  return PathExists(Join(directory, kDoneFile));
-}
-
 // Finds the stage: a finished result with its key, else an unfinished one with its key, else
 // its own directory.
 absl::StatusOr<std::string> Locate(const std::string& run, const PlannedStage& stage) {
@@ -129,7 +126,7 @@ absl::StatusOr<std::string> Locate(const std::string& run, const PlannedStage& s
     RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(path, stage.key));
     if (!has_key) continue;
     if (begun.empty()) begun = path;
-    RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(path));
+    RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(path, {run}));
     if (finished) return path;
   }
   if (!begun.empty()) return begun;
@@ -235,7 +232,7 @@ absl::Status RemoveIfThere(const std::string& path) {
 
 // Makes room for a run with another key.
 absl::Status SetAside(const std::string& directory) {
-  RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(directory));
+  RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(directory, {}));
   RCNN_ASSIGN_OR_RETURN(const bool holds_work, HoldsWork(directory));
   if (!finished && !holds_work) return Remove(directory);
   const std::string aside = absl::StrCat(directory, finished ? kPrevious : kUnfinished);
@@ -280,7 +277,7 @@ absl::StatusOr<bool> NeedsTidying(const std::string& directory) {
 
 // Whether the stage is finished and its files are intact or can be repaired.
 absl::StatusOr<bool> IsDone(const std::string& run, const std::string& directory) {
-  RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(directory));
+  RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(directory, {run}));
   if (!finished) return false;
   const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, {run});
   if (!files.ok() && !IsDamage(files.status())) return files.status();
@@ -347,7 +344,7 @@ absl::StatusOr<StageStatus> RunDirectory::ReadStatus(const PlannedStage& stage) 
   }
   status.begun = true;
   status.recorded = *std::move(key.recorded);
-  RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(directory));
+  RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(directory, {path_}));
   if (finished && status.recorded.key == stage.key) {
     RCNN_RETURN_IF_ERROR(ReadFinished(directory, status));
   } else {
@@ -392,7 +389,7 @@ absl::Status RunDirectory::Begin(const PlannedStage& stage) {
     if (has_foreign_files) return ForeignFiles(directory);
   }
   if (found.recorded.has_value() && found.recorded->key == stage.key) {
-    RCNN_RETURN_IF_ERROR(RemovePath(Join(directory, kDoneFile)));
+    RCNN_RETURN_IF_ERROR(RemoveStageRecord(directory));
     RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
     return WriteKeyFile(directory, KeyText(stage));
   }

@@ -209,6 +209,22 @@ TEST_F(RunDirectoryTest, WhatHasAWholeCopyIsDoneAndMended) {
   }
 }
 
+TEST_F(RunDirectoryTest, ALostRecordIsRestored) {
+  RunDirectory run = Open();
+  const PlannedStage stage = Plan()[0];
+  RunStage(run, stage, "12345");
+  const std::string folder = *run.StagePath(stage), record = *ReadFile(folder + "/DONE");
+  fs::remove(folder + "/DONE");
+  EXPECT_TRUE(Status(run, stage).done);
+  EXPECT_TRUE(Status(run, stage).needs_repair);
+  ASSERT_THAT(run.Repair(stage), IsOk());
+  EXPECT_THAT(ReadFile(folder + "/DONE"), IsOkAndHolds(record));
+  // A stage that runs again has no record.
+  ASSERT_THAT(run.Begin(stage), IsOk());
+  EXPECT_FALSE(Status(run, stage).done);
+  EXPECT_FALSE(fs::exists(folder + "/copies/record.json"));
+}
+
 TEST_F(RunDirectoryTest, AnUnreadableRecordIsNotDone) {
   RunDirectory run = Open();
   RunStage(run, Plan()[0], "12345");

@@ -190,6 +190,7 @@ TEST(SchedulerTest, OnlyAFailedRehearsalRepeats) {
   const auto before = Files(directory);
   ASSERT_TRUE(before.count("rehearsed.txt"));
   fs::remove(directory + "/stages/3_fast1/DONE");
+  fs::remove(directory + "/stages/3_fast1/copies/record.json");
   ASSERT_THAT(RunIn(config, directory, /*rehearse=*/true), IsOk());
   EXPECT_EQ(Files(directory).at("rehearsed.txt"), before.at("rehearsed.txt"));
 }

@@ -8,8 +8,8 @@
 //   damaged    none                               damaged: the stage is not whole and runs again
 //   either of them cannot be read at present      an error; nothing is known
 //
-// A missing file counts as damaged. RepairStageFiles writes what is damaged or without a copy, and
-// DONE last: a kill in between leaves the old record, and the next check repairs again.
+// A missing file counts as damaged, DONE too. RepairStageFiles writes what is damaged or without a
+// copy, and DONE last: a kill in between leaves the old record, and the next check repairs again.
 
 #include "rcnn/training/scheduler/stage_files.h"
 
@@ -224,6 +224,24 @@ absl::StatusOr<StageKey> ReadStageKey(const std::string& directory) {
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(Join(directory, kKeyFile)));
   if (!is_there) key.problem.clear();
   return key;
+}
+
+absl::StatusOr<bool> IsStageFinished(const std::string& directory,
+                                     const std::vector<std::string>& elsewhere) {
+  RCNN_ASSIGN_OR_RETURN(const bool is_done, PathExists(Join(directory, kDoneFile)));
+  if (is_done) return true;
+  RCNN_ASSIGN_OR_RETURN(const bool has_copy, PathExists(CopyPath(directory, kDoneFile)));
+  if (!has_copy) return false;
+  const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, elsewhere);
+  if (files.ok()) return files->IsWhole();
+  if (IsDamage(files.status())) return false;
+  return files.status();
+}
+
+// DONE last: it says that the stage is finished.
+absl::Status RemoveStageRecord(const std::string& directory) {
+  RCNN_RETURN_IF_ERROR(RemovePath(CopyPath(directory, kDoneFile)));
+  return RemovePath(Join(directory, kDoneFile));
 }
 
 absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,

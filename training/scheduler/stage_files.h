@@ -71,6 +71,15 @@ struct StageKey {
 // Damage is not an error here; other errors mean that it is temporarily unreadable.
 absl::StatusOr<StageKey> ReadStageKey(const std::string& directory);
 
+// Whether the stage in `directory` is finished: it has its DONE, or has lost it alone: its second
+// copy is intact, and all files are or can be restored. Reads them only where DONE is missing.
+// `elsewhere` as below. Errors: a file is temporarily unreadable.
+absl::StatusOr<bool> IsStageFinished(const std::string& directory,
+                                     const std::vector<std::string>& elsewhere);
+
+// Deletes DONE and its second copy, before the stage runs again.
+absl::Status RemoveStageRecord(const std::string& directory);
+
 // Compares the files of the finished stage in `directory`, which has a key, with its record.
 // `elsewhere` are directories that may hold copies of the same names.
 // kDataLoss if the key or the record is missing or damaged in both copies, or the record belongs

@@ -117,6 +117,27 @@ TEST_F(StageFilesTest, AMissingSmallFileIsRepaired) {
   EXPECT_EQ(AllFiles(), before);
 }
 
+TEST_F(StageFilesTest, ALostRecordIsRestoredIfAllElseIsIntact) {
+  Record();
+  const auto before = AllFiles();
+  fs::remove(stage_ + "/DONE");
+  EXPECT_THAT(IsStageFinished(stage_, {run_}), IsOkAndHolds(true));
+  EXPECT_THAT(Check().Notices(),
+              ElementsAre(AllOf(HasSubstr("/DONE"), HasSubstr("copies/record.json"))));
+  ASSERT_THAT(RepairStageFiles(stage_, Check()), IsOk());
+  EXPECT_EQ(AllFiles(), before);
+  fs::remove(stage_ + "/DONE");
+  Flip("model.safetensors", 12345678);
+  EXPECT_THAT(IsStageFinished(stage_, {run_}), IsOkAndHolds(false));
+  Flip("model.safetensors", 12345678);
+  Flip("copies/record.json", 200);
+  EXPECT_THAT(IsStageFinished(stage_, {run_}), IsOkAndHolds(false));
+  Flip("copies/record.json", 200);
+  EXPECT_THAT(IsStageFinished(stage_, {run_}), IsOkAndHolds(true));
+  ASSERT_THAT(RemoveStageRecord(stage_), IsOk());
+  EXPECT_THAT(IsStageFinished(stage_, {run_}), IsOkAndHolds(false));
+}
+
 // A rename does not replace a folder.
 TEST_F(StageFilesTest, AFolderInTheFilesPlaceIsReplaced) {
   Record();

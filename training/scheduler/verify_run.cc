@@ -61,7 +61,7 @@ absl::StatusOr<VerifiedDirectory> VerifyStage(const std::string& run, const std:
     if (!key.problem.empty()) verified.damage.push_back(key.problem);
     return verified;
   }
-  RCNN_ASSIGN_OR_RETURN(const bool finished, PathExists(absl::StrCat(path, "/", kDoneFile)));
+  RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(path, {run}));
   if (finished) {
     RCNN_RETURN_IF_ERROR(VerifyFinished(path, run, verified, recorded));
     return verified;
