@@ -371,10 +371,13 @@ class Splitter {
 
   // A new directory is renamed into place once it is complete. In an existing one the lists
   // grow one by one; after an interruption an image in none of them is new at the next call.
-  absl::Status WriteLists() const {
-    const std::string target = has_lists_ ? directory_ : directory_ + ".unfinished";
+  absl::Status WriteLists() {
+    const bool elsewhere = has_lists_ && !options_.growth_directory.empty();
+    if (elsewhere) directory_ = options_.growth_directory;
+    const bool grow = has_lists_ && !elsewhere;
+    const std::string target = grow ? directory_ : directory_ + ".unfinished";
     std::error_code error;
-    if (!has_lists_) fs::remove_all(target, error);
+    if (!grow) fs::remove_all(target, error);
     RCNN_RETURN_IF_ERROR(CreateDirectories(target));
     const std::map<std::string, std::string> texts = ListTexts();
     ListChecksums after, during = found_;
@@ -384,7 +387,7 @@ class Splitter {
     for (const auto& [name, text] : texts) {
       RCNN_RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(target, "/", name), text).status());
     }
-    if (has_lists_) return WriteChecksums(target, after);
+    if (grow) return WriteChecksums(target, after);
     RCNN_RETURN_IF_ERROR(
         WriteFileAtomically(target + "/folder.txt", folder_.folder + "\n").status());
     fs::rename(target, directory_, error);

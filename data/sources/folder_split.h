@@ -43,6 +43,9 @@ struct FolderSplitOptions {
   HashOptions hashes = {};
   // Whether lists without checksums, of an earlier version or edited, get them.
   bool records_checksums = false;
+  // "", or a missing directory for all lists if those in `directory` have to grow, which are then
+  // unchanged.
+  std::string growth_directory = {};
 };
 
 struct FolderSplit {

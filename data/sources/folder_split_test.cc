@@ -238,6 +238,26 @@ TEST_F(SplitFolderTest, LaterImagesAreOnlyAdded) {
   EXPECT_THAT(grown->notices, Contains(HasSubstr("21 new images were added")));
 }
 
+TEST_F(SplitFolderTest, ListsMayGrowElsewhere) {
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("image", i), i);
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  const std::map<std::string, std::string> before = Files();
+  for (uint32_t i = 20; i < 40; ++i) Put(absl::StrCat("image", i), i);
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  FolderSplitOptions options;
+  options.directory = root_ + "/split";
+  options.growth_directory = root_ + "/grown";
+  const auto grown = SplitFolder(*folder, options);
+  ASSERT_THAT(grown, IsOk());
+  EXPECT_EQ(Files(), before);
+  std::map<std::string, std::string> sides = Sides(*grown);
+  EXPECT_THAT(sides, SizeIs(40));
+  for (const auto& [name, side] : Sides(*split)) EXPECT_EQ(sides[name], side) << name;
+  EXPECT_EQ(grown->FindPart("val")->config.paths().image_list(), root_ + "/grown/val.txt");
+}
+
 TEST_F(SplitFolderTest, KeepsOneSourceOnOneSide) {
   for (uint32_t i = 0; i < 20; ++i) {
     Put(absl::StrCat("a", i, "_png.rf.1234"), i);

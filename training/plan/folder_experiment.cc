@@ -22,11 +22,14 @@
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/sources/folder_split.h"
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/training/plan/plan_experiment.h"
 #include "rcnn/training/plan/stored_plan.h"
+#include "rcnn/training/scheduler/run_directory.h"
+#include "rcnn/training/scheduler/run_lock.h"
 
 namespace rcnn::training {
 namespace {
@@ -55,13 +58,12 @@ void PrintSplit(const data::FolderSplit& split, size_t notices_before) {
   }
 }
 
+// `split` says where the lists are.
 absl::StatusOr<data::FolderSplit> Split(const data::OpenedFolder& folder,
                                         const FolderExperimentOptions& options,
-                                        const std::string& directory) {
+                                        data::FolderSplitOptions split) {
   int64_t images = 0;
   for (const data::OpenedPart& part : folder.parts) images += part.images->size();
-  data::FolderSplitOptions split;
-  split.directory = directory;
   split.hashes.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   split.hashes.cache_file = data::HashCacheFile(folder.folder);
   split.hashes.stop = [] { return ShutdownRequested(); };
@@ -72,6 +74,30 @@ absl::StatusOr<data::FolderSplit> Split(const data::OpenedFolder& folder,
   absl::StatusOr<data::FolderSplit> result = data::SplitFolder(folder, split);
   progress.Finish();
   return result;
+}
+
+// The lock of a run directory that exists, so that neither the plan nor the split of a run that is
+// going on are replaced. Nothing is locked for a dry run, which reads only.
+absl::StatusOr<std::optional<RunLock>> LockExisting(const std::string& run_directory,
+                                                    bool dry_run) {
+  RCNN_RETURN_IF_ERROR(RunDirectory::CheckUsable(run_directory));
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(run_directory));
+  if (!is_there || dry_run) return std::nullopt;
+  RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take(run_directory));
+  return std::optional<RunLock>(std::move(lock));
+}
+
+// Where the lists of the split are. A dry run writes missing and grown ones to a temporary
+// directory.
+absl::StatusOr<data::FolderSplitOptions> PlaceSplit(FolderExperiment& experiment, bool dry_run) {
+  data::FolderSplitOptions split;
+  split.directory = experiment.run_directory + "/split";
+  if (!dry_run) return split;
+  experiment.temporary = std::make_shared<TemporaryDirectory>("rcnn_split");
+  const std::string temporary = experiment.temporary->path() + "/split";
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(split.directory));
+  (is_there ? split.growth_directory : split.directory) = temporary;
+  return split;
 }
 
 absl::Status CheckSameFolder(const FolderExperiment& experiment, const PlanBasis& stored) {
@@ -167,6 +193,7 @@ PlanRequest MakeRequest(const FolderExperimentOptions& options, const std::strin
 
 void UsePlan(const StoredPlan& plan, FolderExperiment& experiment) {
   experiment.config = plan.config;
+  experiment.edited = plan.edited;
   experiment.explanation.assign(plan.basis.explanation().begin(), plan.basis.explanation().end());
 }
 
@@ -203,7 +230,8 @@ void PrintPlan(const FolderExperiment& experiment, bool dry_run) {
         PrintableMessage(absl::StrJoin(experiment.changes, "; ")).c_str());
   }
   const std::string path = Printable(PlanPath(experiment.run_directory));
-  std::printf("plan%s%s\n", dry_run ? "" : " ", dry_run ? "" : path.c_str());
+  std::printf("plan%s%s%s\n", dry_run ? "" : " ", dry_run ? "" : path.c_str(),
+              experiment.edited ? ", edited since it was made" : "");
   for (const std::string& line : experiment.explanation) {
     std::printf("  %s\n", PrintableMessage(line).c_str());
   }
@@ -241,16 +269,14 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
   const std::string name = ExperimentName(folder.folder);
   experiment.run_directory =
       options.run_directory.empty() ? absl::StrCat("runs/", name) : options.run_directory;
+  RCNN_ASSIGN_OR_RETURN(const std::optional<RunLock> lock,
+                        LockExisting(experiment.run_directory, options.dry_run));
   RCNN_ASSIGN_OR_RETURN(const std::optional<StoredPlan> stored,
                         ReadStoredPlan(experiment.run_directory));
   if (stored) RCNN_RETURN_IF_ERROR(CheckSameFolder(experiment, stored->basis));
-  std::string directory = experiment.run_directory + "/split";
-  std::error_code error;
-  if (options.dry_run && !fs::exists(directory, error)) {
-    experiment.temporary = std::make_shared<TemporaryDirectory>("rcnn_split");
-    directory = experiment.temporary->path() + "/split";
-  }
-  absl::StatusOr<data::FolderSplit> split = Split(folder, options, directory);
+  RCNN_ASSIGN_OR_RETURN(const data::FolderSplitOptions place,
+                        PlaceSplit(experiment, options.dry_run));
+  absl::StatusOr<data::FolderSplit> split = Split(folder, options, place);
   RCNN_RETURN_IF_ERROR(split.status());
   if (!options.quiet) PrintSplit(*split, folder.notices.size());
   RCNN_RETURN_IF_ERROR(CheckDefects(folder, options.allow_defects));

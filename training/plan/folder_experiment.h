@@ -36,8 +36,8 @@ struct FolderExperimentOptions {
   std::string exif_orientation = {};
   // "": runs/NAME, NAME after the folder.
   std::string run_directory = {};
-  // Writes nothing to the run directory: a missing split is made in a temporary directory, and a
-  // new plan is not stored.
+  // Writes nothing to the run directory: a split that is missing or grows is written to a temporary
+  // directory, and a new plan is not stored.
   bool dry_run = false;
   // Prints neither what was found nor progress.
   bool quiet = false;
@@ -65,14 +65,17 @@ struct FolderExperiment {
   std::vector<std::string> explanation;
   // Why an earlier plan was replaced; empty if it was not.
   std::vector<std::string> changes;
+  // The plan was edited, or damaged, since it was made.
+  bool edited = false;
   // Where a dry run keeps the split that config names, as long as this lives; else null.
   std::shared_ptr<const TemporaryDirectory> temporary;
 };
 
 // Prints what was found, each part's images and objects, how the folder was split, images
 // of one source in two parts, and the plan. Writes RUN/split (data/sources/folder_split.h) and
-// the plan. kFailedPrecondition for a run directory with the plan of another folder, and for
-// too many defects; kInvalidArgument for an invalid budget or recipe; also the errors of
+// the plan, and holds the lock of the run directory while it does. kFailedPrecondition for a run
+// directory with the plan of another folder, with other files, or in which a scheduler works, and
+// for too many defects; kInvalidArgument for an invalid budget or recipe; also the errors of
 // data::OpenFolder, data::SplitFolder and PlanExperiment.
 absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOptions& options);
 

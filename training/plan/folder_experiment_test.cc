@@ -1,8 +1,10 @@
 #include "rcnn/training/plan/folder_experiment.h"
 
 #include <filesystem>
+#include <iterator>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -14,6 +16,7 @@
 #include "rcnn/training/config/check_experiment.h"
 #include "rcnn/training/plan/plan_speed.h"
 #include "rcnn/training/scheduler/rehearsal.h"
+#include "rcnn/training/scheduler/run_lock.h"
 
 namespace rcnn::training {
 namespace {
@@ -93,6 +96,7 @@ TEST(MakeFolderExperiment, KeepsItsPlan) {
   auto kept = MakeFolderExperiment(options);
   ASSERT_THAT(kept, IsOk());
   EXPECT_EQ(kept->config.seed(), 77u);
+  EXPECT_TRUE(kept->edited);
   EXPECT_TRUE(kept->config.stages(0).has_train_rpn());
   options.budget = "3s";
   kept = MakeFolderExperiment(options);
@@ -114,6 +118,38 @@ TEST(MakeFolderExperiment, AnotherFolderIsRefused) {
   options.folder = "data/sources/testdata/folders/yolo_beside";
   EXPECT_THAT(MakeFolderExperiment(options).status().ToString(),
               AllOf(HasSubstr("yolo_roboflow"), HasSubstr("--run_dir")));
+}
+
+// Another plan would make the run's next start do its stages again.
+TEST(MakeFolderExperiment, ChangesNothingWhileASchedulerWorks) {
+  const std::string run = FreshRun();
+  FolderExperimentOptions options = Options(run);
+  ASSERT_THAT(MakeFolderExperiment(options), IsOk());
+  const std::string plan = *ReadFile(run + "/plan.textproto");
+  options.budget = "3s";
+  {
+    const auto lock = RunLock::Take(run);
+    ASSERT_THAT(lock, IsOk());
+    EXPECT_THAT(MakeFolderExperiment(options),
+                StatusIs(absl::StatusCode::kFailedPrecondition,
+                         HasSubstr("another scheduler is running in " + run)));
+    EXPECT_THAT(ReadFile(run + "/plan.textproto"), IsOkAndHolds(plan));
+    options.dry_run = true;
+    EXPECT_THAT(MakeFolderExperiment(options), IsOk());
+    options.dry_run = false;
+  }
+  EXPECT_THAT(MakeFolderExperiment(options), IsOk());
+  EXPECT_NE(*ReadFile(run + "/plan.textproto"), plan);
+}
+
+TEST(MakeFolderExperiment, ADirectoryOfOtherFilesIsRefused) {
+  const std::string run = FreshRun();
+  ASSERT_THAT(CreateDirectories(run), IsOk());
+  ASSERT_THAT(WriteFileAtomically(run + "/thesis.tex", "years of work"), IsOk());
+  EXPECT_THAT(MakeFolderExperiment(Options(run)),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("thesis.tex"), HasSubstr("--run_dir"))));
+  EXPECT_EQ(std::distance(fs::directory_iterator(run), fs::directory_iterator()), 1);
 }
 
 // Budget and recipe before anything is written, such as the lists of the split.

@@ -99,13 +99,20 @@ absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   RCNN_RETURN_IF_ERROR(ParseBasis(text, path, plan.basis));
   RCNN_ASSIGN_OR_RETURN(plan.config, LoadExperiment(PlanPath(run_directory)));
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(PlanPath(run_directory)));
+  // Earlier versions have recorded no checksum.
+  plan.edited = plan.basis.has_plan_crc32c() && plan.basis.plan_crc32c() != digest.crc32c;
+  plan.basis.clear_plan_crc32c();
   return plan;
 }
 
 absl::Status WriteStoredPlan(const std::string& run_directory, const StoredPlan& plan) {
   RCNN_RETURN_IF_ERROR(CreateDirectories(run_directory));
-  RCNN_RETURN_IF_ERROR(WriteFileAtomically(PlanPath(run_directory), PlanText(plan)).status());
-  return WriteFileAtomically(BasisPath(run_directory), WithChecksum(Text(plan.basis))).status();
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest,
+                        WriteFileAtomically(PlanPath(run_directory), PlanText(plan)));
+  PlanBasis basis = plan.basis;
+  basis.set_plan_crc32c(digest.crc32c);
+  return WriteFileAtomically(BasisPath(run_directory), WithChecksum(Text(basis))).status();
 }
 
 std::vector<std::string> PlanChanges(const PlanBasis& stored, const PlanBasis& now) {

@@ -24,6 +24,8 @@ namespace rcnn::training {
 struct StoredPlan {
   configs::ExperimentConfig config;
   PlanBasis basis;
+  // plan.textproto is not as it was written: edited, or damaged but still a plan.
+  bool edited = false;
 };
 
 // "<run directory>/plan.textproto".

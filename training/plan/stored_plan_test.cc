@@ -48,6 +48,7 @@ TEST(StoredPlanTest, IsReadAsItWasWritten) {
   ASSERT_TRUE(read->has_value());
   EXPECT_EQ((*read)->config.DebugString(), Plan().config.DebugString());
   EXPECT_EQ((*read)->basis.DebugString(), Plan().basis.DebugString());
+  EXPECT_FALSE((*read)->edited);
   EXPECT_THAT(*ReadFile(PlanPath(directory)), HasSubstr("\n# scale: 240 px\n"));
 }
 
@@ -122,6 +123,26 @@ TEST(StoredPlanTest, ABasisOfAnEarlierVersionHasItsChecksumAtTheEndOrNone) {
   }
   ASSERT_THAT(WriteFileAtomically(path, "threads: 1\n" + basis + checksum), IsOk());
   EXPECT_THAT(ReadStoredPlan(directory), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+// A flipped bit of a number still is a plan.
+TEST(StoredPlanTest, TellsThatThePlanIsNotAsItWasWritten) {
+  const std::string directory = Fresh();
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  const std::string text = *ReadFile(PlanPath(directory));
+  ASSERT_THAT(
+      WriteFileAtomically(PlanPath(directory), absl::StrReplaceAll(text, {{"seed: 7", "seed: 6"}})),
+      IsOk());
+  auto read = ReadStoredPlan(directory);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_TRUE((*read)->edited);
+  EXPECT_EQ((*read)->config.seed(), 6u);
+  // Without the checksum, as earlier versions wrote it, nothing is known.
+  ASSERT_THAT(WriteFileAtomically(directory + "/plan_basis.textproto", "folder: \"/data/cells\"\n"),
+              IsOk());
+  read = ReadStoredPlan(directory);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_FALSE((*read)->edited);
 }
 
 TEST(StoredPlanTest, AnErrorInAnEditedPlanNamesItsPlace) {

@@ -161,30 +161,19 @@ absl::StatusOr<std::string> RecordedName(const std::string& path) {
       "--run_dir, or delete that file"));
 }
 
+// Whether a file may lie in a directory in which no run has started yet.
+bool MayPrecedeRun(const std::string& name) {
+  return name == kLockFile || name == kSplitFolder ||
+         name == absl::StrCat(kSplitFolder, kUnfinished) || IsTemporary(name) ||
+         absl::StartsWith(name, kPlanPrefix);
+}
+
 // Checks that the directory belongs to this experiment or may be claimed.
 absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig& config) {
-  std::error_code error;
-  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
-  if (!is_there) return absl::OkStatus();
-  if (!fs::is_directory(path, error)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " is not a directory; choose another --run_dir"));
-  }
+  RCNN_RETURN_IF_ERROR(RunDirectory::CheckUsable(path));
   const std::string record = Join(path, kExperimentFile);
   RCNN_ASSIGN_OR_RETURN(const bool has_record, PathExists(record));
-  if (!has_record) {
-    RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(path));
-    for (const std::string& name : names) {
-      if (name == kLockFile || name == kSplitFolder || IsTemporary(name) ||
-          absl::StartsWith(name, kPlanPrefix)) {
-        continue;
-      }
-      return absl::FailedPreconditionError(
-          absl::StrCat(path, " holds files (", name, ") and is not a run directory: it has no ",
-                       kExperimentFile, "; choose an empty or a new one with --run_dir"));
-    }
-    return absl::OkStatus();
-  }
+  if (!has_record) return absl::OkStatus();
   RCNN_ASSIGN_OR_RETURN(const std::string name, RecordedName(record));
   if (name == config.name()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
@@ -290,6 +279,31 @@ absl::Status ForeignFiles(const std::string& directory) {
 }
 
 }  // namespace
+
+absl::Status RunDirectory::CheckUsable(const std::string& path) {
+  std::error_code error;
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
+  if (!is_there) return absl::OkStatus();
+  const bool is_directory = fs::is_directory(path, error);
+  // A link that leads nowhere is not a directory either.
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return ErrorNumberStatus(error.value(), "access", path);
+  }
+  if (!is_directory) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is not a directory; choose another --run_dir"));
+  }
+  RCNN_ASSIGN_OR_RETURN(const bool has_record, PathExists(Join(path, kExperimentFile)));
+  if (has_record) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(path));
+  for (const std::string& name : names) {
+    if (MayPrecedeRun(name)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " holds files (", name, ") and is not a run directory: it has no ",
+                     kExperimentFile, "; choose an empty or a new one with --run_dir"));
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
                                                 const configs::ExperimentConfig& config) {

@@ -53,6 +53,10 @@ class RunDirectory {
   static absl::StatusOr<RunDirectory> OpenReadOnly(const std::string& path,
                                                    const configs::ExperimentConfig& config);
 
+  // Checks, without changing anything, that the directory is missing, of a run, or has only what is
+  // written before a run starts: its split and its plan. kFailedPrecondition, saying what to do.
+  static absl::Status CheckUsable(const std::string& path);
+
   const std::string& path() const { return path_; }
 
   // Where the stage's files are or will be: path()/stage.directory, unless Arrange

@@ -132,6 +132,9 @@ TEST_F(RunDirectoryTest, AcceptsAnEmptyOrJustStartedDirectory) {
   fs::create_directories(path_);
   Put(path_ + "/LOCK", "");
   Put(path_ + "/experiment.textproto.tmp-1-0", "");
+  Put(path_ + "/plan.textproto", "");
+  Put(path_ + "/split.unfinished/train.txt", "");
+  EXPECT_THAT(RunDirectory::CheckUsable(path_), IsOk());
   Open();
 }
 
