@@ -86,6 +86,14 @@ absl::StatusOr<ProposalJournal> ProposalJournal::Open(const std::string& path,
   return journal;
 }
 
+absl::StatusOr<bool> ProposalJournal::Exists(const std::string& path, const std::string& key) {
+  const absl::StatusOr<MappedFile> file = MappedFile::Open(path);
+  if (absl::IsNotFound(file.status())) return false;
+  RCNN_RETURN_IF_ERROR(file.status());
+  absl::string_view bytes = file->bytes();
+  return TakeRecord(bytes) == absl::string_view(key);
+}
+
 ProposalJournal::ProposalJournal(ProposalJournal&& other) noexcept
     : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 

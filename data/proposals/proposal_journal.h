@@ -46,6 +46,10 @@ class ProposalJournal {
   static absl::StatusOr<ProposalJournal> Open(const std::string& path, const std::string& key,
                                               Replay replay);
 
+  // Whether there is a journal of that key at `path`. Changes nothing. The errors of opening a
+  // file, unless it is missing.
+  static absl::StatusOr<bool> Exists(const std::string& path, const std::string& key);
+
   ProposalJournal(ProposalJournal&& other) noexcept;
   ProposalJournal& operator=(ProposalJournal&&) = delete;
   ~ProposalJournal();

@@ -82,6 +82,17 @@ TEST_F(ProposalJournalTest, AnotherKeyStartsOver) {
   EXPECT_THAT(replayed_, IsEmpty());
 }
 
+TEST_F(ProposalJournalTest, ExistsWithItsKeyAlone) {
+  EXPECT_THAT(ProposalJournal::Exists(path_, "key"), IsOkAndHolds(false));
+  WriteThree();
+  const std::string before = ReadFile(path_).value();
+  EXPECT_THAT(ProposalJournal::Exists(path_, "key"), IsOkAndHolds(true));
+  EXPECT_THAT(ProposalJournal::Exists(path_, "other"), IsOkAndHolds(false));
+  EXPECT_THAT(ReadFile(path_), IsOkAndHolds(before));
+  ASSERT_THAT(WriteFileAtomically(path_, before.substr(0, 10)), IsOk());
+  EXPECT_THAT(ProposalJournal::Exists(path_, "key"), IsOkAndHolds(false));
+}
+
 TEST_F(ProposalJournalTest, CutsOffARecordTornAnywhere) {
   WriteThree();
   const std::string bytes = *ReadFile(path_);

@@ -1,9 +1,7 @@
 #include "rcnn/training/stages/proposal_stage.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -12,7 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/proposals/proposal_file.h"
 #include "rcnn/data/proposals/proposal_journal.h"
 #include "rcnn/data/proposals/proposal_writer.h"
@@ -145,6 +145,25 @@ class StoredPass {
   data::ProposalJournal journal_;
 };
 
+// The journal's key. That of the mirrored images also names the contents of the other pass's file,
+// which has no checksum until the stage is finished.
+absl::StatusOr<std::string> JournalKey(const ExperimentRun& run, const StageConfig& stage,
+                                       bool mirrored) {
+  const std::string& key = run.keys.at(stage.name());
+  if (!mirrored) return key;
+  RCNN_ASSIGN_OR_RETURN(const FileDigest first,
+                        ComputeFileDigest(StageFilePath(run, stage.name(), kProposalsFile)));
+  return absl::StrFormat("%s after %d bytes with CRC-32C %08x", key, first.size, first.crc32c);
+}
+
+absl::StatusOr<StoredPass> OpenPass(const ExperimentRun& run, const StageConfig& stage,
+                                    const Dataset& dataset, bool mirrored) {
+  RCNN_ASSIGN_OR_RETURN(const std::string key, JournalKey(run, stage, mirrored));
+  const std::string path =
+      StageFilePath(run, stage.name(), mirrored ? kMirroredProposalsFile : kProposalsFile);
+  return StoredPass::Open(path, key, dataset, stage.name());
+}
+
 // Finished images are kept in a journal next to the file until it is complete.
 absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
                             const std::shared_ptr<detection::FasterRcnn>& model,
@@ -154,10 +173,7 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
     return Propose(run, stage, model, dataset, mirrored, first,
                    [](const InferredProposals&) { return absl::OkStatus(); });
   }
-  const std::string path =
-      StageFilePath(run, stage.name(), mirrored ? kMirroredProposalsFile : kProposalsFile);
-  absl::StatusOr<StoredPass> pass =
-      StoredPass::Open(path, run.keys.at(stage.name()), *dataset, stage.name());
+  absl::StatusOr<StoredPass> pass = OpenPass(run, stage, *dataset, mirrored);
   RCNN_ASSIGN_OR_RETURN(
       const int64_t first,
       NumberOfFirst(run, pass.ok() ? absl::StatusOr<int64_t>(pass->size()) : pass.status()));
@@ -167,18 +183,28 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   return pass->Commit();
 }
 
-// If the pass over mirrored images was interrupted, the pass over the images themselves is
-// done: its file exists, and there is a journal of the other pass with this stage's key.
+// Whether the pass over mirrored images was interrupted, so that the pass over the images
+// themselves is done: there is a journal of the other pass with this stage's key and the contents
+// of the file.
+absl::StatusOr<bool> IsFirstPassDone(const ExperimentRun& run, const StageConfig& stage) {
+  if (!stage.generate_proposals().on_mirrored_images()) return false;
+  const absl::StatusOr<std::string> key = JournalKey(run, stage, /*mirrored=*/true);
+  if (IsDamage(key.status())) return false;
+  RCNN_RETURN_IF_ERROR(key.status());
+  return data::ProposalJournal::Exists(
+      StageFilePath(run, stage.name(), kMirroredProposalsFile) + ".partial", *key);
+}
+
+// Rank 0 finds out, for all ranks.
 absl::Status FirstPass(const ExperimentRun& run, const StageConfig& stage,
                        const std::shared_ptr<detection::FasterRcnn>& model,
                        const std::shared_ptr<const Dataset>& dataset) {
-  const std::string path = StageFilePath(run, stage.name(), kProposalsFile);
-  const std::string next = StageFilePath(run, stage.name(), kMirroredProposalsFile) + ".partial";
-  std::error_code ignored;
-  const bool exists = IsFirstRank(run) && stage.generate_proposals().on_mirrored_images() &&
-                      std::filesystem::exists(next, ignored) &&
-                      data::ProposalFile::Open(path, *dataset).ok();
-  RCNN_ASSIGN_OR_RETURN(const int64_t done, NumberOfFirst(run, exists ? 1 : 0));
+  absl::StatusOr<bool> is_done = false;
+  if (IsFirstRank(run)) is_done = IsFirstPassDone(run, stage);
+  RCNN_ASSIGN_OR_RETURN(
+      const int64_t done,
+      NumberOfFirst(run, is_done.ok() ? absl::StatusOr<int64_t>(*is_done ? 1 : 0)
+                                      : absl::StatusOr<int64_t>(is_done.status())));
   if (done == 1) return absl::OkStatus();
   return WriteProposals(run, stage, model, dataset, /*mirrored=*/false);
 }
