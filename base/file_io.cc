@@ -23,6 +23,7 @@
 #include "absl/strings/str_split.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/errno_status.h"
+#include "rcnn/base/mapping_error.h"
 #include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
 
@@ -216,6 +217,7 @@ absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   void* address =
       mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_SHARED, descriptor, /*offset=*/0);
   if (address == MAP_FAILED) return ErrnoStatus("map", path);
+  RecordMapping(address, static_cast<size_t>(size), path);
   return MappedFile(address, size);
 }
 
@@ -229,7 +231,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
-  if (address_ != nullptr) munmap(address_, static_cast<size_t>(size_));
+  if (address_ == nullptr) return;
+  ForgetMapping(address_);
+  munmap(address_, static_cast<size_t>(size_));
 }
 
 void MappedFile::ReleasePages(absl::string_view read) const {

@@ -89,7 +89,8 @@ class AtomicFile {
 };
 
 // A read-only, memory-mapped file. The bytes stay valid until destruction; the file
-// must not be truncated until then (files written atomically never are).
+// must not be truncated until then (files written atomically never are). What becomes of the
+// program if it is, or if the disk cannot read a page: mapping_error.h.
 class MappedFile {
  public:
   static absl::StatusOr<MappedFile> Open(const std::string& path);

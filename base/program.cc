@@ -23,6 +23,7 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/heap.h"
 #include "rcnn/base/instructions_variable.h"
+#include "rcnn/base/mapping_error.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/retired_flags.h"
@@ -270,6 +271,7 @@ void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv) {
 
 void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
   KeepHeap();
+  InstallMappingErrorHandler();
   EnterCallersDirectory();
   // glog keeps the pointer.
   static const std::string& program = *new std::string((*argv)[0]);
