@@ -200,7 +200,8 @@ class ShardSetWriter {
   std::optional<FinishedShard> ParsePart(int64_t k, absl::string_view text) const {
     const size_t end = text.find('\n');
     if (end == absl::string_view::npos) return std::nullopt;
-    const std::vector<absl::string_view> words = absl::StrSplit(text.substr(0, end), ' ');
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(text.substr(0, end), absl::MaxSplits(' ', 6));
     FinishedShard finished;
     finished.lines = std::string(text.substr(end + 1));
     Shard& shard = finished.shard;
