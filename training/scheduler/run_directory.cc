@@ -35,8 +35,10 @@
 #include "rcnn/training/scheduler/run_directory.h"
 
 #include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -145,6 +147,22 @@ class NoErrors : public google::protobuf::io::ErrorCollector {
   void AddError(int, int, const std::string&) override {}
 };
 
+// Whether messages are nested deeper than in any experiment. The parser's limit does not hold for
+// fields that it does not know, in every version of protobuf.
+bool IsNestedDeeply(const std::string& text) {
+  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+  NoErrors silent;
+  google::protobuf::io::Tokenizer tokenizer(&stream, &silent);
+  tokenizer.set_comment_style(google::protobuf::io::Tokenizer::SH_COMMENT_STYLE);
+  int depth = 0;
+  while (depth <= kMaxDepth && tokenizer.Next()) {
+    const std::string& token = tokenizer.current().text;
+    if (token == "{" || token == "<" || token == "[") ++depth;
+    if (token == "}" || token == ">" || token == "]") depth = std::max(0, depth - 1);
+  }
+  return depth > kMaxDepth;
+}
+
 // The name of the experiment written to `path`, by any version.
 absl::StatusOr<std::string> RecordedName(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxRecordBytes}));
@@ -154,7 +172,8 @@ absl::StatusOr<std::string> RecordedName(const std::string& path) {
   parser.AllowUnknownField(true);
   parser.SetRecursionLimit(kMaxDepth);
   configs::ExperimentConfig config;
-  if (parser.ParseFromString(text, &config) && config.has_name()) return config.name();
+  const bool is_parsed = !IsNestedDeeply(text) && parser.ParseFromString(text, &config);
+  if (is_parsed && config.has_name()) return config.name();
   return absl::DataLossError(absl::StrCat(
       path,
       " is damaged, so the experiment of this run directory is unknown; choose another with "

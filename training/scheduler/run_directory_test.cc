@@ -128,6 +128,21 @@ TEST_F(RunDirectoryTest, RejectsAFileAndADamagedExperiment) {
   Open();
 }
 
+TEST_F(RunDirectoryTest, AnExperimentThatIsNestedDeeplyIsDamaged) {
+  for (const char* const part : {"x {", "x <", "x: ["}) {
+    std::string text = "name: \"sample\" ";
+    for (int i = 0; i < 200'000; ++i) text += part;
+    Put(path_ + "/experiment.textproto", text);
+    EXPECT_THAT(OpenError(), StatusIs(absl::StatusCode::kDataLoss,
+                                      HasSubstr("experiment.textproto is damaged")));
+  }
+  // As many messages one after the other are not nested.
+  std::string text = "name: \"sample\" ";
+  for (int i = 0; i < 1000; ++i) text += "x { y { text: \"{{{\" } }  # {\n";
+  Put(path_ + "/experiment.textproto", text);
+  Open();
+}
+
 TEST_F(RunDirectoryTest, AcceptsAnEmptyOrJustStartedDirectory) {
   fs::create_directories(path_);
   Put(path_ + "/LOCK", "");

@@ -43,15 +43,11 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "glog/logging.h"
-#include "rcnn/base/crc32c.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
@@ -73,6 +69,7 @@
 #include "rcnn/training/scheduler/published_results.h"
 #include "rcnn/training/scheduler/rank_steps.h"
 #include "rcnn/training/scheduler/rehearsal.h"
+#include "rcnn/training/scheduler/rehearsal_record.h"
 #include "rcnn/training/scheduler/run_directory.h"
 #include "rcnn/training/scheduler/run_tables.h"
 #include "rcnn/training/scheduler/stage_plan.h"
@@ -84,6 +81,7 @@ namespace {
 
 constexpr char kRehearsedFile[] = "rehearsed.txt";
 constexpr char kDataRootFile[] = "data_root.txt";
+constexpr int64_t kMaxRecordBytes = int64_t{1} << 20;
 
 // A stage of the plan with its progress.
 struct Step {
@@ -202,6 +200,13 @@ absl::Status Scheduler::PrintData() const {
   return absl::OkStatus();
 }
 
+// A small file of the run; "" if it is missing, or something else is in its place.
+absl::StatusOr<std::string> ReadRecord(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxRecordBytes});
+  if (IsDamage(text.status())) return std::string();
+  return text;
+}
+
 bool HasOtherData(const FieldMap& before, const FieldMap& after) {
   return std::any_of(before.begin(), before.end(), [&](const auto& part) {
     const auto now = after.find(part.first);
@@ -281,20 +286,18 @@ std::string Scheduler::DataRoot() const {
 absl::Status Scheduler::RecordDataRoot(const std::string& path) const {
   const std::string record = absl::StrCat(path, "/", kDataRootFile);
   const std::string text = DataRoot() + "\n";
-  const absl::StatusOr<std::string> before = ReadFile(record);
-  if (!before.ok() && !IsDamage(before.status())) return before.status();
-  if (before.ok() && *before == text) return absl::OkStatus();
-  return WriteFileAtomically(record, text).status();
+  RCNN_ASSIGN_OR_RETURN(const std::string before, ReadRecord(record));
+  return before == text ? absl::OkStatus() : WriteFileAtomically(record, text).status();
 }
 
 absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const {
-  const absl::StatusOr<std::string> before = ReadFile(absl::StrCat(path, "/", kDataRootFile));
-  if (!before.ok() && !IsDamage(before.status())) return before.status();
-  if (!before.ok() || *before == absl::StrCat(DataRoot(), "\n")) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const std::string before,
+                        ReadRecord(absl::StrCat(path, "/", kDataRootFile)));
+  if (before.empty() || before == absl::StrCat(DataRoot(), "\n")) return absl::OkStatus();
   for (const Step& step : steps_) {
     if (!step.is_of_other_data) continue;
     return absl::FailedPreconditionError(absl::StrCat(
-        path, " holds results for other data, from --data_root=", absl::StripSuffix(*before, "\n"),
+        path, " holds results for other data, from --data_root=", absl::StripSuffix(before, "\n"),
         ", and stage ", step.planned.name,
         " would replace them; choose another directory with --run_dir, or delete that one"));
   }
@@ -333,43 +336,10 @@ std::string Scheduler::AllKeys() const {
   return keys;
 }
 
-// One line per stage, after the keys.
-std::string SecondsText(const SecondsPerUnit& seconds) {
-  std::string text;
-  for (const auto& [name, value] : seconds) absl::StrAppend(&text, name, " ", value, "\n");
-  return text;
-}
-
-SecondsPerUnit ParseSeconds(absl::string_view text) {
-  SecondsPerUnit seconds;
-  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    const std::pair<std::string, std::string> words = absl::StrSplit(line, ' ');
-    double value = 0;
-    if (absl::SimpleAtod(words.second, &value)) seconds[words.first] = value;
-  }
-  return seconds;
-}
-
-constexpr absl::string_view kChecksumLine = "checksum ";
-
-std::string WithChecksum(const std::string& text) {
-  return absl::StrCat(text, kChecksumLine, absl::Hex(Crc32c(text), absl::kZeroPad8), "\n");
-}
-
-// Empty if the text is damaged. Records of older versions have no such line.
-absl::string_view WithoutChecksum(absl::string_view text) {
-  const size_t line = text.rfind(kChecksumLine);
-  if (line == absl::string_view::npos) return text;
-  const absl::string_view rest = text.substr(0, line);
-  return WithChecksum(std::string(rest)) == text ? rest : "";
-}
-
 absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& directory) {
   const std::string record = absl::StrCat(directory.path(), "/", kRehearsedFile);
-  const absl::StatusOr<std::string> rehearsed = ReadFile(record);
-  if (!rehearsed.ok() && !IsDamage(rehearsed.status())) return rehearsed.status();
-  absl::string_view text = rehearsed.ok() ? WithoutChecksum(*rehearsed) : "";
-  if (absl::ConsumePrefix(&text, AllKeys())) return ParseSeconds(text);
+  RCNN_ASSIGN_OR_RETURN(const std::string rehearsed, ReadRecord(record));
+  if (auto known = ParseRehearsalRecord(rehearsed, AllKeys())) return *std::move(known);
   if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
   RCNN_RETURN_IF_ERROR(CheckImages(run_, options_.quiet));
   const absl::Time start = MonotonicNow();
@@ -384,8 +354,7 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
       }));
   Print(absl::StrCat("rehearsed all stages in ", HumanDuration(MonotonicNow() - start), "\n"));
   RCNN_RETURN_IF_ERROR(
-      WriteFileAtomically(record, WithChecksum(absl::StrCat(AllKeys(), SecondsText(seconds))))
-          .status());
+      WriteFileAtomically(record, RehearsalRecordText(AllKeys(), seconds)).status());
   return seconds;
 }
 
