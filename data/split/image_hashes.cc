@@ -12,8 +12,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -38,11 +41,22 @@ FileState ReadState(const std::string& path) {
           int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
+// The first line of the file, before the message: the CRC-32C of the message.
+std::string FirstLine(absl::string_view message) {
+  return absl::StrFormat("%08x\n", Crc32c(message));
+}
+
+// Empty if the file is missing, damaged, or of another version.
 ImageHashCache ReadCache(const std::string& file) {
   ImageHashCache cache;
   if (file.empty()) return cache;
   const absl::StatusOr<std::string> bytes = ReadFile(file);
-  if (!bytes.ok() || !cache.ParseFromString(*bytes) || cache.format() != kFormat) cache.Clear();
+  if (!bytes.ok()) return cache;
+  const absl::string_view message =
+      absl::string_view(*bytes).substr(std::min(bytes->size(), FirstLine("").size()));
+  if (!absl::StartsWith(*bytes, FirstLine(message))) return cache;
+  const bool is_read = cache.ParseFromArray(message.data(), static_cast<int>(message.size()));
+  if (!is_read || cache.format() != kFormat) cache.Clear();
   return cache;
 }
 
@@ -92,7 +106,9 @@ class Hasher {
     }
     const std::string folder = std::filesystem::path(options_.cache_file).parent_path().string();
     if (!CreateDirectories(folder).ok()) return;
-    WriteFileAtomically(options_.cache_file, written.SerializeAsString()).IgnoreError();
+    const std::string message = written.SerializeAsString();
+    WriteFileAtomically(options_.cache_file, absl::StrCat(FirstLine(message), message))
+        .IgnoreError();
   }
 
   bool stopped() const { return stopped_; }

@@ -99,6 +99,21 @@ TEST_F(HashImagesTest, ABadCacheIsRewritten) {
   ASSERT_THAT(HashImages({}, options), IsOk());
 }
 
+// Another hash could bring an image to another side of a split.
+TEST_F(HashImagesTest, AFlippedBitOfTheCacheIsNoticed) {
+  const HashOptions options = {.cache_file = folder_ + "/hashes.pb"};
+  const auto first = HashImages(paths_, options);
+  ASSERT_THAT(first, IsOk());
+  const std::string whole = ReadFile(options.cache_file).value();
+  for (const size_t at : {size_t{0}, size_t{9}, whole.size() / 2, whole.size() - 1}) {
+    std::string flipped = whole;
+    flipped[at] ^= 1;
+    ASSERT_THAT(WriteFileAtomically(options.cache_file, flipped), IsOk());
+    EXPECT_THAT(HashImages(paths_, options), IsOkAndHolds(*first)) << at;
+    EXPECT_THAT(ReadFile(options.cache_file), IsOkAndHolds(whole)) << at;
+  }
+}
+
 TEST_F(HashImagesTest, StopsOnRequest) {
   std::atomic<int> done{0};
   const auto hashes =
