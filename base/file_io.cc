@@ -162,8 +162,8 @@ void AtomicFile::Discard() {
 }
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
-  std::error_code ignored;
-  const std::filesystem::file_status target = std::filesystem::status(path, ignored);
+  std::error_code error;
+  const std::filesystem::file_status target = std::filesystem::status(path, error);
   if (std::filesystem::is_directory(target)) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot write ", path, ": it is a directory; give the name of a file"));
@@ -174,7 +174,9 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
         absl::StrCat("cannot write ", path, ": it is not a regular file"));
   }
   const std::string directory = ParentDirectory(path);
-  if (!std::filesystem::exists(directory, ignored)) {
+  const bool has_directory = std::filesystem::exists(directory, error);
+  if (error) return ErrorNumberStatus(error.value(), "create a file for", path);
+  if (!has_directory) {
     return absl::NotFoundError(absl::StrCat(
         "cannot write ", path, ": no such directory: ", directory, "; create it first"));
   }

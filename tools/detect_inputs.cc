@@ -33,6 +33,14 @@ bool Exists(const std::string& path) {
   return fs::exists(path, error);
 }
 
+// Why there is nothing at `path`.
+std::string WhyMissing(const std::string& path) {
+  std::error_code error;
+  const bool is_there = fs::exists(path, error);
+  return is_there || !error ? "no such file or folder"
+                            : absl::StrCat("cannot be read: ", error.message());
+}
+
 bool IsFolder(const fs::path& path) {
   std::error_code error;
   return fs::is_directory(path, error);
@@ -84,7 +92,7 @@ void Finder::Add(const std::string& input) {
     return;
   }
   if (HasWildcard(input)) return AddPattern(input);
-  Problem(input, "no such file or folder");
+  Problem(input, WhyMissing(input));
 }
 
 void Finder::AddExisting(const fs::path& path) {

@@ -109,6 +109,12 @@ TEST_F(DetectInputsTest, UnmatchedInputIsAProblemAndOthersAreFound) {
                           "x: no such file or folder"));
 }
 
+TEST_F(DetectInputsTest, AnInputThatCannotBeAskedForHasItsCause) {
+  const std::string name(300, 'x');
+  EXPECT_THAT(FindImages({name}).problems,
+              ElementsAre(absl::StrCat(name, ": cannot be read: File name too long")));
+}
+
 TEST_F(DetectInputsTest, DrawnImagesAreNotInputs) {
   Touch({"a.jpg", "out/drawn/a.jpg", "out/b.jpg"});
   const FindOptions options = {.skipped_folder = "./out/drawn"};

@@ -11,6 +11,7 @@
 #include "rcnn/base/device_probe.h"
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/detection/model_directory.h"
 
 namespace rcnn::tools {
@@ -22,14 +23,10 @@ constexpr char kAdvice[] =
     "give the folder that training writes, which holds detector.textproto and model.safetensors: "
     "`bazel run //training:stage_scheduler` makes runs/shapes_tiny_alternating";
 
-bool Exists(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
-
 // Recognises common mistakes, such as the path of something that is not a model.
 absl::Status CheckPath(const std::string& path) {
-  if (!Exists(path)) {
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path), "--model");
+  if (!is_there) {
     return absl::NotFoundError(absl::StrCat("--model=", path, ": no such folder; ", kAdvice));
   }
   std::error_code error;
@@ -39,12 +36,18 @@ absl::Status CheckPath(const std::string& path) {
         absl::StrCat("--model=", path, " is a file not named model.safetensors; ", kAdvice));
   }
   const fs::path directory = folder ? fs::path(path) : fs::path(path).parent_path();
-  if (Exists(directory / detection::kModelConfigFile)) {
-    if (Exists(directory / detection::kModelWeightsFile)) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const bool has_config,
+                        PathExists((directory / detection::kModelConfigFile).string()), "--model");
+  if (has_config) {
+    RCNN_ASSIGN_OR_RETURN(const bool has_weights,
+                          PathExists((directory / detection::kModelWeightsFile).string()),
+                          "--model");
+    if (has_weights) return absl::OkStatus();
     return absl::NotFoundError(
         absl::StrCat("--model=", path, " has no model.safetensors; ", kAdvice));
   }
-  if (Exists(directory / "stages")) {
+  RCNN_ASSIGN_OR_RETURN(const bool is_run, PathExists((directory / "stages").string()), "--model");
+  if (is_run) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--model=", path,
         " is the directory of a run without a detector: it has not reached its `evaluate` stage "

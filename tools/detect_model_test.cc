@@ -68,6 +68,9 @@ TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
       LoadDetector("runs/absent"),
       StatusIs(absl::StatusCode::kNotFound, AllOf(HasSubstr("--model=runs/absent: no such"),
                                                   HasSubstr("//training:stage_scheduler"))));
+  // No file system can have it.
+  EXPECT_THAT(LoadDetector(std::string(300, 'x')),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("File name too long")));
   const std::string other = directory_ + "/other";
   fs::create_directories(other + "/stages");
   EXPECT_THAT(LoadDetector(other), StatusIs(absl::StatusCode::kFailedPrecondition,

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -79,19 +80,29 @@ std::string ManifestText(std::vector<std::string> names) {
   return training::SealedText({{"format", kFormat}, {"program", kProgram}, {"files", files}});
 }
 
+// The type of what is at `path`, where a link is a link. An error if the file system cannot tell:
+// it may be a link then.
+absl::StatusOr<fs::file_type> ReadType(const fs::path& path) {
+  std::error_code error;
+  const fs::file_type type = fs::symlink_status(path, error).type();
+  if (type != fs::file_type::none) return type;
+  return ErrorNumberStatus(error.value(), "examine", path.string());
+}
+
 // Checks that no folder on the way to the file is a link, and that it is a file or missing.
 absl::Status CheckLiesInside(const std::string& folder, const std::string& name) {
-  std::error_code error;
   fs::path path = folder;
   const fs::path relative = name;
   for (const fs::path& part : relative.parent_path()) {
     path /= part;
-    if (!fs::is_symlink(fs::symlink_status(path, error))) continue;
+    RCNN_ASSIGN_OR_RETURN(const fs::file_type type, ReadType(path));
+    if (type != fs::file_type::symlink) continue;
     return absl::FailedPreconditionError(absl::StrCat(
         path.string(), " is a link, and detect writes and deletes only inside ", folder));
   }
   path /= relative.filename();
-  if (!fs::is_directory(fs::symlink_status(path, error))) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, ReadType(path));
+  if (type != fs::file_type::directory) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(path.string(), " is a folder where detect would write a file"));
 }
@@ -140,6 +151,9 @@ absl::StatusOr<std::vector<std::string>> ReadManifest(const std::string& folder)
   const std::string path = In(folder, kManifestName);
   RCNN_ASSIGN_OR_RETURN(const bool exists, PathExists(path));
   if (!exists) return std::vector<std::string>();
+  // The file of another folder lists the files of that one.
+  RCNN_ASSIGN_OR_RETURN(const bool is_file, IsRegularFile(path));
+  if (!is_file) return UntrustedManifest(folder, "it is a link or not a file");
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   absl::StatusOr<std::vector<std::string>> names = ParseManifest(text);
   if (!names.ok()) return UntrustedManifest(folder, names.status().message());

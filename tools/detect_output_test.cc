@@ -166,6 +166,18 @@ TEST_F(DetectOutputTest, LinkInTheListIsDeletedNotItsTarget) {
   EXPECT_TRUE(Exists("elsewhere/a.jpg"));
 }
 
+// It would list the files of another folder.
+TEST_F(DetectOutputTest, AManifestThatIsALinkIsRefused) {
+  Run({"images.json", "drawn/a.jpg"});
+  fs::rename(out_, root_ + "/elsewhere");
+  Write("out/drawn/a.jpg");
+  const std::string manifest = absl::StrCat(out_, "/", kManifestName);
+  fs::create_symlink(absl::StrCat(root_, "/elsewhere/", kManifestName), manifest);
+  EXPECT_THAT(ClaimOutputFolder(Output({"images.json"}, true)),
+              StatusIs(kRefused, AllOf(HasSubstr(kManifestName), HasSubstr("a link"))));
+  EXPECT_TRUE(Exists("out/drawn/a.jpg") && fs::is_symlink(manifest));
+}
+
 TEST_F(DetectOutputTest, FolderInThePlaceOfAFileIsRefused) {
   Run({"images.json", "drawn/a.jpg"});
   fs::remove(out_ + "/drawn/a.jpg");

@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -21,6 +20,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/file_state.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/data/coco/coco_root_category.h"
@@ -40,11 +40,6 @@ namespace {
 // Number of images that are checked for existence when the dataset is opened.
 constexpr int64_t kImagesLookedFor = 16;
 constexpr int64_t kLargestSide = 1'000'000'000;
-
-bool IsFile(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::is_regular_file(path, error);
-}
 
 // Assigning {} would keep the memory.
 template <typename T>
@@ -349,7 +344,8 @@ absl::Status CocoTableMaker::LookForImages(const std::string& first) const {
   }
   const int64_t step = std::max<int64_t>(1, table_.num_images() / kImagesLookedFor);
   for (int64_t i = 0; i < table_.num_images(); i += step) {
-    if (IsFile(table_.images[i].path)) return absl::OkStatus();
+    const absl::Status found = ReadFileState(table_.images[i].path).status();
+    if (found.ok() || IsUnreadableNow(found)) return found;
   }
   return none;
 }

@@ -25,16 +25,6 @@ constexpr size_t kMaxDepth = 64;
 
 bool IsHidden(absl::string_view name) { return name[0] == '.' || name == "__MACOSX"; }
 
-// The directory of a run, whose lists and contact sheets are not part of the dataset around it. A
-// config alone may lie in a folder of images too.
-bool IsRun(const fs::path& folder) {
-  std::error_code error;
-  const bool config = fs::exists(folder / "plan_basis.textproto", error) ||
-                      fs::exists(folder / "experiment.textproto", error);
-  return config &&
-         (fs::is_directory(folder / "stages", error) || fs::is_directory(folder / "split", error));
-}
-
 // Whether a run directory has images that no run writes. What cannot be listed has none.
 bool HoldsOtherImages(const fs::path& run) {
   std::error_code error;
@@ -62,6 +52,28 @@ absl::Status CannotRead(const fs::path& path, const std::error_code& error) {
   return absl::Status(ErrorNumberStatus(error.value(), "read", "").code(),
                       absl::StrCat(path.string(), ": cannot read: ", error.message(),
                                    denied ? "; allow it with chmod -R u+rX, or move it away" : ""));
+}
+
+// Whether `folder` has one of two names, of that type.
+absl::StatusOr<bool> HasOne(const fs::path& folder, const char* one, const char* other,
+                            fs::file_type wanted) {
+  for (const char* const name : {one, other}) {
+    std::error_code error;
+    const fs::file_type type = fs::status(folder / name, error).type();
+    if (type == wanted) return true;
+    if (error && !LeadsNowhere(error)) return CannotRead(folder, error);
+  }
+  return false;
+}
+
+// The directory of a run, whose lists and contact sheets are not part of the dataset around it. A
+// config alone may lie in a folder of images too.
+absl::StatusOr<bool> IsRun(const fs::path& folder) {
+  RCNN_ASSIGN_OR_RETURN(
+      const bool has_config,
+      HasOne(folder, "plan_basis.textproto", "experiment.textproto", fs::file_type::regular));
+  if (!has_config) return false;
+  return HasOne(folder, "stages", "split", fs::file_type::directory);
 }
 
 class Lister {
@@ -114,16 +126,19 @@ class Lister {
     if (IsHidden(name)) return absl::OkStatus();
     std::string relative = JoinParts(folder, name);
     std::error_code error;
-    if (entry.is_symlink(error) && !options_.follow_links) {
-      RCNN_RETURN_IF_ERROR(CheckStaysInside(entry.path()));
-    }
+    const bool is_link = entry.is_symlink(error);
+    if (error && !LeadsNowhere(error)) return CannotRead(entry.path(), error);
+    if (is_link && !options_.follow_links) RCNN_RETURN_IF_ERROR(CheckStaysInside(entry.path()));
     if (entry.is_directory(error)) {
-      if (!IsRun(entry.path())) return Visit(relative);
+      RCNN_ASSIGN_OR_RETURN(const bool is_run, IsRun(entry.path()));
+      if (!is_run) return Visit(relative);
       if (HoldsOtherImages(entry.path())) runs_with_images.push_back(std::move(relative));
       return absl::OkStatus();
     }
     if (error && !LeadsNowhere(error)) return CannotRead(entry.path(), error);
-    if (entry.is_regular_file(error)) files.push_back(std::move(relative));
+    const bool is_file = entry.is_regular_file(error);
+    if (error && !LeadsNowhere(error)) return CannotRead(entry.path(), error);
+    if (is_file) files.push_back(std::move(relative));
     return absl::OkStatus();
   }
 

@@ -100,6 +100,15 @@ TEST_F(ListFilesTest, StopsAtALinkWhoseTargetCannotBeAskedFor) {
   fs::permissions(folder_ + "/closed", fs::perms::owner_all);
 }
 
+// Images of a run would otherwise be those of the dataset.
+TEST_F(ListFilesTest, StopsAtAFolderOfWhichNobodyCanTellWhetherItIsARun) {
+  Put("a.jpg");
+  Put("one/stages/b.jpg");
+  fs::create_symlink(std::string(300, 'x'), folder_ + "/one/experiment.textproto");
+  EXPECT_THAT(ListFiles(folder_), StatusIs(absl::StatusCode::kUnavailable,
+                                           folder_ + "/one: cannot read: File name too long"));
+}
+
 TEST_F(ListFilesTest, FollowsLinksUnlessTheyLeaveAndAreNotToBeFollowed) {
   Put("inside/images/a.jpg");
   Put("outside/b.jpg");

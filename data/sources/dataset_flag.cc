@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/temporary_directory.h"
@@ -185,7 +186,9 @@ absl::StatusOr<configs::DatasetConfig> ParseOtherFlag(const std::string& flag) {
   }
   if (form == "voc") return ParseVoc(flag);
   if (form == "coco") return ParseCoco(flag);
-  if (!fs::exists(flag, error)) return NoSuchDataset();
+  const bool is_there = fs::exists(flag, error);
+  if (error) return ErrorNumberStatus(error.value(), "read", flag);
+  if (!is_there) return NoSuchDataset();
   constexpr char kAs[] = "read as a DatasetConfig (textproto)";
   RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(flag, {.max_bytes = kMaxConfigBytes}), kAs);
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetConfig(text, flag), kAs);

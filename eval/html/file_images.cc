@@ -22,11 +22,12 @@ absl::StatusOr<std::string> ImagePath(const GroundTruthImage& image, const std::
   return JoinInside(folder, image.file);
 }
 
+// Counts what cannot be read now: the error of reading it says why.
 bool AnyExists(const GroundTruth& truth, const std::string& folder) {
   return std::any_of(truth.images.begin(), truth.images.end(), [&](const GroundTruthImage& image) {
     const absl::StatusOr<std::string> path = ImagePath(image, folder);
     std::error_code error;
-    return path.ok() && std::filesystem::exists(*path, error);
+    return path.ok() && (std::filesystem::exists(*path, error) || error);
   });
 }
 
