@@ -6,6 +6,7 @@ import unittest
 from unittest import mock
 
 import check_commands
+import check_fuzz_targets
 import check_header_examples
 import check_links
 import check_messages
@@ -254,6 +255,29 @@ rcnn_cc_library(
         self.assertIn('    srcs = [name + "_test.cc"],\n        prelude = "core",\n        tags', text)
         text = check_preludes.changed(text, 13, None)
         self.assertEqual(check_preludes.changed(text, 3, None), self.BUILD.replace('        prelude = "model",\n', ""))
+
+
+class FuzzTargetsTest(unittest.TestCase):
+    BUILDS = {
+        "a/BUILD": 'rcnn_cc_fuzz_test(\n    name = "x_fuzz_test",\n)\n'
+                   '[rcnn_cc_fuzz_test(name = "read_{}_fuzz_test".format(kind)) for kind in ["p", "q"]]\n',
+        "b/c/BUILD": 'rcnn_cc_test(name = "z_test")\n\nrcnn_cc_fuzz_test(\n    name = "y_fuzz_test",\n)\n',
+    }
+    PAGE = ("# Page\n\n`//a:v_fuzz_test`\n\n## Readers of bytes from outside\n\n`//a:w_fuzz_test`\n\n| bytes | target |\n"
+            "| --- | --- |\n%s\n## Others\n\n| `//a:u_fuzz_test` |\n")
+
+    def problems(self, rows):
+        return list(check_fuzz_targets.problems(self.PAGE % rows, check_fuzz_targets.defined(self.BUILDS)))
+
+    def test_one_of_several_targets_of_a_rule_is_enough(self):
+        rows = "| x | `//a:x_fuzz_test`, `//b/c:y_fuzz_test` |\n| images | `//a:read_q_fuzz_test` and one for each other |\n"
+        self.assertEqual(self.problems(rows), [])
+
+    def test_names_what_is_missing(self):
+        self.assertEqual(self.problems("| x | `//a:x_fuzz_test` |\n| q | `//a:read_q_fuzz_test` |\n"), [
+            'b/c/BUILD:3: //b/c:y_fuzz_test is missing in the table "Readers of bytes from outside" of docs/reliability.md'])
+        rows = "| x | `//a:x_fuzz_test`, `//b/c:y_fuzz_test`, `//a:old_fuzz_test` |\n| q | `//a:read_q_fuzz_test` |\n"
+        self.assertEqual(self.problems(rows), ["docs/reliability.md: //a:old_fuzz_test is not a fuzz target"])
 
 
 class MessagesTest(unittest.TestCase):
