@@ -23,9 +23,9 @@
 namespace rcnn::detection {
 
 // weights::ImportOptions::borrow: makes a tensor the weight of the layer of `model` with that name,
-// as PreparedLayer::BorrowWeight (layers.h) does with `release`, which also says what may be done
-// with the model until PrepareForInference. False for all other tensors: biases, norms, other
-// types.
+// as PreparedLayer::BorrowWeight (prepared_layer.h) does with `release`, which also says what may
+// be done with the model until PrepareForInference. False for all other tensors: biases, norms,
+// other types.
 //
 // After PrepareForInference with drop_weights no layer refers to the memory of the tensors.
 std::function<bool(const std::string& name, const at::Tensor& tensor)> BorrowWeights(

@@ -38,7 +38,7 @@ at::Tensor Widen(const at::Tensor& weight, const at::Tensor& x);
 StoredPanels StoreTensor(const at::Tensor& tensor);
 
 // A float32 tensor over stored numbers, which may be read-only; undefined if there are none. Throws
-// std::invalid_argument if they have another size.
+// std::invalid_argument if they have another size or are not at a multiple of 64 bytes.
 at::Tensor StoredTensor(const StoredPanels& stored, at::IntArrayRef sizes);
 
 }  // namespace rcnn::detection

@@ -6,8 +6,9 @@
 // (bfloat16_winograd.h). These layers stay in float32:
 //   * convolutions of fewer than 16 channels, which are the first of every backbone: they see the
 //     pixels, and take a few hundredths of the time;
-//   * the last layers of RPN and head, which give scores and box deltas (KeepFloat32 in layers.h):
-//     their errors are not averaged by a later layer, and they take less than a hundredth.
+//   * the last layers of RPN and head, which give scores and box deltas (KeepFloat32 in
+//     prepared_layer.h): their errors are not averaged by a later layer, and they take less than a
+//     hundredth.
 // Faster only where the level of instructions has products of bfloat16 (HasBfloat16Products in
 // base/instruction_set.h); elsewhere kBfloat16 computes in float32.
 //
