@@ -536,14 +536,20 @@ RpnLosses LossesOfPart(const Rpn& rpn, bool at_samples, const at::Tensor& map,
                     : rpn.Losses(rpn.ForwardParts(Features({map})), targets, Generator(), own);
 }
 
+constexpr const char* kNormalizers[] = {"SAMPLED_ANCHORS", "WANTED_ANCHORS", "MAP_CELLS"};
+
+std::shared_ptr<Rpn> MakeWithFourAnchors(const char* normalizer) {
+  return Make(
+      {},
+      absl::StrCat("targets { anchors_per_image: 4 } loss { box_normalizer: ", normalizer, " }"));
+}
+
 // As two processes share a batch: each has the maps of one image, and all truths.
 TEST(RpnTest, LossesOfPartsAddUpToThoseOfTheBatch) {
-  for (const char* normalizer : {"SAMPLED_ANCHORS", "WANTED_ANCHORS", "MAP_CELLS"}) {
+  for (const char* normalizer : kNormalizers) {
     for (const bool at_samples : {false, true}) {
       SCOPED_TRACE(absl::StrCat(normalizer, at_samples));
-      const auto rpn = Make(
-          {}, absl::StrCat("targets { anchors_per_image: 4 } loss { box_normalizer: ", normalizer,
-                           " }"));
+      const auto rpn = MakeWithFourAnchors(normalizer);
       const auto losses = [&](const at::Tensor& map, const OptionalRange& own) {
         return LossesOfPart(*rpn, at_samples, map, own);
       };
@@ -561,10 +567,12 @@ TEST(RpnTest, LossesOfPartsAddUpToThoseOfTheBatch) {
 }
 
 TEST(RpnTest, MapsOfOtherImagesThanThoseOfThePartAreAnError) {
-  const auto rpn = Make({}, "targets { anchors_per_image: 4 }");
-  for (const bool at_samples : {false, true}) {
-    for (const ImageRange own : {ImageRange{0, 1}, ImageRange{1, 3}}) {
-      EXPECT_THROW(LossesOfPart(*rpn, at_samples, Maps(), own), c10::Error);
+  for (const char* normalizer : kNormalizers) {
+    const auto rpn = MakeWithFourAnchors(normalizer);
+    for (const bool at_samples : {false, true}) {
+      for (const ImageRange own : {ImageRange{0, 1}, ImageRange{1, 3}}) {
+        EXPECT_THROW(LossesOfPart(*rpn, at_samples, Maps(), own), c10::Error) << normalizer;
+      }
     }
   }
 }
