@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kBarWidth = 40;
 constexpr size_t kLeastWidth = 24;
-constexpr size_t kLongestName = 40;
+constexpr size_t kLongestName = 40;  // in code points, which take up to two columns
 
 void AddObjects(const std::vector<Object>& objects, DatasetStatistics& statistics) {
   std::vector<bool> seen(statistics.classes.size(), false);
@@ -67,7 +67,8 @@ DatasetStatistics ComputeStatistics(const Dataset& dataset) {
   return statistics;
 }
 
-ClassColumn::ClassColumn(const ClassList& classes) : classes_(classes), width_(kLeastWidth) {
+ClassColumn::ClassColumn(const ClassList& classes)
+    : classes_(classes), width_(kLeastWidth, 2 * kLongestName) {
   for (const std::string& name : classes.names) width_.Add(ShortName(name, kLongestName));
 }
 

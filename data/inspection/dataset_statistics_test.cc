@@ -83,5 +83,15 @@ TEST(ToString, ALongNameKeepsTheColumns) {
   EXPECT_THAT(text, HasSubstr("\ndog                                              1"));
 }
 
+// Forty characters of two columns each.
+TEST(ToString, AWideNameKeepsTheColumns) {
+  const FileDataset dataset = TwoImages();
+  std::string name;
+  for (int i = 0; i < 40; ++i) name += "\xe7\xba\xa2";
+  const std::string text = ToString(ComputeStatistics(dataset), {{name, "dog", "cow"}, {1, 2, 3}});
+  EXPECT_THAT(text, HasSubstr(name + "         2"));
+  EXPECT_THAT(text, HasSubstr("\ndog" + std::string(77, ' ') + "         1"));
+}
+
 }  // namespace
 }  // namespace rcnn::data
