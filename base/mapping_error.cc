@@ -53,10 +53,12 @@ void HandleSignal(int signal, siginfo_t* info, void*) {
     Print(kAfter, sizeof(kAfter) - 1);
     _exit(1);
   }
-  // Not a mapped file: the access is repeated with the default action.
+  // Not a mapped file: the access is repeated with the default action. A signal that a process has
+  // sent is not repeated by itself.
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
   sigaction(signal, &action, nullptr);
+  if (info->si_code <= 0) raise(signal);
 }
 
 }  // namespace

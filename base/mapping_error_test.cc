@@ -69,6 +69,17 @@ TEST(MappingErrorTest, OtherMemoryEndsTheProgramAsBefore) {
   EXPECT_EXIT(ReadOtherMemory(), ::testing::KilledBySignal(SIGBUS), "^$");
 }
 
+// As by kill -BUS.
+void SendSignal() {
+  InstallMappingErrorHandler();
+  raise(SIGBUS);
+  _exit(4);
+}
+
+TEST(MappingErrorTest, ASignalThatWasSentEndsTheProgramAsBefore) {
+  EXPECT_EXIT(SendSignal(), ::testing::KilledBySignal(SIGBUS), "^$");
+}
+
 // More than are recorded at once; those that are closed make room.
 void ReadCutOffFileAfterMany(const std::string& many, const std::string& path) {
   {
