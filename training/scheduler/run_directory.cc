@@ -153,7 +153,9 @@ bool IsNestedDeeply(const std::string& text) {
   google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
   NoErrors silent;
   google::protobuf::io::Tokenizer tokenizer(&stream, &silent);
+  // As the parser has them, which would otherwise see braces where this sees a string.
   tokenizer.set_comment_style(google::protobuf::io::Tokenizer::SH_COMMENT_STYLE);
+  tokenizer.set_allow_multiline_strings(true);
   int depth = 0;
   while (depth <= kMaxDepth && tokenizer.Next()) {
     const std::string& token = tokenizer.current().text;

@@ -129,7 +129,7 @@ TEST_F(RunDirectoryTest, RejectsAFileAndADamagedExperiment) {
 }
 
 TEST_F(RunDirectoryTest, AnExperimentThatIsNestedDeeplyIsDamaged) {
-  for (const char* const part : {"x {", "x <", "x: ["}) {
+  for (const char* const part : {"x {", "x <", "x: [", "s: \"\n\" x {"}) {
     std::string text = "name: \"sample\" ";
     for (int i = 0; i < 200'000; ++i) text += part;
     Put(path_ + "/experiment.textproto", text);
