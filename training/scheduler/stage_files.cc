@@ -261,7 +261,9 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
   } else {
     const std::string copy = CopyPath(directory, kDoneFile);
     absl::StatusOr<StageRecord> second = ReadRecord(copy, key);
-    if (!second.ok()) return IsDamage(second.status()) ? record.status() : second.status();
+    if (!second.ok() && !IsDamage(second.status())) return second.status();
+    // The versions that wrote no seal wrote no copies.
+    if (!second.ok() || !second->sealed) return record.status();
     files.record = *std::move(second);
     files.damaged.push_back({kDoneFile, std::string(record.status().message()), copy});
   }

@@ -138,6 +138,18 @@ TEST_F(StageFilesTest, ALostRecordIsRestoredIfAllElseIsIntact) {
   EXPECT_THAT(IsStageFinished(stage_, {run_}), IsOkAndHolds(false));
 }
 
+// A record of an earlier version, whose files have no checksums.
+TEST_F(StageFilesTest, ACopyOfTheRecordHasASeal) {
+  Record();
+  fs::remove(stage_ + "/DONE");
+  for (const char* const text :
+       {"{\"format\": 1}", "{\"format\": 1, \"files\": [\"model.safetensors\"]}"}) {
+    Put("copies/record.json", text);
+    EXPECT_THAT(CheckStageFiles(stage_, {run_}), StatusIs(absl::StatusCode::kDataLoss));
+    EXPECT_THAT(IsStageFinished(stage_, {run_}), IsOkAndHolds(false));
+  }
+}
+
 // A rename does not replace a folder.
 TEST_F(StageFilesTest, AFolderInTheFilesPlaceIsReplaced) {
   Record();
