@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/device.h"
 #include "rcnn/base/device_probe.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/base/stored_file.h"
 #include "rcnn/detection/model_directory.h"
 
 namespace rcnn::tools {
@@ -23,9 +23,17 @@ constexpr char kAdvice[] =
     "give the folder that training writes, which holds detector.textproto and model.safetensors: "
     "`bazel run //training:stage_scheduler` makes runs/shapes_tiny_alternating";
 
+// Follows links. An error if the file system cannot tell.
+absl::StatusOr<bool> Exists(const fs::path& path) {
+  std::error_code error;
+  const bool exists = fs::exists(path, error);
+  if (error) return ErrorNumberStatus(error.value(), "access", path.string());
+  return exists;
+}
+
 // Recognises common mistakes, such as the path of something that is not a model.
 absl::Status CheckPath(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path), "--model");
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, Exists(path), "--model");
   if (!is_there) {
     return absl::NotFoundError(absl::StrCat("--model=", path, ": no such folder; ", kAdvice));
   }
@@ -36,17 +44,16 @@ absl::Status CheckPath(const std::string& path) {
         absl::StrCat("--model=", path, " is a file not named model.safetensors; ", kAdvice));
   }
   const fs::path directory = folder ? fs::path(path) : fs::path(path).parent_path();
-  RCNN_ASSIGN_OR_RETURN(const bool has_config,
-                        PathExists((directory / detection::kModelConfigFile).string()), "--model");
+  RCNN_ASSIGN_OR_RETURN(const bool has_config, Exists(directory / detection::kModelConfigFile),
+                        "--model");
   if (has_config) {
-    RCNN_ASSIGN_OR_RETURN(const bool has_weights,
-                          PathExists((directory / detection::kModelWeightsFile).string()),
+    RCNN_ASSIGN_OR_RETURN(const bool has_weights, Exists(directory / detection::kModelWeightsFile),
                           "--model");
     if (has_weights) return absl::OkStatus();
     return absl::NotFoundError(
         absl::StrCat("--model=", path, " has no model.safetensors; ", kAdvice));
   }
-  RCNN_ASSIGN_OR_RETURN(const bool is_run, PathExists((directory / "stages").string()), "--model");
+  RCNN_ASSIGN_OR_RETURN(const bool is_run, Exists(directory / "stages"), "--model");
   if (is_run) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--model=", path,

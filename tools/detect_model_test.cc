@@ -71,6 +71,10 @@ TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
   // No file system can have it.
   EXPECT_THAT(LoadDetector(std::string(300, 'x')),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("File name too long")));
+  const std::string link = directory_ + "/link";
+  fs::create_symlink("nowhere", link);
+  EXPECT_THAT(LoadDetector(link), StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such")));
+  fs::remove(link);
   const std::string other = directory_ + "/other";
   fs::create_directories(other + "/stages");
   EXPECT_THAT(LoadDetector(other), StatusIs(absl::StatusCode::kFailedPrecondition,
