@@ -105,8 +105,10 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
   }
   const TemporaryDirectory temporary("rcnn_split");
   FolderSplitOptions split_options;
-  split_options.directory =
-      options.split_directory.empty() ? temporary.path() + "/split" : options.split_directory;
+  const std::string elsewhere = temporary.path() + "/split";
+  split_options.directory = options.split_directory.empty() ? elsewhere : options.split_directory;
+  // Lists of a run grow under its lock alone.
+  if (!options.split_directory.empty()) split_options.growth_directory = elsewhere;
   split_options.hashes.cache_file = HashCacheFile(folder.folder);
   split_options.hashes.threads = static_cast<int>(std::thread::hardware_concurrency());
   RCNN_ASSIGN_OR_RETURN(const FolderSplit split, SplitFolder(folder, split_options));

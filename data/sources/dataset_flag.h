@@ -46,7 +46,8 @@ struct DatasetFlagOptions {
   // OpenNamedDataset and OpenDatasetFlag cut out a part that the folder does not have, as
   // training does (folder_split.h).
   std::string part = {};
-  // The lists of the split of a run, RUN/split; "": the folder is split now.
+  // The lists of the split of a run, RUN/split; "": the folder is split now. Existing lists are not
+  // changed: new images of the folder are assigned as training would do it.
   std::string split_directory = {};
   bool follow_links = true;
   // As in FolderOptions.

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/sources/open_folder.h"
@@ -92,6 +93,26 @@ TEST(OpenDatasetFlag, CutsAPartThatTheFolderDoesNotHave) {
   EXPECT_EQ((*all)->size(), 4);
   EXPECT_THAT(OpenDatasetFlag(yolo, {}, {.part = "valid"}).status().ToString(),
               HasSubstr("train, val, test, all"));
+}
+
+// A scheduler may work with them.
+TEST(OpenDatasetFlag, TheListsOfARunAreNotChanged) {
+  setenv("XDG_CACHE_HOME", testing::TempDir().c_str(), 1);
+  const std::string yolo = std::string(kFolders) + "yolo_roboflow";
+  const std::string lists = testing::TempDir() + "/lists_of_a_run";
+  ASSERT_THAT(RemovePath(lists), IsOk());
+  ASSERT_THAT(OpenDatasetFlag(yolo, {}, {.part = "val", .split_directory = lists}), IsOk());
+  // The second of two images is new then.
+  const std::string train = ReadFile(lists + "/train.txt").value();
+  const std::string shorter = train.substr(0, train.find('\n') + 1);
+  ASSERT_NE(shorter, train);
+  ASSERT_THAT(WriteFileAtomically(lists + "/train.txt", shorter), IsOk());
+  ASSERT_THAT(RemovePath(lists + "/checksums.txt"), IsOk());
+  const auto val = OpenDatasetFlag(yolo, {}, {.part = "val", .split_directory = lists});
+  ASSERT_THAT(val, IsOk());
+  EXPECT_EQ((*val)->size(), 1);
+  EXPECT_THAT(ReadFile(lists + "/train.txt"), IsOkAndHolds(shorter));
+  EXPECT_THAT(PathExists(lists + "/checksums.txt"), IsOkAndHolds(false));
 }
 
 TEST(OpenPartOfFolder, TakesWhatTheFolderHasOpened) {
