@@ -100,6 +100,19 @@ absl::StatusOr<data::FolderSplitOptions> PlaceSplit(FolderExperiment& experiment
   return split;
 }
 
+// The same for a directory that was missing, before the first plan is made for it: once the lists
+// of the split are there, another command may plan in it too.
+absl::StatusOr<RunLock> LockNew(const std::string& run_directory) {
+  RCNN_RETURN_IF_ERROR(CreateDirectories(run_directory), "--run_dir");
+  RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take(run_directory));
+  RCNN_ASSIGN_OR_RETURN(const bool is_planned, PathExists(PlanPath(run_directory)));
+  if (!is_planned) return lock;
+  return absl::FailedPreconditionError(
+      absl::StrCat(run_directory,
+                   ": another command has made a plan in it meanwhile; start this "
+                   "one again, or give another --run_dir"));
+}
+
 absl::Status CheckSameFolder(const FolderExperiment& experiment, const PlanBasis& stored) {
   if (stored.folder() == experiment.folder) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(experiment.run_directory, ": holds the run of ",
@@ -269,7 +282,7 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
   const std::string name = ExperimentName(folder.folder);
   experiment.run_directory =
       options.run_directory.empty() ? absl::StrCat("runs/", name) : options.run_directory;
-  RCNN_ASSIGN_OR_RETURN(const std::optional<RunLock> lock,
+  RCNN_ASSIGN_OR_RETURN(std::optional<RunLock> lock,
                         LockExisting(experiment.run_directory, options.dry_run));
   RCNN_ASSIGN_OR_RETURN(const std::optional<StoredPlan> stored,
                         ReadStoredPlan(experiment.run_directory));
@@ -280,6 +293,9 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
   RCNN_RETURN_IF_ERROR(split.status());
   if (!options.quiet) PrintSplit(*split, folder.notices.size());
   RCNN_RETURN_IF_ERROR(CheckDefects(folder, options.allow_defects));
+  if (!lock && !options.dry_run) {
+    RCNN_ASSIGN_OR_RETURN(lock, LockNew(experiment.run_directory));
+  }
   RCNN_RETURN_IF_ERROR(FindPlan(options, *split, stored, clock, experiment));
   if (!options.quiet) PrintPlan(experiment, options.dry_run);
   return experiment;

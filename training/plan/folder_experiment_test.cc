@@ -142,6 +142,22 @@ TEST(MakeFolderExperiment, ChangesNothingWhileASchedulerWorks) {
   EXPECT_NE(*ReadFile(run + "/plan.textproto"), plan);
 }
 
+TEST(MakeFolderExperiment, ANewDirectoryIsLockedWhileItIsPlanned) {
+  const std::string run = FreshRun();
+  FolderExperimentOptions options = Options(run);
+  int tries = 0;
+  options.measure_speed = [&](const configs::ExperimentConfig& config,
+                              const data::FolderSplit& split, const RehearsalOptions& rehearsal) {
+    ++tries;
+    EXPECT_THAT(RunLock::Take(run), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                             HasSubstr("another scheduler is running in " + run)));
+    return KnownSpeed(config, split, rehearsal);
+  };
+  EXPECT_THAT(MakeFolderExperiment(options), IsOk());
+  EXPECT_GT(tries, 0);
+  EXPECT_THAT(RunLock::Take(run), IsOk());
+}
+
 TEST(MakeFolderExperiment, ADirectoryOfOtherFilesIsRefused) {
   const std::string run = FreshRun();
   ASSERT_THAT(CreateDirectories(run), IsOk());
