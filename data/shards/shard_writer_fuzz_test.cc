@@ -1,5 +1,5 @@
 // Any bytes as the record of a shard that an interrupted writer has finished: the next writer takes
-// the shard or writes it again, and an index that no checksum vouches for is that of the dataset.
+// the shard or writes it again, and its index, of whatever lines, can be given to the reader.
 
 #include <cstddef>
 #include <cstdint>
