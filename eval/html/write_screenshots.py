@@ -79,6 +79,7 @@ def main():
     parser.add_argument("images", type=pathlib.Path, metavar="IMAGES")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs/images"))
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = pathlib.Path(name)
         report = write_report(arguments.evaluate, arguments.instances, arguments.images, folder)
