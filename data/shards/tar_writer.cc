@@ -38,9 +38,10 @@ struct TarWriter::State {
   // Freeing an archive that is not complete writes its end.
   ~State() { discards = true; }
 
-  // `action` is what failed; the file's own error is the cause if there is one.
-  absl::Status Error(absl::string_view action) const {
+  // What a call of libarchive has ended with, and what writing the file has. `action` names it.
+  absl::Status Check(bool succeeded, absl::string_view action) const {
     RCNN_RETURN_IF_ERROR(file_error);
+    if (succeeded) return absl::OkStatus();
     const char* const why = archive_error_string(writer.get());
     return absl::InvalidArgumentError(
         absl::StrCat(action, ": ", why == nullptr ? "libarchive failed" : why));
@@ -50,8 +51,9 @@ struct TarWriter::State {
     State& self = *static_cast<State*>(state);
     if (self.discards) return static_cast<la_ssize_t>(size);
     self.file_error = self.file.Append({static_cast<const char*>(bytes), size});
-    if (!self.file_error.ok()) return -1;
-    self.written += static_cast<int64_t>(size);
+    // libarchive does not free all of an archive whose writing has failed, so it is not told.
+    self.discards = !self.file_error.ok();
+    if (!self.discards) self.written += static_cast<int64_t>(size);
     return static_cast<la_ssize_t>(size);
   }
 
@@ -77,25 +79,26 @@ absl::StatusOr<TarWriter> TarWriter::Create(const std::string& path) {
   // Without blocks every byte is passed on at once, so `written` is the position.
   archive_write_set_bytes_per_block(writer, 0);
   archive_write_set_bytes_in_last_block(writer, 1);
-  if (archive_write_open(writer, state.get(), nullptr, &State::Write, nullptr) != ARCHIVE_OK) {
-    return state->Error(path);
-  }
+  const int opened = archive_write_open(writer, state.get(), nullptr, &State::Write, nullptr);
+  RCNN_RETURN_IF_ERROR(state->Check(opened == ARCHIVE_OK, path));
   return TarWriter(std::move(state));
 }
 
 absl::StatusOr<int64_t> TarWriter::Add(const std::string& name, absl::string_view bytes) {
   archive* const writer = state_->writer.get();
   const Entry entry = MakeEntry(name, bytes.size());
-  if (archive_write_header(writer, entry.get()) != ARCHIVE_OK) return state_->Error(name);
+  const int begun = archive_write_header(writer, entry.get());
+  RCNN_RETURN_IF_ERROR(state_->Check(begun == ARCHIVE_OK, name));
   const int64_t offset = state_->written;
   const la_ssize_t written = archive_write_data(writer, bytes.data(), bytes.size());
-  if (written != static_cast<la_ssize_t>(bytes.size())) return state_->Error(name);
-  if (archive_write_finish_entry(writer) != ARCHIVE_OK) return state_->Error(name);
+  RCNN_RETURN_IF_ERROR(state_->Check(written == static_cast<la_ssize_t>(bytes.size()), name));
+  RCNN_RETURN_IF_ERROR(state_->Check(archive_write_finish_entry(writer) == ARCHIVE_OK, name));
   return offset;
 }
 
 absl::StatusOr<FileDigest> TarWriter::Commit() {
-  if (archive_write_close(state_->writer.get()) != ARCHIVE_OK) return state_->Error("tar");
+  const int closed = archive_write_close(state_->writer.get());
+  RCNN_RETURN_IF_ERROR(state_->Check(closed == ARCHIVE_OK, "tar"));
   return state_->file.Commit();
 }
 
