@@ -34,7 +34,8 @@ absl::StatusOr<std::FILE*> OpenNameless(const std::string& path) {
 }
 
 absl::Status Write(absl::string_view bytes, std::FILE* spool) {
-  if (bytes.empty()) return absl::OkStatus();  // of an image without proposals, whose pointer may be null
+  if (bytes.empty())
+    return absl::OkStatus();  // of an image without proposals, whose pointer may be null
   if (std::fwrite(bytes.data(), 1, bytes.size(), spool) == bytes.size()) return absl::OkStatus();
   return absl::ErrnoToStatus(errno, "cannot write a temporary file next to it");
 }
