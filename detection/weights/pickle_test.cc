@@ -16,6 +16,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/pickle_writer.h"
 
+#if !defined(__SANITIZE_ADDRESS__)  // which has operators of its own
 namespace {
 
 std::atomic<int64_t> allocated = 0;
@@ -38,6 +39,7 @@ void operator delete(void* block) noexcept {
   std::free(block);
 }
 void operator delete(void* block, size_t) noexcept { operator delete(block); }
+#endif
 
 namespace rcnn::detection::weights {
 namespace {
@@ -274,6 +276,7 @@ std::string Repeated(const std::string& text, int times) {
   return all;
 }
 
+#if !defined(__SANITIZE_ADDRESS__)
 // The peak of allocated bytes while `work` runs.
 template <typename Work>
 int64_t MeasurePeakBytes(Work work) {
@@ -320,6 +323,7 @@ TEST(PickleTest, MemoryIsBoundedByTheSizeOfTheFile) {
     }
   }
 }
+#endif
 
 TEST(PickleTest, SmallPicklesMayHoldMuch) {
   EXPECT_THAT(Parse(B("\x80\x02(") + std::string(5000, ']') + "t."), IsOk());
