@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/decode_image.h"
@@ -25,10 +26,6 @@ constexpr int kHeader = 108;
 constexpr int kText = 24;
 const cv::Scalar kPaper(250, 250, 250);
 const cv::Scalar kInk(40, 40, 40);
-
-std::string Counted(int64_t count, const char* one, const char* many) {
-  return absl::StrCat(count, " ", count == 1 ? one : many);
-}
 
 std::string BaseName(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -80,10 +77,10 @@ absl::Status WriteJpeg(const std::string& path, const cv::Mat& image) {
 }
 
 std::string Describe(const ImageErrors& errors) {
-  return absl::StrCat(Counted(static_cast<int64_t>(errors.misses.size()), "missed", "missed"), ", ",
-                      Counted(static_cast<int64_t>(errors.false_positives.size()), "false positive",
-                              "false positives"),
-                      ", ", Counted(static_cast<int64_t>(errors.hits.size()), "hit", "hits"));
+  return absl::StrCat(
+      errors.misses.size(), " missed, ",
+      Counted(static_cast<int64_t>(errors.false_positives.size()), "false positive"), ", ",
+      Counted(static_cast<int64_t>(errors.hits.size()), "hit"));
 }
 
 // Letters, digits, '-', '_' and '.' only.
@@ -165,8 +162,9 @@ absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detect
   }
   const std::string title =
       tiles.empty() ? "No image has errors"
-                    : absl::StrFormat("The %d worst of %d images, at a score of %g or more",
-                                      tiles.size(), truth.images.size(), options.min_score);
+                    : absl::StrFormat("The %d worst of %s, at a score of %g or more", tiles.size(),
+                                      Counted(static_cast<int64_t>(truth.images.size()), "image"),
+                                      options.min_score);
   return WriteJpeg(absl::StrCat(options.out_folder, "/contact_sheet.jpg"),
                    ContactSheet(title, tiles));
 }
@@ -186,8 +184,8 @@ absl::Status WriteSampleSheet(const data::Dataset& dataset, const Detections& de
     tiles.push_back({DrawBoxes(ToBgr(*image), BoxesToDraw(found, truth, detections)), info.name,
                      Describe(found)});
   }
-  const std::string title = absl::StrFormat("%d of %d images, at a score of %g or more", count,
-                                            dataset.size(), options.min_score);
+  const std::string title = absl::StrFormat("%d of %s, at a score of %g or more", count,
+                                            Counted(dataset.size(), "image"), options.min_score);
   return WriteJpeg(path, ContactSheet(title, tiles));
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 
 namespace rcnn::eval {
@@ -47,9 +48,7 @@ std::string CountText(int64_t count) {
 }
 
 std::string CountedText(int64_t count, absl::string_view singular, absl::string_view plural) {
-  if (count == 1) return absl::StrCat("1 ", singular);
-  if (!plural.empty()) return absl::StrCat(CountText(count), " ", plural);
-  return absl::StrCat(CountText(count), " ", singular, "s");
+  return absl::StrCat(CountText(count), " ", Noun(count, singular, plural));
 }
 
 std::string DataUrl(absl::string_view type, absl::string_view bytes) {
