@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/mapping_error.h"
@@ -58,9 +59,10 @@ absl::StatusOr<std::pair<int, int64_t>> OpenRegular(const std::string& path) {
 absl::Status CheckDigest(const FileDigest& actual, const FileDigest& expected,
                          const std::string& path) {
   if (actual == expected) return absl::OkStatus();
-  return absl::DataLossError(absl::StrFormat(
-      "%s is damaged: %d bytes with CRC-32C %08x, but %d bytes with %08x were written", path,
-      actual.size, actual.crc32c, expected.size, expected.crc32c));
+  return absl::DataLossError(
+      absl::StrFormat("%s is damaged: %s with CRC-32C %08x, but %s with %08x were written", path,
+                      Counted(actual.size, "byte"), actual.crc32c, Counted(expected.size, "byte"),
+                      expected.crc32c));
 }
 
 // Reads until `size` bytes or the end; the file may have changed since fstat.

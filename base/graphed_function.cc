@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/exception_status.h"
 
 namespace rcnn {
@@ -38,8 +39,8 @@ int64_t GraphedFunction::num_freed() const {
 void GraphedFunction::FreeGraphs() {
   const absl::MutexLock lock(&mutex_);
   if (graphs_.size() == 0) return;
-  TORCH_WARN("memory has run out: ", graphs_.size(),
-             " graphs are freed, and no more are recorded, which gives the same results");
+  TORCH_WARN("memory has run out: ", Counted(graphs_.size(), "graph is", "graphs are"),
+             " freed, and no more are recorded, which gives the same results");
   freed_ += graphs_.size();
   graphs_.Clear();
   failed_ = true;

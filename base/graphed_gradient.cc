@@ -39,6 +39,7 @@
 
 #include "absl/status/status.h"
 #include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/exception_status.h"
 
 namespace rcnn {
@@ -264,9 +265,9 @@ int64_t GraphedGradient::num_graphs() const { return graphs_.size(); }
 bool GraphedGradient::FreeGraphs() {
   const int64_t count = graphs_.size();
   if (count == 0) return false;
-  TORCH_WARN("memory has run out: ", count,
-             " graphs of training are freed, and no more are recorded, which gives the same "
-             "results");
+  TORCH_WARN(
+      "memory has run out: ", Counted(count, "graph of training is", "graphs of training are"),
+      " freed, and no more are recorded, which gives the same results");
   graphs_.Clear();
   failed_ = true;
   return true;

@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "simdjson.h"
 
@@ -118,13 +119,14 @@ absl::StatusOr<Described> ParseDescribed(absl::string_view name, dom::element va
 absl::Status CheckSize(const Described& array, int64_t data_bytes) {
   const absl::string_view name = array.spec.name;
   if (array.end < array.begin || array.end > data_bytes) {
-    return Invalid(name, absl::StrCat("data_offsets [", array.begin, ", ", array.end,
-                                      "] are outside the ", data_bytes, " bytes of data"));
+    return Invalid(
+        name, absl::StrCat("data_offsets [", array.begin, ", ", array.end, "] are outside the ",
+                           Counted(data_bytes, "byte"), " of data"));
   }
   RCNN_ASSIGN_OR_RETURN(const int64_t expected, SafetensorsByteSize(array.spec));
   if (array.end - array.begin != expected) {
     return Invalid(name, absl::StrCat("data_offsets [", array.begin, ", ", array.end, "] hold ",
-                                      array.end - array.begin, " bytes; ",
+                                      Counted(array.end - array.begin, "byte"), "; ",
                                       SafetensorsTypeName(array.spec.type), " of shape [",
                                       absl::StrJoin(array.spec.shape, ", "), "] needs ", expected));
   }
@@ -144,8 +146,8 @@ absl::Status CheckContiguous(const std::vector<Described>& arrays, int64_t data_
     position = array.end;
   }
   if (position != data_bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the arrays end at byte ", position, " of ", data_bytes, " bytes of data"));
+    return absl::InvalidArgumentError(absl::StrCat("the arrays end at byte ", position, " of ",
+                                                   Counted(data_bytes, "byte"), " of data"));
   }
   return absl::OkStatus();
 }
@@ -209,8 +211,8 @@ uint64_t LoadLittleEndian(absl::string_view bytes) {
 // Returns the header's text.
 absl::StatusOr<absl::string_view> FindHeader(absl::string_view file) {
   if (file.size() < kLengthBytes) {
-    return absl::DataLossError(
-        absl::StrCat("not a safetensors file: it has ", file.size(), " bytes, fewer than 8"));
+    return absl::DataLossError(absl::StrCat("not a safetensors file: it has ",
+                                            Counted(file.size(), "byte"), ", fewer than 8"));
   }
   const uint64_t length = LoadLittleEndian(file.substr(0, kLengthBytes));
   if (length > static_cast<uint64_t>(kMaxSafetensorsHeaderBytes)) {
@@ -219,8 +221,8 @@ absl::StatusOr<absl::string_view> FindHeader(absl::string_view file) {
                                                    kMaxSafetensorsHeaderBytes));
   }
   if (length > file.size() - kLengthBytes) {
-    return absl::DataLossError(absl::StrCat("the header claims ", length, " bytes, but only ",
-                                            file.size() - kLengthBytes,
+    return absl::DataLossError(absl::StrCat("the header claims ", Counted(length, "byte"),
+                                            ", but only ", file.size() - kLengthBytes,
                                             " follow: the file is cut off"));
   }
   return file.substr(kLengthBytes, length);

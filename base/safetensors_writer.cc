@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "simdjson.h"
 
@@ -155,8 +156,9 @@ absl::Status SafetensorsWriter::Append(absl::string_view name, absl::string_view
   }
   const int64_t size = static_cast<int64_t>(bytes.size());
   if (size > missing_[current_]) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "array \"", name, "\" needs ", missing_[current_], " more bytes, but got ", size));
+    return absl::FailedPreconditionError(absl::StrCat("array \"", name, "\" needs ",
+                                                      Counted(missing_[current_], "more byte"),
+                                                      ", but got ", size));
   }
   RCNN_RETURN_IF_ERROR(file_.Append(bytes));
   missing_[current_] -= size;
@@ -166,8 +168,8 @@ absl::Status SafetensorsWriter::Append(absl::string_view name, absl::string_view
 
 absl::StatusOr<FileDigest> SafetensorsWriter::Commit() {
   if (current_ < specs_.size()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("array \"", specs_[current_].name, "\" lacks ", missing_[current_], " bytes"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "array \"", specs_[current_].name, "\" lacks ", Counted(missing_[current_], "byte")));
   }
   return file_.Commit();
 }

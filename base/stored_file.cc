@@ -16,6 +16,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/retried_calls.h"
@@ -61,8 +62,8 @@ absl::Status ReadPieces(const std::string& path, TakePiece take) {
 
 absl::Status Differs(const std::string& path, const FileDigest& found, const FileDigest& expected) {
   if (found.size != expected.size) {
-    return absl::DataLossError(absl::StrCat(path, " is damaged: it has ", found.size,
-                                            " bytes instead of ", expected.size));
+    return absl::DataLossError(absl::StrCat(
+        path, " is damaged: it has ", Counted(found.size, "byte"), " instead of ", expected.size));
   }
   return absl::DataLossError(
       absl::StrFormat("%s is damaged: its checksum differs (CRC-32C %08x, not %08x)", path,

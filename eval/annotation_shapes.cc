@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/parallel_for.h"
@@ -191,8 +192,8 @@ absl::StatusOr<AnnotationKeypoints> ReadAnnotationKeypoints(const std::string& p
     if (i == 0) result.keypoints = keypoints;
     if (keypoints != result.keypoints) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": annotations[", i, "]: has ",
-                                                     keypoints, " keypoints, the first has ",
-                                                     result.keypoints));
+                                                     Counted(keypoints, "keypoint"),
+                                                     ", the first has ", result.keypoints));
     }
     if (raw.annotations[i].labelled < 0) {
       return absl::InvalidArgumentError(

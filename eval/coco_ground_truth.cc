@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/coco/coco_instances.h"
@@ -76,7 +77,8 @@ class Substitutes {
   void Warn(GroundTruth& truth) const {
     if (count_ == 0) return;
     truth.warnings.push_back(
-        absl::StrCat(count_, " annotations have no numeric area (the first is annotations[", first_,
+        absl::StrCat(Counted(count_, "annotation has", "annotations have"),
+                     " no numeric area (the first is annotations[", first_,
                      "]); width * height is used instead, so metrics by size differ from those of "
                      "the segmentations"));
   }
@@ -97,13 +99,15 @@ void WarnOfUselessAnnotations(GroundTruth& truth) {
     negative += a.box.width < 0 || a.box.height < 0;
   }
   if (unlisted > 0) {
-    truth.warnings.push_back(absl::StrCat(
-        unlisted,
-        " annotations are of images or categories that are not listed; they are left out"));
+    truth.warnings.push_back(
+        absl::StrCat(Counted(unlisted, "annotation is of an image or category that is",
+                             "annotations are of images or categories that are"),
+                     " not listed; ", Noun(unlisted, "it is", "they are"), " left out"));
   }
   if (negative > 0) {
-    truth.warnings.push_back(absl::StrCat(
-        negative, " annotations have a negative width or height, which no detection can match"));
+    truth.warnings.push_back(
+        absl::StrCat(Counted(negative, "annotation has", "annotations have"),
+                     " a negative width or height, which no detection can match"));
   }
 }
 

@@ -155,7 +155,7 @@ TEST(ParseCocoGroundTruthTest, WarnsOfAnnotationsThatNothingCanFind) {
   EXPECT_EQ(truth->annotations.size(), 4u);
   EXPECT_THAT(truth->warnings,
               ::testing::ElementsAre(HasSubstr("2 annotations are of images or categories"),
-                                     HasSubstr("1 annotations have a negative width")));
+                                     HasSubstr("1 annotation has a negative width")));
 }
 
 TEST(ParseCocoGroundTruthTest, LeavesOutARootCategory) {

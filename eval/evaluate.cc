@@ -24,6 +24,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
@@ -226,9 +227,9 @@ absl::StatusOr<Results> LoadDetections(const Request& request, GroundTruth& trut
                                      .skip_unknown_categories = FLAGS_skip_unknown_categories},
                                     truth));
   if (results.unknown_categories > 0) {
-    std::fprintf(stderr, "%s: left out %lld detections of unknown categories\n",
+    std::fprintf(stderr, "%s: left out %s of unknown categories\n",
                  Printable(FLAGS_detections).c_str(),
-                 static_cast<long long>(results.unknown_categories));
+                 Counted(results.unknown_categories, "detection").c_str());
   }
   if (results.detections.size() == 0) {
     std::fprintf(stderr, "%s: no detections\n", Printable(FLAGS_detections).c_str());
@@ -351,7 +352,7 @@ absl::Status WriteSuspects(const GroundTruth& truth, const Results& results) {
       WriteFileAtomically(FLAGS_export_suspects,
                           SuspectsToCocoJson(suspects, truth, results.detections, similarity))
           .status());
-  std::printf("\n%zu suspected labels: %s\n", suspects.size(),
+  std::printf("\n%s: %s\n", Counted(suspects.size(), "suspected label").c_str(),
               Printable(FLAGS_export_suspects).c_str());
   return absl::OkStatus();
 }

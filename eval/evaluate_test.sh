@@ -70,7 +70,7 @@ expect 1 "--report=${shapes}/detections.json is also the file of --detections" "
 expect 1 "--export_suspects=${shapes}/./instances.json is also the file of --dataset" "${good[@]}" \
   --export_suspects=${shapes}/./instances.json
 expect 1 "is also the file of --out" "${good[@]}" --out="${TEST_TMPDIR}/x" --export_errors="${TEST_TMPDIR}/x"
-expect 1 "--images: ${corpus} holds none of the dataset's 6 images; the first is shapes_1.png" "${good[@]}" --images=${corpus}
+expect 1 "--images: ${corpus} holds none of the dataset's images, 6 in all; the first is shapes_1.png" "${good[@]}" --images=${corpus}
 expect 1 "/shapes_1.png, which is found without this flag: leave it out" --dataset=coco:${shapes}/instances.json:${shapes}/images \
   --detections=${shapes}/detections.json --images=${shapes}/images
 
@@ -96,7 +96,7 @@ done
 touch "${texts}/comp4_det_test_dog.txt"
 expect 1 "no class 'dog'" --dataset=${shapes}/instances.json --detections="${texts}/comp4_det_test_dog.txt"
 echo "shapes_1 0.5 1 1 9 9" > "${texts}/comp4_det_test_dog.txt"
-expect 0 "left out 1 detections of unknown categories" --dataset=${shapes}/instances.json \
+expect 0 "left out 1 detection of unknown categories" --dataset=${shapes}/instances.json \
   --detections="${texts}/comp4_det_test_dog.txt" --skip_unknown_categories
 
 # Folders of labelled images.

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/box_units.h"
@@ -34,8 +35,9 @@ absl::StatusOr<std::string> CocoFile(const LoadResultsOptions& options) {
 // `shapes` are read from the file a second time.
 absl::Status CheckSameCount(const std::string& file, int64_t shapes, const GroundTruth& truth) {
   if (shapes == static_cast<int64_t>(truth.annotations.size())) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      file, ": has ", shapes, " annotations, and had ", truth.annotations.size(), " before"));
+  return absl::FailedPreconditionError(absl::StrCat(file, ": has ", Counted(shapes, "annotation"),
+                                                    ", and had ", truth.annotations.size(),
+                                                    " before"));
 }
 
 // Text has no masks and no keypoints.
@@ -69,8 +71,8 @@ absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& op
   const auto sigmas = static_cast<int64_t>(CocoKeypointSigmas().size());
   if (annotations.keypoints != sigmas && annotations.keypoints != 0) {
     return absl::InvalidArgumentError(absl::StrCat(kDatasetPrefix, ": ", file, ": objects have ",
-                                                   annotations.keypoints,
-                                                   " keypoints; COCO's have ", sigmas));
+                                                   Counted(annotations.keypoints, "keypoint"),
+                                                   "; COCO's have ", sigmas));
   }
   RCNN_RETURN_IF_ERROR(
       CheckSameCount(file, static_cast<int64_t>(annotations.labelled.size()), truth),

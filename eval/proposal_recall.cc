@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/pairwise_sum.h"
 #include "rcnn/eval/parallel_for.h"
@@ -221,8 +222,9 @@ absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
                                              const ProposalRecallOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
   if (proposals.size() != dataset.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("the proposals are for ", proposals.size(),
-                                                   " images, the dataset has ", dataset.size()));
+    return absl::InvalidArgumentError(absl::StrCat("the proposals are for ",
+                                                   Counted(proposals.size(), "image"),
+                                                   ", the dataset has ", dataset.size()));
   }
   std::vector<RecallImage> images;
   for (int64_t i = 0; i < dataset.size(); ++i) {

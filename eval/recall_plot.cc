@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 
 namespace rcnn::eval {
@@ -146,7 +147,7 @@ void AppendIouPanel(const std::vector<RecallSeries>& series, int64_t count, doub
   for (int i = 0; i <= 10; ++i) {
     if (0.1 * i >= panel.x_low - 1e-9) ticks.push_back(0.1 * i);
   }
-  AppendFrame(panel, absl::StrCat(count, " proposals"), "IoU", ticks, svg);
+  AppendFrame(panel, Counted(count, "proposal"), "IoU", ticks, svg);
   for (size_t s = 0; s < series.size(); ++s) {
     std::vector<Point> points;
     for (size_t t = 0; t < ious.size(); ++t) {
@@ -233,8 +234,8 @@ std::string RecallPlotSvg(const std::vector<RecallSeries>& series,
       "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
       width, kTop + kPanelHeight + kBottom, width, kTop + kPanelHeight + kBottom);
   AppendText(kLeft, 26, "start", "font-size=\"16\" font-weight=\"bold\"",
-             absl::StrFormat("Proposal recall: %d objects in %d images",
-                             series[0].recall.objects[0], series[0].recall.images),
+             absl::StrCat("Proposal recall: ", Counted(series[0].recall.objects[0], "object"),
+                          " in ", Counted(series[0].recall.images, "image")),
              svg);
   AppendLegend(series, svg);
   double left = kLeft;

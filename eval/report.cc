@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
@@ -124,8 +125,8 @@ absl::StatusOr<Results> LoadResult(const std::string& path, GroundTruth& truth) 
   RCNN_ASSIGN_OR_RETURN(options.iou_type, ParseIouType(FLAGS_iou_type), "--iou_type");
   RCNN_ASSIGN_OR_RETURN(Results results, LoadResults(ResultsFile(path), options, truth));
   if (results.unknown_categories > 0) {
-    std::fprintf(stderr, "%s: left out %lld detections of unknown categories\n",
-                 Printable(path).c_str(), static_cast<long long>(results.unknown_categories));
+    std::fprintf(stderr, "%s: left out %s of unknown categories\n", Printable(path).c_str(),
+                 Counted(results.unknown_categories, "detection").c_str());
   }
   AddBoxes(results);
   return results;

@@ -28,7 +28,7 @@ detections=${shapes}/detections.json
 images=--images=${shapes}/images
 expect 0 "The report: " "${evaluate}" "${dataset}" "--detections=${detections}" "${images}" "--report=${out}/report.html"
 expect 0 "href=\"data:image/jpeg" cat "${out}/report.html"
-expect 0 "suspected labels: " "${evaluate}" "${dataset}" "--detections=${detections}" "--export_suspects=${out}/suspects.json"
+expect 0 "suspected label" "${evaluate}" "${dataset}" "--detections=${detections}" "--export_suspects=${out}/suspects.json"
 expect 0 "\"suspicion\"" cat "${out}/suspects.json"
 expect 0 "The errors: " "${evaluate}" "${dataset}" "--detections=${detections}" "--export_errors=${out}/errors.json"
 expect 0 "\"Miss\": {" cat "${out}/errors.json"
@@ -38,7 +38,7 @@ for kind in masks keypoints; do
   type=${kind/masks/segm}
   shape_flags=(--dataset=coco:eval/testdata/${kind}/instances.json --iou_type=${type})
   found=eval/testdata/${kind}/detections.json
-  expect 0 "suspected labels: " "${evaluate}" "${shape_flags[@]}" --detections=${found} "--report=${out}/${kind}.html" \
+  expect 0 "suspected label" "${evaluate}" "${shape_flags[@]}" --detections=${found} "--report=${out}/${kind}.html" \
     "--export_suspects=${out}/${kind}.json"
   expect 0 "box shape" cat "${out}/${kind}.html"
   expect 0 "plain_${kind}.html" "${report}" ${found} "${shape_flags[@]}" "--out=${out}/plain_${kind}.html"

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::eval {
@@ -182,7 +183,9 @@ double OutlineLength(const std::vector<double>& xy) {
 }
 
 absl::Status CheckPolygon(const std::vector<double>& xy, size_t least) {
-  if (xy.size() < least) return Invalid(absl::StrCat("a polygon of ", xy.size(), " numbers"));
+  if (xy.size() < least) {
+    return Invalid(absl::StrCat("a polygon of ", Counted(xy.size(), "number")));
+  }
   for (double value : xy) {
     if (std::abs(value) <= kMaxCoordinate) continue;
     return Invalid(absl::StrCat("a polygon has the coordinate ", value));
@@ -308,8 +311,8 @@ absl::Status MaskSet::AddRuns(absl::Span<const uint32_t> runs, int64_t height, i
   uint64_t sum = 0;
   for (uint32_t run : runs) sum += run;
   if (sum != static_cast<uint64_t>(height) * static_cast<uint64_t>(width)) {
-    return Invalid(
-        absl::StrCat("its runs have ", sum, " pixels, its size is ", height, " x ", width));
+    return Invalid(absl::StrCat("its runs have ", Counted(sum, "pixel"), ", its size is ", height,
+                                " x ", width));
   }
   runs_.insert(runs_.end(), runs.begin(), runs.end());
   sizes_.push_back({static_cast<uint32_t>(height), static_cast<uint32_t>(width)});

@@ -1,6 +1,7 @@
 #include "rcnn/eval/shape_detections.h"
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/results_pieces.h"
@@ -125,7 +126,7 @@ absl::StatusOr<KeypointDetections> ReadKeypointDetections(const std::string& pat
           if (count != keypoints) {
             results.numbers.resize(before);
             return absl::InvalidArgumentError(
-                absl::StrCat("has ", count, " keypoints, the dataset has ", keypoints));
+                absl::StrCat("has ", Counted(count, "keypoint"), ", the dataset has ", keypoints));
           }
           results.ends.push_back(static_cast<int64_t>(results.numbers.size()));
           return absl::OkStatus();

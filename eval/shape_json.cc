@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::eval {
@@ -97,7 +98,8 @@ absl::Status AddKeypoints(element value, std::vector<double>& numbers) {
   const size_t count = numbers.size() - before;
   if (count > 0 && count % 3 == 0) return absl::OkStatus();
   numbers.resize(before);
-  return Invalid(absl::StrCat("has ", count, " numbers, not x, y and visibility of keypoints"));
+  return Invalid(
+      absl::StrCat("has ", Counted(count, "number"), ", not x, y and visibility of keypoints"));
 }
 
 }  // namespace rcnn::eval

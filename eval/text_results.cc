@@ -20,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -213,8 +214,8 @@ class Reader {
   absl::Status AddVocLine(absl::string_view line, int64_t k) {
     const std::vector<absl::string_view> words = SplitWords(line);
     if (words.size() != 6) {
-      return Invalid(
-          absl::StrCat("has ", words.size(), " fields, not image, score, xmin, ymin, xmax, ymax"));
+      return Invalid(absl::StrCat("has ", Counted(words.size(), "field"),
+                                  ", not image, score, xmin, ymin, xmax, ymax"));
     }
     RCNN_ASSIGN_OR_RETURN(const int64_t image, images_.Find(words[0]));
     RCNN_ASSIGN_OR_RETURN(const std::vector<double> n,
@@ -225,8 +226,8 @@ class Reader {
   absl::Status AddYoloLine(absl::string_view line, int64_t image) {
     const std::vector<absl::string_view> words = SplitWords(line);
     if (words.size() != 6) {
-      return Invalid(absl::StrCat("has ", words.size(),
-                                  " fields, not class, x, y, width, height, confidence"));
+      return Invalid(absl::StrCat("has ", Counted(words.size(), "field"),
+                                  ", not class, x, y, width, height, confidence"));
     }
     int64_t k = 0;
     const bool is_class = absl::SimpleAtoi(words[0], &k) && k >= 0;
@@ -285,8 +286,8 @@ class Reader {
 
   absl::Status AddCsvDetection(const data::CsvFields& cells, CsvTable& table) {
     if (cells.size() != table.width) {
-      return Invalid(absl::StrCat("has ", cells.size(), " fields, the header has ", table.width,
-                                  "; a field with the separator in it needs quotes"));
+      return Invalid(absl::StrCat("has ", Counted(cells.size(), "field"), ", the header has ",
+                                  table.width, "; a field with the separator in it needs quotes"));
     }
     const auto field = [&](size_t column) -> const std::string& {
       return cells[table.columns[column]];

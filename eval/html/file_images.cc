@@ -37,7 +37,7 @@ absl::Status CheckImagesFolder(const GroundTruth& truth, const std::string& fold
   if (folder.empty() || truth.images.empty() || AnyExists(truth, folder)) return absl::OkStatus();
   const GroundTruthImage& first = truth.images.front();
   return absl::NotFoundError(absl::StrCat(
-      folder, " holds none of the dataset's ", truth.images.size(), " images; ",
+      folder, " holds none of the dataset's images, ", truth.images.size(), " in all; ",
       first.file.empty()
           ? absl::StrCat("the first, of id ", first.id, ", has no file_name in the dataset")
           : absl::StrCat("the first is ", first.file),
