@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/check_range.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::configs {
@@ -17,7 +18,7 @@ absl::StatusOr<std::array<double, 3>> ReadThree(absl::string_view field, const N
   if (values.empty()) return std::array<double, 3>{otherwise, otherwise, otherwise};
   if (values.size() != 3) {
     return absl::InvalidArgumentError(
-        absl::StrCat(field, " has ", values.size(), " numbers, not 3"));
+        absl::StrCat(field, " has ", Counted(values.size(), "number"), ", not 3"));
   }
   for (const double value : values) RCNN_RETURN_IF_ERROR(CheckRange(field, value, low, 1e9));
   return std::array<double, 3>{values[0] * unit, values[1] * unit, values[2] * unit};

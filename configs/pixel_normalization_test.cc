@@ -50,7 +50,7 @@ TEST(PixelNormalizationTest, ErrorsNameTheField) {
   } cases[] = {{"scale: 0", "normalization.scale is 0"},
                {"scale: -1", "normalization.scale is -1"},
                {"scale: nan", "normalization.scale is nan"},
-               {"mean: 1", "normalization.mean has 1 numbers, not 3"},
+               {"mean: 1", "normalization.mean has 1 number, not 3"},
                {"mean: [1, nan, 1]", "normalization.mean is nan"},
                {"mean: [1, 1, inf]", "normalization.mean is inf"},
                {"std: [1, 2, 3, 4]", "normalization.std has 4 numbers, not 3"},

@@ -17,6 +17,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "gflags/gflags.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
@@ -234,7 +235,7 @@ int64_t DecodeAll(const Dataset& dataset) {
     absl::PrintF("%s\n", PrintableMessage(status.message()));
   }
   progress.Finish();
-  absl::PrintF("damaged      %d of %d images\n\n", damaged, dataset.size());
+  absl::PrintF("damaged      %d of %s\n\n", damaged, Counted(dataset.size(), "image"));
   return damaged;
 }
 
@@ -360,9 +361,11 @@ absl::Status Inspect() {
   RCNN_RETURN_IF_ERROR(CheckLoss(dataset->defects(), FLAGS_allow_defects), FLAGS_dataset);
   const int64_t defects = dataset->defects().total() + damaged + others;
   if (!FLAGS_strict || defects == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(FLAGS_dataset, ": ", defects,
-                                                    others > 0 ? " defects and leaks" : " defects",
-                                                    ", and --strict is set"));
+  return absl::FailedPreconditionError(
+      absl::StrCat(FLAGS_dataset, ": ",
+                   others > 0 ? Counted(defects, "defect or leak", "defects and leaks")
+                              : Counted(defects, "defect"),
+                   ", and --strict is set"));
 }
 
 }  // namespace

@@ -72,11 +72,11 @@ xml=voc/Annotations/shapes-3-000002.xml
 xmin=$(sed -n 's:.*<xmin>\(.*\)</xmin>.*:\1:p' $xml | head -1)
 sed -i "0,/<xmax>/s:<xmax>.*</xmax>:<xmax>$xmin</xmax>:" $xml
 "$inspect" --dataset=voc:voc:trainval --contact_sheet= > out.txt 2> err.txt && fail "1 of 17 objects lost is accepted"
-grep -q "error: .*1 of 17 objects (5.9 %) are lost to defects.*--allow_defects" err.txt || fail "the error names the flag"
+grep -q "error: .*1 of 17 objects (5.9 %) is lost to defects.*--allow_defects" err.txt || fail "the error names the flag"
 "$inspect" --dataset=voc:voc:trainval --contact_sheet= --allow_defects > out.txt 2> err.txt || fail "a defect without --strict"
 grep -q "Annotations/shapes-3-000002.xml: object 0: zero size" out.txt || fail "the defect is named"
 "$inspect" --dataset=voc:voc:trainval --contact_sheet= --allow_defects --strict > out.txt 2> err.txt && fail "a defect with --strict"
-grep -q "error: .*1 defects" err.txt || fail "the error says why"
+grep -q "error: .*1 defect, " err.txt || fail "the error says why"
 
 head -c 3000 voc/JPEGImages/shapes-3-000001.png > cut && mv cut voc/JPEGImages/shapes-3-000001.png
 "$inspect" --dataset=voc:voc:trainval --contact_sheet= --allow_defects --decode_images > out.txt 2> err.txt || fail "a damaged image"

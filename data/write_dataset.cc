@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "gflags/gflags.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/shell_command.h"
@@ -155,8 +156,8 @@ absl::Status Write() {
   PrintDefects(dataset->defects());
   RCNN_RETURN_IF_ERROR(CheckLoss(dataset->defects(), FLAGS_allow_defects), FLAGS_dataset);
   RCNN_ASSIGN_OR_RETURN(const std::string written, WriteAs(*dataset));
-  absl::PrintF("wrote %d images to %s; look at them with\n%s\n", dataset->size(),
-               Printable(FLAGS_out),
+  absl::PrintF("wrote %s to %s; look at %s with\n%s\n", Counted(dataset->size(), "image"),
+               Printable(FLAGS_out), Noun(dataset->size(), "it", "them"),
                Printable(ShellCommand(
                    {"bazel", "run", "//data:inspect", "--", absl::StrCat("--dataset=", written)})));
   return absl::OkStatus();

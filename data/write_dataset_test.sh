@@ -68,7 +68,7 @@ cat > bad/a.json << 'END'
                  {"id": 2, "image_id": 1, "category_id": 1, "bbox": [-9999, 2, 3, 4], "area": 12, "iscrowd": 0}]}
 END
 "$write_dataset" --dataset=bad --out=lost > out.txt 2> err.txt && fail "half of the objects are lost without a word"
-grep -q "error: bad: 1 of 2 objects (50.0 %) are lost to defects" err.txt || fail "the loss"
+grep -q "error: bad: 1 of 2 objects (50.0 %) is lost to defects" err.txt || fail "the loss"
 grep -q "object 1: outside the image" out.txt || fail "the lost object"
 grep -q "bad: coco, 1 class (cat)" out.txt || fail "the folder is described"
 [ -e lost ] && fail "a dataset with a loss is written"

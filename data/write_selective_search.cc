@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "gflags/gflags.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/printable.h"
@@ -60,8 +61,9 @@ absl::Status Run() {
   RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(
       *dataset, search, {.path = FLAGS_out, .threads = FLAGS_threads}));
   RCNN_ASSIGN_OR_RETURN(const auto file, ProposalFile::Open(FLAGS_out, *dataset));
-  absl::PrintF("%s: %d boxes for %d images in %s\n", Printable(FLAGS_out), file->total(),
-               file->size(), HumanDuration(MonotonicNow() - start));
+  absl::PrintF("%s: %s for %s in %s\n", Printable(FLAGS_out),
+               Counted(file->total(), "box", "boxes"), Counted(file->size(), "image"),
+               HumanDuration(MonotonicNow() - start));
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
@@ -50,8 +51,9 @@ absl::Status Run() {
   RCNN_ASSIGN_OR_RETURN(const eval::Detections found,
                         DetectDataset(*detector, truth, FLAGS_images));
   RCNN_RETURN_IF_ERROR(eval::WriteDetections(FLAGS_out, found));
-  std::printf("%s: %lld detections in %zu images\n", Printable(FLAGS_out).c_str(),
-              static_cast<long long>(found.size()), truth.images.size());
+  std::printf("%s: %s in %s\n", Printable(FLAGS_out).c_str(),
+              Counted(found.size(), "detection").c_str(),
+              Counted(truth.images.size(), "image").c_str());
   return absl::OkStatus();
 }
 

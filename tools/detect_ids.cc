@@ -108,7 +108,9 @@ absl::StatusOr<ResultIds> DatasetIds(const eval::GroundTruth& truth, const std::
   }
   if (!taken.empty() || paths.empty()) return ids;
   return absl::InvalidArgumentError(
-      absl::StrCat("none of the ", paths.size(), " images is in ", source,
+      absl::StrCat(paths.size() == 1 ? "the image is not"
+                                     : absl::StrCat("none of the ", paths.size(), " images is"),
+                   " in ", source,
                    " (the first there: ", truth.images.empty() ? "none" : truth.images.front().file,
                    "; the first here: ", paths.front(), ")"));
 }

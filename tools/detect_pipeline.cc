@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/available_memory.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/progress.h"
@@ -288,7 +289,7 @@ absl::StatusOr<PipelineResult> Pipeline::Run() {
     const auto count = static_cast<int64_t>(batch.size());
     RCNN_RETURN_IF_ERROR(Process(std::move(batch)));
     progress.SetNote(absl::StrCat(
-        objects_, " objects",
+        Counted(objects_, "object"),
         result_.problems.empty() ? "" : absl::StrCat(", ", result_.problems.size(), " failed")));
     progress.Add(count);
   }

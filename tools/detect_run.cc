@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shell_command.h"
@@ -197,9 +198,9 @@ void PrintBefore(const DetectOptions& options, const FoundInputs& found,
   const std::string others = OtherFormats(found);
   if (!others.empty()) std::fprintf(stderr, "%s\n", Printable(others).c_str());
   if (jobs.size() == found.images.size()) return;
-  std::fprintf(stderr, "%d of %d images belong to %s; the others are left out\n",
-               static_cast<int>(jobs.size()), static_cast<int>(found.images.size()),
-               Printable(options.ids_of).c_str());
+  std::fprintf(stderr, "%d of %s %s to %s; the others are left out\n",
+               static_cast<int>(jobs.size()), Counted(found.images.size(), "image").c_str(),
+               Noun(jobs.size(), "belongs", "belong").c_str(), Printable(options.ids_of).c_str());
 }
 
 absl::StatusOr<std::unique_ptr<detection::Detector>> Load(const DetectOptions& options,
@@ -223,8 +224,9 @@ absl::StatusOr<int64_t> Conclude(const DetectOptions& options, const FoundInputs
   problems.insert(problems.end(), result.problems.begin(), result.problems.end());
   PrintProblems(problems, num_jobs + found.problems.size());
   if (!result.stopped) return static_cast<int64_t>(problems.size());
-  return absl::CancelledError(absl::StrCat("stopped after ", result.images.size(), " of ", num_jobs,
-                                           " images, whose results are in ", options.output));
+  return absl::CancelledError(absl::StrCat("stopped after ", result.images.size(), " of ",
+                                           Counted(num_jobs, "image"), "; the results are in ",
+                                           options.output));
 }
 
 }  // namespace

@@ -365,7 +365,7 @@ TEST_F(DetectRunTest, UsesTheIdsOfADataset) {
   options.inputs = {"in/a.png"};
   options.overwrite = true;
   EXPECT_THAT(RunDetect(options), StatusIs(absl::StatusCode::kInvalidArgument,
-                                           HasSubstr("none of the 1 images is in truth.json")));
+                                           HasSubstr("the image is not in truth.json")));
   options.ids_of = "absent.json";
   EXPECT_THAT(RunDetect(options), StatusIs(absl::StatusCode::kNotFound,
                                            AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json"))));

@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_polygons.h"
@@ -348,10 +349,11 @@ class Sections {
     NoticeBoxesOfPolygons();
     if (repairs_.bad_marks > 0) {
       result_.notices.push_back(
-          absl::StrCat(repairs_.bad_marks,
-                       " annotations have an iscrowd that is neither 0 nor 1, "
+          absl::StrCat(Counted(repairs_.bad_marks, "annotation has", "annotations have"),
+                       " an iscrowd that is neither 0 nor 1, "
                        "the first ",
-                       repairs_.first_bad_mark, "; they are taken as 0"));
+                       repairs_.first_bad_mark, "; ", Noun(repairs_.bad_marks, "it is", "they are"),
+                       " taken as 0"));
     }
     RCNN_RETURN_IF_ERROR(CheckUnique("images", result_.images));
     RCNN_RETURN_IF_ERROR(CheckUnique("annotations", result_.annotations));
@@ -385,8 +387,9 @@ class Sections {
     }
     for (const size_t i : repairs_.without_id) result_.annotations[i].id = ++highest;
     result_.notices.push_back(
-        absl::StrCat(repairs_.without_id.size(), " annotations have no id, the first annotations[",
-                     repairs_.without_id.front(), "]; they are numbered in the order of the file"));
+        absl::StrCat(Counted(repairs_.without_id.size(), "annotation has", "annotations have"),
+                     " no id, the first annotations[", repairs_.without_id.front(),
+                     "]; ids are given in the order of the file"));
   }
 
   void NoticeBoxesOfPolygons() {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
@@ -34,8 +35,8 @@ absl::Status Load(int argc, char** argv) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  std::printf("%ld images, %ld objects, %.3f s, %ld MB\n", static_cast<long>(dataset.size()),
-              static_cast<long>(objects), seconds.count(), usage.ru_maxrss / 1024);
+  std::printf("%s, %s, %.3f s, %ld MB\n", Counted(dataset.size(), "image").c_str(),
+              Counted(objects, "object").c_str(), seconds.count(), usage.ru_maxrss / 1024);
   return absl::OkStatus();
 }
 

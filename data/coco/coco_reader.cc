@@ -19,6 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/file_state.h"
 #include "rcnn/base/status_macros.h"
@@ -299,10 +300,10 @@ absl::Status CocoTableMaker::MergeDuplicates(std::vector<ListedImage>& images) {
     }
   }
   if (merged == 0) return absl::OkStatus();
-  table_.defects.AddNotice(absl::StrCat(file_, ": ", merged,
-                                        " image records repeat the file of an earlier record, the "
-                                        "first ",
-                                        example, "; they are merged with it"));
+  table_.defects.AddNotice(
+      absl::StrCat(file_, ": ", Counted(merged, "image record repeats", "image records repeat"),
+                   " the file of an earlier record, the first ", example, "; ",
+                   Noun(merged, "it is", "they are"), " merged with it"));
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 #include "rcnn/data/core/annotation_table.h"
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/data/core/fingerprint.h"
 
 namespace rcnn::data {
@@ -54,7 +55,8 @@ absl::Status NoImagesLeft(absl::string_view source, int64_t read, const DefectRe
     return absl::InvalidArgumentError(absl::StrCat(text, ": the annotations name none"));
   }
   if (read > 0) absl::StrAppend(&text, " of ", read, " read");
-  absl::StrAppend(&text, "; ", defects.total(), " defects\n", defects.ToString(kDefectsInError));
+  absl::StrAppend(&text, "; ", Counted(defects.total(), "defect"), "\n",
+                  defects.ToString(kDefectsInError));
   return absl::InvalidArgumentError(absl::StrCat(text, AdviceOnOrientation(defects)));
 }
 
@@ -101,10 +103,10 @@ void NoticeLoss(AnnotationTable& table) {
 absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view source,
                          AnnotationTable& table) {
   if (config.defect_policy() == configs::ERROR && !table.defects.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(source, ": ", table.defects.total(), " defects, and the policy is ERROR:\n",
-                     table.defects.ToString(kDefectsInError, /*with_action=*/false),
-                     AdviceOnOrientation(table.defects)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        source, ": ", Counted(table.defects.total(), "defect"), ", and the policy is ERROR:\n",
+        table.defects.ToString(kDefectsInError, /*with_action=*/false),
+        AdviceOnOrientation(table.defects)));
   }
   table.inclusive_boxes = config.inclusive_boxes();
   if (!config.paths().has_image_list()) NoticeLoss(table);

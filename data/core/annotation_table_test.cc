@@ -120,7 +120,7 @@ TEST(FinishTable, NoImagesLeftIsAnError) {
       {"a.json", -1, DefectKind::kUndecidedOrientation, "half turn", DefectAction::kImageDropped});
   EXPECT_THAT(FinishTable({}, "set", table),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("no images are left; 1 defects"),
+                       AllOf(HasSubstr("no images are left; 1 defect\n"),
                              HasSubstr("--exif_orientation=applied"),
                              HasSubstr("exif_orientation: APPLIED if they are"))));
   configs::DatasetConfig strict;

@@ -33,11 +33,12 @@ void FractionCheck::Add(const std::array<double, 4>& xywh, double width, double 
 absl::Status FractionCheck::Check(const configs::DatasetConfig& config) const {
   if (config.has_box_units() || !has_fraction_ || !all_within_) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrFormat(
-      "all %d boxes lie within 0..1, the first is [%.10g, %.10g, %.10g, %.10g], and images have "
+      "%s within 0..1, the first is [%.10g, %.10g, %.10g, %.10g], and images have "
       "up to %.10g x %.10g pixels: if the numbers are fractions of the image, give "
       "--box_units=fractions for a folder of labelled images, or set box_units: FRACTIONS in the "
       "dataset's config; --box_units=pixels and box_units: PIXELS if they are right",
-      boxes_, first_[0], first_[1], first_[2], first_[3], width_, height_));
+      boxes_ == 1 ? "the only box lies" : absl::StrFormat("all %d boxes lie", boxes_), first_[0],
+      first_[1], first_[2], first_[3], width_, height_));
 }
 
 }  // namespace rcnn::data

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 
 namespace rcnn::data {
@@ -119,8 +120,9 @@ DefectReport DefectReport::Select(const std::function<bool(const Defect&)>& want
   }
   const int64_t unknown = total_ - static_cast<int64_t>(defects_.size());
   if (unknown > 0) {
-    selected.AddNotice(absl::StrCat(unknown, " of ", total_,
-                                    " defects were not stored, so the images that they concern are "
+    selected.AddNotice(absl::StrCat(unknown, " of ", total_, " defects ",
+                                    Noun(unknown, "was", "were"),
+                                    " not stored, so the images that they concern are "
                                     "unknown"));
   }
   return selected;
@@ -146,7 +148,8 @@ std::string DescribeLoss(const DefectReport& report) {
   const int64_t all = lost + report.used_objects();
   const double share = all == 0 ? 0 : static_cast<double>(lost) / static_cast<double>(all);
   if (share <= kMostLost) return "";
-  return absl::StrFormat("%d of %d objects (%.1f %%) are lost to defects", lost, all, 100 * share);
+  return absl::StrFormat("%d of %s (%.1f %%) %s lost to defects", lost, Counted(all, "object"),
+                         100 * share, Noun(lost, "is", "are"));
 }
 
 absl::Status CheckLoss(const DefectReport& report, bool allow_defects) {

@@ -132,9 +132,9 @@ absl::StatusOr<AnnotationTable> SelectImages(ImageList list, const std::string& 
   }
   NoticeLoss(selected);
   if (selected.num_images() > 0) return selected;
-  return absl::InvalidArgumentError(absl::StrCat(list_file, ": none of its ", list.names().size(),
-                                                 " images, such as ", list.names()[0],
-                                                 ", is in the dataset"));
+  return absl::InvalidArgumentError(absl::StrCat(list_file, ": none of its images, ",
+                                                 list.names().size(), " in all, such as ",
+                                                 list.names()[0], ", is in the dataset"));
 }
 
 }  // namespace rcnn::data

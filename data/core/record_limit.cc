@@ -1,6 +1,7 @@
 #include "rcnn/data/core/record_limit.h"
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 
 namespace rcnn::data {
 
@@ -8,7 +9,7 @@ absl::Status CheckNumRecords(size_t records, absl::string_view what, size_t file
                              size_t least_bytes) {
   if (records <= kFewRecords + file_bytes / least_bytes) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("too many ", what, " for a file of ", file_bytes, " bytes"));
+      absl::StrCat("too many ", what, " for a file of ", Counted(file_bytes, "byte")));
 }
 
 }  // namespace rcnn::data

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/pixel_normalization.h"
@@ -81,8 +82,8 @@ absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
             return at::empty(sizes, at::kFloat);
           },
           absl::StatusCode::kResourceExhausted),
-      absl::StrCat("no memory for batch ", plan.iteration, " of ", images, " images, ", plan.width,
-                   " x ", plan.height));
+      absl::StrCat("no memory for batch ", plan.iteration, " of ", Counted(images, "image"), ", ",
+                   plan.width, " x ", plan.height));
   batch.own_begin = options_.part.Begin(all);
   batch.entries.resize(plan.images.size());
   return batch;

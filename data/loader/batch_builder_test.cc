@@ -335,7 +335,7 @@ TEST(BatchBuilderTest, ExhaustedMemoryIsAnError) {
   ASSERT_THAT(builder, IsOk());
   EXPECT_THAT((*builder)->Allocate(plan),
               StatusIs(absl::StatusCode::kResourceExhausted,
-                       StartsWith("no memory for batch 7 of 1 images, 67108864 x 67108864: ")));
+                       StartsWith("no memory for batch 7 of 1 image, 67108864 x 67108864: ")));
 }
 
 TEST(BatchBuilderTest, ErrorsNameTheImage) {
@@ -353,7 +353,7 @@ TEST(BatchBuilderTest, BadNormalisationIsAnErrorThatNamesTheField) {
   NormalizationConfig config;
   config.add_mean(1);
   EXPECT_THAT(error(config), StatusIs(absl::StatusCode::kInvalidArgument,
-                                      HasSubstr("normalization.mean has 1 numbers, not 3")));
+                                      HasSubstr("normalization.mean has 1 number, not 3")));
   config.Clear();
   config.set_scale(0);
   EXPECT_THAT(error(config),

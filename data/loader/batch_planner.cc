@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/repeat_factors.h"
 
@@ -85,8 +86,9 @@ absl::StatusOr<PlannedImage> BatchPlanner::PlanImage(const EpochEntry& entry, in
 
 absl::StatusOr<BatchPlan> BatchPlanner::Plan(int64_t iteration) {
   if (options_.mode == LoaderMode::kEvaluation && iteration >= batches_per_epoch()) {
-    return absl::OutOfRangeError(
-        absl::StrCat("no batch ", iteration, ": there are ", batches_per_epoch(), " batches"));
+    return absl::OutOfRangeError(absl::StrCat("no batch ", iteration, ": there ",
+                                              Noun(batches_per_epoch(), "is", "are"), " ",
+                                              Counted(batches_per_epoch(), "batch", "batches")));
   }
   BatchPlan plan;
   plan.iteration = iteration;

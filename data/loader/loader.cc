@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/loader_resources.h"
@@ -37,8 +38,8 @@ absl::Status CheckOptions(const LoaderOptions& options) {
   const IterationShare& share = options.share;
   if (share.begin < 0 || share.begin >= share.end || share.end > share.period) {
     return absl::InvalidArgumentError(absl::StrCat("share is [", share.begin, ", ", share.end,
-                                                   ") of ", share.period,
-                                                   " iterations; it must be a part of them"));
+                                                   ") of ", Counted(share.period, "iteration"),
+                                                   "; it must be a part of them"));
   }
   return absl::OkStatus();
 }
@@ -170,7 +171,8 @@ absl::StatusOr<Batch> Loader::Next() {
   const absl::Time start = MonotonicNow();
   const std::shared_ptr<Job> job = TakeFront();
   if (job == nullptr) {
-    return absl::OutOfRangeError(absl::StrCat("there are only ", end_, " batches"));
+    return absl::OutOfRangeError(absl::StrCat("there ", Noun(end_, "is", "are"), " only ",
+                                              Counted(end_, "batch", "batches")));
   }
   if (workers_.empty()) FillAlone(*job);
   const std::lock_guard<std::mutex> lock(mutex_);

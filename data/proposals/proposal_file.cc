@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::data {
@@ -53,8 +54,8 @@ bool IsBox(const Box& box) {
 
 absl::Status CheckProposals(absl::Span<const Box> boxes, absl::Span<const float> scores) {
   if (boxes.size() != scores.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(boxes.size(), " boxes with ", scores.size(), " scores"));
+    return absl::InvalidArgumentError(absl::StrCat(Counted(boxes.size(), "box", "boxes"), " with ",
+                                                   Counted(scores.size(), "score")));
   }
   for (size_t i = 0; i < boxes.size(); ++i) {
     const Box& box = boxes[i];
@@ -119,8 +120,9 @@ absl::Status ProposalFile::CheckOffsets() const {
     previous = offsets_[i];
   }
   if (previous != total()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the offsets end at ", previous, ", but there are ", total(), " boxes"));
+    return absl::InvalidArgumentError(absl::StrCat("the offsets end at ", previous, ", but there ",
+                                                   Noun(total(), "is", "are"), " ",
+                                                   Counted(total(), "box", "boxes")));
   }
   return absl::OkStatus();
 }
@@ -133,9 +135,9 @@ absl::Status ProposalFile::CheckDataset(const std::string& fingerprint,
                      "; this one's is ", dataset.fingerprint(), "): generate them again"));
   }
   if (size() != dataset.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("proposals for ", size(), " images; there are ",
-                                                   dataset.size(),
-                                                   " in the dataset: generate them again"));
+    return absl::InvalidArgumentError(absl::StrCat("proposals for ", Counted(size(), "image"),
+                                                   ", but the dataset has ", dataset.size(),
+                                                   ": generate them again"));
   }
   for (int64_t i = 0; i < size(); ++i) {
     if (image_ids_[i] != dataset.image(i).id) {

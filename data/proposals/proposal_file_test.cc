@@ -162,7 +162,7 @@ TEST(ProposalFileTest, ImagesOfOtherIdsAreErrors) {
   ExpectOpenError(raw, "image_ids[1] is 7, not 101");
   raw.offsets = {0, 2};
   raw.image_ids = {100};
-  ExpectOpenError(raw, "proposals for 1 images; there are 2 in the dataset: generate them again");
+  ExpectOpenError(raw, "proposals for 1 image, but the dataset has 2: generate them again");
 }
 
 TEST(ProposalFileTest, DetectsBadBoxesOnAccess) {
@@ -191,7 +191,7 @@ TEST(CheckProposalsTest, NamesTheFirstOffence) {
   EXPECT_THAT(CheckProposals({}, {}), IsOk());
   EXPECT_THAT(CheckProposals({{1, 1, 1, 1}, {0, 0, 2, 2}}, {3, 3}), IsOk());
   EXPECT_THAT(CheckProposals({{0, 0, 1, 1}}, {}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 boxes with 0 scores")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 box with 0 scores")));
   EXPECT_THAT(CheckProposals({{0, 0, 1, 1}, {2, 0, 1, 1}}, {1, 1}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("box 1 is (2, 0, 1, 1)")));
   EXPECT_THAT(CheckProposals({{0, INFINITY, 1, INFINITY}}, {1}),

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/safetensors_writer.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/proposals/proposal_file.h"
@@ -68,7 +69,7 @@ absl::StatusOr<ProposalWriter> ProposalWriter::Create(const std::string& path,
 absl::Status ProposalWriter::Append(absl::Span<const Box> boxes, absl::Span<const float> scores) {
   if (size() == dataset_->size()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(path_, ": the proposals of all ", size(), " images are already written"));
+        absl::StrCat(path_, ": the proposals of all images, ", size(), ", are already written"));
   }
   RCNN_RETURN_IF_ERROR(CheckProposals(boxes, scores),
                        absl::StrCat("proposals of ", dataset_->image(size()).name));
@@ -81,7 +82,7 @@ absl::Status ProposalWriter::Append(absl::Span<const Box> boxes, absl::Span<cons
 absl::StatusOr<FileDigest> ProposalWriter::Commit() {
   if (size() != dataset_->size()) {
     return absl::FailedPreconditionError(absl::StrCat(path_, ": has proposals for only ", size(),
-                                                      " of ", dataset_->size(), " images"));
+                                                      " of ", Counted(dataset_->size(), "image")));
   }
   std::vector<int64_t> image_ids;
   for (int64_t i = 0; i < size(); ++i) image_ids.push_back(dataset_->image(i).id);

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
@@ -126,12 +127,13 @@ absl::Status CheckShard(const Shard& shard, const std::string& path, const std::
   struct stat status = {};
   if (stat(path.c_str(), &status) != 0) {
     const absl::Status error = ErrnoStatus("open", path);
-    return absl::Status(error.code(), absl::StrCat(error.message(), "; ", index, " needs it for ",
-                                                   shard.images, " images: copy it there"));
+    return absl::Status(error.code(),
+                        absl::StrCat(error.message(), "; ", index, " needs it for ",
+                                     Counted(shard.images, "image"), ": copy it there"));
   }
   if (int64_t{status.st_size} == shard.digest.size) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, ": has ", status.st_size, " bytes, but ", index,
-                                          " says ", shard.digest.size,
+  return absl::DataLossError(absl::StrCat(path, ": has ", Counted(status.st_size, "byte"), ", but ",
+                                          index, " says ", shard.digest.size,
                                           ": it was cut off or replaced; copy shards and index "
                                           "again"));
 }

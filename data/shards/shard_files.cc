@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
@@ -31,7 +32,7 @@ class ShardFiles::OpenFile {
       if (got < 0) return ErrnoStatus("read", path);
       if (got == 0) {
         return absl::DataLossError(absl::StrCat(path, ": ends at ", offset + done, ", before the ",
-                                                bytes.size(), " bytes at ", offset,
+                                                Counted(bytes.size(), "byte"), " at ", offset,
                                                 ": it was cut off; copy it again"));
       }
       done += static_cast<size_t>(got);

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/git_lfs_pointer.h"
 #include "rcnn/base/json_string.h"
 #include "rcnn/base/shortest_number.h"
@@ -242,15 +243,16 @@ class IndexParser {
   absl::Status CheckCounts() const {
     const int64_t images = index_.table.num_images();
     if (images != index_.header.images) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("has ", images, " images, but its first line says ", index_.header.images,
-                       ": was it cut off? Copy it again from where it was written"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "has ", Counted(images, "image"), ", but its first line says ", index_.header.images,
+          ": was it cut off? Copy it again from where it was written"));
     }
     for (size_t i = 0; i < counts_.size(); ++i) {
       const Shard& shard = index_.header.shards[i];
       if (counts_[i] == shard.images) continue;
-      return absl::InvalidArgumentError(absl::StrCat("has ", counts_[i], " images of ", shard.file,
-                                                     ", but its first line says ", shard.images));
+      return absl::InvalidArgumentError(absl::StrCat("has ", Counted(counts_[i], "image"), " of ",
+                                                     shard.file, ", but its first line says ",
+                                                     shard.images));
     }
     return absl::OkStatus();
   }

@@ -141,7 +141,7 @@ TEST(ShardIndexTest, AnIndexThatWasCutOffIsRefused) {
   const size_t second = text.find('\n', text.find('\n') + 1) + 1;
   EXPECT_THAT(ParseShardIndex(text.substr(0, second)),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("has 1 images, but its first line says 2")));
+                       HasSubstr("has 1 image, but its first line says 2")));
   EXPECT_THAT(ParseShardIndex(text.substr(0, text.size() - 10)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("line 3: invalid JSON")));
 }
@@ -151,7 +151,7 @@ TEST(ShardIndexTest, TheFirstLineIsChecked) {
   ExpectRefused("\"images\": 2,", "\"images\": 3,", "its first line says 3");
   ExpectRefused("\"size\": 4096, \"crc32c\": 4294967295, \"images\": 1",
                 "\"size\": 4096, \"crc32c\": 4294967295, \"images\": 2",
-                "has 1 images of train-00000-of-00002.tar, but its first line says 2");
+                "has 1 image of train-00000-of-00002.tar, but its first line says 2");
   ExpectRefused("train-00001-of-00002.tar", "train-00000-of-00002.tar", "is a duplicate");
   ExpectRefused("train-00001-of-00002.tar", "../x.tar", "is not a file name without folders");
   ExpectRefused("{\"id\": 3, \"name\"", "{\"id\": 7, \"name\"", "the id 7 is a duplicate");

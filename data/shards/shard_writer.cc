@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -112,7 +113,7 @@ class ShardSetWriter {
     if (options_.shards >= 1 && options_.shards <= most) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat("shards is ", options_.shards,
                                                    "; it must be in 1..", most, " for ",
-                                                   dataset_.size(), " images"));
+                                                   Counted(dataset_.size(), "image")));
   }
 
   absl::Status CheckTarget() const {
@@ -256,9 +257,10 @@ class ShardSetWriter {
   }
 
   absl::Status Interrupted(const absl::Status& error, int64_t finished) const {
-    return absl::Status(error.code(),
-                        absl::StrCat(error.message(), "; ", finished, " of ", options_.shards,
-                                     " shards are complete, and the same command resumes"));
+    return absl::Status(
+        error.code(),
+        absl::StrCat(error.message(), "; ", finished, " of ", Counted(options_.shards, "shard"),
+                     Noun(finished, " is", " are"), " complete, and the same command resumes"));
   }
 
   Range FindRange(int64_t k) const {

@@ -171,10 +171,11 @@ TEST_F(ShardWriterTest, AStoppedCallResumesAndGivesTheSameBytes) {
     ShardWriteOptions options = Options(folder, 3);
     int left = allowed;
     options.stop = [&] { return left-- <= 0; };
-    EXPECT_THAT(
-        WriteShards(*source, options),
-        StatusIs(absl::StatusCode::kCancelled,
-                 HasSubstr(absl::StrCat(allowed / 3, " of 3 shards are complete, and the same"))));
+    EXPECT_THAT(WriteShards(*source, options),
+                StatusIs(absl::StatusCode::kCancelled,
+                         HasSubstr(absl::StrCat(allowed / 3, " of 3 shards ",
+                                                allowed / 3 == 1 ? "is" : "are",
+                                                " complete, and the same"))));
     EXPECT_FALSE(fs::exists(ShardIndexPath(In(folder), "train")));
     int written = 0;
     options.stop = [&] { return ++written < 0; };
@@ -287,7 +288,7 @@ TEST_F(ShardWriterTest, AnImageThatCannotBeReadIsNamed) {
   EXPECT_THAT(WriteShards(FileDataset(table, {}), Options("out", 2)),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("3.jpg: the image has 23 x 27 pixels"),
-                             HasSubstr("1 of 2 shards are complete"))));
+                             HasSubstr("1 of 2 shards is complete"))));
   fs::remove(table.images[2].path);
   EXPECT_THAT(WriteShards(FileDataset(table, {}), Options("out", 2)),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("2.png: ")));

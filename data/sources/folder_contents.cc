@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_names.h"
@@ -158,11 +159,11 @@ absl::StatusOr<FolderContents::Kinds> FolderContents::LookAt(
 }
 
 void FolderContents::NoticeUnread(const std::string& file, size_t count) {
-  notices_.push_back(
-      absl::StrCat(count, " of the ", Extension(file), " files in ",
-                   ParentPart(file).empty() ? "the folder itself" : ParentPart(file), ", such as ",
-                   file, ", are not read, because ", kMostUnknown,
-                   " others there have none of the formats; move away what annotates no image"));
+  notices_.push_back(absl::StrCat(
+      count, " of the ", Extension(file), " files in ",
+      ParentPart(file).empty() ? "the folder itself" : ParentPart(file), ", such as ", file, ", ",
+      Noun(static_cast<int64_t>(count), "is", "are"), " not read, because ", kMostUnknown,
+      " others there have none of the formats; move away what annotates no image"));
 }
 
 // Every kind that is found gets an entry (AnnotationFolder::files).

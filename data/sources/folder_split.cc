@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
@@ -343,8 +344,8 @@ class Splitter {
         Count(0) == 0 || (shares_.val > 0 && Count(1) == 0) || (shares_.test > 0 && Count(2) == 0);
     if (!lacks) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(
-        folder_.folder, ": ", Count(0) + Count(1) + Count(2),
-        " images are too few to be split: at least 3 from different sources are needed; add "
+        folder_.folder, ": ", Counted(Count(0) + Count(1) + Count(2), "image is", "images are"),
+        " too few to be split: at least 3 from different sources are needed; add "
         "images"));
   }
 
@@ -411,17 +412,19 @@ class Splitter {
     std::vector<std::string> parts;
     for (int side = 1; side < kSplitSides; ++side) {
       const bool cut = side == 1 ? shares_.val > 0 : shares_.test > 0;
-      if (cut) parts.push_back(absl::StrCat(Count(side), " images to ", kSideNames[side]));
+      if (!cut) continue;
+      parts.push_back(absl::StrCat(Counted(Count(side), "image"), " to ", kSideNames[side]));
     }
-    split_.notices.push_back(
-        absl::StrCat(Lacking(), ": of ", images.size(), " images, ", absl::StrJoin(parts, " and "),
-                     "; val selects a checkpoint, test selects nothing; lists in ", directory_));
+    split_.notices.push_back(absl::StrCat(
+        Lacking(), ": of ", Counted(images.size(), "image"), ", ", absl::StrJoin(parts, " and "),
+        "; val selects a checkpoint, test selects nothing; lists in ", directory_));
     if (shares_.val == 0) {
       split_.notices.push_back(
           "the given part val selects a checkpoint, so it does not serve as test");
     }
     if (has_lists_ && added > 0) {
-      split_.notices.push_back(absl::StrCat(added, " new images were added to the split"));
+      split_.notices.push_back(
+          absl::StrCat(Counted(added, "new image was", "new images were"), " added to the split"));
     }
     for (size_t k = 0; k < plan.torn.size() && k < kNamesShown; ++k) {
       split_.notices.push_back(
@@ -429,9 +432,10 @@ class Splitter {
                        " shares its source with images on several sides and goes to train"));
     }
     if (plan.torn.size() > kNamesShown) {
-      split_.notices.push_back(absl::StrCat(plan.torn.size() - kNamesShown,
-                                            " more new images of sources on several sides go to "
-                                            "train"));
+      split_.notices.push_back(
+          absl::StrCat(Counted(plan.torn.size() - kNamesShown, "more new image", "more new images"),
+                       " of sources on several sides ",
+                       Noun(plan.torn.size() - kNamesShown, "goes", "go"), " to train"));
     }
   }
 
@@ -486,8 +490,8 @@ class Splitter {
     const std::vector<std::string> lines =
         absl::StrSplit(split_.defects.ToString(kNamesShown), '\n', absl::SkipEmpty());
     split_.notices.push_back(
-        absl::StrCat(split_.defects.total(),
-                     " defects of images that are in no part: ", absl::StrJoin(lines, "; ")));
+        absl::StrCat(Counted(split_.defects.total(), "defect"),
+                     " of images that are in no part: ", absl::StrJoin(lines, "; ")));
   }
 
   const OpenedFolder& folder_;

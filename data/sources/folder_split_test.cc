@@ -377,7 +377,7 @@ TEST_F(SplitFolderTest, EachDefectIsToldOnce) {
   std::string told = split->defects.ToString(9);
   EXPECT_EQ(split->defects.total(), 1);
   EXPECT_THAT(told, HasSubstr("image7.xml: missing image"));
-  EXPECT_THAT(split->notices, Contains(HasSubstr("1 defects of images that are in no part: ")));
+  EXPECT_THAT(split->notices, Contains(HasSubstr("1 defect of images that are in no part: ")));
   int64_t total = split->defects.total();
   for (const OpenedPart& part : split->parts) {
     total += part.images->defects().total();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 
 namespace rcnn::data {
 
@@ -31,9 +32,11 @@ configs::VocCoordinates CoordinateVotes::Recognise() const {
 }
 
 std::string CoordinateVotes::ToString() const {
-  return absl::StrCat("of ", boxes_, " boxes, ", begin_at_0_, " begin at 0 and ", begin_at_1_,
-                      " at 1, ", end_at_size_, " end at the image's size and ", end_before_size_,
-                      " one pixel before it, ", fractional_, " have fractions");
+  return absl::StrCat("of ", Counted(boxes_, "box", "boxes"), ", ",
+                      Counted(begin_at_0_, "begins", "begin"), " at 0 and ", begin_at_1_, " at 1, ",
+                      Counted(end_at_size_, "ends", "end"), " at the image's size and ",
+                      end_before_size_, " one pixel before it, ",
+                      Counted(fractional_, "has", "have"), " fractions");
 }
 
 }  // namespace rcnn::data

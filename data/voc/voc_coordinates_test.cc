@@ -49,7 +49,7 @@ TEST(VocCoordinates, SaysWhatWasCounted) {
   CoordinateVotes votes;
   votes.Add({0, 5, 20, 48}, 64, 48);
   votes.Add({0.5, 5, 63, 20}, 64, 48);
-  EXPECT_THAT(votes.ToString(), testing::HasSubstr("2 boxes, 2 begin at 0 and 0 at 1, 1 end at"));
+  EXPECT_THAT(votes.ToString(), testing::HasSubstr("2 boxes, 2 begin at 0 and 0 at 1, 1 ends at"));
 }
 
 }  // namespace

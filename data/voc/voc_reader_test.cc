@@ -402,7 +402,7 @@ TEST_F(VocReaderTest, WithoutAFieldCoordinatesAreTheDevkitsAndANoticeNamesIt) {
                   AllOf(HasSubstr("voc.coordinates: ZERO_BASED_INCLUSIVE"), HasSubstr("2 boxes"))));
   EXPECT_THAT(
       Read("voc { coordinates: ONE_BASED_INCLUSIVE } overrun_tolerance_px: 0.05").defects.notices(),
-      ElementsAre("1 of 2 objects (50.0 %) are lost to defects"));
+      ElementsAre("1 of 2 objects (50.0 %) is lost to defects"));
 }
 
 TEST_F(VocReaderTest, BoxesAtMostOnePixelOutsideAreClippedIfTheToleranceSaysSo) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/base/counted.h"
 
 namespace rcnn::data {
 namespace {
@@ -88,9 +89,8 @@ void SetShape(const std::vector<double>& numbers, YoloObject& object) {
   } else {
     SetProblem(
         object, DefectKind::kMissingField,
-        absl::StrCat(numbers.size(),
-                     " numbers after the class; a box has 4, a polygon an even number of at least "
-                     "6",
+        absl::StrCat(Counted(numbers.size(), "number"),
+                     " after the class; a box has 4, a polygon an even number of at least 6",
                      numbers.size() == 5 ? ", and detections with scores are not labels" : ""));
   }
 }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
@@ -103,9 +104,9 @@ absl::Status CheckCount(const YAML::Node& count, const YoloYaml& yaml) {
   int64_t number = 0;
   if (!count || !absl::SimpleAtoi(Text(count), &number)) return absl::OkStatus();
   if (number == static_cast<int64_t>(yaml.names.size())) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("nc is ", number, ", but there are ",
-                                                 yaml.names.size(),
-                                                 " names; correct the one that is wrong"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("nc is ", number, ", but there ", Noun(yaml.names.size(), "is", "are"), " ",
+                   Counted(yaml.names.size(), "name"), "; correct the one that is wrong"));
 }
 
 absl::StatusOr<YoloYaml> Convert(const YAML::Node& root, Texts texts) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/box_view.h"
 #include "rcnn/data/core/defect_report.h"
@@ -35,13 +36,16 @@ ObjectRecord MakeRecord(const YoloObject& object, const std::vector<std::string>
     return record;
   }
   record.problem = DefectKind::kUnknownClass;
-  absl::StrAppend(&record.value, ": there are ", names.size(), " classes, from 0");
+  absl::StrAppend(&record.value, ": there ", Noun(names.size(), "is", "are"), " ",
+                  Counted(names.size(), "class", "classes"), ", from 0");
   return record;
 }
 
 std::string UnlabelledNotice(int64_t unlabelled, int64_t images, const SourcePaths& paths) {
-  return absl::StrCat(unlabelled, " of ", images, " images have no label file in ",
-                      paths.annotations, " and count as images without objects");
+  return absl::StrCat(unlabelled, " of ", Counted(images, "image"),
+                      Noun(unlabelled, " has", " have"), " no label file in ", paths.annotations,
+                      Noun(unlabelled, " and counts as an image", " and count as images"),
+                      " without objects");
 }
 
 // Polygons that could all be something else.
@@ -85,10 +89,11 @@ class ConventionTally {
 
   void Report(DefectReport& report) const {
     if (2 * far_ > objects_) {
-      report.AddNotice(absl::StrCat(
-          far_, " of ", objects_,
-          " boxes are larger than their images, or far outside: the numbers "
-          "of YOLO are fractions of the image's width and height, and these look like pixels"));
+      report.AddNotice(
+          absl::StrCat(far_, " of ", Counted(objects_, "box", "boxes"),
+                       Noun(far_, " is larger than its image", " are larger than their images"),
+                       ", or far outside: the numbers of YOLO are fractions of the image's width "
+                       "and height, and these look like pixels"));
     }
     if (beyond_ > 0 && first_ == 0 && far_beyond_ == 0) {
       report.AddNotice(absl::StrCat("no object has the class 0, and ", beyond_, " have ", classes_,

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/training/plan/data_rules.h"
 #include "rcnn/training/plan/input_plan.h"
@@ -24,13 +25,15 @@ std::string Numbers(const std::vector<double>& values) {
 
 std::string Data(const DataFingerprint& data, const PartSizes& images) {
   std::string text = absl::StrFormat(
-      "data: %d images to train on, %d to validate, %d to test; median size %.0f x %.0f pixels; "
-      "%d objects of %d classes",
-      images.train, images.validation, images.test, data.longest_side_px, data.shortest_side_px,
-      data.objects, data.classes.size());
+      "data: %s to train on, %d to validate, %d to test; median size %.0f x %.0f pixels; %s of %s",
+      Counted(images.train, "image"), images.validation, images.test, data.longest_side_px,
+      data.shortest_side_px, Counted(data.objects, "object"),
+      Counted(data.classes.size(), "class", "classes"));
   if (data.images_without_objects > 0) {
-    absl::StrAppend(&text, "; ", data.images_without_objects,
-                    " images without objects are background");
+    absl::StrAppend(&text, "; ",
+                    Counted(data.images_without_objects, "image without objects is",
+                            "images without objects are"),
+                    " background");
   }
   return text;
 }
@@ -73,8 +76,8 @@ std::string Iterations(const PlanChoices& choices, const SecondsPerUnit& speed,
   const double passes = static_cast<double>(schedule.iterations * choices.images_per_batch) /
                         static_cast<double>(std::max<int64_t>(data.images, 1));
   return absl::StrFormat(
-      "schedule: %d iterations of %d images, %.1f passes, at a measured %.3f s each%s",
-      schedule.iterations, choices.images_per_batch, passes,
+      "schedule: %s of %s, %.1f passes, at a measured %.3f s for an iteration%s",
+      Counted(schedule.iterations, "iteration"), Counted(choices.images_per_batch, "image"), passes,
       found == speed.end() ? 0.0 : found->second,
       choices.recipe == Recipe::kJoint ? "" : ", in step 2, and the other steps in proportion");
 }

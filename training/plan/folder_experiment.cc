@@ -16,6 +16,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/printable.h"
@@ -47,9 +48,9 @@ void PrintSplit(const data::FolderSplit& split, size_t notices_before) {
   }
   if (split.leaks.empty()) return;
   std::printf(
-      "  warning: %zu images come from the same source as an image in another part, so metrics "
+      "  warning: %s from the same source as an image in another part, so metrics "
       "will be too high:\n",
-      split.leaks.size());
+      Counted(split.leaks.size(), "image comes", "images come").c_str());
   for (size_t i = 0; i < split.leaks.size() && i < kLeaksShown; ++i) {
     std::printf("    %s\n", PrintableMessage(split.leaks[i]).c_str());
   }

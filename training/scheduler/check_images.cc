@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
@@ -24,8 +25,8 @@ constexpr size_t kNamed = 10;  // images named in the error; further ones are co
 absl::Status Unreadable(configs::DatasetRole role, const data::Dataset& dataset,
                         const std::vector<data::UnreadableImage>& images) {
   const std::string name = absl::AsciiStrToLower(configs::DatasetRole_Name(role));
-  std::string text = absl::StrCat("data.", name, ": ", images.size(), " of ", dataset.size(),
-                                  " images cannot be read:");
+  std::string text = absl::StrCat("data.", name, ": ", images.size(), " of ",
+                                  Counted(dataset.size(), "image"), " cannot be read:");
   for (size_t i = 0; i < images.size() && i < kNamed; ++i) {
     absl::StrAppend(&text, "\n  ", images[i].error.message());
   }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/data/core/dataset.h"
 
 namespace rcnn::training {
@@ -23,20 +24,16 @@ std::vector<int64_t> CountObjects(const data::Dataset& dataset) {
   return counts;
 }
 
-std::string Objects(int64_t count) {
-  return absl::StrCat(count, count == 1 ? " object" : " objects");
-}
-
 void AddNotices(const std::string& name, const data::Dataset& dataset,
                 const std::vector<int64_t>& trained, std::vector<std::string>& notices) {
   const std::vector<int64_t> counts = CountObjects(dataset);
   if (std::accumulate(counts.begin(), counts.end(), int64_t{0}) == 0) {
-    notices.push_back(absl::StrCat(name, ": none of the ", dataset.size(),
-                                   " images has an object; its metrics will be null"));
+    notices.push_back(absl::StrCat(name, ": none of the images, ", dataset.size(),
+                                   " in all, has an object; its metrics will be null"));
   }
   for (size_t k = 1; k < counts.size(); ++k) {
     if (counts[k] == 0 || (k < trained.size() && trained[k] > 0)) continue;
-    notices.push_back(absl::StrCat(name, " has ", Objects(counts[k]), " of the class ",
+    notices.push_back(absl::StrCat(name, " has ", Counted(counts[k], "object"), " of the class ",
                                    dataset.classes().names[k - 1],
                                    ", but data.train has none: it cannot be learned"));
   }

@@ -27,7 +27,7 @@ TEST(DataNoticesTest, OrdinaryDataNeedsNone) { EXPECT_THAT(Notices({}), IsEmpty(
 
 TEST(DataNoticesTest, ATestSetWithoutObjectsIsTold) {
   EXPECT_THAT(Notices({"data.test.shapes.min_objects=0", "data.test.shapes.max_objects=0"}),
-              ElementsAre("data.test: none of the 3 images has an object; its metrics "
+              ElementsAre("data.test: none of the images, 3 in all, has an object; its metrics "
                           "will be null"));
 }
 

@@ -52,7 +52,7 @@ TEST(OpenExperimentTest, NamesTheMismatchedField) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("stage rpn1")));
   EXPECT_THAT(OverrideError({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=0"}),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("none of the 8 training images has an object")));
+                       HasSubstr("none of the training images, 8 in all, has an object")));
 }
 
 TEST(OpenExperimentTest, CountsTheUsedImages) {

@@ -48,6 +48,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "glog/logging.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
@@ -156,8 +157,8 @@ class Scheduler {
 std::string Contents(const data::Dataset& dataset) {
   constexpr size_t kMaxNames = 10;
   const std::vector<std::string>& names = dataset.classes().names;
-  return absl::StrCat(dataset.size(), dataset.size() == 1 ? " image, " : " images, ", names.size(),
-                      names.size() == 1 ? " class (" : " classes (", NameList(names, kMaxNames),
+  return absl::StrCat(Counted(dataset.size(), "image"), ", ",
+                      Counted(names.size(), "class", "classes"), " (", NameList(names, kMaxNames),
                       ")");
 }
 
@@ -187,8 +188,8 @@ absl::Status Scheduler::PrintData() const {
     const data::DefectReport& defects = dataset->defects();
     for (const std::string& notice : defects.notices()) notices.emplace_back(name, notice);
     if (defects.total() == 0) continue;
-    Print(absl::StrCat(name, ": ", defects.total(), " annotation defects (//data:inspect):\n",
-                       PrintableLines(defects.ToString(kMaxLines))));
+    Print(absl::StrCat(name, ": ", Counted(defects.total(), "annotation defect"),
+                       " (//data:inspect):\n", PrintableLines(defects.ToString(kMaxLines))));
   }
   PrintNotices(notices);
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> surprises, MemoryNotices(run_));

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
@@ -113,8 +114,8 @@ std::string RunVerification::ToString() const {
   for (const VerifiedDirectory& one : directories) width.Add(Printable(one.name));
   std::string text;
   for (const VerifiedDirectory& one : directories) {
-    absl::StrAppendFormat(&text, "%s  %s, %d files compared%s\n", width.Pad(Printable(one.name)),
-                          one.state, one.files, one.damage.empty() ? "" : ":");
+    absl::StrAppendFormat(&text, "%s  %s, %s compared%s\n", width.Pad(Printable(one.name)),
+                          one.state, Counted(one.files, "file"), one.damage.empty() ? "" : ":");
     for (const std::string& damage : one.damage) {
       absl::StrAppend(&text, "  ", Printable(damage), "\n");
     }

@@ -1,6 +1,7 @@
 #include "rcnn/training/stages/stage_device.h"
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/device.h"
 #include "rcnn/base/device_graph.h"
 #include "rcnn/base/instruction_set.h"
@@ -67,8 +68,8 @@ absl::StatusOr<c10::Device> DeviceOfRank(const c10::Device& device, int local_ra
   if (count > 1 && local_rank >= count) {
     return absl::InvalidArgumentError(
         absl::StrCat("resources.device: the number of this process on its machine is ", local_rank,
-                     ", counted from 0, but CUDA sees ", count,
-                     " GPUs; start at most as many processes on a machine as it has GPUs"));
+                     ", counted from 0, but CUDA sees ", Counted(count, "GPU"),
+                     "; start at most as many processes on a machine as it has GPUs"));
   }
   const c10::Device own(device.type(), static_cast<c10::DeviceIndex>(count > 1 ? local_rank : 0));
   RCNN_RETURN_IF_ERROR(CheckDevice(own, probe), "resources.device");

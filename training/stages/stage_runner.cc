@@ -1,6 +1,7 @@
 #include "rcnn/training/stages/stage_runner.h"
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/cuda_float32_scope.h"
 #include "rcnn/base/determinism_scope.h"
 #include "rcnn/base/exception_status.h"
@@ -38,15 +39,15 @@ absl::Status CheckImages(const data::Dataset& dataset, const StageConfig& stage)
       static_cast<int64_t>(ImagesWithObjects(dataset, only_those ? wanted : 1).size());
   if (with_objects == 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("none of the ", dataset.size(),
-                     " training images has an object to learn from; check them with "
+        absl::StrCat("none of the training images, ", dataset.size(),
+                     " in all, has an object to learn from; check them with "
                      "//data:inspect"));
   }
   const int64_t there = only_those ? with_objects : dataset.size();
   if (wanted <= there) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("batching.images_per_batch is ", wanted,
-                                                 ", but there are only ", there, " training images",
-                                                 only_those ? " with objects" : ""));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "batching.images_per_batch is ", wanted, ", but there ", Noun(there, "is", "are"), " only ",
+      Counted(there, "training image"), only_those ? " with objects" : ""));
 }
 
 // Only training can do without it, where a config says so.

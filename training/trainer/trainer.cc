@@ -30,6 +30,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/shutdown.h"
@@ -174,8 +175,8 @@ void Trainer::State::NoticeIdleRanks() const {
   const std::vector<int> idle =
       RanksWithoutImages(options_.ranks->size(), batches_per_update(), images);
   if (idle.empty()) return;
-  Notice(absl::StrCat("an update has only ", images * batches_per_update(),
-                      " images: none for rank ", absl::StrJoin(idle, ", ")));
+  Notice(absl::StrCat("an update has only ", Counted(images * batches_per_update(), "image"),
+                      ": none for rank ", absl::StrJoin(idle, ", ")));
 }
 
 absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Dataset> dataset,

@@ -397,7 +397,7 @@ TEST(TrainerRanksTest, ARankWithoutImagesIsNamedAndChangesNothing) {
     const RunSetup setup = {.model = model, .batches = 1, .images = 1};
     const Outcome together = Train(2, setup);
     ASSERT_THAT(together.statuses, Each(IsOk()));
-    EXPECT_THAT(together.notices, Contains("an update has only 1 images: none for rank 1"));
+    EXPECT_THAT(together.notices, Contains("an update has only 1 image: none for rank 1"));
     EXPECT_LT(RelativeDifference(setup.model, Train(1, setup).weights, together.weights), 1e-6);
   }
 }
