@@ -10,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/detection/device_copy.h"
 
 namespace rcnn::detection {
@@ -39,9 +40,9 @@ ops::AnchorRounding Rounding(const Config& config) {
 
 absl::Status Check(const Config& config, const std::vector<double>& sizes, size_t num_levels) {
   if (sizes.size() % num_levels != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("rpn.anchors has ", sizes.size(),
-                                                   " sizes, which ", num_levels,
-                                                   " levels cannot share evenly"));
+    return absl::InvalidArgumentError(absl::StrCat("rpn.anchors has ",
+                                                   Counted(sizes.size(), "size"), ", which ",
+                                                   num_levels, " levels cannot share evenly"));
   }
   const auto positive = [](double value) { return value > 0 && value < 1e6; };
   if (!absl::c_all_of(sizes, positive) || !absl::c_all_of(config.aspect_ratio(), positive)) {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/check_range.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::detection {
@@ -14,7 +15,8 @@ constexpr double kMaxChannels = 1 << 20;
 
 absl::Status CheckFour(const std::string& field, int size) {
   if (size == 4) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(field, " has ", size, " numbers, not 4"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " has ", Counted(size, "number"), ", not 4"));
 }
 
 // `Targets` is RpnTargetsConfig or HeadTargetsConfig, in `field`.
@@ -111,8 +113,9 @@ absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& confi
   if (!config.has_group_norm() || (groups >= 1 && channels % groups == 0)) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      field, ".group_norm.groups is ", groups, ", which does not divide ", channels, " channels"));
+  return absl::InvalidArgumentError(absl::StrCat(field, ".group_norm.groups is ", groups,
+                                                 ", which does not divide ",
+                                                 Counted(channels, "channel")));
 }
 
 absl::Status CheckFpnConfig(const configs::FpnConfig& config) {

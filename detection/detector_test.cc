@@ -342,7 +342,7 @@ TEST_F(DetectorTest, ValuesThatAreNotFiniteAreAnError) {
   EXPECT_THAT(Detector::Create(Config(), state),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("rpn.conv.bias has "),
-                             HasSubstr(" values that are NaN or infinite"))));
+                             HasSubstr(" NaN or infinite; use other weights"))));
 }
 
 TEST_F(DetectorTest, ReportsAWrongNumberOfClasses) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/batch_memory.h"
 #include "rcnn/base/check_range.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/pixel_normalization.h"
@@ -54,8 +55,9 @@ absl::Status CheckImage(const at::Tensor& image, size_t index) {
   }
   std::string found = "undefined";
   if (image.defined()) {
-    found = absl::StrCat(c10::toString(image.scalar_type()), " of ", image.dim(),
-                         " dimensions and ", image.numel(), " elements");
+    found =
+        absl::StrCat(c10::toString(image.scalar_type()), " of ", Counted(image.dim(), "dimension"),
+                     " and ", Counted(image.numel(), "element"));
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "image ", index, " is ", found, "; expected a non-empty [height, width, 3] uint8"));

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/check_range.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/registry.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
@@ -133,7 +134,7 @@ BackboneOr MakeBackbone(const configs::BackboneConfig& config, bool pyramid) {
   if (config.frozen_stages() < 0 || config.frozen_stages() > stages) {
     return absl::InvalidArgumentError(absl::StrCat("backbone.frozen_stages is ",
                                                    config.frozen_stages(), "; this network has ",
-                                                   stages, " stages"));
+                                                   Counted(stages, "stage")));
   }
   backbone->FreezeStages(config.frozen_stages());
   return backbone;

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/count_not_finite.h"
 
@@ -179,8 +180,8 @@ class Import {
       }
     }
     if (loaded == 0 || missing.empty()) return absl::OkStatus();
-    return Incomplete(absl::StrCat("fills only ", loaded, " tensors of the model's ", part),
-                      missing);
+    return Incomplete(
+        absl::StrCat("fills only ", Counted(loaded, "tensor"), " of the model's ", part), missing);
   }
 
   absl::Status CheckExact() const {
@@ -193,9 +194,10 @@ class Import {
     }
     if (!missing.empty()) return Incomplete("does not fill the model", missing);
     if (extra.empty()) return absl::OkStatus();
-    return absl::FailedPreconditionError(absl::StrCat(
-        options_.source, " has ", extra.size(), " tensors that the model lacks (the first is ",
-        extra.front(), "): are these the weights of another model?"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(options_.source, " has ", Counted(extra.size(), "tensor"),
+                     " that the model lacks (the first is ", extra.front(),
+                     "): are these the weights of another model?"));
   }
 
   absl::Status Incomplete(const std::string& what, const std::vector<std::string>& missing) const {
@@ -213,10 +215,10 @@ class Import {
       weights_.ReadInParts(source->second.tensor,
                            [&](const at::Tensor& part) { bad += CountNotFinite(part); });
       if (bad == 0) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          options_.source, ": ", row.theirs, " has ", bad, " of ", source->second.tensor.numel(),
-          " values that are NaN or infinite; use other weights, or leave that part "
-          "out"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(options_.source, ": ", row.theirs, ": ", bad, " of ",
+                       Counted(source->second.tensor.numel(), "value"), Noun(bad, " is", " are"),
+                       " NaN or infinite; use other weights, or leave that part out"));
     }
     return absl::OkStatus();
   }

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/counted.h"
 
 namespace rcnn::detection::weights {
 namespace {
@@ -263,9 +264,9 @@ absl::StatusOr<const NameMap*> DetectNameMap(const StateDict& state) {
     if (HasSignature(map, state)) return &map;
   }
   if (HasOurNames(state)) return &KnownNameMaps().front();
-  return absl::NotFoundError(absl::StrCat("no name map matches these weights (", state.size(),
-                                          " tensors: ", FirstNames(state), ", …); name one of ",
-                                          MapNames()));
+  return absl::NotFoundError(absl::StrCat("no name map matches these weights (",
+                                          Counted(state.size(), "tensor"), ": ", FirstNames(state),
+                                          ", …); name one of ", MapNames()));
 }
 
 }  // namespace rcnn::detection::weights

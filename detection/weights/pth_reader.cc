@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/borrowed_tensor.h"
 #include "rcnn/detection/weights/pickle.h"
@@ -39,7 +40,8 @@ absl::StatusOr<int64_t> StorageBytes(const PickledStorage& storage) {
   int64_t bytes = 0;
   if (__builtin_mul_overflow(storage.elements, static_cast<int64_t>(c10::elementSize(storage.type)),
                              &bytes)) {
-    return absl::InvalidArgumentError(absl::StrCat("a storage of ", storage.elements, " elements"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a storage of ", Counted(storage.elements, "element")));
   }
   return bytes;
 }
@@ -109,8 +111,8 @@ absl::StatusOr<Storages> ReadZipStorages(const ZipArchive& archive, const std::s
     const std::string where = absl::StrCat("tensor '", tensor.name, "'");
     RCNN_ASSIGN_OR_RETURN(const int64_t size, archive.Size(name), where);
     if (size != bytes) {
-      return absl::DataLossError(
-          absl::StrCat(where, ": record '", name, "' has ", size, " bytes instead of ", bytes));
+      return absl::DataLossError(absl::StrCat(where, ": record '", name, "' has ",
+                                              Counted(size, "byte"), " instead of ", bytes));
     }
     storage = NewStorage(bytes);
     RCNN_RETURN_IF_ERROR(archive.ReadInto(name, const_cast<void*>(storage.data), bytes));
@@ -164,7 +166,7 @@ class LegacyReader {
   absl::StatusOr<absl::string_view> Take(int64_t size) {
     if (static_cast<uint64_t>(size) > rest_.size()) {
       return absl::DataLossError(
-          absl::StrCat("needs ", size, " bytes, the file has ", rest_.size(), " more"));
+          absl::StrCat("needs ", Counted(size, "byte"), ", the file has ", rest_.size(), " more"));
     }
     const absl::string_view taken = rest_.substr(0, static_cast<size_t>(size));
     rest_.remove_prefix(taken.size());
@@ -178,8 +180,8 @@ class LegacyReader {
     RCNN_ASSIGN_OR_RETURN(const absl::string_view count, Take(sizeof(elements)));
     std::memcpy(&elements, count.data(), sizeof(elements));
     if (elements != found->second.elements) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("has ", elements, " elements instead of ", found->second.elements));
+      return absl::InvalidArgumentError(absl::StrCat("has ", Counted(elements, "element"),
+                                                     " instead of ", found->second.elements));
     }
     RCNN_ASSIGN_OR_RETURN(const int64_t size, StorageBytes(found->second));
     RCNN_ASSIGN_OR_RETURN(const absl::string_view data, Take(size));

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 
 namespace rcnn::detection::weights {
@@ -69,7 +70,8 @@ std::string DescribeStateDict(const StateDict& state) {
                           c10::toString(entry.tensor.scalar_type()),
                           ShapeString(entry.tensor.sizes()));
   }
-  absl::StrAppendFormat(&text, "%d tensors, %.1f MB\n", state.size(), TotalBytes(state) * 1e-6);
+  absl::StrAppendFormat(&text, "%s, %.1f MB\n", Counted(state.size(), "tensor"),
+                        TotalBytes(state) * 1e-6);
   for (const auto& [key, value] : state.metadata()) {
     absl::StrAppendFormat(&text, "%s = %s\n", Printable(key), Printable(value));
   }

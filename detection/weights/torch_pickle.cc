@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::detection::weights {
@@ -172,10 +173,11 @@ absl::Status CheckInside(PickledTensor& tensor) {
   if (last < tensor.storage.elements && elements <= tensor.storage.elements) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "sizes [", absl::StrJoin(tensor.sizes, ", "), "], strides [",
-      absl::StrJoin(tensor.strides, ", "), "], offset ", tensor.offset,
-      " do not lie in a storage of ", tensor.storage.elements, " elements, each used once"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("sizes [", absl::StrJoin(tensor.sizes, ", "), "], strides [",
+                   absl::StrJoin(tensor.strides, ", "), "], offset ", tensor.offset,
+                   " do not lie in a storage of ", Counted(tensor.storage.elements, "element"),
+                   ", each used once"));
 }
 
 // _rebuild_tensor_v2(storage, offset, sizes, strides, …);

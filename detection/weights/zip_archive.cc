@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 
@@ -92,7 +93,7 @@ absl::Status ZipArchive::List(int64_t total_bytes) {
         stat.comp_method == ZIP_CM_STORE && stat.encryption_method == ZIP_EM_NONE;
     if (is_stored && stat.size > static_cast<zip_uint64_t>(left)) {
       return absl::DataLossError(absl::StrCat(Quoted(name), " is larger than the file: ", stat.size,
-                                              " of ", left, " bytes that are left"));
+                                              " of the ", Counted(left, "byte"), " left"));
     }
     const int64_t size = is_stored ? static_cast<int64_t>(stat.size) : kCompressed;
     left -= std::max<int64_t>(size, 0);
@@ -124,7 +125,7 @@ absl::Status ZipArchive::ReadInto(const std::string& name, void* data, int64_t s
   RCNN_ASSIGN_OR_RETURN(const int64_t true_size, Size(name));
   if (true_size != size) {
     return absl::InvalidArgumentError(
-        absl::StrCat(Quoted(name), " has ", true_size, " bytes instead of ", size));
+        absl::StrCat(Quoted(name), " has ", Counted(true_size, "byte"), " instead of ", size));
   }
   const std::unique_ptr<zip_file_t, CloseRecord> file(zip_fopen(archive_.get(), name.c_str(), 0));
   if (file == nullptr) {
