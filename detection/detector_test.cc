@@ -341,7 +341,7 @@ TEST_F(DetectorTest, ValuesThatAreNotFiniteAreAnError) {
   state.Find("rpn.conv.bias")->fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THAT(Detector::Create(Config(), state),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("rpn.conv.bias has "),
+                       AllOf(HasSubstr("rpn.conv.bias: "),
                              HasSubstr(" NaN or infinite; use other weights"))));
 }
 

@@ -716,7 +716,7 @@ TEST_F(FolderKindsTest, YoloNumbersOfOtherConventionsAreTold) {
   Put("a.txt", "1 0.5 0.5 0.2 0.2\n");
   Put("b.txt", "2 0.5 0.5 0.2 0.2\n");
   EXPECT_THAT(Objects(), ElementsAre("a.png dog 16 12 24 18"));
-  EXPECT_THAT(told_, HasSubstr("no object has the class 0, and 1 have 2"));
+  EXPECT_THAT(told_, HasSubstr("no object has the class 0, and 1 has 2"));
   Put("a.txt", "0 0.5 0.5 0.2 0.2\n");
   EXPECT_THAT(Objects(), ElementsAre("a.png cat 16 12 24 18"));
   EXPECT_THAT(told_, Not(HasSubstr("counted from 1")));

@@ -96,7 +96,8 @@ class ConventionTally {
                        "and height, and these look like pixels"));
     }
     if (beyond_ > 0 && first_ == 0 && far_beyond_ == 0) {
-      report.AddNotice(absl::StrCat("no object has the class 0, and ", beyond_, " have ", classes_,
+      report.AddNotice(absl::StrCat("no object has the class 0, and ",
+                                    Counted(beyond_, "has", "have"), " ", classes_,
                                     ", which has no name: classes of YOLO are counted from 0, and "
                                     "these look counted from 1"));
     }

@@ -202,8 +202,8 @@ class Import {
 
   absl::Status Incomplete(const std::string& what, const std::vector<std::string>& missing) const {
     return absl::FailedPreconditionError(absl::StrCat(
-        options_.source, " ", what, ": ", missing.size(), " are missing (the first is ",
-        missing.front(), "): are these the weights of another model?"));
+        options_.source, " ", what, ": ", Counted(missing.size(), "is missing", "are missing"),
+        " (the first is ", missing.front(), "): are these the weights of another model?"));
   }
 
   // A network with a NaN detects nothing and learns nothing, without any error.
