@@ -15,10 +15,9 @@ namespace {
 
 constexpr int kBarCells = 24;
 
-std::string FormatRate(double per_second) {
-  if (per_second >= 100) return absl::StrFormat("%.0f/s", per_second);
-  if (per_second >= 1) return absl::StrFormat("%.1f/s", per_second);
-  return absl::StrFormat("%.3f/s", per_second);
+std::string FormatRate(double per_second, absl::string_view unit) {
+  const int decimals = per_second >= 100 ? 0 : per_second >= 1 ? 1 : 3;
+  return absl::StrFormat("%.*f%s%s/s", decimals, per_second, unit.empty() ? "" : " ", unit);
 }
 
 // `done` of `total` as a bar of fixed width, e.g. "[#######.................]".
@@ -36,11 +35,12 @@ std::string FormatCount(int64_t done, int64_t total) {
 }
 
 // counted: units done during `elapsed`, from which the rate is computed.
-std::string FormatSpeed(int64_t counted, int64_t left, absl::Duration elapsed, bool with_eta) {
+std::string FormatSpeed(int64_t counted, int64_t left, absl::Duration elapsed,
+                        absl::string_view unit, bool with_eta) {
   const double seconds = absl::ToDoubleSeconds(elapsed);
   if (counted <= 0 || seconds <= 0) return "";
   const double rate = static_cast<double>(counted) / seconds;
-  std::string text = absl::StrCat(" ", FormatRate(rate));
+  std::string text = absl::StrCat(" ", FormatRate(rate, unit));
   if (with_eta && left > 0) {
     const absl::Duration eta = absl::Seconds(static_cast<double>(left) / rate);
     absl::StrAppend(&text, " eta ", HumanDuration(eta));
@@ -133,7 +133,7 @@ void Progress::Print(bool last) {
   std::string text = absl::StrCat(label_, " ");
   if (is_terminal_ && !last && total_ > 0) absl::StrAppend(&text, FormatBar(done_, total_), " ");
   absl::StrAppend(&text, FormatCount(done_, total_),
-                  FormatSpeed(done_ - done_before_, total_ - done_, elapsed, eta));
+                  FormatSpeed(done_ - done_before_, total_ - done_, elapsed, options_.unit, eta));
   if (last) absl::StrAppend(&text, " in ", HumanDuration(elapsed));
   text = Printable(WithNote(std::move(text), note_));
   if (is_terminal_) text = Clipped(std::move(text), options_);

@@ -5,12 +5,14 @@
 // Work shorter than the first interval prints only the closing line. Thread-safe.
 //
 // Example:
-//   Progress progress("proposals", images.size());
+//   ProgressOptions options;
+//   options.unit = "images";
+//   Progress progress("proposals", images.size(), /*already_done=*/0, options);
 //   for (const Image& image : images) {
 //     Use(image);
 //     progress.Add();
 //   }
-//   progress.Finish();  // proposals 5011/5011 100% 12.1/s in 6m54s
+//   progress.Finish();  // proposals 5011/5011 100% 12.1 images/s in 6m54s
 
 #ifndef RCNN_BASE_PROGRESS_H_
 #define RCNN_BASE_PROGRESS_H_
@@ -39,6 +41,8 @@ struct ProgressOptions {
   absl::Duration plain_interval = absl::Seconds(5);
   // Prints nothing at all.
   bool quiet = false;
+  // What is counted, in the plural: "images" prints the rate as "12.1 images/s", "" as "12.1/s".
+  std::string unit = {};
   // Maximum line length on a terminal; a longer line would wrap and could not be redrawn. 0:
   // ask the terminal.
   int columns = 0;

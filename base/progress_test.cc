@@ -98,6 +98,25 @@ TEST_F(ProgressTest, UnknownTotalHasNoPercentage) {
   EXPECT_EQ(Output(), "reading 5000 500/s\n");
 }
 
+TEST_F(ProgressTest, TheRateSaysOfWhatItIs) {
+  ProgressOptions options = Options(false);
+  options.unit = "images";
+  Progress progress("proposals", 100, 0, options);
+  fake_now += absl::Seconds(10);
+  progress.Add(25);
+  progress.Finish();
+  EXPECT_EQ(Output(),
+            "proposals 25/100  25% 2.5 images/s eta 30.0s\n"
+            "proposals 25/100  25% 2.5 images/s in 10.0s\n");
+}
+
+TEST_F(ProgressTest, ASlowRateHasThreeDecimals) {
+  Progress progress("proposals", 100, 0, Options(false));
+  fake_now += absl::Seconds(10);
+  progress.Add(9);
+  EXPECT_THAT(Output(), HasSubstr(" 0.900/s eta "));
+}
+
 TEST_F(ProgressTest, NoteIsAtTheEnd) {
   Progress progress("train", 10, 0, Options(false));
   progress.SetNote("loss 0.412");

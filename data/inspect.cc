@@ -225,7 +225,9 @@ void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
 
 // Prints the error of each image that cannot be decoded, and returns their number.
 int64_t DecodeAll(const Dataset& dataset) {
-  Progress progress("decoded", dataset.size());
+  ProgressOptions options;
+  options.unit = "images";
+  Progress progress("decoded", dataset.size(), 0, options);
   int64_t damaged = 0;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const absl::Status status = dataset.LoadImage(i).status();

@@ -278,6 +278,7 @@ absl::StatusOr<PipelineResult> Pipeline::Run() {
   const absl::Time start = MonotonicNow();
   ProgressOptions progress_options;
   progress_options.quiet = options_.quiet;
+  progress_options.unit = "images";
   Progress progress("detecting", static_cast<int64_t>(jobs_.size()), 0, progress_options);
   progress_ = &progress;
   while (next_to_process_ < jobs_.size()) {

@@ -143,10 +143,10 @@ void PrintTables(const PipelineResult& result, const ResultClasses& classes, dou
   const double network = absl::ToDoubleSeconds(result.network_time);
   const auto images = static_cast<double>(result.images.size());
   if (images == 0) return;
-  std::printf("%d %s in %s: %.1f images/s (the network alone: %.1f images/s)\n\n",
-              static_cast<int>(result.images.size()),
-              result.images.size() == 1 ? "image" : "images", HumanDuration(result.time).c_str(),
-              images / seconds, images / network);
+  std::printf(
+      "%s in %s: %.1f images/s from files to results, %.1f images/s in the network alone\n\n",
+      Counted(result.images.size(), "image").c_str(), HumanDuration(result.time).c_str(),
+      images / seconds, images / network);
 }
 
 void PrintFiles(const DetectOptions& options) {

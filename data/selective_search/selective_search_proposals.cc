@@ -120,6 +120,7 @@ absl::Status SearchTheRest(const Dataset& dataset, const SelectiveSearchConfig& 
   OrderedSearch search(dataset, config, writer.size(), run.threads > 0 ? run.threads : cores);
   ProgressOptions progress_options;
   progress_options.quiet = run.quiet;
+  progress_options.unit = "images";
   Progress progress("selective search", dataset.size(), writer.size(), progress_options);
   while (writer.size() < dataset.size()) {
     RCNN_ASSIGN_OR_RETURN(const RankedBoxes found, search.Next());

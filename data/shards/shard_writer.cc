@@ -79,12 +79,17 @@ struct FinishedShard {
   std::string lines;
 };
 
+ProgressOptions CountImages(ProgressOptions options) {
+  options.unit = "images";
+  return options;
+}
+
 class ShardSetWriter {
  public:
   ShardSetWriter(const Dataset& dataset, const ShardWriteOptions& options)
       : dataset_(dataset),
         options_(options),
-        progress_("shards", dataset.size(), 0, options.progress) {}
+        progress_("shards", dataset.size(), 0, CountImages(options.progress)) {}
 
   absl::Status Write() {
     RCNN_RETURN_IF_ERROR(Check());

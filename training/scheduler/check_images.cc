@@ -74,6 +74,7 @@ absl::Status CheckImages(const ExperimentRun& run, bool quiet) {
   for (const data::Dataset* dataset : left) total += dataset->size();
   ProgressOptions printed;
   printed.quiet = quiet;
+  printed.unit = "images";
   Progress progress("checking the images", total, 0, printed);
   data::ImageCheckOptions options;
   options.progress = [&] { progress.Add(); };

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/printable.h"
 
@@ -21,6 +22,7 @@ void PlanProgress::Update(int64_t done, const std::string& note) {
     ProgressOptions options;
     options.quiet = quiet_;
     options.plain_interval = absl::Seconds(30);
+    if (!stage.unit.empty()) options.unit = Noun(0, stage.unit);
     first_done_ = last_done_ = done - 1;
     first_time_ = now;
     bar_ = std::make_unique<Progress>(

@@ -30,6 +30,7 @@ struct StageEffort {
   std::string name;
   int64_t units = 0;            // iterations or images; 0 for a stage that is skipped
   double seconds_per_unit = 0;  // an estimate; 0: unknown
+  std::string unit = {};        // "iteration" or "image"
 };
 
 class PlanProgress {

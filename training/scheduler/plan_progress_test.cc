@@ -65,14 +65,17 @@ TEST(PlanProgressTest, EndWithoutBeginDoesNothing) {
 
 // Without a rehearsal: measured is the present stage alone.
 TEST(PlanProgressTest, TotalIsHiddenWhileAStageIsUnknown) {
-  PlanProgress progress({{"rpn1", 20, 0}, {"done", 0, 0}, {"fast1", 100, 0}}, /*quiet=*/false);
+  PlanProgress progress(
+      {{"rpn1", 20, 0, "iteration"}, {"done", 0, 0, "image"}, {"fast1", 100, 0, "iteration"}},
+      /*quiet=*/false);
   progress.Begin(0);
   testing::internal::CaptureStderr();
   for (int64_t done = 1; done <= 20; ++done) progress.Update(done, "loss 1");
   EXPECT_EQ(progress.TimeLeft(10), absl::nullopt);
   progress.End();
   const std::string printed = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(printed, AllOf(HasSubstr("rpn1"), HasSubstr("loss 1"), Not(HasSubstr("everything"))));
+  EXPECT_THAT(printed, AllOf(HasSubstr("rpn1"), HasSubstr("loss 1"), HasSubstr(" iterations/s in "),
+                             Not(HasSubstr("everything"))));
   progress.Begin(2);
   EXPECT_EQ(progress.TimeLeft(99), absl::nullopt);
   EXPECT_EQ(progress.TimeLeft(100), absl::ZeroDuration());

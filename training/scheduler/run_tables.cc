@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 
@@ -28,8 +29,9 @@ std::string SummaryRow(const StageRow& stage, const NameWidth& width, const Text
   if (Skipped(stage)) return style.Dim(absl::StrFormat("  %s %8s", name, "before"));
   const std::string each =
       stage.seconds_per_unit > 0 ? HumanDuration(absl::Seconds(stage.seconds_per_unit)) : "";
-  std::string row = absl::StrFormat("  %s %8s %9d %8s  %s", name, HumanDuration(stage.time),
-                                    stage.units, each, Printable(stage.result));
+  std::string row =
+      absl::StrFormat("  %s %8s %17s %20s  %s", name, HumanDuration(stage.time),
+                      Counted(stage.units, stage.unit), each, Printable(stage.result));
   return row.substr(0, row.find_last_not_of(' ') + 1);
 }
 
@@ -62,8 +64,8 @@ std::string PlanTable(const std::vector<StageRow>& stages, const TextStyle& styl
 std::string SummaryTable(const std::vector<StageRow>& stages, const TextStyle& style) {
   const NameWidth width = WidestName(stages);
   std::string table =
-      absl::StrCat(style.Bold(absl::StrFormat("  %s %8s %9s %8s  %s", width.Pad("stage"), "time",
-                                              "units", "each", "result")),
+      absl::StrCat(style.Bold(absl::StrFormat("  %s %8s %17s %20s  %s", width.Pad("stage"), "time",
+                                              "work", "each after the first", "result")),
                    "\n");
   absl::Duration total = absl::ZeroDuration();
   for (const StageRow& stage : stages) {

@@ -18,11 +18,12 @@ namespace rcnn::training {
 struct StageRow {
   std::string name;
   StageDecision decision;
-  int64_t units = 0;  // iterations or images
+  int64_t units = 0;
+  std::string unit = {};  // "iteration" or "image"
   // Time in this run; not printed for a skipped stage.
   absl::Duration time = absl::ZeroDuration();
-  double seconds_per_unit = 0;
-  std::string result;  // a few words: "loss 0.412"
+  double seconds_per_unit = 0;  // without the first unit of this run, which is slower
+  std::string result;           // a few words: "loss 0.412"
 };
 
 // "done", "resume" or "run".

@@ -16,15 +16,18 @@ std::vector<StageRow> Stages() {
   done.name = "rpn1";
   done.decision = {StageDecision::kSkip, "up to date"};
   done.units = 1000;
+  done.unit = "iteration";
   resumed.name = "fast1";
   resumed.decision = {StageDecision::kResume, "at iteration 500"};
   resumed.units = 1000;
+  resumed.unit = "iteration";
   resumed.time = absl::Seconds(70);
   resumed.seconds_per_unit = 0.07;
   resumed.result = "loss 0.412";
   begun.name = "a_stage_with_a_long_name";
   begun.decision = {StageDecision::kRun, "has not run yet"};
-  begun.units = 200;
+  begun.units = 1;
+  begun.unit = "image";
   begun.time = absl::Milliseconds(2500);
   return {done, resumed, begun};
 }
@@ -45,16 +48,18 @@ TEST(PlanTableTest, ShowsThePlanWithReasons) {
   EXPECT_THAT(Lines(PlanTable(Stages(), Plain())),
               ElementsAre("  1  rpn1                     done      1000  up to date",
                           "  2  fast1                    resume    1000  at iteration 500",
-                          "  3  a_stage_with_a_long_name run        200  has not run yet"));
+                          "  3  a_stage_with_a_long_name run          1  has not run yet"));
 }
 
 TEST(SummaryTableTest, ShowsTheSummary) {
-  EXPECT_THAT(Lines(SummaryTable(Stages(), Plain())),
-              ElementsAre("  stage                        time     units     each  result",
-                          "  rpn1                       before",
-                          "  fast1                       1m10s      1000     70ms  loss 0.412",
-                          "  a_stage_with_a_long_name     2.5s       200",
-                          "  all                         1m13s"));
+  EXPECT_THAT(
+      Lines(SummaryTable(Stages(), Plain())),
+      ElementsAre(
+          "  stage                        time              work each after the first  result",
+          "  rpn1                       before",
+          "  fast1                       1m10s   1000 iterations                 70ms  loss 0.412",
+          "  a_stage_with_a_long_name     2.5s           1 image",
+          "  all                         1m13s"));
 }
 
 TEST(RunTablesTest, EscapeReasonsAndResults) {
@@ -64,7 +69,8 @@ TEST(RunTablesTest, EscapeReasonsAndResults) {
   EXPECT_THAT(Lines(PlanTable(stages, Plain()))[1],
               "  2  fast1                    resume    1000  class \\x1b[2J is new\\n");
   EXPECT_THAT(Lines(SummaryTable(stages, Plain()))[2],
-              "  fast1                       1m10s      1000     70ms  AP of \\u202egpj 0.4");
+              "  fast1                       1m10s   1000 iterations                 70ms  AP of "
+              "\\u202egpj 0.4");
 }
 
 }  // namespace

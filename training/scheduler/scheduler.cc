@@ -314,8 +314,8 @@ std::vector<StageRow> Scheduler::Rows() const {
   std::vector<StageRow> rows;
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
-    rows.push_back({step.planned.name, step.decision, StageUnits(run_, Config(i)), step.time,
-                    step.seconds_per_unit, step.result});
+    rows.push_back({step.planned.name, step.decision, StageUnits(run_, Config(i)),
+                    StageUnit(Config(i)), step.time, step.seconds_per_unit, step.result});
   }
   return rows;
 }
@@ -346,6 +346,7 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
   const absl::Time start = MonotonicNow();
   ProgressOptions quiet;
   quiet.quiet = options_.quiet;
+  quiet.unit = "stages";
   Progress progress("rehearsal", static_cast<int64_t>(steps_.size()), 0, quiet);
   RCNN_ASSIGN_OR_RETURN(
       const SecondsPerUnit seconds,
@@ -366,7 +367,7 @@ void Scheduler::BeginProgress(const SecondsPerUnit& seconds) {
     const bool skipped = steps_[i].decision.action == StageDecision::kSkip;
     const auto found = seconds.find(name);
     efforts.push_back({name, skipped ? 0 : StageUnits(run_, Config(i)),
-                       found == seconds.end() ? 0 : found->second});
+                       found == seconds.end() ? 0 : found->second, StageUnit(Config(i))});
   }
   progress_ = std::make_unique<PlanProgress>(std::move(efforts), options_.quiet);
   run_.progress = [this](int64_t done, const std::string& note) {

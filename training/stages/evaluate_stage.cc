@@ -9,9 +9,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
+#include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/eval/contact_sheet.h"
@@ -197,9 +198,10 @@ StageResult MakeResult(const Evaluation& evaluation) {
       {"detections.json", "metrics.json", "metrics.jsonl", "contact_sheet.jpg", "report.html"}, ""};
   result.summary = Summarize(evaluation.report);
   result.report = absl::StrCat(
-      eval::FormatReport(evaluation.report),
-      absl::StrFormat("%d images, %.3f s each\n", images,
-                      evaluation.seconds / static_cast<double>(std::max<int64_t>(images, 1))));
+      eval::FormatReport(evaluation.report), "reading an image and detecting its objects: ",
+      HumanDuration(
+          absl::Seconds(evaluation.seconds / static_cast<double>(std::max<int64_t>(images, 1)))),
+      ", the mean of ", Counted(images, "image"), "\n");
   return result;
 }
 

@@ -86,6 +86,10 @@ int64_t StageUnits(const ExperimentRun& run, const StageConfig& stage) {
   return stage.generate_proposals().on_mirrored_images() ? 2 * images : images;
 }
 
+const char* StageUnit(const StageConfig& stage) {
+  return FindTraining(stage) == nullptr ? "image" : "iteration";
+}
+
 absl::Status CheckStage(const ExperimentRun& run, const StageConfig& stage) {
   const std::string context = absl::StrCat("stage ", stage.name());
   RCNN_ASSIGN_OR_RETURN(const auto dataset, FindDataset(run, StageRole(stage)), context);

@@ -30,6 +30,9 @@ namespace rcnn::training {
 // Total units of work: iterations of a training stage, otherwise images.
 int64_t StageUnits(const ExperimentRun& run, const configs::StageConfig& stage);
 
+// What StageUnits counts, in the singular: "iteration" or "image".
+const char* StageUnit(const configs::StageConfig& stage);
+
 // OK if the stage can start, as far as can be told without its inputs: its datasets
 // and initial weights exist, and its network can be built. Errors name the stage.
 absl::Status CheckStage(const ExperimentRun& run, const configs::StageConfig& stage);
