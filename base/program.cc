@@ -5,12 +5,10 @@
 #include <glog/logging.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <numeric>
 #include <system_error>
 #include <utility>
 
@@ -24,6 +22,7 @@
 #include "rcnn/base/heap.h"
 #include "rcnn/base/instructions_variable.h"
 #include "rcnn/base/mapping_error.h"
+#include "rcnn/base/nearest_names.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/retired_flags.h"
@@ -54,41 +53,20 @@ std::vector<Flag> AllFlags() {
   return flags;
 }
 
-// Levenshtein distance.
-int EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<int> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (size_t i = 0; i < a.size(); ++i) {
-    int diagonal = std::exchange(row[0], static_cast<int>(i) + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      const int replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 // Flags that --help shows, and flags that every program has.
 bool IsForUsers(const Flag& flag) {
   return IsOurs(flag) || flag.name == "help" || flag.name == "version";
 }
 
-// Up to three user flags with similar names, the nearest first.
+// User flags with similar names, with "--".
 std::vector<std::string> NearestFlags(absl::string_view name) {
-  std::vector<std::pair<int, std::string>> near;
-  for (const Flag& flag : AllFlags()) {
-    const int distance = EditDistance(name, flag.name);
-    if (IsForUsers(flag) && distance <= static_cast<int>(name.size()) / 2) {
-      near.emplace_back(distance, absl::StrCat("--", flag.name));
-    }
-  }
-  std::sort(near.begin(), near.end());
   std::vector<std::string> names;
-  for (const auto& [distance, flag] : near) {
-    if (names.size() < 3) names.push_back(flag);
+  for (const Flag& flag : AllFlags()) {
+    if (IsForUsers(flag)) names.push_back(flag.name);
   }
-  return names;
+  std::vector<std::string> near = NearestNames(name, names);
+  for (std::string& flag : near) flag.insert(0, "--");
+  return near;
 }
 
 void PrintError(absl::string_view message) {

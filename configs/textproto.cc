@@ -9,35 +9,17 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "rcnn/base/nearest_names.h"
 
 namespace rcnn::configs {
 namespace {
 
 constexpr int kMaxDepth = 100;  // of nested messages
-// Of a name that is compared with others: far more than any of them has.
-constexpr size_t kMostCompared = 100;
 
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
-
-// Levenshtein distance.
-size_t EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
-}
 
 // The message type with this name among `type` and the types it contains; null if
 // there is none.
@@ -146,14 +128,6 @@ class FirstError : public google::protobuf::io::ErrorCollector {
 };
 
 }  // namespace
-
-std::string NearestFirst(absl::string_view wanted, std::vector<std::string> names) {
-  wanted = wanted.substr(0, kMostCompared);
-  std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
-    return EditDistance(wanted, a) < EditDistance(wanted, b);
-  });
-  return absl::StrJoin(names, ", ");
-}
 
 std::vector<std::string> FieldNames(const Descriptor& type) {
   std::vector<std::string> names;

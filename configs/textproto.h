@@ -27,9 +27,6 @@ namespace rcnn::configs {
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                             google::protobuf::Message* message);
 
-// `names` joined by commas, sorted by edit distance from `wanted`.
-std::string NearestFirst(absl::string_view wanted, std::vector<std::string> names);
-
 // The names of the fields, and of the values, in the order of their declaration.
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& type);
 std::vector<std::string> ValueNames(const google::protobuf::EnumDescriptor& type);

@@ -75,9 +75,5 @@ TEST(TextprotoTest, RejectsASecondMemberOfAOneof) {
           HasSubstr("cells.textproto:1:31: Field \"tiny\" is specified along with field \"zf\"")));
 }
 
-TEST(TextprotoTest, SortsByEditDistance) {
-  EXPECT_EQ(NearestFirst("abc", {"xyz", "abd", "abcd", "abc"}), "abc, abd, abcd, xyz");
-}
-
 }  // namespace
 }  // namespace rcnn::configs

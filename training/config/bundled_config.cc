@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/nearest_names.h"
 #include "rcnn/base/program.h"
 
 namespace rcnn::training {
@@ -47,10 +48,12 @@ absl::StatusOr<std::string> FindConfig(const std::string& name) {
   if (stem.find('/') == absl::string_view::npos && fs::is_regular_file(bundled, error)) {
     return bundled.string();
   }
-  return absl::NotFoundError(absl::StrCat("--config=", name,
-                                          ": no such file, and not the name of an experiment "
-                                          "that comes with rcnn: ",
-                                          absl::StrJoin(BundledConfigs(), ", ")));
+  const std::vector<std::string> names = BundledConfigs();
+  const std::vector<std::string> near = NearestNames(stem, names);
+  return absl::NotFoundError(absl::StrCat(
+      "--config=", name, ": no such file, and not the name of an experiment that comes with rcnn",
+      near.empty() ? ": " : absl::StrCat("; did you mean ", absl::StrJoin(near, " or "), "? All: "),
+      absl::StrJoin(names, ", ")));
 }
 
 }  // namespace rcnn::training

@@ -16,7 +16,7 @@ namespace rcnn::training {
 
 // Returns the path of an experiment: `name` itself if it is a file, else the bundled
 // experiment of that name, with or without "configs/" and ".textproto". kNotFound,
-// listing the bundled experiments, if there is neither.
+// with the nearest names and listing all bundled experiments, if there is neither.
 absl::StatusOr<std::string> FindConfig(const std::string& name);
 
 // Names of the bundled experiments, sorted.

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(BundledConfigTest, FindsAnExperimentByEachOfItsNames) {
   EXPECT_THAT(BundledConfigs(), Contains("shapes_tiny_alternating"));
@@ -40,6 +41,16 @@ TEST(BundledConfigTest, ErrorListsTheExperiments) {
     ASSERT_THAT(path, StatusIs(absl::StatusCode::kNotFound, HasSubstr("shapes_tiny_alternating")))
         << name;
   }
+}
+
+TEST(BundledConfigTest, ErrorNamesTheNearest) {
+  for (const char* name : {"shapes_tiny_alternatin", "configs/shapes_tny_alternating.textproto"}) {
+    EXPECT_THAT(FindConfig(name), StatusIs(absl::StatusCode::kNotFound,
+                                           HasSubstr("; did you mean shapes_tiny_alternating")))
+        << name;
+  }
+  EXPECT_THAT(FindConfig("nothing_like_this_at_all"),
+              StatusIs(absl::StatusCode::kNotFound, Not(HasSubstr("did you mean"))));
 }
 
 }  // namespace

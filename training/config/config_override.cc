@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/types/optional.h"
+#include "rcnn/base/nearest_names.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/textproto.h"
 
@@ -53,7 +54,7 @@ absl::StatusOr<const FieldDescriptor*> FindField(const Message& message, const s
   const std::vector<std::string> names = configs::FieldNames(type);
   if (names.empty()) return Invalid(absl::StrCat(type.name(), " has no fields"));
   return Invalid(absl::StrCat(type.name(), " has no field \"", name,
-                              "\"; it has: ", configs::NearestFirst(name, names)));
+                              "\"; it has: ", NearestFirst(name, names)));
 }
 
 absl::Status CheckIndex(const Message& message, const FieldDescriptor& field, int index) {
@@ -94,7 +95,7 @@ absl::StatusOr<int> TakeNamed(const Message& message, const FieldDescriptor& fie
   if (!found.has_value()) {
     const std::string wanted(rest.substr(0, rest.find('.')));
     return Invalid(absl::StrCat(field.name(), " has no \"", wanted,
-                                "\"; there are: ", configs::NearestFirst(wanted, names)));
+                                "\"; there are: ", NearestFirst(wanted, names)));
   }
   rest.remove_prefix(std::min(length + 1, rest.size()));
   return *found;
@@ -124,9 +125,8 @@ absl::StatusOr<std::unique_ptr<Message>> ParseValue(const Message& message,
                                                     absl::string_view value) {
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !absl::StartsWith(value, "{") &&
       !(field.is_repeated() && absl::StartsWith(value, "["))) {
-    return Invalid(
-        absl::StrCat(field.name(), " is a message: write { ... } with any of ",
-                     configs::NearestFirst(value, configs::FieldNames(*field.message_type()))));
+    return Invalid(absl::StrCat(field.name(), " is a message: write { ... } with any of ",
+                                NearestFirst(value, configs::FieldNames(*field.message_type()))));
   }
   std::unique_ptr<Message> parsed(message.New());
   const std::string text = absl::StrCat(field.name(), ": ", ValueText(field, value));

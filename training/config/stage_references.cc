@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "rcnn/configs/textproto.h"
+#include "rcnn/base/nearest_names.h"
 
 namespace rcnn::training {
 namespace {
@@ -32,7 +32,7 @@ std::string WhatWouldDo(const ExperimentConfig& config, int index, const std::st
     if (Provides(config.stages(i), product)) names.push_back(config.stages(i).name());
   }
   if (names.empty()) return absl::StrCat("; no ", Description(product), " comes before it");
-  return absl::StrCat("; earlier ones are: ", configs::NearestFirst(name, names));
+  return absl::StrCat("; earlier ones are: ", NearestFirst(name, names));
 }
 
 std::string WhatItIs(const ExperimentConfig& config, int index, const std::string& name,
