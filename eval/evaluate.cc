@@ -360,7 +360,8 @@ absl::Status WriteSuspects(const GroundTruth& truth, const Results& results) {
 absl::Status WriteReportPage(const GroundTruth& truth, const Results& results,
                              const Report& report) {
   ReportPageInput input;
-  input.title = absl::StrCat(FLAGS_detections, " on ", FLAGS_dataset);
+  input.title = FLAGS_detections;
+  input.dataset = FLAGS_dataset;
   input.truth = &truth;
   input.detections = &results.detections;
   input.report = &report;

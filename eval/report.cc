@@ -198,7 +198,6 @@ absl::Status Compare(const std::string& a, const std::string& b) {
                         CompareDetections(truth, detections_a, detections_b, options));
   std::printf("%s\n", PrintableLines(FormatComparison(comparison, truth)).c_str());
   ComparisonPageInput input;
-  input.title = absl::StrCat(a, " and ", b);
   input.truth = &truth;
   input.a = {a, &detections_a};
   input.b = {b, &detections_b};

@@ -265,9 +265,11 @@ std::vector<LabelSuspect> FindLabelErrors(const GroundTruth& truth, const Detect
 }
 
 std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
-                    const Detections& detections, absl::string_view similarity) {
+                    const Detections& detections, absl::string_view similarity,
+                    ShowName show_name) {
   const auto name = [&](int64_t category_id) {
-    return truth.categories[truth.CategoryIndex(category_id)].name;
+    const std::string& plain = truth.categories[truth.CategoryIndex(category_id)].name;
+    return show_name == nullptr ? plain : show_name(plain);
   };
   const std::string found = name(detections.category_ids[suspect.detection]);
   const std::string score = ScoreText(detections.scores[suspect.detection]);

@@ -73,10 +73,14 @@ struct LabelSuspect {
 std::vector<LabelSuspect> FindLabelErrors(const GroundTruth& truth, const Detections& detections,
                                           const LabelErrorOptions& options = {});
 
+// How the sentence of Explain shows the name of a class; null: as it is.
+using ShowName = std::string (*)(absl::string_view name);
+
 // The reason in a sentence: "dog, score 0.93, lies on this cat (IoU 0.88)".
 // similarity: the name of what `iou` measures.
 std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
-                    const Detections& detections, absl::string_view similarity = "IoU");
+                    const Detections& detections, absl::string_view similarity = "IoU",
+                    ShowName show_name = nullptr);
 
 // COCO instances JSON for a labelling tool: the images that have a suspect (with their
 // sizes where the dataset says them), the categories, and one annotation for each suspect, with the

@@ -110,8 +110,8 @@ std::string SummaryBody(const ComparisonPageInput& input) {
   const Comparison& c = *input.comparison;
   const double range = Range({c.ap, c.ap50, c.ap75});
   return absl::StrCat(
-      "<dl><dt>A</dt><dd>", EscapeHtml(input.a.name), "</dd><dt>B</dt><dd>",
-      EscapeHtml(input.b.name), "</dd></dl>", Verdict(c.ap),
+      "<dl><dt>A</dt><dd>", NameHtml(input.a.name), "</dd><dt>B</dt><dd>", NameHtml(input.b.name),
+      "</dd></dl>", Verdict(c.ap),
       "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Metrics\"><table "
       "class=\"fit\">",
       TableHead(input, "metric"), "<tbody>", Row("AP", c.ap, range), Row("AP50", c.ap50, range),
@@ -137,7 +137,7 @@ std::string ClassesBody(const ComparisonPageInput& input) {
     if (!std::isfinite(c.classes[k].difference())) continue;
     if (++rows > kMostRows) break;
     const std::string name = absl::StrCat(Swatch(ClassCssColor(static_cast<int64_t>(k))),
-                                          ShortText(input.truth->categories[k].name, 32));
+                                          ShortNameHtml(input.truth->categories[k].name, 32));
     absl::StrAppend(&body, Row(name, c.classes[k], range));
   }
   const char* left_out = rows > kMostRows
@@ -216,7 +216,7 @@ std::string ImagesBody(const ComparisonPageInput& input, const Judged& a, const 
 std::string RepeatBody(const ComparisonPageInput& input) {
   std::string body = "<dl>";
   for (const auto& [name, value] : input.environment) {
-    absl::StrAppend(&body, "<dt>", EscapeHtml(name), "</dt><dd>", EscapeHtml(value), "</dd>");
+    absl::StrAppend(&body, "<dt>", EscapeHtml(name), "</dt><dd>", NameHtml(value), "</dd>");
   }
   return absl::StrCat(body, "</dl>", Commands(input.commands));
 }
@@ -228,7 +228,8 @@ absl::StatusOr<std::string> MakeComparisonPage(const ComparisonPageInput& input)
   RCNN_ASSIGN_OR_RETURN(const Judged b, Judge(input, *input.b.detections));
   UnreadableImages unreadable;
   std::string body = absl::StrCat(
-      "<header><h1>", EscapeHtml(input.title), "</h1><p class=\"soft\">Two results compared on ",
+      "<header><h1>", NameHtml(input.a.name), " and ", NameHtml(input.b.name),
+      "</h1><p class=\"soft\">Two results compared on ",
       CountedText(static_cast<int64_t>(input.truth->images.size()), "image"), "</p></header><main>",
       Section("summary", "Summary", SummaryBody(input)),
       Section("classes", "Classes", ClassesBody(input)),
@@ -236,12 +237,12 @@ absl::StatusOr<std::string> MakeComparisonPage(const ComparisonPageInput& input)
       Section("images", "Images that changed most", ImagesBody(input, a, b, unreadable)),
       Section("reproduce", "Reproduce", RepeatBody(input)), "</main><footer>");
   if (unreadable.count > 0) {
-    absl::StrAppend(&body, "<p>", CountedText(unreadable.count, "image"),
-                    " could not be read; shown as boxes only: ",
-                    EscapeHtml(unreadable.first.message()), "</p>");
+    absl::StrAppend(
+        &body, "<p>", CountedText(unreadable.count, "image"),
+        " could not be read; shown as boxes only: ", NameHtml(unreadable.first.message()), "</p>");
   }
   absl::StrAppend(&body, "<p>Made by rcnn.</p></footer>");
-  return WrapPage(input.title, body);
+  return WrapPage(absl::StrCat(input.a.name, " and ", input.b.name), body);
 }
 
 std::string FormatComparison(const Comparison& comparison, const GroundTruth& truth) {

@@ -34,8 +34,6 @@ struct ComparedResult {
 };
 
 struct ComparisonPageInput {
-  // The dataset, in a few words.
-  std::string title;
   const GroundTruth* truth = nullptr;
   ComparedResult a;
   ComparedResult b;

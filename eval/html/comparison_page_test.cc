@@ -34,7 +34,6 @@ class ComparisonPageTest : public ::testing::Test {
     ASSERT_THAT(comparison, IsOk());
     comparison_ = *std::move(comparison);
     ComparisonPageInput input;
-    input.title = "<before> and after";
     input.truth = &random_.truth;
     input.a = {"<b>before</b>", &random_.detections};
     input.b = {"after", &other_};
@@ -52,7 +51,8 @@ class ComparisonPageTest : public ::testing::Test {
 
 TEST_F(ComparisonPageTest, ShowsBothAndEscapesNames) {
   Compare({});
-  EXPECT_TRUE(absl::StrContains(page_, "&lt;b&gt;before&lt;/b&gt;"));
+  EXPECT_TRUE(absl::StrContains(
+      page_, "<h1><bdi>&lt;b&gt;before&lt;/b&gt;</bdi> and <bdi>after</bdi></h1>"));
   EXPECT_FALSE(absl::StrContains(page_, "<b>before"));
   EXPECT_TRUE(absl::StrContains(page_, "Images that changed most"));
   EXPECT_FALSE(absl::StrContains(page_, "nan"));

@@ -118,9 +118,9 @@ std::string Compose(const ExampleFigure& figure, const XywhBox& part, const std:
   for (const auto& [name, value] : figure.data) {
     absl::StrAppend(&html, " data-", name, "=\"", EscapeHtml(value), "\"");
   }
-  const std::string label = absl::StrCat(figure.heading, ": ", figure.text, " Image ", figure.file);
+  // The caption says the rest.
   absl::StrAppendFormat(&html, "><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">",
-                        kWidth, kHeight, EscapeHtml(label));
+                        kWidth, kHeight, EscapeHtml(figure.file));
   if (url.empty()) {
     absl::StrAppendFormat(&html, "<rect class=\"ground\" width=\"%d\" height=\"%d\"/>", kWidth,
                           kHeight);
@@ -130,9 +130,9 @@ std::string Compose(const ExampleFigure& figure, const XywhBox& part, const std:
   }
   const Viewport viewport(part);
   for (const FigureBox& box : figure.boxes) absl::StrAppend(&html, viewport.Draw(box));
-  absl::StrAppend(&html, "</svg><figcaption><b>", EscapeHtml(figure.heading), "</b> ",
-                  EscapeHtml(figure.text), "<span class=\"file\">",
-                  EscapeHtml(Shorten(figure.file, 60)), "</span></figcaption></figure>");
+  absl::StrAppend(&html, "</svg><figcaption><b>", figure.heading, "</b> ", figure.text,
+                  "<span class=\"file\">", NameHtml(Shorten(figure.file, 60)),
+                  "</span></figcaption></figure>");
   return html;
 }
 

@@ -46,7 +46,7 @@ struct ExampleFigure {
   std::vector<FigureBox> boxes;
   // The part of the image is chosen around these.
   std::vector<XywhBox> focus;
-  // Caption: a heading, a sentence, and the name of the image. Escaped here.
+  // Caption: a heading and a sentence, as HTML, and the name of the image, escaped here.
   std::string heading;
   std::string text;
   std::string file;

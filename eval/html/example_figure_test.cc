@@ -23,8 +23,8 @@ ExampleFigure SampleFigure() {
   ExampleFigure figure;
   figure.boxes = {{{100, 100, 50, 50}, "e1"}};
   figure.focus = {{100, 100, 50, 50}};
-  figure.heading = "<cat>";
-  figure.text = "a \"quote\"";
+  figure.heading = "<bdi>cat</bdi> 0.93";
+  figure.text = "badly placed.";
   figure.file = "<img src=x>.jpg";
   figure.data = {{"class", "\"><script>"}};
   return figure;
@@ -53,13 +53,16 @@ TEST(ChoosePartTest, IsCentredOnAnImageThatIsTooNarrow) {
   EXPECT_DOUBLE_EQ(part.x + part.width / 2, 25);
 }
 
-TEST(DrawFiguresTest, EscapesEverythingAndHoldsTheImage) {
+TEST(DrawFiguresTest, EscapesTheFileAndHoldsTheImage) {
   UnreadableImages unreadable;
   const auto html = DrawFigures(
       {SampleFigure()}, [](int64_t) { return GrayImage(400, 400); }, 1, &unreadable);
   ASSERT_EQ(html.size(), 1u);
   EXPECT_THAT(html[0], HasSubstr("href=\"data:image/jpeg;base64,"));
-  EXPECT_THAT(html[0], HasSubstr("<b>&lt;cat&gt;</b>"));
+  EXPECT_THAT(html[0],
+              HasSubstr("<figcaption><b><bdi>cat</bdi> 0.93</b> badly placed.<span class=\"file\">"
+                        "<bdi>&lt;img src=x&gt;.jpg</bdi></span></figcaption>"));
+  EXPECT_THAT(html[0], HasSubstr("aria-label=\"&lt;img src=x&gt;.jpg\""));
   EXPECT_THAT(html[0], HasSubstr("data-class=\"&quot;&gt;&lt;script&gt;\""));
   EXPECT_THAT(html[0], Not(HasSubstr("<script")));
   EXPECT_THAT(html[0], Not(HasSubstr("<img")));

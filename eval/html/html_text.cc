@@ -12,6 +12,10 @@
 namespace rcnn::eval {
 std::string EscapeHtml(absl::string_view text) { return XmlLines(text); }
 
+std::string NameHtml(absl::string_view name) {
+  return absl::StrCat("<bdi>", EscapeHtml(name), "</bdi>");
+}
+
 std::string Shorten(absl::string_view text, size_t most) {
   std::vector<size_t> starts;  // of the code points
   for (size_t i = 0; i < text.size(); ++i) {

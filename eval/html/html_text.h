@@ -21,6 +21,10 @@ namespace rcnn::eval {
 // after them, and bytes that are not UTF-8: "\x1b", "\u202e".
 std::string EscapeHtml(absl::string_view text);
 
+// A name from a file within other text, escaped. It is isolated, because the direction of Arabic
+// or Hebrew letters would otherwise move the words and numbers beside it.
+std::string NameHtml(absl::string_view name);
+
 // At most `most` code points, >= 2: an ellipsis stands for the middle of a longer text,
 // because names of one dataset often begin alike. Not escaped.
 std::string Shorten(absl::string_view text, size_t most);

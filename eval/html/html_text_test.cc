@@ -33,6 +33,12 @@ TEST(HtmlTextTest, ShowsMarksThatTurnTheTextAfterThem) {
   EXPECT_EQ(EscapeHtml("\xE2\x80\x94\xE2\x81\xAA"), "\xE2\x80\x94\xE2\x81\xAA");
 }
 
+// The name is Arabic.
+TEST(HtmlTextTest, IsolatesNames) {
+  EXPECT_EQ(NameHtml("\xD9\x82\xD8\xB7"), "<bdi>\xD9\x82\xD8\xB7</bdi>");
+  EXPECT_EQ(NameHtml("</bdi><b>"), "<bdi>&lt;/bdi&gt;&lt;b&gt;</bdi>");
+}
+
 TEST(HtmlTextTest, ShortensByCodePoints) {
   EXPECT_EQ(Shorten("abcdef", 6), "abcdef");
   EXPECT_EQ(Shorten("abcdefg", 6),

@@ -180,7 +180,7 @@ std::string StageChart(const std::string& stage, const std::vector<const Trainin
   chart.x.ticks = NiceTicks(0, last, 4);
   chart.y.high = highest > 0 ? 1.04 * highest : 1;
   chart.y.ticks = NiceTicks(0, chart.y.high, 4);
-  return absl::StrCat("<div><h3>", EscapeHtml(stage), validation ? ", validation" : "", "</h3>",
+  return absl::StrCat("<div><h3>", NameHtml(stage), validation ? ", validation" : "", "</h3>",
                       DrawLines(chart), "</div>");
 }
 

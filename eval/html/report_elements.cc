@@ -21,10 +21,10 @@ std::string Note(absl::string_view text) {
   return absl::StrCat("<p class=\"note\">", text, "</p>");
 }
 
-std::string ShortText(absl::string_view text, size_t most) {
-  const std::string shown = Shorten(text, most);
-  if (shown == text) return EscapeHtml(text);
-  return absl::StrCat("<span title=\"", EscapeHtml(text), "\">", EscapeHtml(shown), "</span>");
+std::string ShortNameHtml(absl::string_view name, size_t most) {
+  const std::string shown = Shorten(name, most);
+  if (shown == name) return NameHtml(name);
+  return absl::StrCat("<span title=\"", EscapeHtml(name), "\">", NameHtml(shown), "</span>");
 }
 
 std::string Commands(const std::vector<std::string>& commands) {

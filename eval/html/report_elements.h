@@ -21,9 +21,9 @@ std::string Section(absl::string_view id, absl::string_view title, absl::string_
 std::string Paragraph(absl::string_view text);
 std::string Note(absl::string_view text);
 
-// `text` of at most `most` code points, escaped; a longer one is shortened in the middle and
-// shown whole when pointed at.
-std::string ShortText(absl::string_view text, size_t most);
+// NameHtml of at most `most` code points; a longer name is shortened in the middle and shown whole
+// when pointed at.
+std::string ShortNameHtml(absl::string_view name, size_t most);
 
 // Commands for a shell, one on a line. A line that is too long wraps between words. Escaped
 // here.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/eval/coco_similarity.h"
+#include "rcnn/eval/html/html_text.h"
 #include "rcnn/eval/score_text.h"
 #include "rcnn/eval/shape_results.h"
 
@@ -141,7 +142,8 @@ class ErrorGallery {
       figure.focus.push_back(figure.boxes.back().box);
     }
     figure.boxes.push_back(draw_.Detection(chosen.item, absl::StrCat("e", kind)));
-    figure.heading = absl::StrCat(ClassName(chosen.category), " ", ScoreText(chosen.weight));
+    figure.heading =
+        absl::StrCat(NameHtml(ClassName(chosen.category)), " ", ScoreText(chosen.weight));
     figure.text = Sentence(kind, chosen, object);
     return figure;
   }
@@ -152,7 +154,7 @@ class ErrorGallery {
     switch (kind) {
       case kClassificationError:
         return absl::StrFormat("is labelled %s (%s %.2f).",
-                               ClassName(errors_.lists.annotation_classes[object]),
+                               NameHtml(ClassName(errors_.lists.annotation_classes[object])),
                                similarity_name_, iou);
       case kLocalizationError:
         return absl::StrFormat("badly placed, %s %.2f.", similarity_name_, iou);
@@ -172,7 +174,7 @@ class ErrorGallery {
         draw_.Annotation(chosen.item, absl::StrCat("e", static_cast<int>(kMissedError))));
     const XywhBox& box = figure.boxes.back().box;
     figure.focus = {box};
-    figure.heading = ClassName(chosen.category);
+    figure.heading = NameHtml(ClassName(chosen.category));
     figure.text = absl::StrFormat("missed, %.0f × %.0f pixels.", box.width, box.height);
     return figure;
   }
@@ -213,7 +215,8 @@ std::vector<ExampleFigure> SuspectExamples(const ReportPageInput& input,
     figure.boxes.push_back(draw.Detection(suspect.detection, "e1"));
     figure.focus.push_back(detections.boxes[suspect.detection]);
     figure.heading = absl::StrFormat("%s %.2f", LabelErrorName(suspect.kind), suspect.score);
-    figure.text = absl::StrCat(Explain(suspect, truth, detections, SimilarityName(input)), ".");
+    figure.text =
+        absl::StrCat(Explain(suspect, truth, detections, SimilarityName(input), NameHtml), ".");
     figure.data = {{"kind", LabelErrorName(suspect.kind)},
                    {"class", absl::StrCat(lists.detection_classes[suspect.detection])}};
     figures.push_back(figure);

@@ -28,8 +28,10 @@ struct TrainingCurve {
 };
 
 struct ReportPageInput {
-  // What was evaluated, in a few words.
+  // What was evaluated: the name of a run or a file.
   std::string title;
+  // What it was evaluated on; not in the heading if empty.
+  std::string dataset = {};
   const GroundTruth* truth = nullptr;
   const Detections* detections = nullptr;
   // The numbers that the table shows.

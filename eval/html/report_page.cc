@@ -143,12 +143,13 @@ absl::StatusOr<std::string> MakeReportPage(const ReportPageInput& input) {
   for (const Part& part : parts) absl::StrAppend(&body, Section(part.id, part.title, part.body));
   absl::StrAppend(&body, "</main><footer>");
   if (unreadable.count > 0) {
-    absl::StrAppend(&body, "<p>", CountedText(unreadable.count, "image"),
-                    " could not be read; shown as boxes only: ",
-                    EscapeHtml(unreadable.first.message()), "</p>");
+    absl::StrAppend(
+        &body, "<p>", CountedText(unreadable.count, "image"),
+        " could not be read; shown as boxes only: ", NameHtml(unreadable.first.message()), "</p>");
   }
   absl::StrAppend(&body, "<p>Made by rcnn.</p></footer>");
-  return WrapPage(input.title, body);
+  return WrapPage(
+      input.dataset.empty() ? input.title : absl::StrCat(input.title, " on ", input.dataset), body);
 }
 
 }  // namespace rcnn::eval

@@ -101,8 +101,8 @@ TEST(ReportPageTest, ListsTheImagesOfMostErrors) {
       {.id = 1, .image_id = 1, .category_id = 1, .box = {50, 50, 5, 5}, .area = 25}};
   const std::string page = MakePage(truth, detections);
   EXPECT_TRUE(absl::StrContains(page, "the 50 with the most errors, of 60 with any"));
-  EXPECT_TRUE(absl::StrContains(page, "<td>60&lt;.jpg</td><td data-v=\"60\">60</td>"));
-  EXPECT_FALSE(absl::StrContains(page, "<td>10&lt;.jpg</td>"));
+  EXPECT_TRUE(absl::StrContains(page, "<td><bdi>60&lt;.jpg</bdi></td><td data-v=\"60\">60</td>"));
+  EXPECT_FALSE(absl::StrContains(page, "<td><bdi>10&lt;.jpg</bdi></td>"));
   ExpectWellFormed(page);
 }
 
@@ -148,6 +148,25 @@ TEST(ReportPageTest, NamesAreEscaped) {
   const std::string page = MakePage(random.truth, random.detections, input);
   EXPECT_FALSE(absl::StrContains(page, "<script>alert"));
   EXPECT_FALSE(absl::StrContains(page, "<img"));
+  ExpectWellFormed(page);
+}
+
+// Otherwise the score would stand before a name that is read from right to left.
+TEST(ReportPageTest, NamesAreIsolatedFromTheTextAroundThem) {
+  testing::RandomCase random = MakeRichCase();
+  const std::string cat = "\xD9\x82\xD8\xB7";
+  const std::string isolated = absl::StrCat("<bdi>", cat, "</bdi>");
+  for (auto& category : random.truth.categories) category.name = cat;
+  ReportPageInput input;
+  input.title = cat;
+  input.dataset = cat;
+  const std::string page = MakePage(random.truth, random.detections, input);
+  EXPECT_TRUE(absl::StrContains(page, absl::StrCat("<h1>", isolated, " on ", isolated, "</h1>")));
+  EXPECT_TRUE(absl::StrContains(page, absl::StrCat("<title>", cat, " on ", cat, "</title>")));
+  EXPECT_TRUE(absl::StrContains(page, absl::StrCat("<figcaption><b>", isolated, " 0.")));
+  EXPECT_TRUE(absl::StrContains(page, absl::StrCat("is labelled ", isolated, " (IoU ")));
+  EXPECT_FALSE(absl::StrContains(page, absl::StrCat(cat, " 0.")));
+  EXPECT_FALSE(absl::StrContains(page, absl::StrCat(cat, ", score ")));
   ExpectWellFormed(page);
 }
 

@@ -112,7 +112,7 @@ std::string ClassCharts(const ReportPageInput& input, const ReportAnalysis& anal
   for (int64_t k : shown) {
     const std::string& name = input.truth->categories[k].name;
     const ClassCurve& curve = analysis.curves.classes[k];
-    absl::StrAppend(&charts, "<div><h3>", Swatch(ClassCssColor(k)), ShortText(name, 28),
+    absl::StrAppend(&charts, "<div><h3>", Swatch(ClassCssColor(k)), ShortNameHtml(name, 28),
                     "</h3><p class=\"note\">", BestF1(curve), " &middot; ",
                     CountedText(curve.objects, "object"), "</p>",
                     PrecisionRecallChart(name, curve, "var(--accent)", 320), "</div>");
@@ -125,9 +125,10 @@ std::string ClassCharts(const ReportPageInput& input, const ReportAnalysis& anal
 std::string HeaderHtml(const ReportPageInput& input, const ReportAnalysis& analysis) {
   const GroundTruth& truth = *input.truth;
   return absl::StrCat(
-      "<header><h1>", EscapeHtml(input.title), "</h1><p class=\"soft\">",
-      CountedText(static_cast<int64_t>(truth.images.size()), "image"), ", ",
-      CountedText(analysis.curves.all.objects, "object"), " of ",
+      "<header><h1>", NameHtml(input.title),
+      input.dataset.empty() ? "" : absl::StrCat(" on ", NameHtml(input.dataset)),
+      "</h1><p class=\"soft\">", CountedText(static_cast<int64_t>(truth.images.size()), "image"),
+      ", ", CountedText(analysis.curves.all.objects, "object"), " of ",
       CountedText(static_cast<int64_t>(truth.categories.size()), "class", "classes"), ", ",
       CountedText(input.detections->size(), "detection"), ShapesText(input), "</p></header>");
 }
@@ -257,7 +258,7 @@ std::string EnvironmentBody(const ReportPageInput& input) {
   if (input.environment.empty()) return "";
   std::string body = "<dl>";
   for (const auto& [name, value] : input.environment) {
-    absl::StrAppend(&body, "<dt>", EscapeHtml(name), "</dt><dd>", EscapeHtml(value), "</dd>");
+    absl::StrAppend(&body, "<dt>", EscapeHtml(name), "</dt><dd>", NameHtml(value), "</dd>");
   }
   return body + "</dl>";
 }

@@ -118,7 +118,7 @@ std::string ClassRow(const ReportPageInput& input, const ReportAnalysis& analysi
   const auto k = static_cast<size_t>(category);
   const ClassCurve& curve = analysis.curves.classes[k];
   return absl::StrCat("<tr><td>", Swatch(ClassCssColor(category)),
-                      ShortText(input.truth->categories[k].name, 32), "</td>",
+                      ShortNameHtml(input.truth->categories[k].name, 32), "</td>",
                       CountCell(curve.objects), CountCell(curve.detections),
                       input.report->coco ? CocoColumns(*input.report->coco, category) : "",
                       VocColumns(*input.report, k), BestScoreCells(curve),
@@ -128,7 +128,7 @@ std::string ClassRow(const ReportPageInput& input, const ReportAnalysis& analysi
 std::string MatrixName(const GroundTruth& truth, int64_t k) {
   return k == static_cast<int64_t>(truth.categories.size())
              ? "<i>background</i>"
-             : ShortText(truth.categories[k].name, 18);
+             : ShortNameHtml(truth.categories[k].name, 18);
 }
 
 // Shade by the share of the row.
@@ -214,7 +214,7 @@ std::string WorstImages(const ReportPageInput& input, const ReportAnalysis& anal
   absl::StrAppend(&body, "</tr></thead><tbody>");
   for (int64_t i : images) {
     const ErrorCounts& counts = analysis.errors.image_counts[i];
-    absl::StrAppend(&body, "<tr><td>", ShortText(ImageName(*input.truth, i), 40), "</td>",
+    absl::StrAppend(&body, "<tr><td>", ShortNameHtml(ImageName(*input.truth, i), 40), "</td>",
                     CountCell(std::accumulate(counts.begin(), counts.end(), int64_t{0})));
     for (int64_t count : counts) absl::StrAppend(&body, CountCell(count));
     absl::StrAppend(&body, "</tr>");
