@@ -30,7 +30,7 @@ std::string FormatBar(int64_t done, int64_t total) {
 
 std::string FormatCount(int64_t done, int64_t total) {
   if (total <= 0) return absl::StrCat(done);
-  return absl::StrFormat("%d/%d %3.0f%%", done, total,
+  return absl::StrFormat("%d/%d %3.0f %%", done, total,
                          100.0 * static_cast<double>(done) / static_cast<double>(total));
 }
 

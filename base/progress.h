@@ -12,7 +12,7 @@
 //     Use(image);
 //     progress.Add();
 //   }
-//   progress.Finish();  // proposals 5011/5011 100% 12.1 images/s in 6m54s
+//   progress.Finish();  // proposals 5011/5011 100 % 12.1 images/s in 6m54s
 
 #ifndef RCNN_BASE_PROGRESS_H_
 #define RCNN_BASE_PROGRESS_H_

@@ -56,7 +56,7 @@ TEST_F(ProgressTest, PlainLineHasCountRateAndTimeLeft) {
   Progress progress("proposals", 100, 0, Options(false));
   fake_now += absl::Seconds(10);
   progress.Add(25);
-  EXPECT_EQ(Output(), "proposals 25/100  25% 2.5/s eta 30.0s\n");
+  EXPECT_EQ(Output(), "proposals 25/100  25 % 2.5/s eta 30.0s\n");
 }
 
 TEST_F(ProgressTest, PlainLinesAreFarApart) {
@@ -66,8 +66,8 @@ TEST_F(ProgressTest, PlainLinesAreFarApart) {
     progress.Add();
   }
   EXPECT_EQ(Output(),
-            "proposals 50/100  50% 10.0/s eta 5.0s\n"
-            "proposals 100/100 100% 10.0/s\n");
+            "proposals 50/100  50 % 10.0/s eta 5.0s\n"
+            "proposals 100/100 100 % 10.0/s\n");
 }
 
 TEST_F(ProgressTest, TerminalRedrawsOneLine) {
@@ -79,8 +79,8 @@ TEST_F(ProgressTest, TerminalRedrawsOneLine) {
   progress.Finish();
   const std::string output = Output();
   EXPECT_THAT(output,
-              HasSubstr("\rtrain [######..................] 1/4  25% 1.0/s eta 3.0s\033[K"));
-  EXPECT_THAT(output, EndsWith("\rtrain 4/4 100% 1.0/s in 4.0s\033[K\n"));
+              HasSubstr("\rtrain [######..................] 1/4  25 % 1.0/s eta 3.0s\033[K"));
+  EXPECT_THAT(output, EndsWith("\rtrain 4/4 100 % 1.0/s in 4.0s\033[K\n"));
   EXPECT_EQ(std::count(output.begin(), output.end(), '\n'), 1);
 }
 
@@ -88,7 +88,7 @@ TEST_F(ProgressTest, WorkDoneBeforeAResumeDoesNotCountForTheRate) {
   Progress progress("train", 1000, 900, Options(false));
   fake_now += absl::Seconds(10);
   progress.Add(10);
-  EXPECT_EQ(Output(), "train 910/1000  91% 1.0/s eta 1m30s\n");
+  EXPECT_EQ(Output(), "train 910/1000  91 % 1.0/s eta 1m30s\n");
 }
 
 TEST_F(ProgressTest, UnknownTotalHasNoPercentage) {
@@ -106,8 +106,8 @@ TEST_F(ProgressTest, TheRateSaysOfWhatItIs) {
   progress.Add(25);
   progress.Finish();
   EXPECT_EQ(Output(),
-            "proposals 25/100  25% 2.5 images/s eta 30.0s\n"
-            "proposals 25/100  25% 2.5 images/s in 10.0s\n");
+            "proposals 25/100  25 % 2.5 images/s eta 30.0s\n"
+            "proposals 25/100  25 % 2.5 images/s in 10.0s\n");
 }
 
 TEST_F(ProgressTest, ASlowRateHasThreeDecimals) {
@@ -131,7 +131,7 @@ TEST_F(ProgressTest, FinishPrintsOnce) {
   progress.Add();
   progress.Finish();
   progress.Finish();
-  EXPECT_EQ(Output(), "train 1/1 100% 1.0/s in 1.0s\n");
+  EXPECT_EQ(Output(), "train 1/1 100 % 1.0/s in 1.0s\n");
 }
 
 TEST_F(ProgressTest, QuietPrintsNothing) {
@@ -200,7 +200,7 @@ TEST_F(ProgressTest, CountsFromSeveralThreads) {
   for (std::thread& thread : threads) thread.join();
   fake_now += absl::Seconds(4);
   progress.Finish();
-  EXPECT_EQ(Output(), "train 4000/4000 100% 1000/s in 4.0s\n");
+  EXPECT_EQ(Output(), "train 4000/4000 100 % 1000/s in 4.0s\n");
 }
 
 TEST(HumanDurationTest, UsesTheTwoLargestUnits) {

@@ -148,7 +148,7 @@ struct Coverage {
       return;
     }
     const auto n = static_cast<double>(objects);
-    absl::PrintF("%s %9d %9.3f %8.1f%% %8.1f%% %8.1f%%\n", name, objects, sum / n,
+    absl::PrintF("%s %9d %9.3f %7.1f %% %7.1f %% %7.1f %%\n", name, objects, sum / n,
                  100 * static_cast<double>(at_least_30) / n,
                  100 * static_cast<double>(at_least_50) / n,
                  100 * static_cast<double>(at_least_70) / n);

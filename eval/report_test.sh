@@ -49,7 +49,7 @@ expect 0 "compared by OKS" cat "${out}/keypoints.html"
 expect 1 "--iou_type=segm needs --dataset" "${report}" absent --iou_type=segm
 expect 1 "'masks' is not one of bbox, segm, keypoints" "${report}" absent --iou_type=masks
 expect 0 "report.html" "${report}" "${detections}" "${dataset}" "--out=${out}/plain_report.html"
-expect 0 "95% interval of B - A" "${report}" --compare "${detections}" eval/testdata/detections/empty.json "${dataset}" \
+expect 0 "95 % interval of B - A" "${report}" --compare "${detections}" eval/testdata/detections/empty.json "${dataset}" \
   "${images}" "--out=${out}/comparison.html"
 expect 1 "1 results given, expected 2" "${report}" --compare "${detections}" "${dataset}"
 expect 1 "--dataset is needed: ${detections} is not a run" "${report}" "${detections}"
@@ -73,9 +73,9 @@ expect 0 "run_report.html" "${report}" "${run}" "--out=${out}/run_report.html"
 for text in "Losses of stage joint by iteration" "evaluate { rpn" "href=\"data:image/jpeg"; do
   expect 0 "${text}" cat "${out}/run_report.html"
 done
-expect 0 "95% interval of B - A" "${report}" --compare "${run}" "${run}" "--out=${out}/same_runs.html"
+expect 0 "95 % interval of B - A" "${report}" --compare "${run}" "${run}" "--out=${out}/same_runs.html"
 # A run names the dataset for a file beside it; two runs must name the same one.
-expect 0 "95% interval of B - A" "${report}" --compare "${detections}" "${run}" "--out=${out}/x.html"
+expect 0 "95 % interval of B - A" "${report}" --compare "${detections}" "${run}" "--out=${out}/x.html"
 expect 1 "--images is the folder of the images of --dataset" "${report}" "${run}" "${images}"
 expect 1 "--out=${run}/detections.json is also the file of a result" "${report}" "${run}" "--out=${run}/detections.json"
 other=${out}/runs/other
@@ -83,7 +83,7 @@ cp -r "${run}" "${other}"
 sed '0,/^48,$/s//47,/' ${shapes}/instances.json > "${out}/moved.json"
 sed -i "s|${folder}/instances.json|${out}/moved.json|" "${other}/experiment.textproto"
 expect 1 "were evaluated on different datasets; give the dataset" "${report}" --compare "${run}" "${other}" "--out=${out}/x.html"
-expect 0 "95% interval of B - A" "${report}" --compare "${run}" "${other}" "${dataset}" "--out=${out}/x.html"
+expect 0 "95 % interval of B - A" "${report}" --compare "${run}" "${other}" "${dataset}" "--out=${out}/x.html"
 expect 1 "not from 20 to 100000" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=100000000000
 # The command that repeats a report is quoted for a shell.
 expect 0 "a b;c.html" "${report}" "${detections}" "${dataset}" "--out=${out}/a b;c.html"

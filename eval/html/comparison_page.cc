@@ -79,7 +79,7 @@ std::string TableHead(const ComparisonPageInput& input, const char* first) {
   return absl::StrCat("<thead><tr><th scope=\"col\">", first,
                       "</th><th scope=\"col\">A</th><th scope=\"col\">B"
                       "</th><th scope=\"col\">B &minus; A</th><th scope=\"col\">",
-                      absl::StrFormat("%g%% interval", 100 * input.comparison->options.confidence),
+                      absl::StrFormat("%g %% interval", 100 * input.comparison->options.confidence),
                       "</th><th scope=\"col\"></th></tr></thead>");
 }
 
@@ -258,7 +258,7 @@ std::string FormatComparison(const Comparison& comparison, const GroundTruth& tr
                           100 * d.a, 100 * d.b, 100 * d.difference(), 100 * d.low, 100 * d.high,
                           d.significant() ? "  clear" : "");
   };
-  absl::StrAppendFormat(&text, "%s %6s %6s %6s  %g%% interval of B - A\n", width.Pad(""), "A", "B",
+  absl::StrAppendFormat(&text, "%s %6s %6s %6s  %g %% interval of B - A\n", width.Pad(""), "A", "B",
                         "B - A", 100 * comparison.options.confidence);
   row("AP", comparison.ap);
   row("AP50", comparison.ap50);

@@ -69,7 +69,7 @@ TEST_F(ComparisonPageTest, TheTableHasARowForEachClass) {
   Compare({});
   for (auto& category : random_.truth.categories) category.name = "a\x1B[31m";
   const std::string table = FormatComparison(comparison_, random_.truth);
-  EXPECT_THAT(table, ::testing::HasSubstr("95% interval of B - A"));
+  EXPECT_THAT(table, ::testing::HasSubstr("95 % interval of B - A"));
   EXPECT_THAT(table, ::testing::HasSubstr("a\\x1b[31m"));
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'),
             static_cast<int64_t>(4 + random_.truth.categories.size()));

@@ -137,7 +137,7 @@ std::string MatrixCell(int64_t count, int64_t row_sum, bool diagonal) {
   const double share =
       static_cast<double>(count) / static_cast<double>(std::max<int64_t>(row_sum, 1));
   return absl::StrFormat(
-      "<td%s style=\"background:rgba(var(--heat),%.2f)\" title=\"%s%% of the row\">%s</td>",
+      "<td%s style=\"background:rgba(var(--heat),%.2f)\" title=\"%s %% of the row\">%s</td>",
       diagonal ? " class=\"diagonal\"" : "", 0.06 + 0.34 * share, PercentText(share),
       CountText(count));
 }

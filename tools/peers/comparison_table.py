@@ -62,7 +62,7 @@ def print_row(part, runs, best, floor):
     cells.append(f"{ours.median(part) / theirs.median(part):.2f}" if both else "")
     known = part in floor and part in ours.parts
     cells.append(f"{floor[part]:.3f}" if known else "")
-    cells.append(f"{floor[part] / ours.median(part):.0%}" if known else "")
+    cells.append(f"{100 * floor[part] / ours.median(part):.0f} %" if known else "")
     print(f"| {part} | " + " | ".join(cells) + " |")
 
 

@@ -48,8 +48,8 @@ def row(layer, measured, total):
     ms, limit = limit_ms(layer, measured)
     speed, share = layer["gflop"] / layer["ms"] * 1e3, layer["calls"] * layer["ms"] / total
     return (f"| {layer['name']}: {layer['shape']} | {layer['method']} | {layer['calls']} | {layer['gflop']:.2f}, "
-            f"{layer['multiplied']:.2f} | {layer['megabytes']:.1f} | {layer['ms']:.2f} | {share:.0%} | {speed:.0f} | "
-            f"{ms:.2f} ({limit}) | {ms / layer['ms']:.0%} |")
+            f"{layer['multiplied']:.2f} | {layer['megabytes']:.1f} | {layer['ms']:.2f} | {100 * share:.0f} % | {speed:.0f} | "
+            f"{ms:.2f} ({limit}) | {100 * ms / layer['ms']:.0f} % |")
 
 
 def print_table(measured, count):
@@ -60,7 +60,7 @@ def print_table(measured, count):
     attained = sum(layer["calls"] * limit_ms(layer, measured)[0] for layer in layers) / total
     print(f"{compare_peers.describe_machine()}; rcnn {compare_peers.revision()}")
     print(f"Matrix product {measured['gflops']:.0f} GFLOP/s, copying {measured['gigabytes_per_second']:.1f} GB/s. All layers "
-          f"{total:.0f} ms, {attained:.0%} attained; the rows below are {share:.0%} of it.\n")
+          f"{total:.0f} ms, {100 * attained:.0f} % attained; the rows below are {100 * share:.0f} % of it.\n")
     print("| first layer: kernel, input to channels | method | calls | GFLOP | MB | ms | share | effective GFLOP/s | limit, ms "
           "| attained |\n" + "| --- | --- |" + " --- |" * 8)
     for layer in shown:

@@ -66,7 +66,7 @@ def print_table(times, threads):
     for part, one in times[1].items():
         several = times[threads][part]
         speedup = statistics.median(one) / statistics.median(several)
-        print(f"| {part} | {cell(one)} | {cell(several)} | {speedup:.2f} | {speedup / threads:.0%} |")
+        print(f"| {part} | {cell(one)} | {cell(several)} | {speedup:.2f} | {100 * speedup / threads:.0f} % |")
 
 
 def main():
