@@ -26,6 +26,7 @@
 #include "rcnn/base/printable.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/retired_flags.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/shortest_number.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/terminal.h"
@@ -75,25 +76,24 @@ void PrintError(absl::string_view message) {
                PrintableMessage(message).c_str());
 }
 
-// The command that shows the flags: "bazel run //eval:evaluate -- --help" if started
-// by `bazel run`, otherwise "path/evaluate --help".
-std::string HelpCommand() {
+// The label of this program in this workspace if `bazel run` has started it, otherwise "".
+std::string StartedTarget() {
   const absl::string_view program = program_invocation_name;
-  const size_t outputs = program.find("/bazel-out/");
+  const size_t outputs = program.rfind("/bazel-out/");
   const size_t built = program.find("/bin/", outputs);
   const size_t name = program.rfind('/');
   if (std::getenv("BUILD_WORKING_DIRECTORY") == nullptr || outputs == program.npos ||
       built == program.npos || absl::StartsWith(program.substr(built), "/bin/external/")) {
-    return absl::StrCat(program, " --help");
+    return "";
   }
   const size_t package = built + sizeof("/bin");
   const absl::string_view folder = name > package ? program.substr(package, name - package) : "";
-  return absl::StrCat("bazel run //", folder, ":", program.substr(name + 1), " -- --help");
+  return absl::StrCat("//", folder, ":", program.substr(name + 1));
 }
 
 [[noreturn]] void FailUsage(absl::string_view message) {
   PrintError(absl::StrCat(message, absl::EndsWith(message, "?") ? "" : ".",
-                          " All flags: ", HelpCommand()));
+                          " All flags: ", OwnCommand({"--help"})));
   std::exit(kUsageError);
 }
 
@@ -263,6 +263,20 @@ std::string ProgramPath() {
   const std::string path = std::filesystem::read_symlink("/proc/self/exe", error).string();
   const std::string launcher(absl::StripSuffix(path, kProgramSuffix));
   return launcher != path && std::filesystem::exists(launcher, error) ? launcher : path;
+}
+
+std::string OwnCommand(const std::vector<std::string>& arguments) {
+  const std::string target = StartedTarget();
+  if (!target.empty()) return BazelCommand(target, arguments);
+  std::vector<std::string> words = {program_invocation_name};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return ShellCommand(words);
+}
+
+std::string StartedCommand() {
+  std::vector<std::string> words = gflags::GetArgvs();
+  if (!words.empty()) words.erase(words.begin());
+  return OwnCommand(words);
 }
 
 int ExitCode(const absl::Status& status) {

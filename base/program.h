@@ -56,6 +56,14 @@ ProgramOptions DescribeProgram();
 // runfiles the program uses.
 std::string ProgramPath();
 
+// A command for a shell that starts this program with these arguments: "./bazelw run
+// //eval:evaluate -- --help" if `bazel run` has started it, otherwise "path/evaluate --help".
+std::string OwnCommand(const std::vector<std::string>& arguments);
+
+// The command that has started this program, in that form. After InitProgram; of a program
+// without repeated flags.
+std::string StartedCommand();
+
 // Suffix of a program behind a launcher: "detect_program" behind "detect".
 inline constexpr char kProgramSuffix[] = "_program";
 

@@ -160,6 +160,17 @@ TEST(ProgramTest, AnUnknownFlagNamesTheNearest) {
   EXPECT_THAT(result.output, StartsWith("error: unknown flag --thread; did you mean --threads"));
 }
 
+// Where Bazel has built it, and not there.
+TEST(ProgramTest, TheCommandForHelpIsTheUsersOwn) {
+  const std::string made = absl::StrCat(::testing::TempDir(), "/made/bazel-out/k8-opt/bin/base");
+  const std::string command = absl::StrCat("mkdir -p ", made, " && ln -sf $PWD/base/runtime_info ",
+                                           made, " && ", made, "/runtime_info --thread=2");
+  EXPECT_THAT(RunCommand("export BUILD_WORKING_DIRECTORY=$PWD; " + command).output,
+              ::testing::EndsWith(" All flags: ./bazelw run //base:runtime_info -- --help\n"));
+  EXPECT_THAT(RunCommand("unset BUILD_WORKING_DIRECTORY; " + command).output,
+              ::testing::EndsWith(absl::StrCat(" All flags: ", made, "/runtime_info --help\n")));
+}
+
 TEST(ProgramTest, AWrongValueIsAnError) {
   for (const char* arguments : {"--threads=x", "--threads x", "--threads=", "--threads=1.5",
                                 "--threads=9999999999", "--threads=-1", "--threads=99999",

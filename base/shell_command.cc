@@ -19,4 +19,10 @@ std::string ShellCommand(const std::vector<std::string>& words) {
   return command;
 }
 
+std::string BazelCommand(absl::string_view target, const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = {"./bazelw", "run", std::string(target), "--"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return ShellCommand(words);
+}
+
 }  // namespace rcnn

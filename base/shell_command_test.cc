@@ -12,5 +12,10 @@ TEST(ShellCommandTest, QuotesWhatAShellWouldTakeForItsOwn) {
   EXPECT_EQ(ShellCommand({"~", "*", "caf\xc3\xa9"}), "'~' '*' 'caf\xc3\xa9'");
 }
 
+TEST(BazelCommandTest, StartsAProgramInACheckout) {
+  EXPECT_EQ(BazelCommand("//data:inspect", {"--dataset=my images", "--strict"}),
+            "./bazelw run //data:inspect -- '--dataset=my images' --strict");
+}
+
 }  // namespace
 }  // namespace rcnn

@@ -158,8 +158,7 @@ absl::Status Write() {
   RCNN_ASSIGN_OR_RETURN(const std::string written, WriteAs(*dataset));
   absl::PrintF("wrote %s to %s; look at %s with\n%s\n", Counted(dataset->size(), "image"),
                Printable(FLAGS_out), Noun(dataset->size(), "it", "them"),
-               Printable(ShellCommand(
-                   {"bazel", "run", "//data:inspect", "--", absl::StrCat("--dataset=", written)})));
+               Printable(BazelCommand("//data:inspect", {absl::StrCat("--dataset=", written)})));
   return absl::OkStatus();
 }
 

@@ -23,7 +23,7 @@ fingerprint_of() {
 
 "$write_dataset" --dataset=coco:made/train.json:made/train --split=train --shards=3 --out=shards > out.txt 2> err.txt || fail "shards"
 grep -q "^wrote 10 images to shards" out.txt || fail "the number of images"
-grep -q -- "--dataset=shards/train.shards.jsonl" out.txt || fail "the form to look at them"
+grep -qx -- "./bazelw run //data:inspect -- --dataset=shards/train.shards.jsonl" out.txt || fail "the form to look at them"
 "$write_dataset" --dataset=coco:made/val.json:made/val --split=val --shards=1 --out=shards > out.txt 2> err.txt || fail "shards, val"
 [ "$(ls shards | tr '\n' ' ')" = "train-00000-of-00003.tar train-00001-of-00003.tar train-00002-of-00003.tar train.shards.jsonl val-00000-of-00001.tar val.shards.jsonl " ] || fail "files: $(ls shards)"
 

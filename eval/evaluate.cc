@@ -28,7 +28,6 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
-#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/coco_options.h"
@@ -374,7 +373,7 @@ absl::Status WriteReportPage(const GroundTruth& truth, const Results& results,
       {"made", absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone())},
       {"rcnn", Version()},
       {"cores", absl::StrCat(AllowedCores())}};
-  input.commands = {ShellCommand(gflags::GetArgvs())};
+  input.commands = {StartedCommand()};
   RCNN_ASSIGN_OR_RETURN(const std::string page, MakeReportPage(input));
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_report, page).status());
   std::printf("\nThe report: %s\n", Printable(FLAGS_report).c_str());

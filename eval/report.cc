@@ -25,7 +25,6 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
-#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/coco_options.h"
@@ -177,7 +176,7 @@ absl::Status ShowOne(const std::string& result) {
   input.training = measured.run.training;
   input.config = measured.run.config;
   input.environment = Environment(measured);
-  input.commands = {ShellCommand(gflags::GetArgvs())};
+  input.commands = {StartedCommand()};
   RCNN_ASSIGN_OR_RETURN(const std::string page, MakeReportPage(input), result);
   return Write(page);
 }
@@ -205,7 +204,7 @@ absl::Status Compare(const std::string& a, const std::string& b) {
   input.load_image = measured.load_image;
   input.ignore_difficult = measured.run.voc;
   input.environment = Environment(measured);
-  input.commands = {ShellCommand(gflags::GetArgvs())};
+  input.commands = {StartedCommand()};
   RCNN_ASSIGN_OR_RETURN(const std::string page, MakeComparisonPage(input));
   return Write(page);
 }

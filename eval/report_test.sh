@@ -28,6 +28,15 @@ detections=${shapes}/detections.json
 images=--images=${shapes}/images
 expect 0 "The report: " "${evaluate}" "${dataset}" "--detections=${detections}" "${images}" "--report=${out}/report.html"
 expect 0 "href=\"data:image/jpeg" cat "${out}/report.html"
+# Started by `bazel run`, where Bazel has built it, and as a file.
+built=${out}/bazel-out/k8-opt/bin/eval
+mkdir -p "${built}"
+ln -s "${PWD}/${evaluate}" "${built}/evaluate"
+expect 0 "The report: " env "BUILD_WORKING_DIRECTORY=${PWD}" "${built}/evaluate" "${dataset}" "--detections=${detections}" \
+  "--report=${out}/started.html"
+expect 0 "<span>./bazelw</span> <span>run</span> <span>//eval:evaluate</span> <span>--</span> <span>${dataset}</span>" \
+  cat "${out}/started.html"
+expect 0 "<span>${evaluate}</span> <span>${dataset}</span>" cat "${out}/report.html"
 expect 0 "suspected label" "${evaluate}" "${dataset}" "--detections=${detections}" "--export_suspects=${out}/suspects.json"
 expect 0 "\"suspicion\"" cat "${out}/suspects.json"
 expect 0 "The errors: " "${evaluate}" "${dataset}" "--detections=${detections}" "--export_errors=${out}/errors.json"

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr char kAdvice[] =
     "give the folder that training writes, which holds detector.textproto and model.safetensors: "
-    "`bazel run //training:stage_scheduler` makes runs/shapes_tiny_alternating";
+    "`./bazelw run //training:stage_scheduler` makes runs/shapes_tiny_alternating";
 
 // Follows links. An error if the file system cannot tell.
 absl::StatusOr<bool> Exists(const fs::path& path) {

@@ -44,7 +44,7 @@ absl::Status CheckGiven(const DetectOptions& options) {
   if (options.model.empty()) {
     return absl::InvalidArgumentError(
         "--model is missing: the folder that training writes, such as "
-        "runs/shapes_tiny_alternating (`bazel run //training:stage_scheduler` makes it); for "
+        "runs/shapes_tiny_alternating (`./bazelw run //training:stage_scheduler` makes it); for "
         "example --model=runs/shapes_tiny_alternating --input=photos --output=found");
   }
   if (options.inputs.empty()) {
@@ -162,9 +162,9 @@ void PrintFiles(const DetectOptions& options) {
   print("images.json", "the image or class of each id");
   print("detections.csv", "the same as a table");
   if (options.ids_of.empty()) return;
-  const std::string command = ShellCommand(
-      {"bazel", "run", "//eval:evaluate", "--", absl::StrCat("--dataset=", options.ids_of),
-       absl::StrCat("--detections=", In(options.output, "detections.json"))});
+  const std::string command = BazelCommand(
+      "//eval:evaluate", {absl::StrCat("--dataset=", options.ids_of),
+                          absl::StrCat("--detections=", In(options.output, "detections.json"))});
   std::printf("\n%s\n", Printable(command).c_str());
 }
 

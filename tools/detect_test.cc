@@ -99,7 +99,7 @@ TEST_F(DetectTest, EvaluateTakesTheResults) {
                               "area": 900, "iscrowd": 0}]})";
   const CommandResult result = Detect("--model=model in/a.png --output=out3 --ids_of=truth.json");
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  EXPECT_THAT(result.output, HasSubstr("//eval:evaluate -- --dataset=truth.json "
+  EXPECT_THAT(result.output, HasSubstr("./bazelw run //eval:evaluate -- --dataset=truth.json "
                                        "--detections=out3/detections.json"));
   const CommandResult evaluated =
       RunCommand("eval/evaluate --dataset=truth.json --detections=out3/detections.json");

@@ -55,7 +55,8 @@ void PrintSplit(const data::FolderSplit& split, size_t notices_before) {
     std::printf("    %s\n", PrintableMessage(split.leaks[i]).c_str());
   }
   if (split.leaks.size() > kLeaksShown) {
-    std::printf("    and %zu more (//data:inspect -- FOLDER)\n", split.leaks.size() - kLeaksShown);
+    std::printf("    and %zu more (./bazelw run //data:inspect -- FOLDER)\n",
+                split.leaks.size() - kLeaksShown);
   }
 }
 

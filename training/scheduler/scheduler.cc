@@ -189,7 +189,8 @@ absl::Status Scheduler::PrintData() const {
     for (const std::string& notice : defects.notices()) notices.emplace_back(name, notice);
     if (defects.total() == 0) continue;
     Print(absl::StrCat(name, ": ", Counted(defects.total(), "annotation defect"),
-                       " (//data:inspect):\n", PrintableLines(defects.ToString(kMaxLines))));
+                       ", which ./bazelw run //data:inspect shows:\n",
+                       PrintableLines(defects.ToString(kMaxLines))));
   }
   PrintNotices(notices);
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> surprises, MemoryNotices(run_));
@@ -441,9 +442,8 @@ void Scheduler::PrintSummary(const std::string& path) const {
     Print(absl::StrCat("  ", style_.Bold(Printable(full)), "\n"));
   }
   if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"))) return;
-  const std::string command =
-      ShellCommand({"bazel", "run", "//tools:detect", "--", absl::StrCat("--model=", path),
-                    "--input=IMAGES", "--output=FOLDER"});
+  const std::string command = BazelCommand(
+      "//tools:detect", {absl::StrCat("--model=", path), "--input=IMAGES", "--output=FOLDER"});
   Print(absl::StrCat("\nto detect objects in images:\n  ", Printable(command), "\n"));
 }
 

@@ -9,6 +9,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/eval/dataset_ground_truth.h"
@@ -62,9 +63,9 @@ absl::Status WriteRunReport(const ExperimentRun& run,
                        {"LibTorch", runtime.libtorch_version},
                        {"BLAS kernels", runtime.blas_core}};
   input.commands = {
-      "bazel run //training:stage_scheduler -- --config=RUN/experiment.textproto --data_root=DATA "
-      "--run_dir=runs/again",
-      "bazel run //eval:report -- --compare RUN OTHER_RUN --data_root=DATA"};
+      BazelCommand("//training:stage_scheduler", {"--config=RUN/experiment.textproto",
+                                                  "--data_root=DATA", "--run_dir=runs/again"}),
+      BazelCommand("//eval:report", {"--compare", "RUN", "OTHER_RUN", "--data_root=DATA"})};
   RCNN_ASSIGN_OR_RETURN(const std::string page, eval::MakeReportPage(input));
   return WriteFileAtomically(path, page).status();
 }

@@ -41,7 +41,7 @@ absl::Status CheckImages(const data::Dataset& dataset, const StageConfig& stage)
     return absl::InvalidArgumentError(
         absl::StrCat("none of the training images, ", dataset.size(),
                      " in all, has an object to learn from; check them with "
-                     "//data:inspect"));
+                     "./bazelw run //data:inspect"));
   }
   const int64_t there = only_those ? with_objects : dataset.size();
   if (wanted <= there) return absl::OkStatus();
