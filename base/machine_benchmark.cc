@@ -1,7 +1,7 @@
 // The machine's speed: sgemm and 3x3 convolution, the lower bound of every model's
 // time. The counter FLOP/s counts a multiply-add as two operations.
 //
-//   bazel run //base:machine_benchmark
+//   ./bazelw run //base:machine_benchmark
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/conv2d.h>

@@ -1,6 +1,6 @@
 // The official numbers of a results file: COCO's and VOC's.
 //
-//   bazel run //eval:evaluate -- --dataset=instances_val.json --detections=results.json
+//   ./bazelw run //eval:evaluate -- --dataset=instances_val.json --detections=results.json
 //
 // Exit codes: 0 success, 1 invalid input, 2 a wrong flag, 3 a metric below its
 // minimum.

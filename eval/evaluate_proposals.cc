@@ -1,6 +1,6 @@
 // Recall of proposals by IoU and number, as a table and a plot.
 //
-//   bazel run //eval:evaluate_proposals -- --dataset=voc:VOCdevkit/VOC2007:test
+//   ./bazelw run //eval:evaluate_proposals -- --dataset=voc:VOCdevkit/VOC2007:test
 //     --proposals=RPN=rpn.safetensors,SS=search.safetensors --svg=recall.svg
 
 #include <gflags/gflags.h>

@@ -1,8 +1,8 @@
 // A report of a result as one HTML file, or of two results side by side.
 //
-//   bazel run //eval:report -- runs/cells
-//   bazel run //eval:report -- --compare runs/before runs/after
-//   bazel run //eval:report -- --compare before.json after.json --dataset=instances_val.json
+//   ./bazelw run //eval:report -- runs/cells
+//   ./bazelw run //eval:report -- --compare runs/before runs/after
+//   ./bazelw run //eval:report -- --compare before.json after.json --dataset=instances_val.json
 //
 // Exit codes: 0 written, 1 an error in what was given, 2 a wrong flag.
 

@@ -1,5 +1,5 @@
 // IoU matrices and the validity check. compare_with_torchvision times torchvision's.
-//   bazel run //ops:boxes_benchmark
+//   ./bazelw run //ops:boxes_benchmark
 
 #include <ATen/core/Tensor.h>
 #include <benchmark/benchmark.h>

@@ -1,5 +1,5 @@
 // Times rcnn's operators and torchvision's alternately in one process and prints a
-// Markdown table: bazel run //ops:compare_with_torchvision.
+// Markdown table: ./bazelw run //ops:compare_with_torchvision.
 //
 // Both sides run with the same LibTorch, threads, BLAS and heap (base/runtime.h).
 

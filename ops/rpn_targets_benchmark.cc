@@ -1,7 +1,7 @@
 // The targets that train a region proposal network on one image: the single steps, and all of them.
 // Also decoding, the inverse step of inference, and the sampler that draws from a generator beside
 // the one that training uses.
-//   bazel run //ops:rpn_targets_benchmark
+//   ./bazelw run //ops:rpn_targets_benchmark
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>

@@ -1,6 +1,6 @@
 // Finds objects in images with a trained detector.
 //
-//   bazel run //tools:detect -- --model=runs/shapes_tiny_alternating --input=photos --output=found
+//   ./bazelw run //tools:detect -- --model=runs/shapes_tiny_alternating --input=photos --output=out
 //
 // Exit codes: 0 success, 1 an error, 2 some images could not be read (the others are
 // done) or a wrong flag, 128 + signal after an interruption.

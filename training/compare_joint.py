@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the time of alternating and joint training, for the same number of passes of each part.
 
-    bazel build //training:stage_scheduler
+    ./bazelw build //training:stage_scheduler
     training/compare_joint.py --config=shapes_tiny_alternating --joint=shapes_tiny_joint --passes=4200
     training/compare_joint.py --config=bccd_resnet18_alternating --joint=bccd_resnet18_joint --data_root=PATH/TO/BCCD
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares few learned proposals with selective search, the claim of Faster R-CNN.
 
-    bazel build //training:stage_scheduler //eval:evaluate_proposals
+    ./bazelw build //training:stage_scheduler //eval:evaluate_proposals
     training/compare_proposals.py --config=shapes_tiny_alternating
     training/compare_proposals.py --config=bccd_resnet18_alternating --data_root=PATH/TO/BCCD
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the plan for a folder of labelled images: accuracy on the split `test`, and time against the budget.
 
-    bazel build //training:stage_scheduler
+    ./bazelw build //training:stage_scheduler
     training/measure_plan.py --voc=PATH/TO/VOC --work=runs/measured_plan --budget=20m --seeds=3,4,5
     training/measure_plan.py --voc=PATH/TO/VOC --train=160 --test=40 --work=runs/small --budget=37m --threads=1
     training/measure_plan.py --folder=FOLDER --work=runs/measured_plan --budget=37m --threads=1

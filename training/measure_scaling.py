@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what several processes gain: time and accuracy of one experiment with several numbers of processes and threads.
 
-    bazel build //training:stage_scheduler
+    ./bazelw build //training:stage_scheduler
     training/measure_scaling.py --work=runs/scaling
     training/measure_scaling.py --work=runs/scaling --config=shapes_tiny_alternating --ways=1x1,2x1,1x2 --rounds=3
     training/measure_scaling.py --work=runs/seeds --config=shapes_tiny_joint --ways=1x1,2x1 --seeds=1,2,3

@@ -1,8 +1,8 @@
 // Trains and evaluates a detector as described by an experiment file, or on a folder of labelled
 // images.
 //
-//   bazel run //training:stage_scheduler -- --config=configs/shapes_tiny_alternating.textproto
-//   bazel run //training:stage_scheduler -- --data_root=FOLDER --budget=20m
+//   ./bazelw run //training:stage_scheduler -- --config=configs/shapes_tiny_alternating.textproto
+//   ./bazelw run //training:stage_scheduler -- --data_root=FOLDER --budget=20m
 //
 // Several processes run it together with --local_processes=N, or started by torchrun, mpirun or
 // srun (docs/distributed.md).

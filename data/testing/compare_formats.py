@@ -2,7 +2,7 @@
 """Lets other programs write a dataset in their formats, reads each folder, and compares.
 
     python3 -m venv VENV && VENV/bin/pip install globox==2.9.0 supervision datumaro
-    bazel build //data:write_dataset
+    ./bazelw build //data:write_dataset
     VENV/bin/python data/testing/compare_formats.py bazel-bin/data/write_dataset [VOC_FOLDER]
 
 The images and objects are those of a folder in the VOC layout with the list "test": by default of the one that

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Opens a YOLO folder of 100,000 images and compares its images with each other: seconds and memory.
 
-    bazel build //data:inspect
+    ./bazelw build //data:inspect
     data/testing/large_folder.py --work=FOLDER_WITH_10_GB
 
 Makes the folder: JPEG files of 640 x 480 pixels with 1,000 different contents, of which every copy has a comment of its own,

@@ -7,7 +7,7 @@ the middle, and finished. The run with the fault must end well with the right re
 path; no stage that was finished before may be redone or deleted; and the run after it must leave, bit for bit, what an
 undisturbed one leaves.
 
-  bazel build //training:stage_scheduler //tools/campaign:libfault_injection.so
+  ./bazelw build //training:stage_scheduler //tools/campaign:libfault_injection.so
   tools/campaign/faults.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
     --library=bazel-bin/tools/campaign/libfault_injection.so --seconds=3600
 

@@ -6,7 +6,7 @@ what the run leaves is, bit for bit, what an undisturbed run leaves, at the top 
 its copy, its stage redone, or the file is one that each run rewrites; or the run is refused, with the name of the file.
 `--verify` must find it if the file is of a stage or a result at the top.
 
-  bazel build //training:stage_scheduler
+  ./bazelw build //training:stage_scheduler
   tools/campaign/flip.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto --seconds=3600
 """
 

@@ -8,7 +8,7 @@ of a run on files, the others from the time that it takes.
 After a few tries in a row the run is left to end; it must leave, bit for bit, what an undisturbed one leaves, including
 the weights.
 
-  bazel build //training:stage_scheduler //tools/campaign:libpower_cut.so
+  ./bazelw build //training:stage_scheduler //tools/campaign:libpower_cut.so
   tools/campaign/kill.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
     --also=tools/campaign/other_stages.textproto --library=bazel-bin/tools/campaign/libpower_cut.so \\
     --interruptions=1000 --seconds=36000 --record

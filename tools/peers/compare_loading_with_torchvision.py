@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Decode, resize and normalise the same images with rcnn and with torchvision; print the ratios.
 
-    bazel build //data/loader:loader_benchmark
+    ./bazelw build //data/loader:loader_benchmark
     tools/peers/compare_loading_with_torchvision.py --images=FOLDER [--rounds=5]
 
 Both go from a file to a normalised float32 tensor [3, H, W] by the rule of 600 and 1000 pixels. The two alternate, in
@@ -101,7 +101,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     if not os.path.exists(BENCHMARK):
-        sys.exit(f"{BENCHMARK} is missing: bazel build //data/loader:loader_benchmark")
+        sys.exit(f"{BENCHMARK} is missing: ./bazelw build //data/loader:loader_benchmark")
     paths = list_images(arguments.images)
     if not paths:
         sys.exit(f"{arguments.images}: no .jpg or .png files")
