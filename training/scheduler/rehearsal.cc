@@ -36,6 +36,7 @@
 #include "rcnn/data/core/subset_dataset.h"
 #include "rcnn/data/loader/batch_planner.h"
 #include "rcnn/training/config/stage_parts.h"
+#include "rcnn/training/stages/stage_device.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_runner.h"
 
@@ -102,7 +103,12 @@ ExperimentRun Small(const ExperimentRun& run, const std::string& directory,
                     const RehearsalOptions& options) {
   ExperimentRun small = run;
   for (configs::StageConfig& stage : *small.config.mutable_stages()) {
-    if (configs::TrainingConfig* training = MutableTraining(stage)) Shorten(*training);
+    configs::TrainingConfig* const training = MutableTraining(stage);
+    if (training == nullptr) continue;
+    Shorten(*training);
+    // A stage that is done may have trained on another device.
+    if (CheckTrainingPrecision(stage, run.device).ok()) continue;
+    training->set_precision(configs::TrainingConfig::FLOAT32);
   }
   const int64_t images = ImagesNeeded(run.config, options.images);
   for (auto& [role, dataset] : small.datasets) {

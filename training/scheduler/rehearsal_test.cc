@@ -91,6 +91,14 @@ TEST(RehearsalTest, ReportsTheStageThatStarts) {
               ElementsAre("rpn1", "proposals1", "fast1", "rpn2", "proposals2", "fast2", "final"));
 }
 
+// It is done and comes from a GPU, otherwise the scheduler would have refused it.
+TEST(RehearsalTest, AStageInAPrecisionThatTheDeviceLacksIsRehearsedToo) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run =
+      OpenTinyRun(TinyExperiment({"stages.rpn1.train_rpn.training.precision=FLOAT16"}), directory);
+  EXPECT_THAT(Rehearse(run, directory + "/rehearsal"), IsOk());
+}
+
 // With so few iterations there is nothing to measure.
 TEST(RehearsalTest, AStageOfOneIterationIsRehearsedToo) {
   const std::string directory = EmptyDirectory();

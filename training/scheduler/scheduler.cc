@@ -11,8 +11,9 @@
 //        another key                     run; the reason names the fields that differ
 //        no readable key                 run
 //
-//                Refuses to replace results of other data, and graphs of training where a stage
-//                trains on a device without them; repairs files that have an intact copy.
+//                Refuses to replace results of other data, and graphs and precisions of training
+//                where a stage trains on a device without them; repairs files that have an intact
+//                copy.
 //                A dry run prints the table and ends here.
 //   4 rehearse   opens every image, then runs a few iterations of every stage on a few images,
 //                unless done for these keys or switched off
@@ -114,9 +115,10 @@ class Scheduler {
   void PrintNotices(const std::vector<std::pair<std::string, std::string>>& notices) const;
   absl::Status Decide(const RunDirectory& directory);
   absl::Status DecideStep(const RunDirectory& directory, Step& step) const;
-  // Refuses graphs of training that the device lacks if a stage is to train. Otherwise leaves them
-  // out, because the rehearsal trains in stages that are done, too.
-  absl::Status CheckGraphs();
+  // Refuses a precision that the device lacks in a stage that is to train, and graphs of training
+  // that it lacks. If no stage is to train, leaves the graphs out, because the rehearsal trains in
+  // stages that are done, too.
+  absl::Status CheckTraining();
   // Repairs files that have an intact copy, and records missing checksums.
   absl::Status Repair(RunDirectory& directory);
   // Refuses to replace results of the same experiment on another data folder.
@@ -238,12 +240,15 @@ absl::Status Scheduler::DecideStep(const RunDirectory& directory, Step& step) co
   return absl::OkStatus();
 }
 
-absl::Status Scheduler::CheckGraphs() {
+absl::Status Scheduler::CheckTraining() {
+  bool trains = false;
   for (size_t i = 0; i < steps_.size(); ++i) {
     const bool runs = steps_[i].decision.action != StageDecision::kSkip;
     if (!runs || FindTraining(Config(i)) == nullptr) continue;
-    return CheckTrainingGraphs(run_.config.resources(), run_.device);
+    RCNN_RETURN_IF_ERROR(CheckTrainingPrecision(Config(i), run_.device));
+    trains = true;
   }
+  if (trains) return CheckTrainingGraphs(run_.config.resources(), run_.device);
   run_.config.mutable_resources()->set_training_graphs(0);
   return absl::OkStatus();
 }
@@ -325,7 +330,7 @@ absl::Status Scheduler::DryRun(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const RunDirectory directory,
                         RunDirectory::OpenReadOnly(path, run_.config));
   RCNN_RETURN_IF_ERROR(Decide(directory));
-  RCNN_RETURN_IF_ERROR(CheckGraphs());
+  RCNN_RETURN_IF_ERROR(CheckTraining());
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   Print(absl::StrCat("dry run of ", run_.config.name(), " in ", Printable(path), "\n"));
   Print(PlanTable(Rows(), style_));
@@ -456,7 +461,7 @@ absl::Status Scheduler::Run(const std::string& path) {
   }()));
   run_.events_directory = directory.path();
   RCNN_RETURN_IF_ERROR(Decide(directory));
-  RCNN_RETURN_IF_ERROR(CheckGraphs());
+  RCNN_RETURN_IF_ERROR(CheckTraining());
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   RCNN_RETURN_IF_ERROR(Repair(directory));
   RCNN_RETURN_IF_ERROR(RecordDataRoot(path));

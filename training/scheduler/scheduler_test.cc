@@ -10,6 +10,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/instruction_level.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/config/config_override.h"
 #include "rcnn/training/testing/tiny_run.h"
@@ -357,6 +359,39 @@ TEST(SchedulerTest, RefusesGraphsOfTrainingOnlyWhereAStageTrains) {
   const auto before = Files(directory);
   EXPECT_THAT(RunIn(config({graphs, fewer}), directory, /*rehearse=*/true), IsOk());
   EXPECT_THAT(Rerun(before, Files(directory)), ElementsAre("2_proposals1"));
+}
+
+// With bfloat16, which the CPU lacks at a lower level of instructions.
+TEST(SchedulerTest, RefusesAPrecisionOnlyWhereAStageTrains) {
+  const auto config = [](const std::vector<std::string>& overrides) {
+    configs::ExperimentConfig two = Short(overrides);  // rpn1 and proposals1
+    two.mutable_stages()->RemoveLast();
+    return two;
+  };
+  const std::string field = "stages.rpn1.train_rpn.training.";
+  const std::string directory = EmptyDirectory();
+  for (const bool dry_run : {false, true}) {
+    EXPECT_THAT(RunIn(config({field + "precision=FLOAT16"}), directory, /*rehearse=*/true, dry_run),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("stage rpn1: training.precision: FLOAT16 needs a GPU")));
+    EXPECT_FALSE(fs::exists(directory + "/stages/1_rpn1"));
+  }
+  RCNN_SKIP_WITHOUT(InstructionLevel::kAvx512Bf16);
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
+  const std::string half = field + "precision=BFLOAT16", trained = EmptyDirectory("trained");
+  {
+    const ScopedInstructionLevel level(InstructionLevel::kAvx512Bf16);
+    ASSERT_THAT(RunIn(config({half}), trained), IsOk());
+  }
+  const ScopedInstructionLevel lower(InstructionLevel::kAvx2);
+  EXPECT_THAT(RunIn(config({half}), trained), IsOk()) << "everything is up to date";
+  const std::string fewer = "stages.proposals1.generate_proposals.proposals.after_nms=5";
+  const auto before = Files(trained);
+  EXPECT_THAT(RunIn(config({half, fewer}), trained, /*rehearse=*/true), IsOk());
+  EXPECT_THAT(Rerun(before, Files(trained)), ElementsAre("2_proposals1"));
+  EXPECT_THAT(RunIn(config({half, field + "solver.iterations=4"}), trained),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("stage rpn1: training.precision: BFLOAT16 needs a GPU")));
 }
 
 TEST(SchedulerTest, ReportsDifferentClasses) {

@@ -21,7 +21,16 @@ bool HasPrecision(const c10::Device& device, TrainingConfig::Precision precision
   return precision == TrainingConfig::BFLOAT16 && HasBfloat16Products();
 }
 
-absl::Status CheckPrecision(const configs::StageConfig& stage, const c10::Device& device) {
+}  // namespace
+
+absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config,
+                                         const DeviceProbe& probe) {
+  const c10::Device device = FindDevice(config.resources());
+  RCNN_RETURN_IF_ERROR(CheckDevice(device, probe), "resources.device");
+  return device;
+}
+
+absl::Status CheckTrainingPrecision(const configs::StageConfig& stage, const c10::Device& device) {
   const TrainingConfig* const training = FindTraining(stage);
   if (training == nullptr || HasPrecision(device, training->precision())) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
@@ -29,18 +38,6 @@ absl::Status CheckPrecision(const configs::StageConfig& stage, const c10::Device
       ": training.precision: ", TrainingConfig::Precision_Name(training->precision()),
       " needs a GPU (resources.device: CUDA); on the CPU use FLOAT32, or BFLOAT16 where the "
       "processor has AVX512-BF16 and --instructions allows it"));
-}
-
-}  // namespace
-
-absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config,
-                                         const DeviceProbe& probe) {
-  const c10::Device device = FindDevice(config.resources());
-  RCNN_RETURN_IF_ERROR(CheckDevice(device, probe), "resources.device");
-  for (const configs::StageConfig& stage : config.stages()) {
-    RCNN_RETURN_IF_ERROR(CheckPrecision(stage, device));
-  }
-  return device;
 }
 
 absl::Status CheckTrainingGraphs(const configs::ResourcesConfig& resources,

@@ -16,10 +16,14 @@
 namespace rcnn::training {
 
 // The device that `config.resources` names; `config` has passed CheckExperiment. The errors of
-// CheckDevice (base/device.h) as "resources.device: ...", and kInvalidArgument naming the first
-// stage with a training.precision that the device does not have.
+// CheckDevice (base/device.h) as "resources.device: ...". What a stage needs of the device is
+// checked where it trains, because one that is done may have trained on another.
 absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config,
                                          const DeviceProbe& probe);
+
+// For a stage that trains on `device`, before it runs; OK for others. kInvalidArgument naming the
+// stage's training.precision if the device does not have it.
+absl::Status CheckTrainingPrecision(const configs::StageConfig& stage, const c10::Device& device);
 
 // For stages that train on `device`, before they run. kInvalidArgument naming
 // resources.training_graphs if that asks for graphs and this program has none of the device

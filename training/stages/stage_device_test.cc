@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/instruction_level.h"
@@ -45,31 +46,48 @@ TEST(ChooseDeviceTest, NamesTheFieldIfThereIsNoSuchDevice) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no such GPU")));
 }
 
+// Nothing may train in this run.
+TEST(ChooseDeviceTest, ADeviceWithoutThePrecisionWillDo) {
+  EXPECT_THAT(Chosen({"stages.fast2.train_fast_rcnn.training.precision=FLOAT16"}, {}), IsOk());
+}
+
+constexpr c10::DeviceType kCuda = c10::DeviceType::CUDA;
+
+// Of a stage with this precision.
+absl::Status CheckedPrecision(const std::string& precision, const c10::Device& device) {
+  const configs::ExperimentConfig config =
+      SampleExperiment({"stages.fast2.train_fast_rcnn.training.precision=" + precision});
+  for (const configs::StageConfig& stage : config.stages()) {
+    if (stage.name() == "fast2") return CheckTrainingPrecision(stage, device);
+  }
+  return absl::NotFoundError("fast2");
+}
+
 // Also where only the level is lowered: LibTorch 1.13 would throw at kAvx2 (autocast_scope.h).
-TEST(ChooseDeviceTest, ACpuWithoutBfloat16TrainsInFloat32) {
-  const std::string field = "stages.fast2.train_fast_rcnn.training.precision=";
+TEST(CheckTrainingPrecisionTest, ACpuWithoutBfloat16TrainsInFloat32) {
+  const c10::Device cpu(c10::DeviceType::CPU);
   for (const InstructionLevel lower :
        {InstructionLevel::kPortable, InstructionLevel::kAvx2, InstructionLevel::kAvx512}) {
     if (lower > SupportedInstructionLevel()) break;
     const ScopedInstructionLevel level(lower);
-    EXPECT_THAT(Chosen({field + "FLOAT32"}, {}), IsOk());
+    EXPECT_THAT(CheckedPrecision("FLOAT32", cpu), IsOk());
     for (const std::string precision : {"TF32", "BFLOAT16", "FLOAT16"}) {
-      EXPECT_THAT(Chosen({field + precision}, {}),
+      EXPECT_THAT(CheckedPrecision(precision, cpu),
                   StatusIs(absl::StatusCode::kInvalidArgument,
                            AllOf(HasSubstr("stage fast2: training.precision: " + precision),
                                  HasSubstr("resources.device: CUDA"))));
-      EXPECT_THAT(Chosen({field + precision, "resources.device=CUDA"}, TwoGpus()), IsOk());
+      EXPECT_THAT(CheckedPrecision(precision, {kCuda, 0}), IsOk());
     }
   }
 }
 
-TEST(ChooseDeviceTest, ACpuWithBfloat16TrainsInItToo) {
+TEST(CheckTrainingPrecisionTest, ACpuWithBfloat16TrainsInItToo) {
   RCNN_SKIP_WITHOUT(InstructionLevel::kAvx512Bf16);
   const ScopedInstructionLevel level(InstructionLevel::kAvx512Bf16);
-  const std::string field = "stages.fast2.train_fast_rcnn.training.precision=";
-  EXPECT_THAT(Chosen({field + "BFLOAT16"}, {}), IsOk());
+  const c10::Device cpu(c10::DeviceType::CPU);
+  EXPECT_THAT(CheckedPrecision("BFLOAT16", cpu), IsOk());
   for (const std::string precision : {"TF32", "FLOAT16"}) {
-    EXPECT_THAT(Chosen({field + precision}, {}),
+    EXPECT_THAT(CheckedPrecision(precision, cpu),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("AVX512-BF16")));
   }
 }
@@ -78,8 +96,6 @@ TEST(ChooseDeviceTest, ACpuWithBfloat16TrainsInItToo) {
 TEST(ChooseDeviceTest, ADeviceWithoutGraphsWillDo) {
   EXPECT_THAT(Chosen({"resources.training_graphs=4"}, {}), IsOk());
 }
-
-constexpr c10::DeviceType kCuda = c10::DeviceType::CUDA;
 
 TEST(CheckTrainingGraphsTest, NamesTheFieldIfTheDeviceHasNone) {
   const c10::Device cpu(c10::DeviceType::CPU);

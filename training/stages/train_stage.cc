@@ -28,6 +28,7 @@
 #include "rcnn/training/stages/measure.h"
 #include "rcnn/training/stages/mirrored_proposals.h"
 #include "rcnn/training/stages/rpn_box_statistics.h"
+#include "rcnn/training/stages/stage_device.h"
 #include "rcnn/training/stages/stage_features.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_model.h"
@@ -289,6 +290,7 @@ absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stag
 }  // namespace
 
 absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageConfig& stage) {
+  RCNN_RETURN_IF_ERROR(CheckTrainingPrecision(stage, run.device));
   RCNN_ASSIGN_OR_RETURN(const auto dataset, TrainingImages(run, stage));
   RCNN_ASSIGN_OR_RETURN(data::LoaderOptions loader, MakeLoaderOptions(run, stage, *dataset));
   std::vector<std::string> reports;
