@@ -12,7 +12,8 @@
 # compiled, and under bfloat16 autocast), ONNX Runtime, OpenVINO in float32 and bfloat16; and Debian's torchvision 0.14 where it
 # is installed, with OpenBLAS's fastest kernels. All have a thread per core that the shell may use, and a heap that keeps freed
 # memory, as rcnn does; OpenVINO runs with the system's heap as well, and the better of both counts. bfloat16 is timed where the
-# processor has it. Exits with 1 if one failed, or if those in float32 do not detect the same.
+# processor has it and RCNN_INSTRUCTIONS does not lower rcnn's level. Exits with 1 if one failed, or if those in float32 do not detect
+# the same.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ./bazelw build //tools:time_detector >&2

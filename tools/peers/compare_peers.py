@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 TORCH = f"{HERE}/time_torchvision.py"
 RUNTIMES = f"{HERE}/time_runtimes.py"
+TIME_DETECTOR = f"{ROOT}/bazel-bin/tools/time_detector"
 DEBIAN = "/usr/bin/python3"
 PACKAGES = ("torch==2.11.0", "torchvision==0.26.0", "numpy==2.3.5", "onnx==1.20.0", "onnxruntime==1.32.0", "openvino==2026.4.1")
 JOBS = ("resnet50_fpn:inference", "vgg16:inference", "resnet50_fpn:training", "vgg16:training")
@@ -56,6 +58,17 @@ def read_processor():
     known = ("avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "amx_bf16")
     has = facts["flags"].split()
     return facts["model name"], f"family {facts['cpu family']}, model {facts['model']}", [flag for flag in known if flag in has]
+
+
+def instruction_level(program):
+    """The level of rcnn's kernels in a program with tensors (docs/detecting.md), which RCNN_INSTRUCTIONS may lower."""
+    version = subprocess.run([program, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return re.search(r"^instructions: (\S+)$", version, re.MULTILINE).group(1)
+
+
+def computes_bfloat16(program):
+    """Whether a program with tensors computes in bfloat16 if it is asked to."""
+    return instruction_level(program) == "avx512_bf16"
 
 
 def describe_machine():
@@ -120,7 +133,7 @@ def export(python, model, folder):
 
 def command(python, variant, model, work, folder):
     if variant.startswith("rcnn"):
-        words = [f"{ROOT}/bazel-bin/tools/time_detector", f"--config={folder}/detector.textproto",
+        words = [TIME_DETECTOR, f"--config={folder}/detector.textproto",
                  f"--weights={folder}/weights.safetensors", f"--image={folder}/image.safetensors",
                  f"--name_map={NAME_MAPS[model]}", "--repeats=1"]
         if variant == "rcnn_bfloat16":
@@ -357,7 +370,7 @@ def main():
     os.makedirs(args.folder, exist_ok=True)
     results = tempfile.mkdtemp(prefix=time.strftime("results-%Y%m%d-%H%M%S-"), dir=args.folder)
     python = make_environment(args.folder)
-    bfloat16 = "avx512_bf16" in read_processor()[2]
+    bfloat16 = computes_bfloat16(TIME_DETECTOR)
     variants = [v for v in COLUMNS
                 if v in only and (bfloat16 or "bfloat16" not in v) and (v != "debian" or has_debian_torchvision())]
     for model in sorted({job.split(":")[0] for job in jobs}):

@@ -231,6 +231,12 @@ def print_table(results):
         print(f"\n{names[ours]} / {names[best]}: {ratio:.2f} in images/s")
 
 
+def choose_kinds(detect):
+    """Those in bfloat16 only if `detect` computes in it; otherwise it would be timed in float32 under that name."""
+    bfloat16 = compare_peers.computes_bfloat16(detect)
+    return [kind for kind in [*RCNN, *PEERS] if bfloat16 or not kind.endswith("bfloat16")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -250,8 +256,7 @@ def main():
     args.folder = os.path.abspath(args.folder)
     os.makedirs(args.folder, exist_ok=True)
     python, folder, paths = prepare(args)
-    flags = compare_peers.read_processor()[2]
-    kinds = [kind for kind in [*RCNN, *PEERS] if "avx512_bf16" in flags or not kind.endswith("bfloat16")]
+    kinds = choose_kinds(DETECT)
     cache = f"{args.folder}/packed_models"
     for kind in (kind for kind in kinds if kind in RCNN):
         measure(python, kind, folder, paths[:1], cache)

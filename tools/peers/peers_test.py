@@ -46,6 +46,30 @@ class OrderTest(unittest.TestCase):
         self.assertEqual(results["latency"]["start"], [0.0, 0.0])
 
 
+class Bfloat16Test(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.program = f"{folder.name}/detect"
+        with open(self.program, "w") as f:
+            f.write('#!/bin/sh\necho "cpu features: avx2 avx512_bf16"\necho "instructions: ${RCNN_INSTRUCTIONS:-avx512_bf16}"\n')
+        os.chmod(self.program, 0o755)
+
+    def kinds(self, level):
+        with mock.patch.dict(os.environ):
+            os.environ.pop("RCNN_INSTRUCTIONS", None)
+            if level:
+                os.environ["RCNN_INSTRUCTIONS"] = level
+            return detect_throughput.choose_kinds(self.program)
+
+    def test_is_timed_where_rcnn_computes_in_it(self):
+        self.assertEqual(self.kinds(""), [*detect_throughput.RCNN, *detect_throughput.PEERS])
+
+    def test_is_left_out_at_a_lower_level(self):
+        self.assertEqual(self.kinds("avx512"), ["rcnn", "throughput", "latency"])
+
+
 class RecordTest(unittest.TestCase):
 
     def setUp(self):
