@@ -6,15 +6,20 @@
 5,000 images, 36,524 objects, 500,000 detections (eval/testdata/make_coco_scale_case.py; --kind=segm gives each a polygon or a mask).
 Each run is a process of its own that reads both files, evaluates and prints; Python's start is measured too and left out of the
 peers' times, their imports are not. Peers come from PyPI into a virtual environment at --folder, in the versions below; --slow adds
-pycocotools and faster-coco-eval. The numbers of all must be equal: the last column says how.
+pycocotools and faster-coco-eval. Environment and case are made again where other versions made them. The numbers of all must be
+equal: the last column says how.
 """
 import argparse
+import hashlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+
+import compare_peers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -29,6 +34,8 @@ PEERS = {
     "pycocotools": ("pycocotools==2.0.11", "from pycocotools.coco import COCO\nfrom pycocotools.cocoeval import COCOeval"),
 }
 SLOW = ("faster-coco-eval", "pycocotools")
+PACKAGES = ("numpy==2.3.5", *(package for package, _ in PEERS.values()))
+MAKE_CASE = f"{ROOT}/eval/testdata/make_coco_scale_case.py"
 PROGRAM = """{imports}
 import json, sys
 truth = COCO(sys.argv[1])
@@ -42,19 +49,23 @@ NAMES = "ap ap50 ap75 ap_small ap_medium ap_large ar1 ar10 ar100 ar_small ar_med
 
 
 def make_environment(folder):
-    python = f"{folder}/environment/bin/python"
-    if not os.path.exists(python):
-        subprocess.check_call([sys.executable, "-m", "venv", f"{folder}/environment"])
-        subprocess.check_call([python, "-m", "pip", "install", "--quiet", "numpy"] + [package for package, _ in PEERS.values()])
-    return python
+    """A virtual environment with PACKAGES; made again if it has others."""
+    return compare_peers.make_environment(folder, PACKAGES)
 
 
 def make_case(python, folder, kind, images=5000):
-    """Writes the case, unless it is there, and returns its folder."""
+    """Writes the case, unless the same script and packages have written it, and returns its folder."""
     case = f"{folder}/{kind}_{images}"
-    if not os.path.exists(f"{case}/detections.json"):
-        more = ["--segm"] if kind == "segm" else []
-        subprocess.check_call([python, f"{ROOT}/eval/testdata/make_coco_scale_case.py", case, f"--images={images}"] + more)
+    more = ["--segm"] if kind == "segm" else []
+    with open(MAKE_CASE, "rb") as f:
+        made_from = f"{' '.join(PACKAGES)} {hashlib.sha256(f.read()).hexdigest()}"
+
+    def make():
+        # With what was made from another case: images, results of a second detector.
+        shutil.rmtree(case, ignore_errors=True)
+        subprocess.check_call([python, MAKE_CASE, case, f"--images={images}"] + more)
+
+    compare_peers.make_unless_current(f"{case}.made_from", made_from, make)
     return case
 
 

@@ -96,15 +96,15 @@ def make_unless_current(record, made_from, make):
         f.write(made_from)
 
 
-def make_environment(folder):
-    """A virtual environment with PACKAGES; made again if it has others."""
+def make_environment(folder, packages=PACKAGES):
+    """A virtual environment with these packages; made again if it has others."""
     python = f"{folder}/environment/bin/python"
 
     def make():
         subprocess.check_call([sys.executable, "-m", "venv", "--clear", f"{folder}/environment"])
-        subprocess.check_call([python, "-m", "pip", "install", "--quiet", *PACKAGES])
+        subprocess.check_call([python, "-m", "pip", "install", "--quiet", *packages])
 
-    make_unless_current(f"{folder}/environment/COMPLETE", " ".join(PACKAGES), make)
+    make_unless_current(f"{folder}/environment/COMPLETE", " ".join(packages), make)
     return python
 
 

@@ -11,6 +11,7 @@ from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import compare_evaluators
 import compare_peers
 import detect_throughput
 
@@ -140,6 +141,45 @@ class PrepareTest(unittest.TestCase):
         self.assertEqual(self.prepare(), ["convert_weights"])
         with mock.patch.object(compare_peers, "PACKAGES", ("torch==3",)):
             self.assertEqual(self.prepare(), ["--export", "--write_images", "convert_weights"])
+
+
+class EvaluatorsTest(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.script = f"{self.folder}/make_case.py"
+        self.write_script("1")
+
+    def write_script(self, text):
+        with open(self.script, "w") as f:
+            f.write(text)
+
+    def prepare(self):
+        """What was made, and the files of the case."""
+        made = []
+
+        def check_call(words, **kwargs):
+            made.append("case" if self.script in words else words[2])
+            if "venv" in words or self.script in words:
+                os.makedirs(words[2] if self.script in words else words[-1], exist_ok=True)
+
+        with mock.patch.object(compare_evaluators, "MAKE_CASE", self.script), \
+                mock.patch.object(compare_peers.subprocess, "check_call", check_call):
+            python = compare_evaluators.make_environment(self.folder)
+            case = compare_evaluators.make_case(python, self.folder, "bbox")
+        return made, os.listdir(case), case
+
+    def test_environment_and_case_are_made_again_for_other_versions(self):
+        made, _, case = self.prepare()
+        self.assertEqual(made, ["venv", "pip", "case"])
+        open(f"{case}/other.json", "w").close()
+        self.assertEqual(self.prepare(), ([], ["other.json"], case))
+        self.write_script("2")
+        self.assertEqual(self.prepare(), (["case"], [], case))
+        with mock.patch.object(compare_evaluators, "PACKAGES", ("numpy==3",)):
+            self.assertEqual(self.prepare()[0], ["venv", "pip", "case"])
 
 
 @unittest.skipUnless(torch, "needs torch and torchvision")
