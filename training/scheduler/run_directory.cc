@@ -18,10 +18,10 @@
 //   Finish   begun -> done                        then checkpoints and results kept aside go
 //   Arrange  any -> the same state, in the directory that the plan gives the stage
 //
-// Results of another key are set aside by a rename: a finished one to ".previous", an unfinished
-// one with work in it to ".unfinished", at most one of each. Locate searches these too, so undoing
-// an edit finds them by their key. A result that is being moved back is named ".back", one that is
-// being deleted ".removed".
+// Results of another key are set aside by a rename: a finished one to ".previous", once its damaged
+// files are repaired from intact copies, an unfinished one with work in it to ".unfinished", at
+// most one of each. Locate searches these too, so undoing an edit finds them by their key. A result
+// that is being moved back is named ".back", one that is being deleted ".removed".
 //
 // Invariants:
 //   - After a kill at any point, every result with a key that is to be kept is still under a name
@@ -240,23 +240,32 @@ absl::Status RemoveIfThere(const std::string& path) {
   return is_there ? Remove(path) : absl::OkStatus();
 }
 
-// Makes room for a run with another key.
-absl::Status SetAside(const std::string& directory) {
-  RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(directory, {}));
+// Replaces damaged files of a finished stage with intact copies, if each has one.
+absl::Status RepairIfDamaged(const std::string& run, const std::string& directory) {
+  const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, {run});
+  if (!files.ok()) return IsDamage(files.status()) ? absl::OkStatus() : files.status();
+  const bool repairs = files->IsWhole() && !files->damaged.empty();
+  return repairs ? RepairStageFiles(directory, *files) : absl::OkStatus();
+}
+
+// Makes room for a run with another key, whose results will replace copies at the top of the run.
+absl::Status SetAside(const std::string& run, const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(directory, {run}));
   RCNN_ASSIGN_OR_RETURN(const bool holds_work, HoldsWork(directory));
   if (!finished && !holds_work) return Remove(directory);
+  if (finished) RCNN_RETURN_IF_ERROR(RepairIfDamaged(run, directory));
   const std::string aside = absl::StrCat(directory, finished ? kPrevious : kUnfinished);
   RCNN_RETURN_IF_ERROR(RemoveIfThere(aside));
   return RenamePath(directory, aside);
 }
 
 // Moves results found elsewhere to the stage's own directory.
-absl::Status Restore(const std::string& found, const std::string& planned) {
+absl::Status Restore(const std::string& run, const std::string& found, const std::string& planned) {
   RCNN_ASSIGN_OR_RETURN(const bool is_taken, PathExists(planned));
   if (!is_taken) return RenamePath(found, planned);
   const std::string on_its_way = absl::StrCat(planned, kRestoring);
   if (found != on_its_way) RCNN_RETURN_IF_ERROR(RenamePath(found, on_its_way));
-  RCNN_RETURN_IF_ERROR(SetAside(planned));
+  RCNN_RETURN_IF_ERROR(SetAside(run, planned));
   return RenamePath(on_its_way, planned);
 }
 
@@ -357,7 +366,7 @@ absl::Status RunDirectory::Arrange(const std::vector<PlannedStage>& plan) {
     const std::string planned = Join(path_, stage.directory);
     RCNN_ASSIGN_OR_RETURN(const std::string found, Locate(path_, stage));
     RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(found));
-    if (found != planned && is_there) RCNN_RETURN_IF_ERROR(Restore(found, planned));
+    if (found != planned && is_there) RCNN_RETURN_IF_ERROR(Restore(path_, found, planned));
     // Finish may have been killed before it had deleted everything. The remains are deleted only
     // if the result is intact.
     RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(planned, stage.key));
@@ -428,7 +437,7 @@ absl::Status RunDirectory::Begin(const PlannedStage& stage) {
     RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
     return WriteKeyFile(directory, KeyText(stage));
   }
-  if (found.recorded.has_value() || has_key_file) RCNN_RETURN_IF_ERROR(SetAside(directory));
+  if (found.recorded.has_value() || has_key_file) RCNN_RETURN_IF_ERROR(SetAside(path_, directory));
   RCNN_RETURN_IF_ERROR(CreateDirectories(directory));
   RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
   RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, KeyText(stage)));

@@ -79,8 +79,8 @@ class RunDirectory {
 
   // Call it before a stage writes anything, after all checks. With the same key
   // existing files stay, to be resumed. With another key a finished result
-  // (".previous") and an unfinished one with checkpoints (".unfinished") are kept
-  // until Finish, one of each, so that a mistaken edit can be undone.
+  // (".previous", repaired if that is possible) and an unfinished one with checkpoints
+  // (".unfinished") are kept until Finish, one of each, so that a mistaken edit can be undone.
   // kFailedPrecondition if the directory has files that no stage wrote.
   absl::Status Begin(const PlannedStage& stage);
 

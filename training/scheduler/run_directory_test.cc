@@ -327,6 +327,26 @@ TEST_F(RunDirectoryTest, AnotherKeyKeepsTheFinishedResultUntilTheNewOneIsDone) {
   EXPECT_EQ(*ReadFile(path_ + "/stages/7_final/result"), "new");
 }
 
+// The copy at the top of the run is the only one of weights, and the new result replaces it.
+TEST_F(RunDirectoryTest, AnotherKeyKeepsADamagedResultThatHasAnIntactCopy) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  const std::string weights(5 << 20, 'w'), kept = path_ + "/stages/7_final.previous";
+  for (const bool has_record : {true, false}) {
+    RunStage(run, before, weights);
+    Put(path_ + "/result", weights);
+    Put(path_ + "/stages/7_final/result", "damaged");
+    if (!has_record) fs::remove(path_ + "/stages/7_final/DONE");
+    ASSERT_THAT(run.Begin(after), IsOk());
+    Put(path_ + "/result", "new");
+    EXPECT_THAT(run.StagePath(before), IsOkAndHolds(kept)) << has_record;
+    EXPECT_TRUE(Status(run, before).done) << has_record;
+    EXPECT_TRUE(fs::exists(kept + "/DONE")) << has_record;
+    const auto restored = ReadFile(kept + "/result");
+    EXPECT_TRUE(restored.ok() && *restored == weights) << has_record;
+  }
+}
+
 TEST_F(RunDirectoryTest, UndoneEditRestoresTheOldResult) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6];
