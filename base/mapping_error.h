@@ -5,8 +5,9 @@
 // without a word. Here it names the file and exits with 1, as for any file that cannot be read.
 // What a killed process leaves is left then too.
 //
-// MappedFile (file_io.h) records its files. Of more than 64 at once some are not recorded: they,
-// and other memory, still end the program by the signal.
+// MappedFile (file_io.h) records its files, as many as are mapped at once: each thread that reads
+// images has one. Other memory still ends the program by the signal, and so does a file for whose
+// record there was no memory.
 //
 // Example:
 //   InstallMappingErrorHandler();
@@ -25,7 +26,7 @@ namespace rcnn {
 void InstallMappingErrorHandler();
 
 // Records that the `size` bytes at `address`, which is not null, are mapped from the file at
-// `path`. Thread-safe, without waiting.
+// `path`. Thread-safe, without waiting. Takes time in proportion to the mappings recorded.
 void RecordMapping(const void* address, size_t size, const std::string& path);
 
 // Forgets the mapping at `address`, if it was recorded. Thread-safe.
