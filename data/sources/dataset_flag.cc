@@ -189,7 +189,10 @@ absl::StatusOr<configs::DatasetConfig> ParseOtherFlag(const std::string& flag) {
   if (form == "voc") return ParseVoc(flag);
   if (form == "coco") return ParseCoco(flag);
   const bool is_there = fs::exists(flag, error);
-  if (error) return ErrorNumberStatus(error.value(), "read", flag);
+  // No file can have a name that is too long.
+  if (error && error != std::errc::filename_too_long) {
+    return ErrorNumberStatus(error.value(), "read", flag);
+  }
   if (!is_there) return NoSuchDataset();
   constexpr char kAs[] = "read as a DatasetConfig (textproto)";
   RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(flag, {.max_bytes = kMaxConfigBytes}), kAs);

@@ -159,7 +159,10 @@ TEST(ParseDatasetFlag, ColumnsInErrorsAreThoseOfTheFlag) {
 }
 
 TEST(ParseDatasetFlag, UnknownNameListsAllForms) {
-  for (const char* flag : {"nowhere", "nowhere.textproto", "VOC:devkit"}) {
+  // The last ones are longer than a file's name and than a path may be.
+  for (const std::string& flag :
+       {std::string("nowhere"), std::string("nowhere.textproto"), std::string("VOC:devkit"),
+        std::string(256, 'x'), std::string(5000, 'x')}) {
     EXPECT_THAT(ParseDatasetFlag(flag), StatusIs(absl::StatusCode::kNotFound));
     EXPECT_THAT(Parsed(flag), AllOf(HasSubstr("voc:FOLDER[:SPLIT]"), HasSubstr("coco:INSTANCES"),
                                     HasSubstr("as in voc:VOCdevkit/VOC2007:test")));
