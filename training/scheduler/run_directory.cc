@@ -20,8 +20,9 @@
 //
 // Results of another key are set aside by a rename: a finished one to ".previous", once its damaged
 // files are repaired from intact copies, an unfinished one with work in it to ".unfinished", at
-// most one of each. Locate searches these too, so undoing an edit finds them by their key. A result
-// that is being moved back is named ".back", one that is being deleted ".removed".
+// most one of each; a finished one that is damaged for good counts as unfinished if there is a
+// ".previous" already. Locate searches these too, so undoing an edit finds them by their key. A
+// result that is being moved back is named ".back", one that is being deleted ".removed".
 //
 // Invariants:
 //   - After a kill at any point, every result with a key that is to be kept is still under a name
@@ -240,20 +241,27 @@ absl::Status RemoveIfThere(const std::string& path) {
   return is_there ? Remove(path) : absl::OkStatus();
 }
 
-// Replaces damaged files of a finished stage with intact copies, if each has one.
-absl::Status RepairIfDamaged(const std::string& run, const std::string& directory) {
+// Replaces damaged files of a finished stage with intact copies, if each has one. Returns whether
+// all its files are intact then.
+absl::StatusOr<bool> MakeWhole(const std::string& run, const std::string& directory) {
   const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, {run});
-  if (!files.ok()) return IsDamage(files.status()) ? absl::OkStatus() : files.status();
-  const bool repairs = files->IsWhole() && !files->damaged.empty();
-  return repairs ? RepairStageFiles(directory, *files) : absl::OkStatus();
+  if (!files.ok() && !IsDamage(files.status())) return files.status();
+  if (!files.ok() || !files->IsWhole()) return false;
+  if (!files->damaged.empty()) RCNN_RETURN_IF_ERROR(RepairStageFiles(directory, *files));
+  return true;
 }
 
 // Makes room for a run with another key, whose results will replace copies at the top of the run.
 absl::Status SetAside(const std::string& run, const std::string& directory) {
-  RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(directory, {run}));
+  RCNN_ASSIGN_OR_RETURN(bool finished, IsStageFinished(directory, {run}));
   RCNN_ASSIGN_OR_RETURN(const bool holds_work, HoldsWork(directory));
+  if (finished) {
+    RCNN_ASSIGN_OR_RETURN(const bool whole, MakeWhole(run, directory));
+    RCNN_ASSIGN_OR_RETURN(const bool has_previous, PathExists(absl::StrCat(directory, kPrevious)));
+    // Finish may have been killed before it had deleted that one, which may be intact.
+    finished = whole || !has_previous;
+  }
   if (!finished && !holds_work) return Remove(directory);
-  if (finished) RCNN_RETURN_IF_ERROR(RepairIfDamaged(run, directory));
   const std::string aside = absl::StrCat(directory, finished ? kPrevious : kUnfinished);
   RCNN_RETURN_IF_ERROR(RemoveIfThere(aside));
   return RenamePath(directory, aside);

@@ -347,6 +347,25 @@ TEST_F(RunDirectoryTest, AnotherKeyKeepsADamagedResultThatHasAnIntactCopy) {
   }
 }
 
+// Finish was killed before it had deleted what was kept aside, and then a file was damaged.
+TEST_F(RunDirectoryTest, ADamagedResultReplacesNoneThatIsKeptAside) {
+  RunDirectory run = Open();
+  const PlannedStage oldest = Plan()[6], damaged = Plan({kFinalEdit})[6];
+  const PlannedStage newest = Plan({"stages.final.evaluate.max_proposals=6"})[6];
+  const std::string kept = path_ + "/stages/7_final.previous", saved = path_ + "/saved";
+  RunStage(run, oldest, "old");
+  ASSERT_THAT(run.Begin(damaged), IsOk());
+  fs::copy(kept, saved, fs::copy_options::recursive);
+  Put(path_ + "/stages/7_final/result", std::string(5 << 20, 'w'));
+  ASSERT_THAT(run.Finish(damaged, {"result"}), IsOk());
+  fs::rename(saved, kept);
+  Put(path_ + "/stages/7_final/result", "damaged");
+  ASSERT_THAT(run.Begin(newest), IsOk());
+  EXPECT_THAT(run.StagePath(oldest), IsOkAndHolds(kept));
+  EXPECT_TRUE(Status(run, oldest).done);
+  EXPECT_THAT(ReadFile(kept + "/result"), IsOkAndHolds("old"));
+}
+
 TEST_F(RunDirectoryTest, UndoneEditRestoresTheOldResult) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6];
