@@ -35,8 +35,8 @@ absl::StatusOr<std::FILE*> OpenNameless(const std::string& path) {
 }
 
 absl::Status Write(absl::string_view bytes, std::FILE* spool) {
-  if (bytes.empty())
-    return absl::OkStatus();  // of an image without proposals, whose pointer may be null
+  // Of an image without proposals; its pointer may be null, which fwrite does not allow.
+  if (bytes.empty()) return absl::OkStatus();
   if (std::fwrite(bytes.data(), 1, bytes.size(), spool) == bytes.size()) return absl::OkStatus();
   return absl::ErrnoToStatus(errno, "cannot write a temporary file next to it");
 }
@@ -69,7 +69,7 @@ absl::StatusOr<ProposalWriter> ProposalWriter::Create(const std::string& path,
 absl::Status ProposalWriter::Append(absl::Span<const Box> boxes, absl::Span<const float> scores) {
   if (size() == dataset_->size()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(path_, ": the proposals of all images, ", size(), ", are already written"));
+        absl::StrCat(path_, ": all proposals are already written, of ", Counted(size(), "image")));
   }
   RCNN_RETURN_IF_ERROR(CheckProposals(boxes, scores),
                        absl::StrCat("proposals of ", dataset_->image(size()).name));

@@ -38,7 +38,8 @@ struct TarWriter::State {
   // Freeing an archive that is not complete writes its end.
   ~State() { discards = true; }
 
-  // What a call of libarchive has ended with, and what writing the file has. `action` names it.
+  // Of a call of libarchive, which `action` names in an error. An error of the file comes first,
+  // because libarchive does not learn of it.
   absl::Status Check(bool succeeded, absl::string_view action) const {
     RCNN_RETURN_IF_ERROR(file_error);
     if (succeeded) return absl::OkStatus();
@@ -51,7 +52,7 @@ struct TarWriter::State {
     State& self = *static_cast<State*>(state);
     if (self.discards) return static_cast<la_ssize_t>(size);
     self.file_error = self.file.Append({static_cast<const char*>(bytes), size});
-    // libarchive does not free all of an archive whose writing has failed, so it is not told.
+    // libarchive leaks a part of an archive whose writing fails, so it is told of a success.
     self.discards = !self.file_error.ok();
     if (!self.discards) self.written += static_cast<int64_t>(size);
     return static_cast<la_ssize_t>(size);
