@@ -225,7 +225,7 @@ absl::StatusOr<int64_t> Conclude(const DetectOptions& options, const FoundInputs
   PrintProblems(problems, num_jobs + found.problems.size());
   if (!result.stopped) return static_cast<int64_t>(problems.size());
   return absl::CancelledError(absl::StrCat("stopped after ", result.images.size(), " of ",
-                                           Counted(num_jobs, "image"), "; the results are in ",
+                                           Counted(num_jobs, "image"), "; their results are in ",
                                            options.output));
 }
 

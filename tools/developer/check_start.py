@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures how fast programs answer --help, --version and a wrong flag, and how many shared libraries they load.
 
-    bazel build //training:stage_scheduler //examples/extending:stage_scheduler //tools:all //eval:all //data:all
-    bazel build //data/coco:coco_load //base:runtime_info
+    ./bazelw build //training:stage_scheduler //examples/extending:stage_scheduler //tools:all //eval:all //data:all
+    ./bazelw build //data/coco:coco_load //base:runtime_info
     tools/developer/check_start.py
 
 Prints a table of the programs that have been built: seconds, the median of --runs, and the number of libraries that ldd lists
