@@ -53,7 +53,7 @@ grep -q "^images       2 " out.txt || fail "only the part test is inspected"
 grep -Eq "^leaks +[1-9]" out.txt || fail "number of leaks"
 grep -q "train/shapes-3-000003 and test/shapes-3-000003: equal files" out.txt || fail "the leak is named"
 "$inspect" parts --contact_sheet= --strict > out.txt 2> err.txt && fail "a leak with --strict"
-grep -q "error: .* defects and leaks, and --strict is set" err.txt || fail "the error names leaks"
+grep -q "error: parts: 1 defect or leak, and --strict is set" err.txt || fail "the error names leaks"
 "$inspect" parts --contact_sheet= --strict --noleaks > out.txt 2> err.txt || fail "leaks that are not looked for"
 
 # The whole folder has no lists, but what a list names in vain is told.

@@ -534,7 +534,7 @@ TEST_F(DetectRunTest, InterruptionKeepsFinishedResults) {
   RequestShutdown(SIGINT);
   const auto result = RunDetect(Options({"in"}));
   ResetShutdownForTesting();
-  EXPECT_THAT(result, StatusIs(absl::StatusCode::kCancelled, HasSubstr("after 0 of 1 images")));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kCancelled, HasSubstr("after 0 of 1 image;")));
   EXPECT_EQ(Read("out/detections.json"), json::array());
   // The next run recognises whose results these are.
   EXPECT_THAT(RunDetect(Options({"in"})),

@@ -56,11 +56,12 @@ TEST(OpenExperimentTest, NamesTheMismatchedField) {
 }
 
 TEST(OpenExperimentTest, CountsTheUsedImages) {
-  EXPECT_THAT(OverrideError({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=1",
-                             "stages.rpn1.train_rpn.leave_out_empty_images=true",
-                             "stages.rpn1.train_rpn.training.batching.images_per_batch=8"}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("stage rpn1"), HasSubstr("training images with objects"))));
+  EXPECT_THAT(
+      OverrideError({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=1",
+                     "stages.rpn1.train_rpn.leave_out_empty_images=true",
+                     "stages.rpn1.train_rpn.training.batching.images_per_batch=8"}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("stage rpn1"), HasSubstr("only 1 training image with objects"))));
 }
 
 TEST(PlanInputsTest, HoldFingerprintsAndADigestOfThePretrainedWeights) {
