@@ -189,9 +189,8 @@ TEST(MakeTrainedModelTest, RejectsNonFiniteValues) {
       at::NoGradGuard no_grad;
       FindTensor(*model, "head.fc6.weight")[3][5] = bad;
     }
-    EXPECT_THAT(
-        MakeTrainedModel(Config(), SavedState(*model)),
-        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.fc6.weight has 1 of ")));
+    EXPECT_THAT(MakeTrainedModel(Config(), SavedState(*model)),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.fc6.weight: 1 of ")));
   }
 }
 

@@ -517,7 +517,7 @@ TEST_F(FolderKindsTest, YoloLabelFilesOfOtherNames) {
   Put("c.txt", "0 0.5 0.5 0.1 0.2\n");
   EXPECT_THAT(Objects(), ElementsAre("a.png cat 10 7.5 30 22.5", "b.png cat 10 12 30 18",
                                      "c.png cat 18 12 22 18"));
-  EXPECT_THAT(told_, HasSubstr("1 of 4 images have no label file"));
+  EXPECT_THAT(told_, HasSubstr("1 of 4 images has no label file"));
 }
 
 // Phones write .heic, which is not read.

@@ -63,7 +63,7 @@ TEST(ImportTest, RefusesWhatIsNotFiniteByName) {
     weights.Add("backbone.conv1.weight", tensor);
     EXPECT_THAT(ImportStateDict(weights, Map(), {.source = "f.pth"}, model),
                 StatusIs(absl::StatusCode::kInvalidArgument,
-                         HasSubstr("f.pth: backbone.conv1.weight has 1 of 6 values")));
+                         HasSubstr("f.pth: backbone.conv1.weight: 1 of 6 values")));
     EXPECT_TRUE(IsUntouched(model));
     EXPECT_THAT(ImportStateDict(weights, Map(), {.reinitialised = {"backbone"}}, model), IsOk())
         << "what is not taken may be anything";

@@ -248,11 +248,11 @@ TEST(ReportPageTest, ALongNameIsShortenedInTheMiddleAndShownWholeWhenPointedAt) 
   truth.annotations = {
       {.id = 1, .image_id = 1, .category_id = 1, .box = {0, 0, 50, 50}, .area = 2500}};
   const std::string page = MakePage(truth, {});
-  EXPECT_TRUE(absl::StrContains(
-      page, absl::StrCat("<span title=\"Ara", std::string(90, 'a'), "&quot;uga\">Araaaaaaaaaaaa")));
+  EXPECT_TRUE(absl::StrContains(page, absl::StrCat("<span title=\"Ara", std::string(90, 'a'),
+                                                   "&quot;uga\"><bdi>Araaaaaaaaaaaa")));
   EXPECT_TRUE(absl::StrContains(page,
                                 "\xE2\x80\xA6"
-                                "aaaaaaaaaaa&quot;uga</span></td>"));
+                                "aaaaaaaaaaa&quot;uga</bdi></span></td>"));
   ExpectWellFormed(page);
 }
 
@@ -322,8 +322,8 @@ TEST(ReportPageTest, FiveThousandClassesFit) {
   }
   const std::string page = MakePage(truth, detections);
   EXPECT_LT(page.size(), 5'000'000u);
-  EXPECT_TRUE(absl::StrContains(page, "class 1000</td>"));
-  EXPECT_FALSE(absl::StrContains(page, "class 1001</td>"));
+  EXPECT_TRUE(absl::StrContains(page, "class 1000</bdi></td>"));
+  EXPECT_FALSE(absl::StrContains(page, "class 1001</bdi></td>"));
   EXPECT_TRUE(absl::StrContains(page, "The 1,000 classes with the most objects, of 5,000."));
   ExpectWellFormed(page);
 }
@@ -336,9 +336,9 @@ TEST(ReportPageTest, EmptyClassesAreLeftOut) {
   Detections detections;
   detections.Add({.image_id = 1, .category_id = 3, .box = {0, 0, 5, 5}, .score = 0.5});
   const std::string page = MakePage(truth, detections);
-  EXPECT_TRUE(absl::StrContains(page, "cat</td>"));
-  EXPECT_TRUE(absl::StrContains(page, "cow</td>"));
-  EXPECT_FALSE(absl::StrContains(page, "dog</td>"));
+  EXPECT_TRUE(absl::StrContains(page, "cat</bdi></td>"));
+  EXPECT_TRUE(absl::StrContains(page, "cow</bdi></td>"));
+  EXPECT_FALSE(absl::StrContains(page, "dog</bdi></td>"));
   EXPECT_TRUE(absl::StrContains(page, "Left out: 1 class without objects or detections."));
 }
 
@@ -370,7 +370,7 @@ TEST(ReportPageTest, SaysWhichImagesCouldNotBeRead) {
     return absl::NotFoundError("missing file: <a>.jpg");
   };
   EXPECT_TRUE(absl::StrContains(MakePage(random.truth, random.detections, input),
-                                "boxes only: missing file: &lt;a&gt;.jpg"));
+                                "boxes only: <bdi>missing file: &lt;a&gt;.jpg"));
 }
 
 }  // namespace
