@@ -415,7 +415,7 @@ TEST(SchedulerTest, ReportsABatchLargerThanTheData) {
   EXPECT_THAT(
       OverrideError({"data.train.shapes.num_images=1"}),
       StatusIs(absl::StatusCode::kInvalidArgument,
-               AllOf(HasSubstr("images_per_batch is 2"), HasSubstr("only 1 training images"))));
+               AllOf(HasSubstr("images_per_batch is 2"), HasSubstr("only 1 training image"))));
 }
 
 TEST(SchedulerTest, OneImageIsEnoughForBatchesOfOne) {
