@@ -79,7 +79,7 @@ TEST(ImportTest, CountsWhatIsNotFiniteInAllPartsOfALargeTensor) {
   model.Add("head.fc6.weight", at::zeros({kCount}));
   EXPECT_THAT(ImportStateDict(weights, Map(), {}, model),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("head.fc6.weight has 3 of 4194307 values")));
+                       HasSubstr("head.fc6.weight: 3 of 4194307 values")));
 }
 
 TEST(ImportTest, CopiesAllPartsOfALargeTensor) {
