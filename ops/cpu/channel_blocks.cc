@@ -5,8 +5,6 @@
 namespace rcnn::ops {
 namespace {
 
-typedef int32_t Int4 __attribute__((vector_size(16)));
-
 // Four values of 4 bytes.
 template <typename T>
 struct Four {
@@ -24,14 +22,14 @@ inline void Transpose4x4(const T* from, int64_t from_stride, T* to, int64_t to_s
     *reinterpret_cast<Vector*>(to + j * to_stride) = value;
   };
   const Vector a = row(0), b = row(1), c = row(2), d = row(3);
-  const Vector ab_low = __builtin_shuffle(a, b, Int4{0, 4, 1, 5});
-  const Vector ab_high = __builtin_shuffle(a, b, Int4{2, 6, 3, 7});
-  const Vector cd_low = __builtin_shuffle(c, d, Int4{0, 4, 1, 5});
-  const Vector cd_high = __builtin_shuffle(c, d, Int4{2, 6, 3, 7});
-  store(0, __builtin_shuffle(ab_low, cd_low, Int4{0, 1, 4, 5}));
-  store(1, __builtin_shuffle(ab_low, cd_low, Int4{2, 3, 6, 7}));
-  store(2, __builtin_shuffle(ab_high, cd_high, Int4{0, 1, 4, 5}));
-  store(3, __builtin_shuffle(ab_high, cd_high, Int4{2, 3, 6, 7}));
+  const Vector ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  const Vector ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Vector cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Vector cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  store(0, __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5));
+  store(1, __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7));
+  store(2, __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5));
+  store(3, __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7));
 }
 
 template <typename From, typename To>

@@ -28,10 +28,10 @@ inline int32_t LoadWord(const uint8_t* from) {
 // Red, green, blue and the byte that follows, each widened by interleaving with zeros.
 inline __attribute__((always_inline)) Floats4 LoadPixel(const uint8_t* from) {
   const Bytes16 bytes = reinterpret_cast<Bytes16>(Ints4{LoadWord(from), 0, 0, 0});
-  const Bytes16 pairs = __builtin_shuffle(
-      bytes, Bytes16{}, Bytes16{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
-  const Shorts8 wide = __builtin_shuffle(reinterpret_cast<Shorts8>(pairs), Shorts8{},
-                                         Shorts8{0, 8, 1, 9, 2, 10, 3, 11});
+  const Bytes16 pairs = __builtin_shufflevector(bytes, Bytes16{}, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                                5, 21, 6, 22, 7, 23);
+  const Shorts8 wide = __builtin_shufflevector(reinterpret_cast<Shorts8>(pairs), Shorts8{}, 0, 8, 1,
+                                               9, 2, 10, 3, 11);
   return __builtin_convertvector(reinterpret_cast<Ints4>(wide), Floats4);
 }
 
@@ -57,14 +57,13 @@ void ResizeFrom(const uint8_t* row, const ResizeAxis& axis, int64_t begin, int64
     const Floats4 b = BlendPixels(row, axis, i + 1);
     const Floats4 c = BlendPixels(row, axis, i + 2);
     const Floats4 d = BlendPixels(row, axis, i + 3);
-    const Floats4 ab = __builtin_shuffle(a, b, Ints4{0, 4, 1, 5});
-    const Floats4 cd = __builtin_shuffle(c, d, Ints4{0, 4, 1, 5});
-    const Floats4 ab_blue = __builtin_shuffle(a, b, Ints4{2, 6, 3, 7});
-    const Floats4 cd_blue = __builtin_shuffle(c, d, Ints4{2, 6, 3, 7});
-    StoreFour(__builtin_shuffle(ab, cd, Ints4{0, 1, 4, 5}), planes + i);
-    StoreFour(__builtin_shuffle(ab, cd, Ints4{2, 3, 6, 7}), planes + plane_stride + i);
-    StoreFour(__builtin_shuffle(ab_blue, cd_blue, Ints4{0, 1, 4, 5}),
-              planes + 2 * plane_stride + i);
+    const Floats4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    const Floats4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    const Floats4 ab_blue = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Floats4 cd_blue = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    StoreFour(__builtin_shufflevector(ab, cd, 0, 1, 4, 5), planes + i);
+    StoreFour(__builtin_shufflevector(ab, cd, 2, 3, 6, 7), planes + plane_stride + i);
+    StoreFour(__builtin_shufflevector(ab_blue, cd_blue, 0, 1, 4, 5), planes + 2 * plane_stride + i);
   }
   for (; i < count; ++i) {
     const Floats4 pixel = BlendPixels(row, axis, i);
