@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -235,7 +236,10 @@ void EnterCallersDirectory() {
 
 void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv) {
   // Never deleted: they own the strings that argv points to from here on.
-  for (const std::string& name : options.repeated_flags) new RepeatedFlag(name, argc, argv);
+  static auto& repeated_flags = *new std::vector<std::unique_ptr<RepeatedFlag>>;
+  for (const std::string& name : options.repeated_flags) {
+    repeated_flags.push_back(std::make_unique<RepeatedFlag>(name, argc, argv));
+  }
   gflags::SetUsageMessage(options.usage);
   gflags::SetVersionString(Version());
   CheckFlags(options, *argc, *argv);
