@@ -16,7 +16,11 @@ from unittest import mock
 import campaign
 import faults
 
-COUNTS = {"open": 5, "read": 4, "write": 3, "fsync": 2, "rename": 1, "mkdir": 1, "mmap": 0, "stat": 6, "list": 2}
+PLACES = {
+    "nothing": [faults.Place("open", "a1", 5), faults.Place("open", "a2", 1), faults.Place("read", "b1", 4)],
+    "unfinished": [faults.Place("open", "a1", 2), faults.Place("mmap", "c1", 1)],
+    "finished": [faults.Place("rename", "d1", 3)],
+}
 
 
 def arguments(**changes):
@@ -104,34 +108,62 @@ class RunTest(unittest.TestCase):
 
 
 class EveryTest(unittest.TestCase):
-    def make(self, begin, counts=None):
+    def make(self, begin, places=None):
         made = faults.Faults(arguments(), "library")
         self.addCleanup(os.rmdir, made.directory)
         made.begin_every = begin
         with mock.patch.object(campaign.Campaign, "prepare"), \
-                mock.patch.object(made, "count_calls", lambda state: counts or COUNTS):
+                mock.patch.object(made, "list_places", (places or PLACES).__getitem__), \
+                contextlib.redirect_stdout(io.StringIO()):
             made.prepare()
         return made
 
-    def test_each_call_fails_once(self):
-        made = self.make(0)
-        calls = []
+    def take_all(self, made):
+        taken = []
         while not made.is_done(0):
-            state, call, nth, error = made.next_call()
-            self.assertEqual(state, "nothing")
-            self.assertIn(error, faults.ERRORS[call])
-            calls.append((call, nth))
+            taken.append(made.next_fault())
             made.outcomes["no harm"] += 1
-        self.assertCountEqual(calls, [(call, nth) for call, count in COUNTS.items() for nth in range(1, count + 1)])
-        self.assertEqual(made.how_to_continue(), "every call has failed once")
+        return taken
+
+    def test_each_place_fails_with_each_error_and_each_other_call_once(self):
+        made = self.make(0)
+        taken = self.take_all(made)
+        expected = [(state, call, place, error) for state, of_state in PLACES.items()
+                    for call, place, _ in of_state for error in faults.ERRORS[call]]
+        at_places = taken[:made.at_places]
+        self.assertCountEqual([(one.state, one.call, one.place, one.error) for one in at_places], expected)
+        for state, of_state in PLACES.items():
+            for call, place, count in of_state:
+                numbers = {one.nth for one in at_places if one[:3] == (state, call, place)}
+                self.assertTrue(numbers <= set(range(1, count + 1)), numbers)
+        others = taken[made.at_places:]
+        self.assertEqual({one.state for one in others}, {"nothing"})
+        self.assertEqual(len({one[:4] for one in others}), len(others))
+        of_nothing = {one[1:4] for one in taken if one.state == "nothing"}
+        self.assertEqual(of_nothing, {
+            (call, place, nth) for call, place, count in PLACES["nothing"] for nth in range(1, count + 1)})
+        self.assertEqual(made.how_to_continue(), "every call has failed once, and every place with every error")
+
+    def test_each_place_fails_once_before_one_fails_again(self):
+        number = sum(map(len, PLACES.values()))
+        self.assertEqual(len({one[:3] for one in self.make(0).left[:number]}), number)
 
     def test_a_later_run_continues(self):
         first = self.make(0)
-        done = [first.next_call() for _ in range(10)]
+        done = [first.next_fault() for _ in range(10)]
         first.outcomes["no harm"] = 10
-        self.assertEqual(first.how_to_continue(), "14 calls are left: --seed=28 --every=10")
+        self.assertRegex(
+            first.how_to_continue(), "^%d faults of places and [1-9] other calls are left: --seed=28 --every=10$" % (
+                first.at_places - 10))
         self.assertEqual(self.make(10).left, first.left)
-        self.assertFalse({one[1:] for one in done} & set(first.left))
+        self.assertFalse(set(done) & set(first.left))
+
+    def test_when_all_places_are_done(self):
+        made = self.make(0)
+        made.outcomes["no harm"] = made.at_places
+        self.assertRegex(
+            made.how_to_continue(), "^every place has failed with every error; [1-9] other calls are left: --seed=28 --every=%d$" % (
+                made.at_places))
 
     def test_an_interruption_before_the_calls_are_counted(self):
         made = faults.Faults(arguments(), "library")
@@ -139,9 +171,8 @@ class EveryTest(unittest.TestCase):
         made.begin_every = 10
         self.assertEqual(made.how_to_continue(), "no call was failed: --seed=28 --every=10")
 
-    def test_another_number_of_calls_keeps_the_order(self):
-        more = self.make(0, {**COUNTS, "read": COUNTS["read"] + 1}).left
-        self.assertEqual([one for one in more if one[:2] != ("read", 5)], self.make(0).left)
+    def test_a_program_that_wrote_no_numbers_has_none(self):
+        self.assertEqual(faults.read_lines("/nonexistent/counts"), [])
 
 
 if __name__ == "__main__":

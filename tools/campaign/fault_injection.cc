@@ -3,24 +3,37 @@
 //   RCNN_FAULT_UNDER=/tmp/run   only calls on paths below this folder count
 //   RCNN_FAULT_CALL=read        open, read, write, fsync, rename, mkdir, mmap, stat or list
 //   RCNN_FAULT_NTH=17           which of them fails, from 1; 0: none
+//   RCNN_FAULT_PLACE=3f09a1     if set, only calls from this place count for RCNN_FAULT_NTH
 //   RCNN_FAULT_ERROR=5          errno that it fails with; -1: reads or writes half the bytes
-//   RCNN_FAULT_COUNTS=file      where the numbers of calls are written at the end
+//   RCNN_FAULT_COUNTS=file      where the numbers of calls are written at the end: "read 17", and
+//                               "failed 1" if the call that must fail was made
+//   RCNN_FAULT_PLACES=file      where the number of calls from each place is written at the end, in
+//                               the order of their first calls: "read 3f09a1 12"
 //
 // The call fails once. If a program re-executes itself, each execution counts from the
-// start.
+// start. A place is all functions that the call was made through, from main() or the start
+// of a thread on. Places are the same in each run of the same program on the same machine.
 
 #include <dirent.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "rcnn/tools/campaign/interpose.h"
 
@@ -31,11 +44,14 @@ constexpr const char* kNames[kCalls] = {"open",  "read", "write", "fsync", "rena
                                         "mkdir", "mmap", "stat",  "list"};
 
 std::atomic<long> counts[kCalls];
+std::atomic<bool> has_failed{false};
 
 struct Plan {
   const char* under = getenv("RCNN_FAULT_UNDER");
   const char* call = getenv("RCNN_FAULT_CALL");
+  const char* place = getenv("RCNN_FAULT_PLACE");
   const char* counts_file = getenv("RCNN_FAULT_COUNTS");
+  const char* places_file = getenv("RCNN_FAULT_PLACES");
   long nth = Number("RCNN_FAULT_NTH");
   int error = static_cast<int>(Number("RCNN_FAULT_ERROR"));
 
@@ -67,16 +83,107 @@ bool IsUnder(int descriptor) {
   return IsUnder(path);
 }
 
+// The program or library that an address lies in. Where it is loaded changes from run to run, its
+// name and offsets in it do not.
+struct Module {
+  uintptr_t begin, end;
+  uint64_t name_hash;
+};
+
+uint64_t Mix(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+  return hash ^ (hash >> 29);
+}
+
+int AddModule(dl_phdr_info* info, size_t, void* modules) {
+  uint64_t name_hash = 0;
+  for (const char* c = info->dlpi_name; *c != '\0'; ++c) name_hash = Mix(name_hash, *c);
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& part = info->dlpi_phdr[i];
+    if (part.p_type != PT_LOAD || !(part.p_flags & PF_X)) continue;
+    const uintptr_t begin = info->dlpi_addr + part.p_vaddr;
+    static_cast<std::vector<Module>*>(modules)->push_back({begin, begin + part.p_memsz, name_hash});
+  }
+  return 0;
+}
+
+// Where calls are made, and how often. One thread at a time.
+class Places {
+ public:
+  // Returns how many calls of this kind have been made through these functions, with this one.
+  long Count(Call call, uint64_t place) {
+    const auto [found, is_new] = numbers_.try_emplace({call, place}, 0);
+    if (is_new) order_.push_back(found->first);
+    return ++found->second;
+  }
+
+  uint64_t Here() {
+    void* addresses[256];
+    const int depth = backtrace(addresses, 256);
+    uint64_t place = 0;
+    for (int i = 1; i < depth; ++i) {
+      const auto address = reinterpret_cast<uintptr_t>(addresses[i]);
+      const Module* const module = Find(address);
+      place = module == nullptr ? Mix(place, 1)
+                                : Mix(Mix(place, module->name_hash), address - module->begin);
+    }
+    return place;
+  }
+
+  void Write(FILE* file) const {
+    for (const auto& key : order_) {
+      fprintf(file, "%s %llx %ld\n", kNames[key.first], static_cast<unsigned long long>(key.second),
+              numbers_.at(key));
+    }
+  }
+
+ private:
+  const Module* Find(uintptr_t address) {
+    const auto holds = [address](const Module& one) {
+      return one.begin <= address && address < one.end;
+    };
+    auto found = std::find_if(modules_.begin(), modules_.end(), holds);
+    if (found == modules_.end()) {
+      // A library may have been loaded since.
+      modules_.clear();
+      dl_iterate_phdr(AddModule, &modules_);
+      found = std::find_if(modules_.begin(), modules_.end(), holds);
+    }
+    return found == modules_.end() ? nullptr : &*found;
+  }
+
+  std::vector<Module> modules_;
+  std::map<std::pair<Call, uint64_t>, long> numbers_;
+  std::vector<std::pair<Call, uint64_t>> order_;
+};
+
+Places& ThePlaces() {
+  static Places* const places = new Places;
+  return *places;
+}
+
+// Counts a call, and returns whether it is the one of the plan's number: of all calls of its kind,
+// or of those from the plan's place.
+bool IsPlanned(Call call) {
+  const Plan& plan = ThePlan();
+  const long number = ++counts[call];
+  const bool is_kind = plan.call != nullptr && strcmp(plan.call, kNames[call]) == 0;
+  if (plan.place == nullptr && plan.places_file == nullptr) return is_kind && number == plan.nth;
+
+  static std::mutex* const mutex = new std::mutex;
+  const std::lock_guard<std::mutex> lock(*mutex);
+  const uint64_t place = ThePlaces().Here();
+  const long number_there = ThePlaces().Count(call, place);
+  if (plan.place == nullptr) return is_kind && number == plan.nth;
+  return is_kind && place == strtoull(plan.place, nullptr, 16) && number_there == plan.nth;
+}
+
 // Whether this is the call that must fail. Sets errno, unless it is to be a short read or write.
 template <typename Where>
 bool Fails(Call call, Where where) {
-  if (!IsUnder(where)) return false;
-  const long number = ++counts[call];
-  const Plan& plan = ThePlan();
-  if (plan.call == nullptr || number != plan.nth || strcmp(plan.call, kNames[call]) != 0) {
-    return false;
-  }
-  if (plan.error > 0) errno = plan.error;
+  if (!IsUnder(where) || !IsPlanned(call)) return false;
+  has_failed = true;
+  if (ThePlan().error > 0) errno = ThePlan().error;
   return true;
 }
 
@@ -87,13 +194,21 @@ int OpenUnlessFailed(const char* path, int /*flags*/, Act act) {
 
 bool IsShort() { return ThePlan().error < 0; }
 
+template <typename Write>
+void WriteTo(const char* path, Write write) {
+  FILE* const file = path == nullptr ? nullptr : fopen(path, "w");
+  if (file == nullptr) return;
+  write(file);
+  fclose(file);
+}
+
 struct WriteCounts {
   ~WriteCounts() {
-    if (ThePlan().counts_file == nullptr) return;
-    FILE* const file = fopen(ThePlan().counts_file, "w");
-    if (file == nullptr) return;
-    for (int i = 0; i < kCalls; ++i) fprintf(file, "%s %ld\n", kNames[i], counts[i].load());
-    fclose(file);
+    WriteTo(ThePlan().counts_file, [](FILE* file) {
+      for (int i = 0; i < kCalls; ++i) fprintf(file, "%s %ld\n", kNames[i], counts[i].load());
+      fprintf(file, "failed %d\n", has_failed ? 1 : 0);
+    });
+    WriteTo(ThePlan().places_file, [](FILE* file) { ThePlaces().Write(file); });
   }
 };
 const WriteCounts write_counts;
