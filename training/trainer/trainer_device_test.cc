@@ -2,6 +2,7 @@
 // and the reverse.
 
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <c10/core/Device.h>
 
 #include <cmath>
@@ -54,6 +55,14 @@ std::shared_ptr<FasterRcnn> ModelOn(const c10::Device& device) {
   return model;
 }
 
+// The next number of a CPU generator, which stays as it is. LibTorch 1.13 leaks what clone()
+// returns.
+double NextNumber(const at::Generator& generator) {
+  at::Generator copy = at::detail::createCPUGenerator();
+  copy.set_state(generator.get_state());
+  return at::rand({1}, copy).item<double>();
+}
+
 // Joint training as on a GPU. Adds to `draws` what is drawn for each batch: its images, mirrored or
 // not, and a number of its generator.
 LossFunction NotedLosses(const std::shared_ptr<FasterRcnn>& model,
@@ -63,7 +72,7 @@ LossFunction NotedLosses(const std::shared_ptr<FasterRcnn>& model,
     for (const data::BatchImage& image : batch.entries) {
       draws->push_back(absl::StrCat(image.info.name, image.info.flipped ? " mirrored" : ""));
     }
-    draws->push_back(absl::StrCat(at::rand({1}, generator.clone()).item<double>()));
+    draws->push_back(absl::StrCat(NextNumber(generator)));
     StepLosses step = losses(batch, generator);
     step.read_with_log = true;
     return step;
