@@ -17,6 +17,12 @@
 #include "rcnn/data/selective_search/color_similarity.h"
 #include "rcnn/data/selective_search/region_grouping.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// OpenCV never frees its tables for L*a*b*. A cv::Mat that leaks is still reported, by its header.
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() { return "leak:cv::fastMalloc\n"; }
+#endif
+
 namespace rcnn::data {
 namespace {
 
