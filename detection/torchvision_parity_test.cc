@@ -370,11 +370,11 @@ void TorchvisionParityTest::ExpectSameGradients(const weights::StateDict& file,
   const double own = Get(file, "float32_error").item<double>();
   double worst = 0;
   std::string where;
+  const auto parameters = model_->named_parameters();
   for (const auto& [name, gradient] : file) {
     if (!absl::StartsWith(name, "grad.")) continue;
-    const std::string theirs = name.substr(5);
-    const auto ours = weights::OurName(Map(), theirs);
-    const at::Tensor* parameter = model_->named_parameters().find(ours.value_or(""));
+    const auto ours = weights::OurName(Map(), name.substr(5));
+    const at::Tensor* parameter = parameters.find(ours.value_or(""));
     ASSERT_TRUE(parameter != nullptr && parameter->grad().defined()) << name;
     const at::Tensor grad = parameter->grad().to(at::kDouble);
     const double error = exact ? RelativeError(grad, gradient) : RelativeDistance(grad, gradient);
@@ -382,7 +382,7 @@ void TorchvisionParityTest::ExpectSameGradients(const weights::StateDict& file,
     worst = std::max(worst, error);
     ++compared;
   }
-  EXPECT_EQ(compared, model_->parameters().size());
+  EXPECT_EQ(compared, parameters.size());
   EXPECT_LE(worst, exact ? 1e-7 : std::max(1e-4, kFloat32Margin * own)) << where;
   std::printf("%s: worst relative error of a gradient %.2g (%s); torchvision's own float32 %.2g\n",
               exact ? "float64" : "float32", worst, where.c_str(), own);
