@@ -80,11 +80,12 @@ Progress::Progress(std::string label, int64_t total, int64_t already_done,
                    const ProgressOptions& options)
     : label_(std::move(label)),
       total_(total),
-      done_before_(already_done),
       options_(options),
       is_terminal_(options.is_terminal.value_or(IsTerminal(options.stream))),
       start_(options.now()),
       done_(already_done),
+      done_before_(already_done),
+      rate_start_(start_),
       last_print_(start_) {}
 
 Progress::~Progress() {
@@ -97,9 +98,20 @@ Progress::~Progress() {
 void Progress::Add(int64_t units) {
   const std::lock_guard<std::mutex> lock(mutex_);
   done_ += units;
-  const absl::Duration interval =
-      is_terminal_ ? options_.terminal_interval : options_.plain_interval;
-  if (!finished_ && options_.now() - last_print_ >= interval) Print(/*last=*/false);
+  PrintIfDue();
+}
+
+void Progress::Skip(int64_t units) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (done_ == done_before_) rate_start_ = options_.now();
+  done_ += units;
+  done_before_ += units;
+  PrintIfDue();
+}
+
+void Progress::Show() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (is_terminal_ && !finished_) Print(/*last=*/false);
 }
 
 void Progress::SetNote(std::string note) {
@@ -125,16 +137,22 @@ void Progress::Finish() {
   Print(/*last=*/true);
 }
 
+void Progress::PrintIfDue() {
+  const absl::Duration interval =
+      is_terminal_ ? options_.terminal_interval : options_.plain_interval;
+  if (!finished_ && options_.now() - last_print_ >= interval) Print(/*last=*/false);
+}
+
 void Progress::Print(bool last) {
   last_print_ = options_.now();
   if (options_.quiet) return;
-  const absl::Duration elapsed = last_print_ - start_;
   const bool eta = total_ > 0 && !last;
   std::string text = absl::StrCat(label_, " ");
   if (is_terminal_ && !last && total_ > 0) absl::StrAppend(&text, FormatBar(done_, total_), " ");
   absl::StrAppend(&text, FormatCount(done_, total_),
-                  FormatSpeed(done_ - done_before_, total_ - done_, elapsed, options_.unit, eta));
-  if (last) absl::StrAppend(&text, " in ", HumanDuration(elapsed));
+                  FormatSpeed(done_ - done_before_, total_ - done_, last_print_ - rate_start_,
+                              options_.unit, eta));
+  if (last) absl::StrAppend(&text, " in ", HumanDuration(last_print_ - start_));
   text = Printable(WithNote(std::move(text), note_));
   if (is_terminal_) text = Clipped(std::move(text), options_);
   // "\033[K" clears what a longer line left behind.

@@ -52,6 +52,9 @@ struct ProgressOptions {
 
 class Progress {
  public:
+  // The rate is the number of units done since this call, divided by the time since then. So a
+  // Progress is made when the work begins, before its first unit.
+  //
   // total: units of work; 0 if unknown, which omits the bar, the percentage and the time left.
   // already_done: units done before a resume; they count towards the percentage but not the rate.
   Progress(std::string label, int64_t total, int64_t already_done = 0,
@@ -66,6 +69,14 @@ class Progress {
   // Reports that `units` more units are done.
   void Add(int64_t units = 1);
 
+  // Reports that an earlier run has done `units` more: they count towards the percentage but not
+  // the rate. Until the first Add the time of the rate begins again, so that the time in which
+  // earlier results were found and checked does not count either.
+  void Skip(int64_t units = 1);
+
+  // On a terminal, prints the line at once, for work whose first unit takes long.
+  void Show();
+
   // Sets the text at the end of the line, e.g. "loss 0.412", from the next redraw on.
   void SetNote(std::string note);
 
@@ -78,16 +89,18 @@ class Progress {
 
  private:
   void Print(bool last) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PrintIfDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string label_;
   const int64_t total_;
-  const int64_t done_before_;
   const ProgressOptions options_;
   const bool is_terminal_;
   const absl::Time start_;
 
   std::mutex mutex_;
   int64_t done_ ABSL_GUARDED_BY(mutex_);
+  int64_t done_before_ ABSL_GUARDED_BY(mutex_);    // of these by earlier runs
+  absl::Time rate_start_ ABSL_GUARDED_BY(mutex_);  // of the others
   std::string note_ ABSL_GUARDED_BY(mutex_);
   absl::Time last_print_ ABSL_GUARDED_BY(mutex_);
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -91,6 +91,43 @@ TEST_F(ProgressTest, WorkDoneBeforeAResumeDoesNotCountForTheRate) {
   EXPECT_EQ(Output(), "train 910/1000  91 % 1.0/s eta 1m30s\n");
 }
 
+// 40 units of an earlier run are found within 10 s, and 10 more are done in the next 10 s.
+TEST_F(ProgressTest, SkippedUnitsAndTheirTimeDoNotCountForTheRate) {
+  Progress progress("shards", 100, 0, Options(false));
+  fake_now += absl::Seconds(10);
+  progress.Skip(40);
+  fake_now += absl::Seconds(10);
+  progress.Add(10);
+  progress.Finish();
+  EXPECT_EQ(Output(),
+            "shards 40/100  40 %\n"
+            "shards 50/100  50 % 1.0/s eta 50.0s\n"
+            "shards 50/100  50 % 1.0/s in 20.0s\n");
+}
+
+// Among units that are done, those that are skipped only reduce what is left.
+TEST_F(ProgressTest, UnitsSkippedLaterDoNotCountForTheRate) {
+  Progress progress("images compared", 100, 0, Options(false));
+  fake_now += absl::Seconds(2);
+  progress.Add(10);
+  progress.Skip(40);
+  fake_now += absl::Seconds(8);
+  progress.Add(10);
+  EXPECT_EQ(Output(), "images compared 60/100  60 % 2.0/s eta 20.0s\n");
+}
+
+TEST_F(ProgressTest, ABarIsShownBeforeTheFirstUnit) {
+  Progress progress("train", 4, 0, Options(true));
+  progress.Show();
+  EXPECT_EQ(Output(), "\rtrain [........................] 0/4   0 %\033[K");
+}
+
+TEST_F(ProgressTest, ALogHasNoLineBeforeTheFirstInterval) {
+  Progress progress("train", 4, 0, Options(false));
+  progress.Show();
+  EXPECT_EQ(Output(), "");
+}
+
 TEST_F(ProgressTest, UnknownTotalHasNoPercentage) {
   Progress progress("reading", 0, 0, Options(false));
   fake_now += absl::Seconds(10);
