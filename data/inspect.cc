@@ -290,7 +290,8 @@ absl::StatusOr<int64_t> PrintFolder(const OpenedFolder& folder) {
       FindLeaks(folder,
                 {.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
                  .cache_file = HashCacheFile(folder.folder),
-                 .progress = [&] { progress.Add(); }}));
+                 .progress = [&] { progress.Add(); },
+                 .known = [&] { progress.Skip(); }}));
   progress.Finish();
   absl::PrintF("leaks        %d\n", leaks.size());
   for (size_t i = 0; i < leaks.size() && i < static_cast<size_t>(FLAGS_max_defects); ++i) {

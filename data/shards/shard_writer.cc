@@ -185,7 +185,7 @@ class ShardSetWriter {
   absl::StatusOr<Shard> TakeOrWrite(int64_t k) {
     RCNN_ASSIGN_OR_RETURN(std::optional<FinishedShard> known, ReadPart(k));
     if (known) {
-      progress_.Add(known->shard.images);
+      progress_.Skip(known->shard.images);
       return std::move(known->shard);
     }
     RCNN_ASSIGN_OR_RETURN(FinishedShard finished, WriteShard(k));

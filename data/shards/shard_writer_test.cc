@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -185,6 +187,33 @@ TEST_F(ShardWriterTest, AStoppedCallResumesAndGivesTheSameBytes) {
       EXPECT_EQ(*ReadFile(In("whole/" + name)), *ReadFile(In(folder + "/" + name))) << name;
     }
   }
+}
+
+absl::Time fake_now = absl::UnixEpoch();
+absl::Time FakeNow() { return fake_now; }
+
+// Six of nine images are in shards of the first call; each of the others takes 10 s.
+TEST_F(ShardWriterTest, TheSpeedAfterAResumeIsThatOfTheImagesThatAreWritten) {
+  const auto source = MakeFileImages(In("images"), 9);
+  ShardWriteOptions options = Options("out", 3);
+  int left = 6;
+  options.stop = [&] { return left-- <= 0; };
+  EXPECT_THAT(WriteShards(*source, options), StatusIs(absl::StatusCode::kCancelled));
+  options.stop = [] {
+    fake_now += absl::Seconds(10);
+    return false;
+  };
+  options.progress.quiet = false;
+  options.progress.is_terminal = false;
+  options.progress.now = &FakeNow;
+  options.progress.stream = std::fopen(In("printed").c_str(), "w");
+  ASSERT_NE(options.progress.stream, nullptr);
+  EXPECT_THAT(WriteShards(*source, options), IsOk());
+  std::fclose(options.progress.stream);
+  EXPECT_THAT(ReadFile(In("printed")), IsOkAndHolds("shards 7/9  78 % 0.100 images/s eta 20.0s\n"
+                                                    "shards 8/9  89 % 0.100 images/s eta 10.0s\n"
+                                                    "shards 9/9 100 % 0.100 images/s\n"
+                                                    "shards 9/9 100 % 0.100 images/s in 30.0s\n"));
 }
 
 TEST_F(ShardWriterTest, ShardsOfAnotherDatasetOrADamagedShardAreWrittenAgain) {

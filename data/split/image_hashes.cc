@@ -74,8 +74,10 @@ class Hasher {
         stopped_ = true;
         return;
       }
-      Take(index);
-      if (options_.progress) options_.progress();
+      const bool is_known = Take(index);
+      const std::function<void()>& report =
+          is_known && options_.known ? options_.known : options_.progress;
+      if (report) report();
     }
   }
 
@@ -120,10 +122,14 @@ class Hasher {
   std::vector<std::optional<ImageHash>> TakeHashes() { return std::move(hashes_); }
 
  private:
-  void Take(size_t index) {
+  // Returns whether the hash is that of the cache.
+  bool Take(size_t index) {
     const FileState state = ReadState(paths_[index]);
     states_[index] = state;
-    if (state.size < 0) return KeepError(ReadImageHash(paths_[index]).status());
+    if (state.size < 0) {
+      KeepError(ReadImageHash(paths_[index]).status());
+      return false;
+    }
     const auto known = known_.find(paths_[index]);
     if (known != known_.end() && known->second->size() == state.size &&
         known->second->time_ns() == state.time_ns) {
@@ -131,12 +137,16 @@ class Hasher {
       for (int i = 0; i < 2; ++i) hash.content[i] = known->second->word(i);
       for (int i = 0; i < 4; ++i) hash.look[i] = known->second->word(2 + i);
       hashes_[index] = hash;
-      return;
+      return true;
     }
-    absl::StatusOr<ImageHash> hash = ReadImageHash(paths_[index]);
+    const absl::StatusOr<ImageHash> hash = ReadImageHash(paths_[index]);
     ++computed_;
-    if (!hash.ok()) return KeepError(hash.status());
-    hashes_[index] = *hash;
+    if (hash.ok()) {
+      hashes_[index] = *hash;
+    } else {
+      KeepError(hash.status());
+    }
+    return false;
   }
 
   void KeepError(const absl::Status& error) {

@@ -29,6 +29,8 @@ struct HashOptions {
   std::string cache_file = {};
   // As in ImageCheckOptions.
   std::function<void()> progress = nullptr;
+  // Called instead for an image whose hash is in the cache; null: `progress`. Threads as there.
+  std::function<void()> known = nullptr;
   std::function<bool()> stop = nullptr;
 };
 

@@ -87,6 +87,20 @@ TEST_F(HashImagesTest, UnchangedFilesAreNotReadAgain) {
   EXPECT_EQ((*third)[1], (*first)[1]);
 }
 
+// So that the speed is that of the images that are read.
+TEST_F(HashImagesTest, ImagesOfTheCacheAreReportedApart) {
+  const std::string cache = folder_ + "/hashes.pb";
+  ASSERT_THAT(HashImages({paths_[0], paths_[1]}, {.cache_file = cache}), IsOk());
+  int computed = 0, known = 0;
+  const HashOptions options = {
+      .cache_file = cache, .progress = [&] { ++computed; }, .known = [&] { ++known; }};
+  ASSERT_THAT(HashImages(paths_, options), IsOk());
+  EXPECT_EQ(known, 2);
+  EXPECT_EQ(computed, static_cast<int>(paths_.size()) - 2);
+  ASSERT_THAT(HashImages(paths_, options), IsOk());
+  EXPECT_EQ(known, 2 + static_cast<int>(paths_.size()));
+}
+
 TEST_F(HashImagesTest, ABadCacheIsRewritten) {
   const HashOptions options = {.cache_file = folder_ + "/hashes.pb"};
   ASSERT_THAT(WriteFileAtomically(options.cache_file, "not a cache"), IsOk());

@@ -73,6 +73,7 @@ absl::StatusOr<data::FolderSplit> Split(const data::OpenedFolder& folder,
   if (options.quiet) return data::SplitFolder(folder, split);
   Progress progress("images compared", images);
   split.hashes.progress = [&] { progress.Add(); };
+  split.hashes.known = [&] { progress.Skip(); };
   absl::StatusOr<data::FolderSplit> result = data::SplitFolder(folder, split);
   progress.Finish();
   return result;
