@@ -117,6 +117,7 @@ absl::Status SearchTheRest(const Dataset& dataset, const SelectiveSearchConfig& 
                            const SelectiveSearchRun& run, ProposalJournal& journal,
                            ProposalWriter& writer) {
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  if (run.started) run.started(writer.size());
   OrderedSearch search(dataset, config, writer.size(), run.threads > 0 ? run.threads : cores);
   ProgressOptions progress_options;
   progress_options.quiet = run.quiet;

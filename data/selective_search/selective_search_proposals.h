@@ -30,7 +30,9 @@ struct SelectiveSearchRun {
   int threads = 0;
   // Prints no progress.
   bool quiet = false;
-  // Called with the number of images done.
+  // Called before the first image, with the number of images that earlier calls have done; after
+  // each image, with the number of images done.
+  std::function<void(int64_t done)> started = {};
   std::function<void(int64_t done)> progress = {};
 };
 

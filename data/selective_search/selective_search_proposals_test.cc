@@ -1,6 +1,7 @@
 #include "rcnn/data/selective_search/selective_search_proposals.h"
 
 #include <csignal>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -87,7 +88,9 @@ TEST(SelectiveSearchProposalsTest, ResumesAfterAnError) {
   for (int64_t i = 0; i < 12; ++i) {
     images.push_back({whole->image(i).width, whole->image(i).height, whole->objects(i), i == 7});
   }
-  const SelectiveSearchRun run = RunTo("resumed", 1);
+  std::vector<int64_t> started;
+  SelectiveSearchRun run = RunTo("resumed", 1);
+  run.started = [&](int64_t done) { started.push_back(done); };
   const FakeDataset damaged(images);
   ASSERT_THAT(WriteSelectiveSearchProposals(damaged, {}, run), ::testing::Not(IsOk()));
   images[7].broken = false;
@@ -96,6 +99,7 @@ TEST(SelectiveSearchProposalsTest, ResumesAfterAnError) {
   EXPECT_EQ(*ReadFile(run.path), *ReadFile(TempPath("undisturbed")));
   EXPECT_EQ(repaired.loads()[0], 0);
   EXPECT_EQ(repaired.loads()[7], 1);
+  EXPECT_THAT(started, ::testing::ElementsAre(0, 7));
   EXPECT_THAT(ReadFile(run.path + ".partial"), ::testing::Not(IsOk()));
 }
 

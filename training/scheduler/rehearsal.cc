@@ -1,6 +1,7 @@
 // How the time of a stage is measured, on few images and in a directory of its own:
 //
-//   1 cold     kIterations iterations of training, or all of the few images
+//   1 cold     kIterations iterations of training, or all of the few images; without the first
+//              iteration or the images that were computed first, where there are others
 //   2 warm     training only, if a cold iteration takes at most `patience`: resumes from the
 //              checkpoint for one iteration and two epochs of the few images, with fewer iterations
 //              where these would take longer than `measured`
@@ -19,7 +20,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <memory>
 #include <numeric>
 #include <system_error>
@@ -138,32 +138,45 @@ class Scratch {
   std::string path_;
 };
 
-// When each unit was done.
+// When the work of a stage began, and when it reported units as done: an iteration, or the images
+// that were computed at a time.
 class Stopwatch {
  public:
-  void Update() { times_.push_back(MonotonicNow()); }
-  void Clear() { times_.clear(); }
+  // Only the first call counts: a stage of two passes starts twice.
+  void Start(int64_t done) {
+    if (reports_.empty()) reports_.push_back({MonotonicNow(), done});
+  }
+  void Update(int64_t done) { reports_.push_back({MonotonicNow(), done}); }
+  void Clear() { reports_.clear(); }
 
-  // The time of each unit after unit `first` up to unit `last`, counted from 0.
+  // The time of each iteration after iteration `first` up to iteration `last`, counted from 1.
   std::vector<double> Seconds(size_t first, size_t last) const {
     std::vector<double> seconds;
-    for (size_t i = first + 1; i <= last && i < times_.size(); ++i) {
-      seconds.push_back(absl::ToDoubleSeconds(times_[i] - times_[i - 1]));
+    for (size_t i = first + 1; i <= last && i < reports_.size(); ++i) {
+      seconds.push_back(absl::ToDoubleSeconds(reports_[i].time - reports_[i - 1].time));
     }
     return seconds;
   }
 
-  // The mean time per unit from unit `first` to unit `last`, counted from 0 and limited to
-  // the units that were done; 0 if there are none.
-  double MeanSeconds(size_t first, size_t last) const {
-    if (times_.empty()) return 0;
-    last = std::min(last, times_.size() - 1);
-    if (first >= last) return 0;
-    return absl::ToDoubleSeconds(times_[last] - times_[first]) / static_cast<double>(last - first);
-  }
+  // The mean time per unit without the units of the first report; 0 if there are no others.
+  double MeanSecondsAfterFirst() const { return MeanSeconds(1); }
+  // The mean time per unit; 0 if none was done.
+  double MeanSecondsOfAll() const { return MeanSeconds(0); }
 
  private:
-  std::vector<absl::Time> times_;
+  struct Report {
+    absl::Time time;
+    int64_t done = 0;
+  };
+
+  double MeanSeconds(size_t from) const {
+    if (reports_.size() < from + 2) return 0;
+    const Report &first = reports_[from], &last = reports_.back();
+    return absl::ToDoubleSeconds(last.time - first.time) /
+           static_cast<double>(last.done - first.done);
+  }
+
+  std::vector<Report> reports_;  // begins with the start
 };
 
 // Pixels of the image as the network sees it.
@@ -213,8 +226,12 @@ class Rehearsal {
  public:
   Rehearsal(const ExperimentRun& run, const std::string& directory, const RehearsalOptions& options)
       : run_(run), options_(options), small_(Small(run, directory, options)) {
+    small_.started = [this](int64_t done) {
+      watch_.Start(done);
+      if (run_.started) run_.started(done);
+    };
     small_.progress = [this](int64_t done, const std::string& note) {
-      watch_.Update();
+      watch_.Update(done);
       if (run_.progress) run_.progress(done, note);
     };
   }
@@ -225,9 +242,10 @@ class Rehearsal {
   absl::StatusOr<double> Run(const configs::StageConfig& stage) {
     watch_.Clear();
     RCNN_RETURN_IF_ERROR(RunStage(small_, stage).status());
-    const double cold = watch_.MeanSeconds(0, std::numeric_limits<size_t>::max());
+    const double cold = watch_.MeanSecondsAfterFirst();
+    if (FindTraining(stage) == nullptr) return cold > 0 ? cold : watch_.MeanSecondsOfAll();
     const bool quick = cold > 0 && cold <= options_.patience;
-    return FindTraining(stage) != nullptr && quick ? ResumeAndMeasure(stage, cold) : cold;
+    return quick ? ResumeAndMeasure(stage, cold) : cold;
   }
 
  private:
@@ -251,9 +269,11 @@ class Rehearsal {
     RCNN_RETURN_IF_ERROR(RunStage(resumed, stage).status());
     const auto count = static_cast<size_t>(epoch);
     const int64_t begin = kIterations + 1;
-    RCNN_ASSIGN_OR_RETURN(const double first, MeanSeconds(stage, watch_.Seconds(0, count), begin));
-    RCNN_ASSIGN_OR_RETURN(const double later,
-                          MeanSeconds(stage, watch_.Seconds(count, 2 * count), begin + epoch));
+    RCNN_ASSIGN_OR_RETURN(const double first,
+                          MeanSeconds(stage, watch_.Seconds(1, 1 + count), begin));
+    RCNN_ASSIGN_OR_RETURN(
+        const double later,
+        MeanSeconds(stage, watch_.Seconds(1 + count, 1 + 2 * count), begin + epoch));
     const double share =
         std::min(1.0, static_cast<double>(IterationsOfEpoch(training, all_images)) / iterations);
     return share * first + (1 - share) * later;

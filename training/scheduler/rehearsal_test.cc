@@ -1,9 +1,13 @@
 #include "rcnn/training/scheduler/rehearsal.h"
 
+#include <ATen/Parallel.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/shutdown.h"
@@ -121,6 +125,20 @@ TEST(RehearsalTest, TrainingResumesFromItsCheckpoint) {
   ASSERT_THAT(Rehearse(run, directory + "/rehearsal"), IsOk());
   ASSERT_GT(done.size(), 4u);
   for (size_t i = 0; i < done.size(); ++i) EXPECT_EQ(done[i], static_cast<int64_t>(i) + 1);
+}
+
+// All four images are computed at a time, by four threads, and take 40 ms or more.
+TEST(RehearsalTest, ImagesThatAreComputedAtATimeTakeTheirTime) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(4);
+  const std::string directory = EmptyDirectory();
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  run.started = [](int64_t) { absl::SleepFor(absl::Milliseconds(40)); };
+  run.config.mutable_stages()->DeleteSubrange(2, run.config.stages_size() - 2);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  at::set_num_threads(threads);
+  ASSERT_THAT(seconds, IsOk());
+  EXPECT_GE(seconds->at("proposals1"), 0.01);
 }
 
 TEST(RehearsalTest, NamesTheFailingStageAndLeavesNothing) {

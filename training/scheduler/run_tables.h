@@ -22,7 +22,7 @@ struct StageRow {
   std::string unit = {};  // "iteration" or "image"
   // Time in this run; not printed for a skipped stage.
   absl::Duration time = absl::ZeroDuration();
-  double seconds_per_unit = 0;  // without the first unit of this run, which is slower
+  double seconds_per_unit = 0;  // without the first units of this run, which are slower
   std::string result;           // a few words: "loss 0.412"
 };
 

@@ -127,6 +127,8 @@ class Scheduler {
   absl::Status RecordDataRoot(const std::string& path) const;
   // Checks that the inputs of the stage are unchanged: hours may have passed.
   absl::Status CheckInputs(const RunDirectory& directory, const Step& step) const;
+  // Rehearses all stages, with their progress.
+  absl::StatusOr<SecondsPerUnit> RehearseAll(const RunDirectory& directory) const;
   // The measurements of the rehearsal of these stages, from now or from an earlier
   // run.
   absl::StatusOr<SecondsPerUnit> RehearseIfNew(const RunDirectory& directory);
@@ -343,6 +345,20 @@ std::string Scheduler::AllKeys() const {
   return keys;
 }
 
+absl::StatusOr<SecondsPerUnit> Scheduler::RehearseAll(const RunDirectory& directory) const {
+  ProgressOptions printed;
+  printed.quiet = options_.quiet;
+  printed.unit = "stages";
+  Progress progress("rehearsal", static_cast<int64_t>(steps_.size()), 0, printed);
+  bool is_first = true;
+  return Rehearse(run_, absl::StrCat(directory.path(), "/rehearsal"),
+                  [&](const std::string& stage) {
+                    if (!std::exchange(is_first, false)) progress.Add();
+                    progress.SetNote(stage);
+                    progress.Show();
+                  });
+}
+
 absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& directory) {
   const std::string record = absl::StrCat(directory.path(), "/", kRehearsedFile);
   RCNN_ASSIGN_OR_RETURN(const std::string rehearsed, ReadRecord(record));
@@ -350,16 +366,7 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
   if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
   RCNN_RETURN_IF_ERROR(CheckImages(run_, options_.quiet));
   const absl::Time start = MonotonicNow();
-  ProgressOptions quiet;
-  quiet.quiet = options_.quiet;
-  quiet.unit = "stages";
-  Progress progress("rehearsal", static_cast<int64_t>(steps_.size()), 0, quiet);
-  RCNN_ASSIGN_OR_RETURN(
-      const SecondsPerUnit seconds,
-      Rehearse(run_, absl::StrCat(directory.path(), "/rehearsal"), [&](const std::string& stage) {
-        progress.SetNote(stage);
-        progress.Add();
-      }));
+  RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseAll(directory));
   Print(absl::StrCat("rehearsed all stages in ", HumanDuration(MonotonicNow() - start), "\n"));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(record, RehearsalRecordText(AllKeys(), seconds)).status());
@@ -375,7 +382,10 @@ void Scheduler::BeginProgress(const SecondsPerUnit& seconds) {
     efforts.push_back({name, skipped ? 0 : StageUnits(run_, Config(i)),
                        found == seconds.end() ? 0 : found->second, StageUnit(Config(i))});
   }
-  progress_ = std::make_unique<PlanProgress>(std::move(efforts), options_.quiet);
+  ProgressOptions printed;
+  printed.quiet = options_.quiet;
+  progress_ = std::make_unique<PlanProgress>(std::move(efforts), printed);
+  run_.started = [this](int64_t done) { progress_->Start(done); };
   run_.progress = [this](int64_t done, const std::string& note) {
     progress_->Update(done, note);
     last_note_ = note;

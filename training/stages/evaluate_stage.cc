@@ -120,6 +120,7 @@ absl::StatusOr<InferenceOptions> MakeOptions(const ExperimentRun& run, const Sta
   options.loader = run.config.resources().loader();
   options.max_graphs = run.config.resources().inference_graphs();
   options.images_together = run.config.resources().inference_batch();
+  options.started = run.started;
   options.progress = [&run](int64_t done) {
     if (run.progress) run.progress(done, "");
   };

@@ -34,8 +34,10 @@ struct ExperimentRun {
   std::string events_directory;
   // Maps of the frozen convolutions, shared by the stages of one process.
   std::shared_ptr<FeatureCache> features = std::make_shared<FeatureCache>();
-  // Called with the number of finished units (stage_runner.h: StageUnits), and with notices for
-  // the user. Either may be null.
+  // Called when the work of a stage begins, with the number of units (stage_runner.h: StageUnits)
+  // that earlier runs have finished; when units are finished, with their number so far; and with
+  // notices for the user. Each may be null. A stage of two passes calls `started` for both.
+  std::function<void(int64_t done)> started;
   std::function<void(int64_t done, const std::string& note)> progress;
   std::function<void(const std::string&)> notice;
   // The ranks that run the experiment together; null: this process alone. All run the same stages

@@ -381,11 +381,12 @@ std::vector<absl::StatusOr<Result>> ComputeEach(const std::vector<data::Batch>& 
 }
 
 // Calls take(result) with what `compute` returns for the next `count` images of the loader, in
-// order.
+// order, and report() after those that were computed at a time.
 template <typename Result>
 absl::Status ForNextImages(data::Loader& loader, int64_t count, const Passage& passage,
                            ComputeFunction<Result> compute,
-                           absl::FunctionRef<absl::Status(Result&)> take) {
+                           absl::FunctionRef<absl::Status(Result&)> take,
+                           absl::FunctionRef<void()> report) {
   absl::Status unreadable;
   for (int64_t done = 0; done < count;) {
     RCNN_RETURN_IF_ERROR(CheckNotStopped());
@@ -399,6 +400,7 @@ absl::Status ForNextImages(data::Loader& loader, int64_t count, const Passage& p
       RCNN_RETURN_IF_ERROR(take(*results[i]));
       ++done;
     }
+    report();
   }
   return absl::OkStatus();
 }
@@ -432,20 +434,22 @@ absl::Status TakeRound(int64_t begin, int64_t end, const std::vector<std::string
 template <typename Result>
 absl::Status RunRounds(data::Loader& loader, const Passage& passage,
                        ComputeFunction<Result> compute,
-                       absl::FunctionRef<absl::Status(Result&)> take) {
+                       absl::FunctionRef<absl::Status(Result&)> take,
+                       absl::FunctionRef<void()> report) {
   RankGroup& ranks = *passage.options.ranks;
   const int64_t per_round = kImagesPerRound * ranks.size();
   for (int64_t begin = passage.first; begin < passage.end; begin += per_round) {
     const int64_t end = std::min(begin + per_round, passage.end);
     std::string packed;
-    const absl::Status computed =
-        ForNextImages<Result>(loader, CountOwn(begin, end, ranks.rank(), ranks.size()), passage,
-                              compute, [&](Result& result) {
-                                Pack(result, packed);
-                                return absl::OkStatus();
-                              });
+    const auto pack = [&](Result& result) {
+      Pack(result, packed);
+      return absl::OkStatus();
+    };
+    const absl::Status computed = ForNextImages<Result>(
+        loader, CountOwn(begin, end, ranks.rank(), ranks.size()), passage, compute, pack, [] {});
     RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> all, ranks.Gather(packed));
     if (ranks.rank() == 0) RCNN_RETURN_IF_ERROR(TakeRound<Result>(begin, end, all, take));
+    if (ranks.rank() == 0) report();
     RCNN_RETURN_IF_ERROR(Agree(ranks, computed));
   }
   return absl::OkStatus();
@@ -460,12 +464,15 @@ absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
   const auto take_next = [&](Result& result) -> absl::Status {
     RCNN_RETURN_IF_ERROR(take(result), passage.dataset.image(done).name);
     ++done;
-    if (passage.options.progress) passage.options.progress(done);
     return absl::OkStatus();
   };
+  const auto report = [&] {
+    if (passage.options.progress) passage.options.progress(done);
+  };
   if (passage.options.ranks != nullptr)
-    return RunRounds<Result>(loader, passage, compute, take_next);
-  return ForNextImages<Result>(loader, passage.end - passage.first, passage, compute, take_next);
+    return RunRounds<Result>(loader, passage, compute, take_next, report);
+  return ForNextImages<Result>(loader, passage.end - passage.first, passage, compute, take_next,
+                               report);
 }
 
 }  // namespace
@@ -474,6 +481,7 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
                         const configs::ProposalsConfig& limits, const InferenceOptions& options,
                         int64_t first, bool mirrored,
                         absl::FunctionRef<absl::Status(const InferredProposals&)> take) {
+  if (options.started) options.started(first);
   const at::Device device = detection::ModuleDevice(model);
   const bool has_features = options.features != nullptr;
   // Images are mirrored here, after resizing; those with features by the CPU.
@@ -496,6 +504,7 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
 absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
                                            std::shared_ptr<const data::Dataset> dataset,
                                            const InferenceOptions& options) {
+  if (options.started) options.started(0);
   const at::Device device = detection::ModuleDevice(*networks.detector);
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, networks.detector->config(), options, /*first=*/0,

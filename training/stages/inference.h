@@ -67,7 +67,11 @@ struct InferenceOptions {
   int64_t images_together = 1;
   // DetectAll: called after each image with the proposals that its detections come from.
   std::function<void(InferredProposals proposals)> take_proposals;
-  // Called after each image with the number of finished images.
+  // Called before the first image, with the number of images before it.
+  std::function<void(int64_t done)> started = nullptr;
+  // Called with the number of finished images, once for the images that are computed at a time, so
+  // that the time between two calls is that of the images between them. Of several ranks, on rank 0
+  // after each exchange.
   std::function<void(int64_t done)> progress;
   // The ranks that share the images, all of which make the same call; null: this process alone.
   std::shared_ptr<RankGroup> ranks = nullptr;

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/shutdown.h"
@@ -54,6 +55,26 @@ TEST(ProposeAllTest, ResumesAtAnyImage) {
   std::vector<InferredProposals> none;
   EXPECT_THAT(run(3, none), IsOk());
   EXPECT_TRUE(none.empty());
+}
+
+// Two threads compute two of the images 1 to 3, then the last.
+TEST(ProposeAllTest, ReportsTheImagesThatAreComputedAtATime) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  const auto model = InferenceModel();
+  std::vector<std::string> reports;
+  InferenceOptions options = MakeOptions();
+  options.started = [&](int64_t done) { reports.push_back(absl::StrCat("started ", done)); };
+  options.progress = [&](int64_t done) { reports.push_back(absl::StrCat(done)); };
+  const auto take = [&](const InferredProposals&) {
+    reports.push_back("image");
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(ProposeAll(*model, SmallShapes(4), model->config().rpn().test_proposals(), options,
+                         /*first=*/1, /*mirrored=*/false, take),
+              IsOk());
+  at::set_num_threads(threads);
+  EXPECT_THAT(reports, ElementsAre("started 1", "image", "image", "3", "image", "4"));
 }
 
 // The boxes on the mirrored image equal those on an image that is stored mirrored.

@@ -102,6 +102,9 @@ absl::Status Propose(const ExperimentRun& run, const StageConfig& stage,
   if (!mirrored) options.features = CachedFeatures(run, *dataset, options.transform, model);
   options.cache = run.features;
   const int64_t before = mirrored ? dataset->size() : 0;
+  options.started = [&](int64_t done) {
+    if (run.started) run.started(before + done);
+  };
   options.progress = [&](int64_t done) {
     if (run.progress) run.progress(before + done, "");
   };
@@ -240,6 +243,7 @@ absl::StatusOr<StageResult> RunSelectiveSearchStage(const ExperimentRun& run,
   data::SelectiveSearchRun search;
   search.path = StageFilePath(run, stage.name(), kProposalsFile);
   search.quiet = true;
+  search.started = run.started;
   search.progress = [&](int64_t done) {
     if (run.progress) run.progress(done, "");
   };

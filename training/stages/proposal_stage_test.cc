@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
@@ -21,6 +22,7 @@ namespace rcnn::training {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr int kProposals = 1;  // the stage
@@ -70,7 +72,10 @@ TEST_F(ProposalStageTest, AFirstPassThatIsIntactStays) {
   fs::remove(Mirrored());
   StopInTheSecondPass();
   const auto time = fs::last_write_time(First());
+  std::vector<int64_t> started;
+  run_.started = [&](int64_t done) { started.push_back(done); };
   ASSERT_THAT(RunProposals(), IsOk());
+  EXPECT_THAT(started, ElementsAre(10)) << "8 images, and 2 mirrored ones";
   EXPECT_EQ(fs::last_write_time(First()), time);
   EXPECT_EQ(Results(), expected);
 }

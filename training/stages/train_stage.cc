@@ -266,6 +266,7 @@ TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& s
   options.directory = run.directories.at(stage.name());
   options.events_directory = run.events_directory;
   options.key = run.keys.at(stage.name());
+  options.started = run.started;
   options.progress = run.progress;
   options.notice = run.notice;
   options.ranks = run.ranks;

@@ -125,6 +125,8 @@ TEST(TrainStageTest, TheFeatureCacheDoesNotChangeAResult) {
 
 // Runs `stage`, stopped after its second iteration; then again, as another process would.
 absl::Status RunInterrupted(ExperimentRun run, const std::string& stage) {
+  std::vector<int64_t> started;
+  run.started = [&](int64_t done) { started.push_back(done); };
   run.progress = [](int64_t done, const std::string&) {
     if (done == 2) RequestShutdown(15);
   };
@@ -133,7 +135,9 @@ absl::Status RunInterrupted(ExperimentRun run, const std::string& stage) {
   EXPECT_THAT(stopped, StatusIs(absl::StatusCode::kCancelled));
   run.progress = nullptr;
   run.features->Clear();
-  return RunStage(run, *FindStage(run.config, stage)).status();
+  const absl::Status resumed = RunStage(run, *FindStage(run.config, stage)).status();
+  EXPECT_THAT(started, ElementsAre(0, 2));
+  return resumed;
 }
 
 // With everything that writes weights: checkpoints, averages, validations. Nothing is

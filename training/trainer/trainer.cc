@@ -198,6 +198,7 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
 
 absl::Status Trainer::State::TrainToTheEnd(std::shared_ptr<const data::Dataset> dataset,
                                            data::LoaderOptions loader_options) {
+  if (options_.started) options_.started(state_.done);
   loader_options.first_iteration = state_.done * batches_per_update();
   if (!IsAlone()) {
     loader_options.share = gradients_.share().iterations;

@@ -59,6 +59,9 @@ struct TrainerOptions {
   std::string key;
   // Null: no validation. All ranks call it, at the same iterations, and must get the same numbers.
   ValidationFunction validate;
+  // Called before the first iteration of this run, with the number of iterations that earlier runs
+  // have finished.
+  std::function<void(int64_t done)> started = nullptr;
   // Called after each iteration with the number of finished iterations and a short
   // note.
   std::function<void(int64_t done, const std::string& note)> progress;

@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/training/testing/parse_text.h"
@@ -196,23 +198,46 @@ TEST(TrainerTest, FrozenPartsStayAndTheOthersMove) {
   }
 }
 
-TEST(TrainerTest, ReportsProgressOncePerIteration) {
-  std::vector<int64_t> done;
+TrainerOptions ThreeIterations() {
   TrainerOptions options;
   options.stage = "joint";
   options.training = Parse<configs::TrainingConfig>(
       "solver { sgd {} learning_rate: 0.01 iterations: 3 batches_per_update: 2 }");
   options.directory = options.events_directory = EmptyDirectory();
-  options.progress = [&](int64_t iteration, const std::string& note) {
-    done.push_back(iteration);
-    EXPECT_THAT(note, HasSubstr("loss "));
-  };
+  return options;
+}
+
+absl::Status RunTrainer(const TrainerOptions& options) {
   const auto model = Model();
   Trainer trainer(options, model, MakeJointLoss(model));
   data::LoaderOptions loader;
   loader.batches.batching = options.training.batching();
-  ASSERT_THAT(trainer.Run(Shapes(), loader), IsOk());
+  return trainer.Run(Shapes(), loader).status();
+}
+
+TEST(TrainerTest, ReportsProgressOncePerIteration) {
+  std::vector<int64_t> done;
+  TrainerOptions options = ThreeIterations();
+  options.progress = [&](int64_t iteration, const std::string& note) {
+    done.push_back(iteration);
+    EXPECT_THAT(note, HasSubstr("loss "));
+  };
+  ASSERT_THAT(RunTrainer(options), IsOk());
   EXPECT_THAT(done, ElementsAre(1, 2, 3));
+}
+
+TEST(TrainerTest, ReportsBeforeItsFirstIterationWhatEarlierRunsHaveDone) {
+  std::vector<std::string> reports;
+  TrainerOptions options = ThreeIterations();
+  options.started = [&](int64_t done) { reports.push_back(absl::StrCat("started ", done)); };
+  options.progress = [&](int64_t done, const std::string&) {
+    reports.push_back(absl::StrCat(done));
+    if (reports.size() == 3) RequestShutdown(15);
+  };
+  ASSERT_THAT(RunTrainer(options), StatusIs(absl::StatusCode::kCancelled));
+  ResetShutdownForTesting();
+  ASSERT_THAT(RunTrainer(options), IsOk());
+  EXPECT_THAT(reports, ElementsAre("started 0", "1", "2", "started 2", "3"));
 }
 
 }  // namespace
