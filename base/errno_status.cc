@@ -5,10 +5,15 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/path_length.h"
 
 namespace rcnn {
 
 absl::Status ErrorNumberStatus(int error, absl::string_view what, absl::string_view path) {
+  if (error == ENAMETOOLONG && IsPathTooLong(path)) {
+    return absl::UnavailableError(absl::StrCat("cannot ", what, " ", ShownPath(path), ": ",
+                                               kPathTooLong, "; give another path"));
+  }
   const std::string message =
       absl::StrCat("cannot ", what, " ", path, ": ", std::generic_category().message(error));
   switch (error) {

@@ -2,7 +2,8 @@
 //
 // kNotFound: the path does not exist. kPermissionDenied, kResourceExhausted (disk full),
 // kUnavailable (EIO, ESTALE, ENOMEM and all others): the file system cannot answer now,
-// and the file may be intact.
+// and the file may be intact. Of a path that is too long for a file (path_length.h) the message has
+// the beginning.
 //
 // Example:
 //   if (open(path.c_str(), O_RDONLY) < 0) return ErrnoStatus("open", path);

@@ -25,6 +25,7 @@
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/mapping_error.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
 
@@ -164,6 +165,8 @@ void AtomicFile::Discard() {
 }
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
+  // The name of the temporary file is shorter, so that only the renaming would fail.
+  if (IsPathTooLong(path)) return ErrorNumberStatus(ENAMETOOLONG, "create a file for", path);
   std::error_code error;
   const std::filesystem::file_status target = std::filesystem::status(path, error);
   if (std::filesystem::is_directory(target)) {
@@ -288,10 +291,11 @@ absl::StatusOr<std::string> JoinInside(absl::string_view root, absl::string_view
   if (relative.empty()) return refuse("is empty");
   if (absl::StrContains(relative, absl::string_view("\0", 1))) return refuse("contains a NUL byte");
   if (relative.front() == '/') return refuse("is absolute; it must be relative");
-  if (root.size() + 1 + relative.size() >= PATH_MAX) return refuse("is too long");
+  if (root.size() + 1 + relative.size() >= PATH_MAX || IsPathTooLong(relative)) {
+    return refuse("is too long");
+  }
   for (const absl::string_view part : absl::StrSplit(relative, '/')) {
     if (part == "..") return refuse("points outside its directory");
-    if (part.size() > NAME_MAX) return refuse("is too long");
   }
   return absl::StrCat(root, absl::EndsWith(root, "/") || root.empty() ? "" : "/", relative);
 }

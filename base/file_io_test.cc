@@ -79,6 +79,13 @@ TEST_F(FileIoTest, ANameMayBeAsLongAsTheFileSystemAllows) {
   EXPECT_THAT(Names(), testing::ElementsAre(longest));
 }
 
+// Not only when it is renamed, hours after programs have checked that it can be written.
+TEST_F(FileIoTest, ANameThatIsTooLongIsRefusedAtOnce) {
+  EXPECT_THAT(AtomicFile::Create(Path(std::string(NAME_MAX + 1, 'n'))).status(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("so long a name")));
+  EXPECT_THAT(Names(), testing::IsEmpty());
+}
+
 TEST_F(FileIoTest, WithoutCommitNothingChanges) {
   ASSERT_THAT(WriteFileAtomically(Path("f"), "old"), IsOk());
   {

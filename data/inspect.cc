@@ -19,6 +19,7 @@
 #include "gflags/gflags.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
@@ -340,11 +341,11 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& others) {
                            options);
   }
   RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder, OpenFolderOfFlag(*named, options),
-                        absl::StrCat("--dataset=", FLAGS_dataset));
+                        ShownFlag("--dataset", FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(others, PrintFolder(folder));
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
                         OpenPartOfFolder(FLAGS_dataset, folder, options),
-                        absl::StrCat("--dataset=", FLAGS_dataset));
+                        ShownFlag("--dataset", FLAGS_dataset));
   others += PrintDefectsOfParts(folder, dataset->defects());
   return dataset;
 }

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "gflags/gflags.h"
 #include "rcnn/base/counted.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/shell_command.h"
@@ -81,11 +82,12 @@ absl::Status CheckFlags() {
         "--out is missing: the folder to write into, as in --out=shapes_voc");
   }
   RCNN_RETURN_IF_ERROR(CheckFormat());
-  if (FLAGS_split.empty() || FLAGS_split[0] == '.' || absl::StrContains(FLAGS_split, '/')) {
+  if (FLAGS_split.empty() || FLAGS_split[0] == '.' || absl::StrContains(FLAGS_split, '/') ||
+      IsPathTooLong(FLAGS_split)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--split=", FLAGS_split, " is not a file name such as trainval"));
+        absl::StrCat(ShownFlag("--split", FLAGS_split), " is not a file name such as trainval"));
   }
-  return absl::OkStatus();
+  return CheckPathLength("--out", FLAGS_out, "name the folder to write into");
 }
 
 // Returns the --dataset form of the written dataset.
@@ -131,11 +133,11 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset() {
         FLAGS_dataset, {.data_root = FLAGS_data_root, .follow_links = FLAGS_follow_links}, options);
   }
   RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder, OpenFolderOfFlag(*named, options),
-                        absl::StrCat("--dataset=", FLAGS_dataset));
+                        ShownFlag("--dataset", FLAGS_dataset));
   absl::PrintF("%s", Describe(folder));
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
                         OpenPartOfFolder(FLAGS_dataset, folder, options),
-                        absl::StrCat("--dataset=", FLAGS_dataset));
+                        ShownFlag("--dataset", FLAGS_dataset));
   PrintJoinedParts(folder, *dataset);
   return dataset;
 }

@@ -18,6 +18,18 @@ fingerprint_of() {
   grep '^fingerprint ' out.txt
 }
 
+# Names that no file can have.
+shown="$(printf '%60s' '' | tr ' ' x)... (300 bytes)"
+long=$(printf '%300s' '' | tr ' ' x)
+"$write_dataset" --dataset=shapes:num_images=1 --out="$long" > out.txt 2> err.txt && fail "a long --out"
+grep -qF -- "error: --out=$shown: no file can have so long a name" err.txt || fail "the error of a long --out"
+"$write_dataset" --dataset=shapes:num_images=1 --out=made --split="$long" > out.txt 2> err.txt && fail "a long --split"
+grep -qF -- "error: --split=$shown is not a file name" err.txt || fail "the error of a long --split"
+"$inspect" "$long" --contact_sheet= > out.txt 2> err.txt && fail "a long dataset"
+grep -qF -- "error: --dataset=$shown: no such file or folder; expected" err.txt || fail "the error of a long dataset"
+"$inspect" --dataset=voc:x --data_root="$long" --contact_sheet= > out.txt 2> err.txt && fail "a long --data_root"
+grep -qF -- "--data_root=$shown: no file can have so long a name" err.txt || fail "the error of a long --data_root"
+
 "$write_dataset" --dataset=shapes:num_images=10,seed=3 --split=train --out=made > out.txt 2> err.txt || fail "COCO"
 "$write_dataset" --dataset=shapes:num_images=4,seed=4 --split=val --out=made > out.txt 2> err.txt || fail "COCO, val"
 

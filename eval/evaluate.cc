@@ -26,6 +26,7 @@
 #include "absl/time/time.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
@@ -295,6 +296,8 @@ absl::Status CheckFlags() {
         "as //tools:detect writes; for example --dataset=voc:VOCdevkit/VOC2007:test "
         "--detections=found/detections.json");
   }
+  RCNN_RETURN_IF_ERROR(CheckPathLength("--detections", FLAGS_detections, "give a results file"));
+  RCNN_RETURN_IF_ERROR(CheckPathLength("--run_dir", FLAGS_run_dir, "give a run directory"));
   if (FLAGS_num_worst_images < 1)
     return absl::InvalidArgumentError("--num_worst_images must be >= 1");
   if (std::isnan(FLAGS_worst_images_score)) {
@@ -306,7 +309,8 @@ absl::Status CheckFlags() {
   }
   std::error_code error;
   if (!FLAGS_images.empty() && !std::filesystem::is_directory(FLAGS_images, error)) {
-    return absl::NotFoundError(absl::StrCat("--images=", FLAGS_images, ": no such folder"));
+    return absl::NotFoundError(
+        absl::StrCat(ShownFlag("--images", FLAGS_images), ": no such folder"));
   }
   if (!FLAGS_worst_images.empty()) {
     RCNN_RETURN_IF_ERROR(CreateDirectories(FLAGS_worst_images), "--worst_images");
@@ -420,7 +424,7 @@ absl::Status Run(int& exit_code) {
   RCNN_ASSIGN_OR_RETURN(const Request request, RequestFromFlags());
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth,
                         LoadGroundTruth(FLAGS_dataset, {.folder = FolderFromFlags()}),
-                        absl::StrCat("--dataset=", FLAGS_dataset));
+                        ShownFlag("--dataset", FLAGS_dataset));
   RCNN_RETURN_IF_ERROR(CheckImagesFolder(truth, FLAGS_images), "--images");
   // Errors name the file, which may be the dataset's for masks and keypoints.
   RCNN_ASSIGN_OR_RETURN(Results results, LoadDetections(request, truth));

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
@@ -92,7 +93,7 @@ absl::Status Run() {
   std::vector<RecallSeries> all;
   for (absl::string_view part : absl::StrSplit(FLAGS_proposals, ',')) {
     RCNN_ASSIGN_OR_RETURN(RecallSeries series, Measure(part, *dataset, options),
-                          absl::StrCat("--proposals=", FLAGS_proposals));
+                          ShownFlag("--proposals", FLAGS_proposals));
     all.push_back(std::move(series));
   }
   std::printf("%s", FormatRecallTable(all).c_str());

@@ -30,6 +30,9 @@ expect 1 "--dataset and --proposals are needed" --dataset=${dataset}
 expect 1 "absent.safetensors" --dataset=${dataset} --proposals=absent.safetensors
 expect 1 "--dataset=absent: no such file or folder; expected a folder of labelled images" --dataset=absent --proposals=x
 expect 1 "--proposals=RPN=absent: cannot open absent" --dataset=${dataset} --proposals=RPN=absent
+long=$(printf '%300s' '' | tr ' ' x)
+expect 1 "x... (300 bytes): cannot open $(printf '%60s' '' | tr ' ' x)... (300 bytes): no file can" --dataset=${dataset} \
+  "--proposals=${long}"
 expect 1 "'RPN=' is not NAME=FILE or FILE" --dataset=${dataset} --proposals=RPN=
 expect 1 "'' is not NAME=FILE or FILE" --dataset=${dataset} --proposals=,
 expect 1 "not a safetensors file" --dataset=${dataset} --proposals="$0"

@@ -63,6 +63,20 @@ expect 1 "IoU threshold 1.5" "${good[@]}" --iou_thresholds=0.5,1.5
 expect 1 "'a:1' is not NAME:LOW:HIGH" "${good[@]}" --areas=a:1
 expect 1 "num_worst_images must be >= 1" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --num_worst_images=0
 expect 1 "--images=absent: no such folder" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --images=absent
+# Names that no file can have.
+shown="$(printf '%60s' '' | tr ' ' x)... (300 bytes)"
+long=$(printf '%300s' '' | tr ' ' x)
+expect 1 "error: --dataset=${shown}: no such file or folder; expected a folder of labelled images" "--dataset=${long}" --detections=x
+expect 1 "error: --dataset=coco:$(printf '%55s' '' | tr ' ' x)... (305 bytes): cannot open ${shown}: no file can" \
+  "--dataset=coco:${long}" --detections=x
+for flag in detections run_dir; do
+  expect 1 "error: --${flag}=${shown}: no file can have so long a name" "${good[@]}" "--${flag}=${long}"
+done
+for flag in out report export_suspects; do
+  expect 1 "error: --${flag}: cannot create a file for ${shown}: no file can" "${good[@]}" "--${flag}=${long}"
+done
+expect 1 "error: --worst_images: cannot create directory ${shown}: no file can" "${good[@]}" "--worst_images=${long}"
+expect 1 "error: --images=${shown}: no such folder" "${good[@]}" "--images=${long}"
 expect 1 "--worst_images needs --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
 # No output replaces an input or another output.

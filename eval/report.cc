@@ -23,6 +23,7 @@
 #include "absl/time/time.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
@@ -85,7 +86,7 @@ absl::StatusOr<Measured> OpenMeasured(const std::vector<std::string>& results) {
     measured.name = FLAGS_dataset;
     RCNN_ASSIGN_OR_RETURN(measured.run.truth,
                           LoadGroundTruth(FLAGS_dataset, /*options=*/{}, &measured.run.voc),
-                          absl::StrCat("--dataset=", FLAGS_dataset));
+                          ShownFlag("--dataset", FLAGS_dataset));
     RCNN_RETURN_IF_ERROR(CheckImagesFolder(measured.run.truth, FLAGS_images), "--images");
     return measured;
   }
@@ -93,7 +94,7 @@ absl::StatusOr<Measured> OpenMeasured(const std::vector<std::string>& results) {
   std::copy_if(results.begin(), results.end(), std::back_inserter(runs), IsRunDirectory);
   if (runs.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--dataset is needed: ", results.front(),
+        absl::StrCat("--dataset is needed: ", ShownPath(results.front()),
                      " is not a run directory, which would name its dataset; "
                      "for example --dataset=instances_val.json"));
   }
@@ -218,8 +219,14 @@ absl::Status CheckFiles(const std::vector<std::string>& results) {
     return absl::InvalidArgumentError(
         "--data_root is for the dataset that a run names; with --dataset give whole paths");
   }
+  RCNN_RETURN_IF_ERROR(CheckPathLength("--images", FLAGS_images, "give the folder of the images"));
+  RCNN_RETURN_IF_ERROR(
+      CheckPathLength("--data_root", FLAGS_data_root, "give the folder of the data"));
   std::vector<NamedFile> inputs;
-  for (const std::string& result : results) inputs.push_back({"a result", ResultsFile(result)});
+  for (const std::string& result : results) {
+    RCNN_RETURN_IF_ERROR(CheckPathLength("", result, "give a run directory or a results file"));
+    inputs.push_back({"a result", ResultsFile(result)});
+  }
   for (const std::string& file : GroundTruthFiles(FLAGS_dataset)) {
     inputs.push_back({"--dataset", file});
   }

@@ -57,6 +57,13 @@ expect 0 "compared by IoU of masks" cat "${out}/masks.html"
 expect 0 "compared by OKS" cat "${out}/keypoints.html"
 expect 1 "--iou_type=segm needs --dataset" "${report}" absent --iou_type=segm
 expect 1 "'masks' is not one of bbox, segm, keypoints" "${report}" absent --iou_type=masks
+# Names that no file can have.
+shown="$(printf '%60s' '' | tr ' ' x)... (300 bytes)"
+long=$(printf '%300s' '' | tr ' ' x)
+expect 1 "error: ${shown}: no file can have so long a name" "${report}" "${long}"
+expect 1 "error: --dataset=${shown}: no such file or folder; expected" "${report}" absent "--dataset=${long}" "--out=${out}/none.html"
+expect 1 "error: --data_root=${shown}: no file can" "${report}" absent "--data_root=${long}"
+expect 1 "error: --out: cannot create a file for ${shown}: no file can" "${report}" absent "${dataset}" "--out=${long}"
 expect 0 "report.html" "${report}" "${detections}" "${dataset}" "--out=${out}/plain_report.html"
 expect 0 "95 % interval of B - A" "${report}" --compare "${detections}" eval/testdata/detections/empty.json "${dataset}" \
   "${images}" "--out=${out}/comparison.html"

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
@@ -43,8 +44,8 @@ absl::Status CheckOutput() {
       return Annotate(AtomicFile::Create(FLAGS_output).status(), "--output");
     }
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--output=", FLAGS_output, " does not end in .safetensors, .pth or .pt"));
+  return absl::InvalidArgumentError(absl::StrCat(ShownFlag("--output", FLAGS_output),
+                                                 " does not end in .safetensors, .pth or .pt"));
 }
 
 absl::StatusOr<std::string> Convert() {
@@ -53,6 +54,7 @@ absl::StatusOr<std::string> Convert() {
     return absl::InvalidArgumentError(
         "--input is missing: the weights to read (.safetensors, .pth, .pt or .caffemodel); --help "
         "has examples");
+  RCNN_RETURN_IF_ERROR(CheckPathLength("--input", FLAGS_input, "give a file of weights"));
   if (FLAGS_list) return ListWeights(FLAGS_input);
   RCNN_RETURN_IF_ERROR(CheckOutput());
   WeightsConversion conversion;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
@@ -39,13 +40,15 @@ absl::Status CheckFlags() {
     return absl::InvalidArgumentError(
         "--out is missing: the COCO results file to write, as in --out=detections.json");
   }
+  RCNN_RETURN_IF_ERROR(
+      CheckPathLength("--model", FLAGS_model, "give the folder that training writes"));
   return Annotate(AtomicFile::Create(FLAGS_out).status(), "--out");
 }
 
 absl::Status Run() {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(FLAGS_dataset),
-                        absl::StrCat("--dataset=", FLAGS_dataset));
+                        ShownFlag("--dataset", FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(const auto detector, detection::Detector::Load(FLAGS_model),
                         absl::StrCat("--model=", FLAGS_model));
   RCNN_ASSIGN_OR_RETURN(const eval::Detections found,

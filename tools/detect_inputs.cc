@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/path_length.h"
 
 namespace rcnn::tools {
 namespace {
@@ -35,6 +36,9 @@ bool Exists(const std::string& path) {
 
 // Why there is nothing at `path`.
 std::string WhyMissing(const std::string& path) {
+  if (IsPathTooLong(path)) {
+    return absl::StrCat(kPathTooLong, "; give files, folders or patterns to --input");
+  }
   std::error_code error;
   const bool is_there = fs::exists(path, error);
   return is_there || !error ? "no such file or folder"
@@ -75,7 +79,7 @@ class Finder {
   // The names in a folder that are not hidden, sorted.
   std::vector<fs::path> List(const fs::path& folder);
   void Problem(absl::string_view path, absl::string_view what) {
-    found_.problems.push_back(absl::StrCat(path, ": ", what));
+    found_.problems.push_back(absl::StrCat(ShownPath(path), ": ", what));
   }
 
   const std::string skipped_folder_;

@@ -110,9 +110,27 @@ TEST_F(DetectInputsTest, UnmatchedInputIsAProblemAndOthersAreFound) {
 }
 
 TEST_F(DetectInputsTest, AnInputThatCannotBeAskedForHasItsCause) {
-  const std::string name(300, 'x');
-  EXPECT_THAT(FindImages({name}).problems,
-              ElementsAre(absl::StrCat(name, ": cannot be read: File name too long")));
+  fs::create_symlink(std::string(300, 'x'), "link");
+  EXPECT_THAT(FindImages({"link"}).problems,
+              ElementsAre("link: cannot be read: File name too long"));
+}
+
+// A list of files is one argument, however long it is; of a name that no file can have the
+// beginning is shown.
+TEST_F(DetectInputsTest, AnInputThatIsTooLongSaysWhatToGive) {
+  Touch({"a.jpg"});
+  std::string list = "a.jpg";
+  for (int i = 0; i < 1000; ++i) list += ",a.jpg";
+  EXPECT_THAT(FindImages({list}).problems, IsEmpty());
+  for (const size_t size : {300, 5000}) {
+    const std::string shown = absl::StrCat(std::string(60, 'x'), "... (", size, " bytes): ");
+    const std::string name(size, 'x');
+    EXPECT_THAT(FindImages({name}).problems,
+                ElementsAre(AllOf(StartsWith(shown + "no file can have so long a name"),
+                                  HasSubstr("patterns to --input"))));
+    EXPECT_THAT(FindImages({name.substr(1) + "*"}).problems,
+                ElementsAre(shown + "no file matches this pattern"));
+  }
 }
 
 TEST_F(DetectInputsTest, DrawnImagesAreNotInputs) {

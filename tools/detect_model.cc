@@ -11,6 +11,7 @@
 #include "rcnn/base/device_probe.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/instruction_level.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/model_directory.h"
 
@@ -33,6 +34,7 @@ absl::StatusOr<bool> Exists(const fs::path& path) {
 
 // Recognises common mistakes, such as the path of something that is not a model.
 absl::Status CheckPath(const std::string& path) {
+  RCNN_RETURN_IF_ERROR(CheckPathLength("--model", path, kAdvice));
   RCNN_ASSIGN_OR_RETURN(const bool is_there, Exists(path), "--model");
   if (!is_there) {
     return absl::NotFoundError(absl::StrCat("--model=", path, ": no such folder; ", kAdvice));

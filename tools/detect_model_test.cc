@@ -22,6 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 class DetectModelTest : public ::testing::Test {
  protected:
@@ -68,9 +70,15 @@ TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
       LoadDetector("runs/absent"),
       StatusIs(absl::StatusCode::kNotFound, AllOf(HasSubstr("--model=runs/absent: no such"),
                                                   HasSubstr("//training:stage_scheduler"))));
-  // No file system can have it.
-  EXPECT_THAT(LoadDetector(std::string(300, 'x')),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("File name too long")));
+  // No file system can have it, as a name and as a path.
+  for (const size_t size : {300, 5000}) {
+    EXPECT_THAT(LoadDetector(std::string(size, 'x')),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(StartsWith("--model=xxx"), HasSubstr("x... ("),
+                               HasSubstr(absl::StrCat("(", size, " bytes): no file can have")),
+                               HasSubstr("//training:stage_scheduler"),
+                               Not(HasSubstr(std::string(100, 'x'))))));
+  }
   const std::string link = directory_ + "/link";
   fs::create_symlink("nowhere", link);
   EXPECT_THAT(LoadDetector(link), StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such")));

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "rcnn/base/counted.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shell_command.h"
@@ -35,6 +36,7 @@ namespace fs = std::filesystem;
 constexpr double kShownScore = 0.5;
 constexpr int64_t kMaxRows = 20;
 constexpr char kDrawnFolder[] = "drawn";
+constexpr char kOutputAdvice[] = "name the folder for the results, as in --output=found";
 
 std::string In(const std::string& folder, absl::string_view name) {
   return (fs::path(folder) / std::string(name)).string();
@@ -52,9 +54,10 @@ absl::Status CheckGiven(const DetectOptions& options) {
         "no images given: name files, folders or patterns, as in --input=photos or "
         "'photos/*.jpg'");
   }
-  if (!options.output.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "--output is empty; name the folder for the results, as in --output=found");
+  if (options.output.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--output is empty; ", kOutputAdvice));
+  }
+  return CheckPathLength("--output", options.output, kOutputAdvice);
 }
 
 absl::Status CheckInRange(const char* flag, int64_t value, int64_t least, int64_t most) {
@@ -103,7 +106,7 @@ absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInput
   }
   RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth,
                         eval::LoadGroundTruth(options.ids_of, {.need_annotations = false}),
-                        absl::StrCat("--ids_of=", options.ids_of));
+                        ShownFlag("--ids_of", options.ids_of));
   return DatasetIds(truth, options.ids_of, found.images, class_names);
 }
 

@@ -518,6 +518,11 @@ TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
   options.output = "";
   EXPECT_THAT(RunDetect(options),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("as in --output=found")));
+  options.output = std::string(300, 'x');
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("--output=xxx"), HasSubstr("x... (300 bytes): no file can"),
+                             HasSubstr("as in --output=found"))));
   options = Options({"in"});
   options.inference_graphs = -1;
   EXPECT_THAT(RunDetect(options),

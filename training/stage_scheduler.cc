@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/repeated_flag.h"
@@ -160,7 +161,16 @@ absl::Status CheckPlanFlags() {
   return absl::OkStatus();
 }
 
+absl::Status CheckPathLengths() {
+  RCNN_RETURN_IF_ERROR(CheckPathLength("--run_dir", FLAGS_run_dir,
+                                       "name the run directory, as in --run_dir=runs/cells"));
+  RCNN_RETURN_IF_ERROR(CheckPathLength("--data_root", FLAGS_data_root,
+                                       "give the folder of the data, as in --data_root=cells"));
+  return CheckPathLength("--pretrained", FLAGS_pretrained, "give a file of weights");
+}
+
 absl::Status RunWith(const std::shared_ptr<RankGroup>& ranks) {
+  RCNN_RETURN_IF_ERROR(CheckPathLengths());
   if (FLAGS_verify && !FLAGS_run_dir.empty()) return Verify(FLAGS_run_dir);
   if (FLAGS_config.empty() && !FLAGS_data_root.empty()) return RunFolder(ranks);
   RCNN_RETURN_IF_ERROR(CheckPlanFlags());

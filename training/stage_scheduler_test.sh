@@ -40,6 +40,14 @@ expect 1 'nothing_like_this' --config=nothing_like_this
 expect 1 'data.train' --config=bccd_resnet18_joint --data_root=nowhere --dry_run
 expect 2 'confg' --confg=shapes_tiny_alternating
 
+# Names that no file can have.
+shown="$(printf '%60s' '' | tr ' ' x)... (300 bytes)"
+long=$(printf '%300s' '' | tr ' ' x)
+for flag in run_dir data_root pretrained; do
+  expect 1 "error: --$flag=$shown: no file can have so long a name" "--$flag=$long" --dry_run
+done
+expect 1 "error: --config=$shown: no such file, and not the name of an experiment" "--config=$long"
+
 # Devices: by name; one that is missing and a precision that the CPU lacks are found at once.
 expect 0 $'device: CUDA\ndevice_index: 1' --print_config --device=cuda:1
 expect 1 '--device: "gpu" is not a device' --print_config --device=gpu

@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/configs/textproto.h"
@@ -250,6 +251,8 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
 absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(const std::string& flag,
                                                           const DatasetOptions& options,
                                                           const DatasetFlagOptions& flag_options) {
+  RCNN_RETURN_IF_ERROR(
+      CheckPathLength("--data_root", options.data_root, "give the folder of the data"));
   DatasetFlagOptions resolved = TakePart(flag, flag_options);
   resolved.data_root = options.data_root;
   if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
@@ -265,7 +268,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(const std::string& flag
                                                          const DatasetFlagOptions& flag_options) {
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
                         OpenNamedDataset(flag, options, flag_options),
-                        absl::StrCat("--dataset=", flag));
+                        ShownFlag("--dataset", flag));
   return dataset;
 }
 

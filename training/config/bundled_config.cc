@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/nearest_names.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/program.h"
 
 namespace rcnn::training {
@@ -51,7 +52,8 @@ absl::StatusOr<std::string> FindConfig(const std::string& name) {
   const std::vector<std::string> names = BundledConfigs();
   const std::vector<std::string> near = NearestNames(stem, names);
   return absl::NotFoundError(absl::StrCat(
-      "--config=", name, ": no such file, and not the name of an experiment that comes with rcnn",
+      ShownFlag("--config", name),
+      ": no such file, and not the name of an experiment that comes with rcnn",
       near.empty() ? ": " : absl::StrCat("; did you mean ", absl::StrJoin(near, " or "), "? All: "),
       absl::StrJoin(names, ", ")));
 }

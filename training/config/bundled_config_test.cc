@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -11,6 +12,7 @@
 namespace rcnn::training {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -40,6 +42,18 @@ TEST(BundledConfigTest, ErrorListsTheExperiments) {
     const auto path = FindConfig(name);
     ASSERT_THAT(path, StatusIs(absl::StatusCode::kNotFound, HasSubstr("shapes_tiny_alternating")))
         << name;
+  }
+}
+
+TEST(BundledConfigTest, OfANameThatIsTooLongTheErrorShowsTheBeginning) {
+  for (const size_t size : {300, 5000}) {
+    const std::string name(size, 'x');
+    EXPECT_THAT(
+        FindConfig(name),
+        StatusIs(absl::StatusCode::kNotFound,
+                 AllOf(HasSubstr(absl::StrCat("--config=", name.substr(0, 60), "... (", size,
+                                              " bytes): no such file, and not the name of an")),
+                       HasSubstr("shapes_tiny_alternating"), Not(HasSubstr(name)))));
   }
 }
 
