@@ -40,9 +40,9 @@ ops::AnchorRounding Rounding(const Config& config) {
 
 absl::Status Check(const Config& config, const std::vector<double>& sizes, size_t num_levels) {
   if (sizes.size() % num_levels != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("rpn.anchors has ",
-                                                   Counted(sizes.size(), "size"), ", which ",
-                                                   num_levels, " levels cannot share evenly"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("rpn.anchors has ", Counted(sizes.size(), "size"), ", which ",
+                     Counted(num_levels, "level"), " cannot share evenly"));
   }
   const auto positive = [](double value) { return value > 0 && value < 1e6; };
   if (!absl::c_all_of(sizes, positive) || !absl::c_all_of(config.aspect_ratio(), positive)) {
@@ -149,8 +149,9 @@ std::vector<at::Tensor> AnchorGrid::Generate(const MapExtents& extents) const {
 
 std::vector<at::Tensor> AnchorGrid::Place(const MapExtents& extents,
                                           const c10::Device& device) const {
-  TORCH_CHECK(extents.levels.size() == base_.size(), "anchors: ", extents.levels.size(),
-              " maps for ", base_.size(), " levels");
+  TORCH_CHECK(extents.levels.size() == base_.size(),
+              "anchors: ", Counted(extents.levels.size(), "map"), " for ",
+              Counted(base_.size(), "level"));
   std::vector<at::Tensor> anchors;
   for (size_t i = 0; i < base_.size(); ++i) {
     const auto [height, width] = extents.levels[i];

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "rcnn/base/counted.h"
+
 namespace rcnn::detection {
 namespace {
 
@@ -20,8 +22,8 @@ bool IsSameSize(const ops::ImageSize& a, const ops::ImageSize& b) {
 }  // namespace
 
 BatchMap operator+(const BatchMap& a, const BatchMap& b) {
-  TORCH_CHECK(a.parts.size() == b.parts.size(), "maps: ", a.parts.size(), " parts plus ",
-              b.parts.size(), " parts");
+  TORCH_CHECK(a.parts.size() == b.parts.size(), "maps: ", Counted(a.parts.size(), "part"), " plus ",
+              Counted(b.parts.size(), "part"));
   BatchMap sum;
   for (size_t p = 0; p < a.parts.size(); ++p) sum.parts.push_back(a.parts[p] + b.parts[p]);
   return sum;
@@ -30,7 +32,7 @@ BatchMap operator+(const BatchMap& a, const BatchMap& b) {
 BatchMap CutImages(const at::Tensor& padded, const std::vector<ops::ImageSize>& sizes) {
   TORCH_CHECK(
       !sizes.empty() && padded.dim() == 4 && padded.size(0) == static_cast<int64_t>(sizes.size()),
-      "images: ", sizes.size(), " sizes for a tensor ", padded.sizes());
+      "images: ", Counted(sizes.size(), "size"), " for a tensor ", padded.sizes());
   const auto is_first = [&](const ops::ImageSize& size) { return IsSameSize(size, sizes.front()); };
   if (std::all_of(sizes.begin(), sizes.end(), is_first)) return Corner(padded, sizes.front());
   BatchMap images;

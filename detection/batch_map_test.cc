@@ -4,10 +4,14 @@
 
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::detection {
 namespace {
+
+using ::testing::StartsWith;
 
 at::Tensor Padded() { return at::arange(2 * 3 * 4 * 5).view({2, 3, 4, 5}); }
 
@@ -31,7 +35,10 @@ TEST(CutImagesTest, NothingIsCopied) {
 }
 
 TEST(CutImagesTest, SizesThatDoNotFitAreErrors) {
-  EXPECT_THROW(CutImages(Padded(), {{4, 5}}), c10::Error);
+  EXPECT_THAT(ops::ErrorMessage([] {
+                CutImages(Padded(), {{4, 5}});
+              }),
+              StartsWith("images: 1 size for a tensor ["));
   EXPECT_THROW(CutImages(Padded(), {{4, 5}, {5, 5}}), c10::Error);
   EXPECT_THROW(CutImages(Padded().slice(0, 0, 0), {}), c10::Error);
 }
@@ -41,7 +48,7 @@ TEST(BatchMapTest, SumsAddPartByPart) {
   const BatchMap sum = a + a;
   ASSERT_EQ(sum.parts.size(), 2u);
   for (size_t p = 0; p < 2; ++p) EXPECT_TRUE(at::equal(sum.parts[p], 2 * a.parts[p]));
-  EXPECT_THROW(a + BatchMap(Padded()), c10::Error);
+  EXPECT_EQ(ops::ErrorMessage([&] { a + BatchMap(Padded()); }), "maps: 2 parts plus 1 part");
 }
 
 }  // namespace

@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "rcnn/base/counted.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/training_convolution.h"
 #include "rcnn/detection/convolution/training_pointwise.h"
@@ -150,8 +151,8 @@ BatchMap Conv::ForwardConsuming(BatchMap x) const {
 }
 
 BatchMap Conv::ForwardAddRelu(const BatchMap& x, const BatchMap& other, bool overwrite) const {
-  TORCH_CHECK(x.parts.size() == other.parts.size(), "maps of ", x.parts.size(), " and of ",
-              other.parts.size(), " parts");
+  TORCH_CHECK(x.parts.size() == other.parts.size(), "maps of ", Counted(x.parts.size(), "part"),
+              " and of ", other.parts.size());
   if (IsPrepared()) CheckPrepared(x);
   const bool is_packed = packed_ != nullptr && !HasSeparateNorm();
   if (is_packed) RecordCalls(*this, x);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "rcnn/base/counted.h"
 #include "rcnn/detection/device_copy.h"
 #include "rcnn/ops/check.h"
 
@@ -49,8 +50,8 @@ void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t ima
 
 CountedTruths CountTruths(const GroundTruths& truths, const InputSizes& sizes,
                           const c10::Device& device) {
-  TORCH_CHECK(truths.size() == sizes.size(), "ground truth of ", truths.size(), " images, but ",
-              sizes.size(), " sizes");
+  TORCH_CHECK(truths.size() == sizes.size(), "ground truth of ", Counted(truths.size(), "image"),
+              ", but ", Counted(sizes.size(), "size"));
   const CountedTruths host = Allocate(static_cast<int64_t>(truths.size()), ObjectCapacity(truths));
   for (size_t b = 0; b < truths.size(); ++b) {
     FillImage(truths[b], sizes[b], static_cast<int64_t>(b), host);

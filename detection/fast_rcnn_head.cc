@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/check_range.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
@@ -52,8 +53,8 @@ absl::StatusOr<std::unique_ptr<BoxHead>> MakeBoxHead(torch::nn::Module& owner,
   const ResNetShape shape = FindResNetShape(backbone.resnet().depth());
   if (level.channels != shape.OutChannels(3)) {
     return absl::InvalidArgumentError(absl::StrCat("head.layer4 takes the C4 map of ",
-                                                   shape.OutChannels(3), " channels, not one of ",
-                                                   level.channels));
+                                                   Counted(shape.OutChannels(3), "channel"),
+                                                   ", not one of ", level.channels));
   }
   const int stride = config.layer4().stride();
   RCNN_RETURN_IF_ERROR(CheckRange("head.layer4.stride", stride, 1, 2));
@@ -73,8 +74,8 @@ ops::MatcherOptions MakeMatcherOptions(const configs::HeadConfig& config) {
 
 // The values of proposals and ground truth are checked here, and by no operator.
 void CheckInputs(const std::vector<at::Tensor>& proposals, const GroundTruths& truths) {
-  TORCH_CHECK(proposals.size() == truths.size(), "head: proposals for ", proposals.size(),
-              " images, but ground truth for ", truths.size());
+  TORCH_CHECK(proposals.size() == truths.size(), "head: proposals for ",
+              Counted(proposals.size(), "image"), ", but ground truth for ", truths.size());
   for (const at::Tensor& boxes : proposals) ops::CheckBoxes(boxes, "proposals");
   for (const GroundTruth& truth : truths) ops::CheckBoxes(truth.boxes, "ground truth");
 }
@@ -256,8 +257,8 @@ FastRcnnHead::FastRcnnHead(const configs::HeadConfig& config, const ops::BoxCode
 
 at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& all_maps,
                               const at::Tensor& rois) const {
-  TORCH_CHECK(all_maps.size() >= levels_.size(), "head: ", all_maps.size(), " maps for ",
-              levels_.size(), " levels");
+  TORCH_CHECK(all_maps.size() >= levels_.size(), "head: ", Counted(all_maps.size(), "map"), " for ",
+              Counted(levels_.size(), "level"));
   const configs::RoiPoolingConfig& pool = config_.pool();
   const std::vector<at::Tensor> maps =
       !pool.has_roi_pool() && ReadsShortMaps(all_maps) ? all_maps : AsFloat32(all_maps);
@@ -379,8 +380,9 @@ RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Te
                                        const CountedTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   const ops::UncheckedValues unchecked;
-  TORCH_CHECK(proposals.size(0) == truths.counts.size(0), "head: proposals for ", proposals.size(0),
-              " images, but ground truth for ", truths.counts.size(0));
+  TORCH_CHECK(proposals.size(0) == truths.counts.size(0), "head: proposals for ",
+              Counted(proposals.size(0), "image"), ", but ground truth for ",
+              truths.counts.size(0));
   const int64_t rows = config_.targets().rois_per_image();
   const at::Tensor candidates = at::cat({proposals, truths.boxes}, 1);
   const ops::Matches matches = ops::MatchBatch(

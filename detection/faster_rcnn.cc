@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
@@ -365,8 +366,8 @@ std::vector<Detections> FasterRcnn::Detect(
     const std::vector<ops::ImageSize>& original_sizes) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
   TORCH_CHECK(!head_->is_training(), "the head is training");
-  TORCH_CHECK(sizes.size() == original_sizes.size(), "original_sizes of ", original_sizes.size(),
-              " images for a batch of ", sizes.size());
+  TORCH_CHECK(sizes.size() == original_sizes.size(), "original_sizes of ",
+              Counted(original_sizes.size(), "image"), " for a batch of ", sizes.size());
   at::NoGradGuard no_grad;
   const HeadOutput output = head_->Forward(maps, rois);
   std::vector<Detections> detections = DetectOnDevice(output, rois, sizes, original_sizes);

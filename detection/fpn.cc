@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "rcnn/base/counted.h"
 #include "rcnn/detection/enlarged_sum.h"
 
 namespace rcnn::detection {
@@ -52,8 +53,8 @@ std::vector<at::Tensor> Fpn::Forward(std::vector<at::Tensor> maps) const {
 }
 
 std::vector<BatchMap> Fpn::Forward(std::vector<BatchMap> maps) const {
-  TORCH_CHECK(maps.size() == lateral_.size(), "fpn: ", maps.size(), " maps for ", lateral_.size(),
-              " levels");
+  TORCH_CHECK(maps.size() == lateral_.size(), "fpn: ", Counted(maps.size(), "map"), " for ",
+              Counted(lateral_.size(), "level"));
   std::vector<BatchMap> pyramid(maps.size());
   BatchMap top;
   for (size_t i = maps.size(); i-- > 0;) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "rcnn/base/counted.h"
 #include "rcnn/base/heap.h"
 
 namespace rcnn::detection {
@@ -13,8 +14,9 @@ constexpr size_t kReturnedBytes = size_t{32} << 20;
 // Checked before any allocation, to name the layer.
 void CheckSize(const std::string& name, int64_t outputs, int64_t inputs) {
   constexpr int64_t kMaxWeights = int64_t{1} << 30;
-  TORCH_CHECK(outputs == 0 || inputs <= kMaxWeights / outputs, name, ": ", outputs, " outputs of ",
-              inputs, " inputs are more than ", kMaxWeights, " weights");
+  TORCH_CHECK(outputs == 0 || inputs <= kMaxWeights / outputs, name, ": ",
+              Counted(outputs, "output"), " of ", Counted(inputs, "input"), " take more than ",
+              kMaxWeights, " weights");
 }
 
 }  // namespace

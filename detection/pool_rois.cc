@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include "rcnn/base/counted.h"
+
 namespace rcnn::detection {
 
 at::Tensor PoolRois(const BatchFeatures& maps, const at::Tensor& rois, RoiPooling pool) {
@@ -32,8 +34,8 @@ at::Tensor PoolRois(const BatchFeatures& maps, const at::Tensor& rois,
   const int64_t all = std::accumulate(rois_of_image.begin(), rois_of_image.end(), int64_t{0});
   TORCH_CHECK(all == rois.size(0), "rois: ", rois.size(0), " of images that have ", all);
   if (maps.parts.size() == 1) return pool(maps.parts.front(), rois);
-  TORCH_CHECK(maps.parts.size() == rois_of_image.size(), "rois: of ", rois_of_image.size(),
-              " images for maps of ", maps.parts.size(),
+  TORCH_CHECK(maps.parts.size() == rois_of_image.size(), "rois: of ",
+              Counted(rois_of_image.size(), "image"), " for maps of ", maps.parts.size(),
               "; rois_of_image needs a number for each image that has maps, 0 where it has no RoI");
   std::vector<at::Tensor> pooled;
   int64_t begin = 0;

@@ -83,6 +83,8 @@ TEST(PoolRoisTest, KnownNumbersGiveTheSame) {
                 PoolRois(maps, rois, {1, 1, 1}, Align);
               }),
               HasSubstr("of 3 images for maps of 2; rois_of_image needs"));
+  EXPECT_THAT(ops::ErrorMessage([&] { PoolRois(maps, rois, {3}, Align); }),
+              HasSubstr("of 1 image for maps of 2; rois_of_image needs"));
 }
 
 TEST(PoolRoisTest, ARoiOfNoImageIsAnError) {

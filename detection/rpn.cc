@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/rpn_batch.h"
@@ -63,8 +64,8 @@ Rpn::Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGri
 }
 
 void Rpn::CheckMaps(const std::vector<at::Tensor>& maps) const {
-  TORCH_CHECK(static_cast<int64_t>(maps.size()) == num_levels_, "rpn: ", maps.size(), " maps for ",
-              num_levels_, " levels");
+  TORCH_CHECK(static_cast<int64_t>(maps.size()) == num_levels_,
+              "rpn: ", Counted(maps.size(), "map"), " for ", Counted(num_levels_, "level"));
 }
 
 RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
@@ -79,8 +80,8 @@ RpnOutput Rpn::AddAnchors(const std::vector<std::pair<at::Tensor, at::Tensor>>& 
                           const std::vector<at::Tensor>& maps, int64_t input_height,
                           int64_t input_width) const {
   CheckMaps(maps);
-  TORCH_CHECK(outputs.size() == maps.size(), "rpn: ", outputs.size(), " outputs for ", maps.size(),
-              " maps");
+  TORCH_CHECK(outputs.size() == maps.size(), "rpn: ", Counted(outputs.size(), "output"), " for ",
+              Counted(maps.size(), "map"));
   const std::vector<at::Tensor> anchors = anchors_.Generate(maps, input_height, input_width);
   RpnOutput output;
   for (size_t i = 0; i < maps.size(); ++i) {
@@ -139,8 +140,8 @@ ops::Proposals Rpn::Propose(const std::vector<RpnOutput>& parts, const InputSize
                             const configs::ProposalsConfig& config) const {
   if (parts.size() == 1) return Propose(parts.front(), sizes, config);
   const auto count = static_cast<int64_t>(parts.size());
-  TORCH_CHECK(parts.size() == sizes.size(), "rpn: sizes of ", sizes.size(), " images for maps of ",
-              count);
+  TORCH_CHECK(parts.size() == sizes.size(), "rpn: sizes of ", Counted(sizes.size(), "image"),
+              " for maps of ", count);
   std::vector<ops::Proposals> found(parts.size());
   const bool on_cpu = parts.front().front().logits.is_cpu();
   at::parallel_for(0, count, on_cpu ? 1 : count, [&](int64_t begin, int64_t end) {

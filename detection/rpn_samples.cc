@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "rcnn/base/counted.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/detection/device_copy.h"
 #include "rcnn/detection/image_rows.h"
@@ -54,14 +55,14 @@ CountedAnchors OfImages(const CountedAnchors& samples, const ImageRange& images)
 void CheckOwn(const ImageRange& own, int64_t images, const InputSizes& sizes) {
   TORCH_CHECK(0 <= own.begin && own.end - own.begin == images &&
                   own.end <= static_cast<int64_t>(sizes.size()),
-              "rpn: maps of ", images, " images for the images [", own.begin, ", ", own.end,
-              ") of ", sizes.size());
+              "rpn: maps of ", Counted(images, "image"), " for the images [", own.begin, ", ",
+              own.end, ") of ", sizes.size());
 }
 
 // The values of the ground truth are checked here, and by no operator.
 void CheckTruths(const InputSizes& sizes, const GroundTruths& truths) {
-  TORCH_CHECK(sizes.size() == truths.size(), "rpn: ground truth for ", truths.size(),
-              " images for a batch of ", sizes.size());
+  TORCH_CHECK(sizes.size() == truths.size(), "rpn: ground truth for ",
+              Counted(truths.size(), "image"), " for a batch of ", sizes.size());
   for (const GroundTruth& truth : truths) ops::CheckBoxes(truth.boxes, "ground truth");
 }
 
@@ -70,8 +71,8 @@ void CheckCounts(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
   int64_t images = 0;
   for (const RpnOutput& output : parts) images += CountImages(output);
   TORCH_CHECK(static_cast<int64_t>(sizes.size()) == images && truths.counts.size(0) == images,
-              "rpn: ", sizes.size(), " sizes and ground truth of ", truths.counts.size(0),
-              " images for maps of ", images);
+              "rpn: ", Counted(sizes.size(), "size"), " and ground truth of ",
+              Counted(truths.counts.size(0), "image"), " for maps of ", images);
 }
 
 }  // namespace
@@ -119,7 +120,7 @@ CountedAnchors Rpn::SampleCounted(const std::vector<RpnOutput>& parts,
   const std::vector<at::Tensor> anchors = AnchorsOfBatch(AnchorsOfParts(parts), targets, own);
   const auto images = static_cast<int64_t>(anchors.size());
   TORCH_CHECK(targets.counted->counts.size(0) == images, "rpn: ground truth of ",
-              targets.counted->counts.size(0), " images for a batch of ", images);
+              Counted(targets.counted->counts.size(0), "image"), " for a batch of ", images);
   const CountedAnchors all =
       DrawCounted(StackAnchors(anchors, targets.sizes), *targets.counted, std::move(generator));
   CountedAnchors part = OfImages(all, own);
@@ -202,12 +203,13 @@ std::vector<at::Tensor> Rpn::AnchorsOfBatch(const std::vector<at::Tensor>& here,
                                             const OptionalRange& own) const {
   const auto images = static_cast<int64_t>(here.size());
   const auto all = static_cast<int64_t>(targets.sizes.size());
-  TORCH_CHECK(own || all == images, "rpn: sizes of ", all, " images for maps of ", images);
+  TORCH_CHECK(own || all == images, "rpn: sizes of ", Counted(all, "image"), " for maps of ",
+              images);
   if (!own) return here;
   CheckOwn(*own, images, targets.sizes);
   if (targets.extents.empty()) return std::vector<at::Tensor>(targets.sizes.size(), here.front());
   TORCH_CHECK(targets.extents.size() == targets.sizes.size(), "rpn: map sizes of ",
-              targets.extents.size(), " images for a batch of ", all);
+              Counted(targets.extents.size(), "image"), " for a batch of ", all);
   std::vector<at::Tensor> anchors;
   for (int64_t b = 0; b < all; ++b) {
     const bool is_here = own->begin <= b && b < own->end;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "rcnn/base/counted.h"
+
 namespace rcnn::detection {
 namespace {
 
@@ -22,8 +24,8 @@ class CellRows {
   CellRows(const std::vector<at::Tensor>& maps, int64_t anchors_per_cell)
       : anchors_per_cell_(anchors_per_cell), images_(maps.empty() ? 0 : maps.front().size(0)) {
     for (const at::Tensor& map : maps) {
-      TORCH_CHECK(map.size(0) == images_, "maps of ", images_, " and of ", map.size(0),
-                  " images in one batch");
+      TORCH_CHECK(map.size(0) == images_, "maps of ", Counted(images_, "image"), " and of ",
+                  map.size(0), " in one batch");
       const int64_t cells = map.size(2) * map.size(3);
       levels_.push_back({cells, cells_of_image_,
                          std::vector<int64_t>(static_cast<size_t>(images_ * cells), kUnmarked)});

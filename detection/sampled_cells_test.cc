@@ -53,7 +53,7 @@ TEST(SampledCellsTest, RejectsAnchorsOutsideTheBatch) {
   EXPECT_EQ(error(maps, 48), "anchor 48 of a batch with 48");
   EXPECT_EQ(error(maps, -1), "anchor -1 of a batch with 48");
   EXPECT_EQ(error({at::empty({2, 5, 0, 3})}, 0), "anchor 0 of a batch with 0");
-  EXPECT_EQ(error({maps[0], at::empty({1, 5, 1, 2})}, 0), "maps of 2 and of 1 images in one batch");
+  EXPECT_EQ(error({maps[0], at::empty({1, 5, 1, 2})}, 0), "maps of 2 images and of 1 in one batch");
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ namespace rcnn::ops {
 
 // Throws c10::Error unless there are four `values`.
 inline std::array<double, 4> ReadFour(at::ArrayRef<double> values, const char* name) {
-  TORCH_CHECK(values.size() == 4, name, ": has ", values.size(), " elements, not 4");
+  TORCH_CHECK(values.size() == 4, name, ": expected 4 numbers, got ", values.size());
   std::array<double, 4> four;
   std::copy_n(values.begin(), 4, four.begin());
   return four;

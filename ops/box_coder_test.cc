@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/grad_check.h"
 #include "rcnn/ops/testing/random_boxes.h"
@@ -230,6 +231,10 @@ TEST(BoxCoderTest, NamesBadArguments) {
   EXPECT_THAT(decode_error(at::full({3, 4}, NAN, at::kDouble)), StartsWith("deltas: row 0"));
   EXPECT_THAT(decode_error(at::full({3, 4}, 800.0, at::kDouble), {.max_log_scale = kInfinity}),
               HasSubstr("a lower max_log_scale keeps decoded boxes finite"));
+}
+
+TEST(BoxCoderTest, CountsBadLists) {
+  EXPECT_EQ(ErrorMessage([] { ReadFour({1.0}, "weights"); }), "weights: expected 4 numbers, got 1");
 }
 
 TEST(BoxCoderTest, NamesBadOptions) {

@@ -225,7 +225,7 @@ at::Tensor AsRows(const at::Tensor& image) {
 using Three = std::array<double, 3>;
 
 Three ReadThree(at::ArrayRef<double> values, const char* name) {
-  TORCH_CHECK(values.size() == 3, name, ": has ", values.size(), " elements, not 3");
+  TORCH_CHECK(values.size() == 3, name, ": expected 3 numbers, got ", values.size());
   return {values[0], values[1], values[2]};
 }
 

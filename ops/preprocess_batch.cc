@@ -12,8 +12,8 @@ namespace rcnn::ops {
 namespace {
 
 void CheckLength(const char* name, size_t length, size_t images) {
-  TORCH_CHECK(length == 0 || length == images, name, ": expected none or ", images,
-              " numbers, got ", length);
+  TORCH_CHECK(length == 0 || length == images, name, ": expected length 0 or ", images, ", got ",
+              length);
 }
 
 // What the schema cannot say.

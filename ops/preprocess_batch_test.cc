@@ -102,6 +102,15 @@ std::string ErrorWith(const Images& images, int64_t height = kHeight) {
   return ErrorMessage([&] { PreprocessBatch(images.bytes, images.options, height, kWidth); });
 }
 
+TEST(PreprocessBatchTest, ErrorsCountTheNumbersForOneImage) {
+  const std::vector<at::Tensor> image = {ThreeImages().bytes[0]};
+  const std::vector<int64_t> size = {4, 4}, flipped = {0, 1};
+  const std::vector<double> ones = {1, 1, 1};
+  EXPECT_EQ(
+      ErrorMessage([&] { ReadPreprocessBatch(image, size, 4, 4, ones, ones, false, flipped, {}); }),
+      "flipped: expected length 0 or 1, got 2");
+}
+
 TEST(PreprocessBatchTest, ErrorsNameTheArgumentAndTheImage) {
   EXPECT_THAT(ErrorWith({}), StartsWith("images: expected at least one"));
   EXPECT_THAT(ErrorWith(ThreeImages(), 32),

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <opencv2/imgproc.hpp>
+#include <vector>
 
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/ops/error_message.h"
@@ -253,6 +254,16 @@ TEST_P(PreprocessLevelTest, EqualsTheDefinitionWithTheBitsOfEveryOtherLevel) {
       EXPECT_TRUE(at::equal(Preprocess(image, options), planes));
     }
   }
+}
+
+TEST(PreprocessTest, CountsBadLists) {
+  const std::vector<double> one = {1}, three = {1, 1, 1};
+  const auto error = [](const std::vector<double>& mean, const std::vector<double>& stddev) {
+    return ErrorMessage(
+        [&] { ReadPreprocessOptions(4, 4, mean, stddev, false, false, c10::nullopt); });
+  };
+  EXPECT_EQ(error(one, three), "mean: expected 3 numbers, got 1");
+  EXPECT_EQ(error(three, one), "std: expected 3 numbers, got 1");
 }
 
 std::string ErrorWith(const at::Tensor& image, const PreprocessOptions& options) {

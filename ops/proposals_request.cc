@@ -60,8 +60,8 @@ ObjectnessKind FindObjectness(c10::string_view name) {
 std::vector<ProposalLevel> MakeLevels(at::TensorList logits, at::TensorList deltas,
                                       at::TensorList anchors) {
   TORCH_CHECK(logits.size() == deltas.size() && logits.size() == anchors.size(), "logits, deltas, ",
-              "anchors: expected equally long lists, got ", logits.size(), ", ", deltas.size(),
-              " and ", anchors.size(), " levels");
+              "anchors: expected equally long lists, got lengths ", logits.size(), ", ",
+              deltas.size(), " and ", anchors.size());
   std::vector<ProposalLevel> levels;
   for (size_t i = 0; i < logits.size(); ++i) levels.push_back({logits[i], deltas[i], anchors[i]});
   return levels;

@@ -11,6 +11,7 @@
 #include "rcnn/ops/box_coder.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/nms.h"
+#include "rcnn/ops/proposals_request.h"
 #include "rcnn/ops/testing/torchvision.h"
 
 namespace rcnn::ops {
@@ -299,6 +300,17 @@ TEST_F(ProposalsErrorTest, NamesTheBadAnchorAndImage) {
   EXPECT_THAT(Error(), StartsWith("image_info: row 1 is (0, 80, 1)"));
   sizes_.pop_back();
   EXPECT_THAT(Error(), StartsWith("image_info: expected 3 x 2 numbers, got 3"));
+}
+
+TEST_F(ProposalsErrorTest, CountsTheLevels) {
+  const std::vector<at::Tensor> logits = {level_.logits}, deltas = {level_.deltas};
+  const std::vector<at::Tensor> anchors = {level_.anchors, level_.anchors};
+  const std::vector<double> info = {64, 80, 1, 64, 80, 1}, ones(4, 1), zeros(4, 0);
+  EXPECT_EQ(ErrorMessage([&] {
+              ReadProposalRequest(logits, deltas, anchors, info, "sigmoid", 10, 10, 0.7, false, 0,
+                                  false, ones, zeros, ones, 4, false, true);
+            }),
+            "logits, deltas, anchors: expected equally long lists, got lengths 1, 1 and 2");
 }
 
 TEST_F(ProposalsErrorTest, NamesTheOption) {

@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/device.h"
 #include "rcnn/base/device_probe.h"
 #include "rcnn/base/program.h"
@@ -103,7 +104,8 @@ absl::Status Run() {
   int64_t different = 0;
   for (const OperatorRecord& record : records) different += record.problem.empty() ? 0 : 1;
   if (different == 0) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat(different, " operators differ from the CPU's"));
+  return absl::InternalError(
+      absl::StrCat(Counted(different, "operator differs", "operators differ"), " from the CPU's"));
 }
 
 }  // namespace
