@@ -35,7 +35,7 @@
 #include "rcnn/data/inspection/dataset_statistics.h"
 #include "rcnn/data/loader/sample_transform.h"
 #include "rcnn/data/sources/dataset_flag.h"
-#include "rcnn/data/sources/folder_split.h"
+#include "rcnn/data/sources/folder_leaks.h"
 #include "rcnn/data/sources/open_folder.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);

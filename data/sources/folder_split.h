@@ -3,16 +3,11 @@
 // Parts that the folder has are used unchanged. Missing ones are cut out of the training
 // part: val, which selects a checkpoint, and test, which selects nothing. Images from one
 // source stay on one side (data/split/image_groups.h); if the given parts share a source,
-// that is reported as a leak.
+// that is reported as a leak (folder_leaks.h).
 //
-// The cut is kept as lists of names in a directory of the run and only added to when the
-// folder grows:
-//   train.txt  val.txt  test.txt   one name per line; train-1.txt, ... for further places
-//   checksums.txt                  of the lists (list_checksums.h)
-//   folder.txt                     the folder that was cut
-//
-// A list that is damaged or missing is an error, and nothing is cut: its images would be new, and
-// could come to another side. To use a list that was edited, delete checksums.txt.
+// The cut is kept as lists of names in a directory of the run (split_lists.h) and only added to
+// when the folder grows. A list that is damaged or missing is an error, and nothing is cut. To use
+// a list that was edited, delete checksums.txt.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const FolderSplit split,
@@ -65,18 +60,11 @@ struct FolderSplit {
   const OpenedPart* FindPart(absl::string_view name) const;
 };
 
-// kDataLoss for a list that is damaged or missing; kFailedPrecondition for a directory with the
-// lists of another folder, or with files but no folder.txt, and for a file, or a link without
-// lists, in its place; kInvalidArgument for a folder with parts, but none to train on, for fewer
-// images than parts, for an image that two lists name, and for a name that a list cannot hold, such
-// as one with a line break; also the errors of HashImages, MakeDataset and base/file_io.h. The
-// lists are read before images are.
+// The errors of SplitLists::Read, Add and Write, such as kDataLoss for a list that is damaged or
+// missing; kInvalidArgument for a folder with parts, but none to train on, and for fewer images
+// than parts; also the errors of HashImages and MakeDataset. The lists are read before images are.
 absl::StatusOr<FolderSplit> SplitFolder(const OpenedFolder& folder,
                                         const FolderSplitOptions& options);
-
-// Leaks between the parts that the folder has, as in FolderSplit.
-absl::StatusOr<std::vector<std::string>> FindLeaks(const OpenedFolder& folder,
-                                                   const HashOptions& options);
 
 }  // namespace rcnn::data
 

@@ -1,4 +1,4 @@
-// The checksums of the lists of a split, so that a damaged list is noticed (folder_split.h).
+// The checksums of the lists of a split, so that a damaged list is noticed (split_lists.h).
 //
 // A list that has lost a name would be cut again: an image of the test could become one to train
 // on. So a file beside the lists has a line for each of them, and at last its own checksum:

@@ -28,6 +28,14 @@ namespace rcnn::data {
 
 enum class SplitSide { kTrain, kVal, kTest };
 inline constexpr int kSplitSides = 3;
+inline constexpr std::array<SplitSide, kSplitSides> kAllSides = {SplitSide::kTrain, SplitSide::kVal,
+                                                                 SplitSide::kTest};
+
+// "train", "val" or "test".
+inline const char* SideName(SplitSide side) {
+  if (side == SplitSide::kTrain) return "train";
+  return side == SplitSide::kVal ? "val" : "test";
+}
 
 struct SplitImage {
   std::string name;
