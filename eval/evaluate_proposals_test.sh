@@ -4,21 +4,10 @@ set -uo pipefail
 evaluate=$1 search=$2
 dataset=shapes:num_images=2,seed=7
 proposals=${TEST_TMPDIR}/search.safetensors
-failures=0
+source eval/testing/expect_command.sh
 
-# expect CODE TEXT ARGUMENT...: runs evaluate_proposals and expects this exit code and text.
-expect() {
-  local code=$1 text=$2 output status
-  shift 2
-  output=$("${evaluate}" "$@" 2>&1)
-  status=$?
-  if [[ ${status} -ne ${code} || ${output} != *"${text}"* ]]; then
-    echo "FAILED: evaluate_proposals $*"
-    echo "wanted exit code ${code} and \"${text}\"; got ${status} and:"
-    echo "${output}"
-    failures=$((failures + 1))
-  fi
-}
+# expect CODE TEXT ARGUMENT...: of evaluate_proposals.
+expect() { expect_command "$1" "$2" "${evaluate}" "${@:3}"; }
 
 # OpenCV's selective search keeps 5 MB forever, however many images it sees.
 ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 "${search}" --dataset=${dataset} --out="${proposals}" > /dev/null || exit 1

@@ -5,21 +5,10 @@ evaluate=$1
 write_texts=$2
 shapes=eval/testdata/shapes
 corpus=eval/testdata/detections
-failures=0
+source eval/testing/expect_command.sh
 
-# expect CODE TEXT ARGUMENT...: runs evaluate and expects this exit code and text.
-expect() {
-  local code=$1 text=$2 output status
-  shift 2
-  output=$("${evaluate}" "$@" 2>&1)
-  status=$?
-  if [[ ${status} -ne ${code} || ${output} != *"${text}"* ]]; then
-    echo "FAILED: evaluate $*"
-    echo "wanted exit code ${code} and \"${text}\"; got ${status} and:"
-    echo "${output}"
-    failures=$((failures + 1))
-  fi
-}
+# expect CODE TEXT ARGUMENT...: of evaluate.
+expect() { expect_command "$1" "$2" "${evaluate}" "${@:3}"; }
 
 good=(--dataset=${shapes}/instances.json --detections=${shapes}/detections.json)
 expect 0 "triangle" "${good[@]}"

@@ -7,21 +7,8 @@ check_page=$3
 write_texts=$4
 shapes=eval/testdata/shapes
 out=${TEST_TMPDIR:?}
-failures=0
-
-# expect CODE TEXT COMMAND...: wants this exit code and text.
-expect() {
-  local code=$1 text=$2 output status
-  shift 2
-  output=$("$@" 2>&1)
-  status=$?
-  if [[ ${status} -ne ${code} || ${output} != *"${text}"* ]]; then
-    echo "FAILED: $*"
-    echo "wanted exit code ${code} and \"${text}\"; got ${status} and:"
-    echo "${output}"
-    failures=$((failures + 1))
-  fi
-}
+source eval/testing/expect_command.sh
+expect() { expect_command "$@"; }
 
 dataset=--dataset=${shapes}/instances.json
 detections=${shapes}/detections.json

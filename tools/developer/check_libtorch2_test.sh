@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What check_libtorch2.sh runs, what it ends with, and that it leaves nothing behind.
 #
-#   check_libtorch2_test.sh CHECK_LIBTORCH2 OUTPUT_BASE PRESS_CTRL_C
+#   check_libtorch2_test.sh CHECK_LIBTORCH2 OUTPUT_BASE PRESS_CTRL_C FAKE_PROGRAMS
 set -euo pipefail
 work=${TEST_TMPDIR:-$(mktemp -d)}/workspace
 mkdir -p "${work}"/{bin,tmp,programs/training,docs,ops} "${work}"/tools/{developer,setup}
@@ -10,14 +10,11 @@ ln -s "${work}/ops" "${work}/bazel-ops"
 cp "$1" "${work}/tools/developer/check_libtorch2.sh"
 cp "$2" "${work}/tools/developer/output_base.sh"
 cp "$3" "${work}/press_ctrl_c.py"
+source "$4"
 cd "${work}"
+tested=tools/developer/check_libtorch2.sh
 export PATH="${work}/bin:${PATH}" TMPDIR="${work}/tmp" WORK="${work}"
 
-# script FILE: a program that logs how it was called, and then does what standard input says.
-script() {
-  { printf '#!/usr/bin/env bash\necho "%s $*" >> "${WORK}/calls.log"\n' "${1##*/}" && cat; } > "$1"
-  chmod +x "$1"
-}
 # Instead of Bazel; FAKE says what becomes of one command.
 script bazelw <<'EOT'
 base=${WORK}/outputs/base
@@ -75,23 +72,6 @@ script programs/training/stage_scheduler < /dev/null
 script tools/developer/compare_trainings.py <<'EOT'
 if [[ ${FAKE} == different ]]; then exit 1; fi
 EOT
-
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
-
-# expect STATUS TEXT FAKE ARGUMENT...: what the script ends with and prints; calls.log has what it has called.
-expect() {
-  local status=0 output
-  rm -f calls.log
-  output=$(FAKE=$3 tools/developer/check_libtorch2.sh "${@:4}" 2>&1) || status=$?
-  if [[ ${status} -ne $1 || ${output} != *"$2"* ]]; then fail "${*:3}: status ${status}, output: ${output}"; fi
-}
-
-# called TEXT: whether a call in the log has it.
-called() { grep -qF -- "$1" calls.log || fail "not called: $1, but: $(cat calls.log)"; }
-not_called() { if grep -qF -- "$1" calls.log; then fail "called: $1"; fi; }
 
 limited=${work}/outputs/base_libtorch2_limited
 expect 0 'LibTorch 2.11: done' good --seconds=60

@@ -1,20 +1,17 @@
 #!/usr/bin/env bash
 # What check_python_library.sh runs, what it ends with, and that it leaves nothing behind.
 #
-#   check_python_library_test.sh CHECK_PYTHON_LIBRARY OUTPUT_BASE
+#   check_python_library_test.sh CHECK_PYTHON_LIBRARY OUTPUT_BASE FAKE_PROGRAMS
 set -euo pipefail
 work=${TEST_TMPDIR:-$(mktemp -d)}/workspace
 mkdir -p "${work}"/{bin,tmp} "${work}"/tools/{developer,setup}
 cp "$1" "${work}/tools/developer/check_python_library.sh"
 cp "$2" "${work}/tools/developer/output_base.sh"
+source "$3"
 cd "${work}"
+tested=tools/developer/check_python_library.sh
 export PATH="${work}/bin:${PATH}" TMPDIR="${work}/tmp" XDG_CACHE_HOME="${work}/cache" WORK="${work}" RCNN_PYTHON="${work}/bin/maker"
 
-# script FILE: a program that logs how it was called, and then does what standard input says.
-script() {
-  { printf '#!/usr/bin/env bash\necho "%s $*" >> "${WORK}/calls.log"\n' "${1##*/}" && cat; } > "$1"
-  chmod +x "$1"
-}
 # Instead of Python: it makes virtual environments with the next one.
 script bin/maker <<'EOT'
 if [[ $1 == -c ]]; then [[ ${FAKE} != no_venv ]] && exit || exit 1; fi
@@ -58,23 +55,6 @@ script tools/setup/install_libtorch.sh <<'EOT'
 if [[ ${FAKE} == no_libtorch ]]; then exit 75; fi
 echo /libtorch
 EOT
-
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
-
-# expect STATUS TEXT FAKE ARGUMENT...: what the script ends with and prints; calls.log has what it has called.
-expect() {
-  local status=0 output
-  rm -f calls.log
-  output=$(FAKE=$3 tools/developer/check_python_library.sh "${@:4}" 2>&1) || status=$?
-  if [[ ${status} -ne $1 || ${output} != *"$2"* ]]; then fail "${*:3}: status ${status}, output: ${output}"; fi
-}
-
-# called TEXT: whether a call in the log has it.
-called() { grep -qF -- "$1" calls.log || fail "not called: $1, but: $(cat calls.log)"; }
-not_called() { if grep -qF -- "$1" calls.log; then fail "called: $1"; fi; }
 
 environment=${XDG_CACHE_HOME}/rcnn/python/torch-2.11.0
 # nothing: whether nothing is installed.
