@@ -4,9 +4,13 @@ Classes, images, tensors and an annotation file have names with control sequence
 marks that turn the direction of text, formulas and markup. Nothing of that may reach standard output, standard error, a
 log or a written file unescaped; and the names must be there, escaped.
 
-  hostile_names_test.py INSPECT WRITE_DATASET EVALUATE REPORT CONVERT_WEIGHTS STAGE_SCHEDULER EXPERIMENT
+  hostile_names_test.py INSPECT WRITE_DATASET EVALUATE REPORT CONVERT_WEIGHTS DETECT STAGE_SCHEDULER EXPERIMENT
+    TENSORBOARD_EVENTS
 """
 
+import csv
+import glob
+import importlib.util
 import json
 import os
 import re
@@ -27,6 +31,27 @@ SHOWN_TRAINED = "\\u202egod"
 # Controls (but line breaks and tabs), C1, line separators and marks of direction.
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 FORGED = re.compile("^(error|warning): all is lost", re.MULTILINE)
+# Where a spreadsheet may begin a cell, in any language.
+FORMULA = re.compile("(?:^|[;\t\r\n])[=+@\uff1d\uff0b\uff0d\uff20-]")
+
+# Two iterations and an evaluation; the model is that of the experiment that the test is given.
+TRAINING = """
+name: "hostile_names"
+seed: 1
+data {
+  train %(part)s
+  test %(part)s
+}
+%(model)s
+stages {
+  name: "joint"
+  train_joint {
+    training { solver { sgd {} learning_rate: 0.01 iterations: 2 } batching { images_per_batch: 2 } }
+  }
+}
+stages { name: "final" evaluate { rpn: "joint" detector: "joint" } }
+resources { log_every: 1 }
+"""
 
 failures = []
 
@@ -69,12 +94,12 @@ def png(width, height):
             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
-def write_images(folder):
-    """The first one is cut off."""
+def write_images(folder, are_whole):
+    """The first one is cut off unless they are whole."""
     os.mkdir(folder)
     for i, name in enumerate(IMAGES):
         with open(os.path.join(folder, name), "wb") as file:
-            file.write(png(64, 48)[:-60 if i == 0 else None])
+            file.write(png(64, 48)[:None if i > 0 or are_whole else -60])
 
 
 def write_dataset(folder, classes):
@@ -107,19 +132,19 @@ def write_tensors(path):
         file.write(struct.pack("<Q", len(header)) + header + bytes(4 * len(CLASSES)))
 
 
-def check_json(path, names):
+def check_json(path, names, classes, needed="\\u001b[2Jcat"):
     """JSON that any reader takes, with the names as they are."""
-    check(os.path.basename(path), read(path), needed=("\\u001b[2Jcat",))
+    check(os.path.basename(path), read(path), needed=(needed,))
     with open(path, encoding="utf-8") as file:
         content = json.load(file)
     found = [one["name"] for one in content[names]]
-    if found != CLASSES:
+    if found != classes:
         failures.append("%s: names %r" % (path, found))
 
 
-def check_html(path):
+def check_html(path, needed=SHOWN):
     page = read(path)
-    check(os.path.basename(path), page)
+    check(os.path.basename(path), page, needed=(needed,))
     for markup in (b"<script>alert", b"<img src=x>"):
         if markup in page:
             failures.append("%s: %r" % (path, markup))
@@ -140,19 +165,93 @@ def write_shards(write_dataset, dataset, images):
     run("write_dataset refuses", write_dataset, *flags, "--format=voc", "--out=voc", code=1, needed=("cannot hold the image name",))
 
 
+def check_csv(path):
+    """A cell for each value, and none that a spreadsheet runs."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for cell in (row["file"], row["class"]):
+            if FORMULA.search(cell):
+                failures.append("%s: %r" % (path, cell))
+    # What has been put before a formula is taken away again.
+    classes = {re.sub("^'", "", row["class"]) for row in rows}
+    files = {re.sub("^'", "", os.path.basename(row["file"])) for row in rows}
+    if not rows or not classes <= set(TRAINED) or files != set(IMAGES):
+        failures.append("%s: %d rows, classes %r, files %r" % (path, len(rows), classes, files))
+
+
+def check_events(directory, module):
+    """The files of TensorBoard, which shows tags and texts in a browser."""
+    spec = importlib.util.spec_from_file_location("tensorboard_events", module)
+    tensorboard_events = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tensorboard_events)
+    tags = []
+    for path in glob.glob(os.path.join(directory, "events.out.tfevents.*")):
+        for event in tensorboard_events.read(path):
+            for value in event.values:
+                tags.append(value.tag)
+                check("tag", value.tag.encode("utf-8"), needed=())
+                check("text of " + value.tag, (value.text or "").encode("utf-8"), needed=())
+    for name in (SHOWN_TRAINED, "@SUM(1)", "\\u009b31mcow", "<script>alert(1)</script>"):
+        if "final/precision_recall/" + name not in tags:
+            failures.append("no curve of %r in %r" % (name, tags))
+
+
+def check_text_files(directory):
+    """Experiments, keys, logs of metrics and results."""
+    count = 0
+    for folder, _, files in os.walk(directory):
+        for name in files:
+            if name.endswith((".txt", ".textproto", ".json", ".jsonl", ".html")):
+                check(os.path.join(folder, name), read(os.path.join(folder, name)), needed=())
+                count += 1
+    if count < 3:
+        failures.append("%s has only %d text files" % (directory, count))
+
+
+def check_training(scheduler, detect, experiment, events, dataset, images):
+    """Trains a detector on the names, evaluates it, and detects with it."""
+    with open(experiment, encoding="utf-8") as file:
+        text = file.read()
+    begin = text.index("\nmodel {")
+    model = text[begin:text.index("\n}\n", begin) + 3]
+    with open("hostile.textproto", "w", encoding="utf-8") as file:
+        file.write(TRAINING % {"part": part(dataset, images), "model": model})
+    run("training", scheduler, "--config=hostile.textproto", "--run_dir=trained_run", "--norehearse",
+        "--log_dir=" + os.getcwd(), needed=(SHOWN_TRAINED, "report.html"))
+    check_events("trained_run", events)
+    check_json(os.path.join("trained_run", "metrics.json"), "classes", TRAINED, "\\u202egod")
+    check_html(os.path.join("trained_run", "report.html"), SHOWN_TRAINED)
+    for stage in ("1_joint", "2_final"):
+        check("metrics of " + stage, read(os.path.join("trained_run", "stages", stage, "metrics.jsonl")), needed=('"iteration"',))
+    check_text_files("trained_run")
+
+    run("detect", detect, "--model=trained_run", "--input=" + images, "--output=found", "--score_threshold=0", "--nopacked_cache",
+        needed=(SHOWN_TRAINED, "\\x1b]0;title\\x07.png"))
+    check_csv(os.path.join("found", "detections.csv"))
+    check_json(os.path.join("found", "images.json"), "categories", TRAINED, "\\u202egod")
+    check_text_files("found")
+
+
+def part(dataset, images):
+    """A dataset of an experiment."""
+    return "{ coco {} paths { annotations: %s images: %s } }" % (quoted(dataset), quoted(images))
+
+
 def quoted(text):
     """A string of protobuf's text format."""
     return '"%s"' % "".join("\\%03o" % byte for byte in text.encode("utf-8"))
 
 
 def main():
-    inspect, writer, evaluate, report, convert_weights, scheduler, experiment = map(os.path.abspath, sys.argv[1:])
+    inspect, writer, evaluate, report, convert_weights, detect, scheduler, experiment, events = map(os.path.abspath, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         dataset, results = write_dataset(os.path.join(folder, "evaluated"), CLASSES)
         trained, _ = write_dataset(os.path.join(folder, "trained"), TRAINED)
-        images = os.path.join(folder, "images")
-        write_images(images)
+        images, whole_images = os.path.join(folder, "images"), os.path.join(folder, "whole_images")
+        write_images(images, are_whole=False)
+        write_images(whole_images, are_whole=True)
 
         run("inspect", inspect, "--dataset=coco:%s:%s" % (trained, images), "--shortest_side=0", "--anchor_sizes=16",
             "--decode_images", "--allow_defects", needed=(SHOWN_TRAINED, "\\x1b]0;title\\x07.png", "\\u009b31mcow"))
@@ -163,9 +262,9 @@ def main():
         run("evaluate", evaluate, "--dataset=" + dataset, "--detections=" + results, "--metrics=coco,voc07",
             "--images=" + images, "--out=metrics.json", "--report=report.html", "--export_errors=errors.json",
             "--export_suspects=suspects.json")
-        check_json("metrics.json", "classes")
-        check_json("errors.json", "classes")
-        check_json("suspects.json", "categories")
+        check_json("metrics.json", "classes", CLASSES)
+        check_json("errors.json", "classes", CLASSES)
+        check_json("suspects.json", "categories", CLASSES)
         check_html("report.html")
         run("report", report, results, "--dataset=" + dataset, "--images=" + images, "--out=one.html", needed=("one.html",))
         check_html("one.html")
@@ -179,9 +278,10 @@ def main():
         run("convert_weights", convert_weights, "--input=" + tensors, "--output=out.safetensors",
             "--map=torchvision_resnet", code=1)
 
-        part = "{ coco {} paths { annotations: %s images: %s } }" % (quoted(trained), quoted(images))
-        run("stage_scheduler", scheduler, "--config=" + experiment, "--set=data.train=" + part, "--set=data.test=" + part,
+        data = part(trained, images)
+        run("stage_scheduler", scheduler, "--config=" + experiment, "--set=data.train=" + data, "--set=data.test=" + data,
             "--run_dir=" + os.path.join(folder, "run"), "--dry_run", "--log_dir=" + folder, needed=(SHOWN_TRAINED,))
+        check_training(scheduler, detect, experiment, events, trained, whole_images)
         for name in os.listdir(folder):
             if ".log." in name and os.path.isfile(name):
                 check("log " + name, read(name), needed=(), forbidden=(FORBIDDEN, FORGED))
