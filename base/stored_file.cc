@@ -13,7 +13,6 @@
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/counted.h"
@@ -35,29 +34,6 @@ bool IsMissing(int error) { return error == ENOENT || error == ENOTDIR; }
 std::string ParentDirectory(const std::string& path) {
   const std::string parent = fs::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
-}
-
-using TakePiece = absl::FunctionRef<absl::Status(absl::string_view)>;
-
-// Reads a regular file from its beginning to its end.
-absl::Status ReadPieces(const std::string& path, TakePiece take) {
-  // Without O_NONBLOCK opening a pipe would wait for a writer.
-  const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
-  if (descriptor < 0) return ErrnoStatus("open", path);
-  const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
-  struct stat status;
-  if (fstat(descriptor, &status) != 0) return ErrnoStatus("examine", path);
-  if (!S_ISREG(status.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
-  }
-  const auto piece = std::make_unique<char[]>(kPieceBytes);
-  for (;;) {
-    const ssize_t got = read(descriptor, piece.get(), kPieceBytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoStatus("read", path);
-    if (got == 0) return absl::OkStatus();
-    RCNN_RETURN_IF_ERROR(take(absl::string_view(piece.get(), static_cast<size_t>(got))));
-  }
 }
 
 absl::Status Differs(const std::string& path, const FileDigest& found, const FileDigest& expected) {
@@ -111,9 +87,30 @@ absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory)
   return names;
 }
 
+absl::Status ReadInPieces(const std::string& path,
+                          absl::FunctionRef<absl::Status(absl::string_view)> take) {
+  // Without O_NONBLOCK opening a pipe would wait for a writer.
+  const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
+  if (descriptor < 0) return ErrnoStatus("open", path);
+  const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return ErrnoStatus("examine", path);
+  if (!S_ISREG(status.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+  }
+  const auto piece = std::make_unique<char[]>(kPieceBytes);
+  for (;;) {
+    const ssize_t got = read(descriptor, piece.get(), kPieceBytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus("read", path);
+    if (got == 0) return absl::OkStatus();
+    RCNN_RETURN_IF_ERROR(take(absl::string_view(piece.get(), static_cast<size_t>(got))));
+  }
+}
+
 absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path) {
   FileDigest digest;
-  RCNN_RETURN_IF_ERROR(ReadPieces(path, [&](absl::string_view piece) {
+  RCNN_RETURN_IF_ERROR(ReadInPieces(path, [&](absl::string_view piece) {
     digest.size += static_cast<int64_t>(piece.size());
     digest.crc32c = Crc32c(piece, digest.crc32c);
     return absl::OkStatus();
@@ -133,12 +130,12 @@ absl::Status CopyStoredFile(const std::string& from, const std::string& to,
   RCNN_RETURN_IF_ERROR(CheckStoredFile(from, expected));
   RCNN_ASSIGN_OR_RETURN(AtomicFile copy, AtomicFile::Create(to));
   FileDigest digest;
-  RCNN_RETURN_IF_ERROR(AsDamage(ReadPieces(from,
-                                           [&](absl::string_view piece) {
-                                             digest.size += static_cast<int64_t>(piece.size());
-                                             digest.crc32c = Crc32c(piece, digest.crc32c);
-                                             return copy.Append(piece);
-                                           }),
+  RCNN_RETURN_IF_ERROR(AsDamage(ReadInPieces(from,
+                                             [&](absl::string_view piece) {
+                                               digest.size += static_cast<int64_t>(piece.size());
+                                               digest.crc32c = Crc32c(piece, digest.crc32c);
+                                               return copy.Append(piece);
+                                             }),
                                 from));
   // The digest of the bytes in the copy, not of the first reading.
   if (!(digest == expected)) return Differs(from, digest, expected);

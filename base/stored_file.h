@@ -16,8 +16,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
 
 namespace rcnn {
@@ -33,8 +35,13 @@ absl::StatusOr<bool> IsRegularFile(const std::string& path);
 // error if it cannot be listed completely.
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory);
 
-// Size and checksum of a regular file. The file is read in pieces, not mapped: an error
-// of the disk is a status, where a mapping would end the process with SIGBUS.
+// Passes the bytes of a regular file to `take`, in pieces of at most 256 KiB, from its beginning to
+// its end or to the first error of `take`, which is returned. The file is not mapped: an error of
+// the disk is a status, where a mapping would end the process with SIGBUS.
+absl::Status ReadInPieces(const std::string& path,
+                          absl::FunctionRef<absl::Status(absl::string_view)> take);
+
+// Size and checksum of a regular file, read in pieces.
 absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path);
 
 // kDataLoss, saying what differs, if the file is missing, is not a regular file, or

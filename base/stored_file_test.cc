@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -84,6 +86,31 @@ TEST_F(StoredFileTest, DigestIsThatOfTheBytesWhateverTheSize) {
     for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 2654435761u >> 13);
     EXPECT_THAT(ComputeFileDigest(Put("file", bytes)), IsOkAndHolds(Digest(bytes))) << size;
   }
+}
+
+TEST_F(StoredFileTest, PiecesAreInOrderAndEndAtAnError) {
+  std::string bytes;
+  for (int i = 0; i < 200'000; ++i) bytes += static_cast<char>(i * 31 + i / 1000);
+  const std::string path = Put("file", bytes + bytes);
+  std::string read;
+  int pieces = 0;
+  EXPECT_THAT(ReadInPieces(path,
+                           [&](absl::string_view piece) {
+                             read += std::string(piece);
+                             ++pieces;
+                             return absl::OkStatus();
+                           }),
+              IsOk());
+  EXPECT_EQ(read, bytes + bytes);
+  EXPECT_GT(pieces, 1);
+  pieces = 0;
+  EXPECT_THAT(ReadInPieces(path,
+                           [&](absl::string_view) {
+                             ++pieces;
+                             return absl::CancelledError("enough");
+                           }),
+              StatusIs(absl::StatusCode::kCancelled, "enough"));
+  EXPECT_EQ(pieces, 1);
 }
 
 TEST_F(StoredFileTest, EveryFlippedBitIsNoticed) {

@@ -3,7 +3,7 @@
 //   DIGEST-KEY.packed.safetensors   a packed model (packed_model.h)
 //   weights.packed.index            the index, a line for each file of weights
 //
-//   DIGEST   size in bytes and CRC-32C of the weights, "44781234-0a1b2c3d"
+//   DIGEST   SHA-256 of the weights' file, 64 hexadecimal digits
 //   KEY      CRC-32C of what else the model depends on; the whole text is in the file's metadata
 //
 // The index (packed_cache_index.h) has the latest first. The state alone is looked up, since it
@@ -32,6 +32,7 @@
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/libtorch_version.h"
 #include "rcnn/base/printable.h"
+#include "rcnn/base/sha256.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/base/user_cache.h"
@@ -50,10 +51,6 @@ constexpr char kKey[] = "packed_for";
 constexpr char kFileMarker[] = ".packed.safetensors";
 // Room for as many of the longest paths as the index has, with escapes.
 constexpr int64_t kMaxIndexBytes = int64_t{4} << 20;
-
-std::string DigestText(const FileDigest& digest) {
-  return absl::StrFormat("%d-%08x", digest.size, digest.crc32c);
-}
 
 // Limits on detections change neither the network nor its weights.
 std::string NetworkText(configs::ModelConfig config) {
@@ -144,13 +141,13 @@ absl::Status PackedCache::FindDigest() {
     is_indexed_ = true;
     return absl::OkStatus();
   }
-  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(origin_.path));
+  RCNN_ASSIGN_OR_RETURN(std::string digest, Sha256OfFile(origin_.path));
   RCNN_ASSIGN_OR_RETURN(const FileState now, ReadFileState(origin_.path));
   if (!(now == origin_.state)) {
     return absl::FailedPreconditionError(
         absl::StrCat(origin_.path, " was changed while it was read"));
   }
-  digest_ = DigestText(digest);
+  digest_ = std::move(digest);
   return absl::OkStatus();
 }
 

@@ -1,12 +1,14 @@
 // Prepared models in the user's cache, so that the second start of a program maps what the first
 // has packed.
 //
-// A file of the cache (packed_model.h) belongs to the digest of the weights' file (size and
-// CRC-32C), the network, the instruction level, the precision, LibTorch's version and the format of
-// the panels. So equal weights share it, wherever they lie. Weights are read for their digest only
-// once for each state that their file has (base/file_state.h: size, times, inode): an index in the
-// folder has the digests of the last kMostWeights files that were read. When a path gets other
-// weights, the files of the old ones are deleted, unless another path in the index has them.
+// A file of the cache (packed_model.h) belongs to the SHA-256 of the weights' file, the network,
+// the instruction level, the precision, LibTorch's version and the format of the panels. So equal
+// weights share it, wherever they lie, and no weights can be made that pass for others. Weights are
+// read for their digest only once for each state that their file has (base/file_state.h: size,
+// times, inode): an index in the folder has the digests of the last kMostWeights files that were
+// read. So the digest costs the first start alone; for R50-FPN's 167 MB 0.1 s where the processor
+// has instructions for SHA, 0.4 s elsewhere (base/sha256.h). When a path gets other weights, the
+// files of the old ones are deleted, unless another path in the index has them.
 //
 // A file of the cache that is damaged, cut off, foreign or old is ignored and replaced; so is the
 // index, whose absence costs time alone. Processes may share the folder: files are replaced
@@ -77,7 +79,7 @@ class PackedCache {
   configs::ModelConfig config_;
   int64_t num_classes_;
   Precision precision_;
-  std::string digest_;       // of the weights' file, part of a file name
+  std::string digest_;       // SHA-256 of the weights' file, part of a file name
   bool is_indexed_ = false;  // the digest is that of the index
   // What the file must have been packed for.
   std::string key_;

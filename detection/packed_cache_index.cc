@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "absl/algorithm/container.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -14,20 +12,14 @@ namespace rcnn::detection {
 namespace {
 
 constexpr size_t kChecksumDigits = 8;
+constexpr size_t kDigestDigits = 64;
 
 std::string Checksum(absl::string_view rest) { return absl::StrFormat("%08x", Crc32c(rest)); }
 
 // Digests are parts of file names.
 bool IsDigest(absl::string_view text) {
-  const size_t dash = text.find('-');
-  if (dash == absl::string_view::npos || dash == 0) return false;
-  const absl::string_view checksum = text.substr(dash + 1);
-  return checksum.size() == kChecksumDigits &&
-         absl::c_all_of(
-             text.substr(0, dash),
-             [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }) &&
-         absl::c_all_of(checksum,
-                        [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); });
+  return text.size() == kDigestDigits &&
+         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
 }
 
 // False if the line is damaged or has another form.

@@ -6,7 +6,7 @@
 //   CHECKSUM <tab> DIGEST <tab> STATE <tab> PATH
 //
 //   CHECKSUM   CRC-32C of the rest of the line, eight hexadecimal digits
-//   DIGEST     size in bytes and CRC-32C of the weights, "44781234-0a1b2c3d"
+//   DIGEST     SHA-256 of the weights' file, 64 lower-case hexadecimal digits
 //   STATE      of the file when it was read (base/file_state.h)
 //   PATH       of the file, with the escapes of C
 //

@@ -21,9 +21,8 @@ void Check(absl::string_view text) {
   const std::vector<IndexedWeights> entries = ParseWeightsIndex(text, kMost);
   if (entries.size() > kMost) std::abort();
   for (const IndexedWeights& entry : entries) {
-    if (entry.digest.find_first_not_of("0123456789abcdefABCDEF-") != std::string::npos) {
-      std::abort();
-    }
+    if (entry.digest.size() != 64) std::abort();
+    if (entry.digest.find_first_not_of("0123456789abcdef") != std::string::npos) std::abort();
   }
   if (ParseWeightsIndex(rcnn::detection::WeightsIndexText(entries), kMost) != entries) std::abort();
 }

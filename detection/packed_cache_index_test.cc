@@ -16,10 +16,13 @@ using ::testing::SizeIs;
 
 constexpr size_t kMany = 100;
 
-IndexedWeights First() { return {"12-89abcdef", "size=12 modified=1", "/a/model.safetensors"}; }
+const char kDigest[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+IndexedWeights First() { return {kDigest, "size=12 modified=1", "/a/model.safetensors"}; }
 
 IndexedWeights Second() {
-  return {"7-00000000", "size=7 modified=2", std::string("/tab\there\nand \\ and \"\0\xff", 23)};
+  return {std::string(64, 'f'), "size=7 modified=2",
+          std::string("/tab\there\nand \\ and \"\0\xff", 23)};
 }
 
 TEST(WeightsIndexTest, EveryPathIsReadAgain) {
@@ -49,14 +52,24 @@ TEST(WeightsIndexTest, CutOffLinesAreLeftOut) {
 }
 
 TEST(WeightsIndexTest, LinesOfAnotherFormAreLeftOut) {
-  for (const char* rest : {"", "\t\t", "../../x\tstate\t/x", "\tstate\t/x",
-                           "12-89abcdef\tstate\t\\q", "12-89abcdef\tstate", "12-89abcde\tstate\t/x",
-                           "12-89abcdef0\tstate\t/x", "-89abcdef\tstate\t/x",
-                           "f-89abcdef\tstate\t/x", "12-8/abcdef\tstate\t/x", "12\tstate\t/x"}) {
+  const std::string digest = kDigest, state = "\tstate\t/x";
+  std::string capital = digest, slash = digest;
+  capital[10] = 'A';
+  slash[10] = '/';
+  for (const std::string& rest :
+       {std::string(), std::string("\t\t"), "../../x" + state, state, digest + "\tstate\t\\q",
+        digest + "\tstate", digest.substr(1) + state, digest + "0" + state, capital + state,
+        slash + state, digest + "-" + state}) {
     EXPECT_THAT(ParseWeightsIndex(WeightsIndexLine(rest), kMany), IsEmpty()) << rest;
   }
-  EXPECT_THAT(ParseWeightsIndex(WeightsIndexLine("12-89abcdef\tstate\t/x"), kMany), SizeIs(1));
-  EXPECT_THAT(ParseWeightsIndex("12-89abcdef\tstate\t/x\n", kMany), IsEmpty()) << "no checksum";
+  EXPECT_THAT(ParseWeightsIndex(WeightsIndexLine(digest + state), kMany), SizeIs(1));
+  EXPECT_THAT(ParseWeightsIndex(digest + state + "\n", kMany), IsEmpty()) << "no checksum";
+}
+
+// Of versions whose digest was a size and a CRC-32C, for which weights can be made.
+TEST(WeightsIndexTest, LinesOfEarlierVersionsAreLeftOut) {
+  EXPECT_THAT(ParseWeightsIndex(WeightsIndexLine("44781234-0a1b2c3d\tstate\t/x"), kMany),
+              IsEmpty());
 }
 
 TEST(WeightsIndexTest, ALineOfManyTabsTakesNoMemory) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -17,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/file_state.h"
 #include "rcnn/base/instruction_set.h"
@@ -47,6 +49,42 @@ const char kConfig[] = R"(
   class_name: ["red", "white", "platelet"]
   input { shortest_side_px: 96 longest_side_px: 160 }
 )";
+
+// The digest of no weights here.
+const char kOther[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+// Changes the lowest bits of 64 floats from byte `at` on so that the bytes get this CRC-32C, which
+// is linear: by Gaussian elimination over the effects of the bits.
+std::string WithCrc32c(std::string bytes, size_t at, uint32_t wanted) {
+  struct Row {
+    uint32_t effect = 0;
+    uint64_t bits = 0;
+  };
+  const uint32_t before = Crc32c(bytes);
+  Row rows[32];  // by their highest bit
+  for (size_t i = 0; i < 64; ++i) {
+    bytes[at + 4 * i] ^= 1;
+    Row row = {Crc32c(bytes) ^ before, uint64_t{1} << i};
+    bytes[at + 4 * i] ^= 1;
+    for (int b = 31; b >= 0; --b) {
+      if ((row.effect >> b & 1) == 0) continue;
+      if (rows[b].effect == 0) {
+        rows[b] = row;
+        break;
+      }
+      row.effect ^= rows[b].effect;
+      row.bits ^= rows[b].bits;
+    }
+  }
+  Row sum = {before ^ wanted, 0};
+  for (int b = 31; b >= 0; --b) {
+    if ((sum.effect >> b & 1) == 0) continue;
+    sum.effect ^= rows[b].effect;
+    sum.bits ^= rows[b].bits;
+  }
+  for (size_t i = 0; i < 64; ++i) bytes[at + 4 * i] ^= static_cast<char>(sum.bits >> i & 1);
+  return bytes;
+}
 
 configs::DetectorConfig Config() {
   configs::DetectorConfig config;
@@ -186,6 +224,23 @@ TEST_F(PackedCacheTest, EqualWeightsElsewhereShareTheFile) {
   EXPECT_NE(Cache().path(), CacheFor(copy).path());
 }
 
+// The author of weights can choose them so. A checksum for damage takes them for the others.
+TEST_F(PackedCacheTest, WeightsWithTheChecksumOfOthersAreNotTakenForThem) {
+  ExpectRightDetections();
+  const std::string weights = ReadFile(Weights()).value();
+  const std::string cached = Cache().path();
+  WriteModel(6);
+  const std::string other = ReadFile(Weights()).value();
+  ASSERT_EQ(other.size(), weights.size());
+  const std::string forged = WithCrc32c(other, other.size() - 256, Crc32c(weights));
+  ASSERT_EQ(Digest(forged), Digest(weights));
+  ASSERT_NE(forged, weights);
+  ASSERT_THAT(WriteFileAtomically(Weights(), forged), IsOk());
+  EXPECT_NE(Cache().path(), cached);
+  EXPECT_EQ(Cache().Find(), nullptr);
+  ExpectRightDetections();
+}
+
 // Other bytes of the same size that keep their state cannot be made here, but a digest can be put
 // into the index: it is believed, and the file is not read.
 TEST_F(PackedCacheTest, WeightsAreReadOnlyOnceForTheirDigest) {
@@ -193,9 +248,8 @@ TEST_F(PackedCacheTest, WeightsAreReadOnlyOnceForTheirDigest) {
   const std::string index = ReadFile(Index()).value();
   const std::string state = ReadFileState(Weights()).value().ToString();
   EXPECT_THAT(index, HasSubstr(state));
-  ASSERT_THAT(WriteFileAtomically(Index(), WeightsIndexText({{"12-89abcdef", state, "/x"}})),
-              IsOk());
-  EXPECT_THAT(Cache().path(), HasSubstr("/12-89abcdef-"));
+  ASSERT_THAT(WriteFileAtomically(Index(), WeightsIndexText({{kOther, state, "/x"}})), IsOk());
+  EXPECT_THAT(Cache().path(), HasSubstr(absl::StrCat("/", kOther, "-")));
   EXPECT_EQ(Cache().Find(), nullptr);
   ASSERT_THAT(WriteFileAtomically(Index(), index), IsOk());
   EXPECT_NE(Cache().Find(), nullptr);
@@ -205,11 +259,11 @@ TEST_F(PackedCacheTest, ADamagedOrMissingIndexIsReplaced) {
   ExpectRightDetections();
   const std::string whole = ReadFile(Index()).value();
   const std::string state = ReadFileState(Weights()).value().ToString();
-  std::string flipped = WeightsIndexText({{"12-89abcdef", state, "/x"}});
+  std::string flipped = WeightsIndexText({{kOther, state, "/x"}});
   flipped[12] ^= 1;  // of the digest
   for (const std::string& text : {std::string(), std::string("\n\t\t\n\0", 5), flipped,
                                   WeightsIndexLine(absl::StrCat("../../x\t", state, "\t/x")),
-                                  absl::StrCat("12-89abcdef\t", state, "\t/x\n")}) {
+                                  absl::StrCat(kOther, "\t", state, "\t/x\n")}) {
     ASSERT_THAT(WriteFileAtomically(Index(), text), IsOk());
     EXPECT_NE(Cache().Find(), nullptr) << text;
     EXPECT_EQ(ReadFile(Index()).value(), whole) << text;
@@ -222,7 +276,7 @@ TEST_F(PackedCacheTest, ADamagedOrMissingIndexIsReplaced) {
 TEST_F(PackedCacheTest, TheIndexHasTheLastPathsAlone) {
   std::vector<IndexedWeights> others;
   for (int64_t i = 0; i < PackedCache::kMostWeights; ++i) {
-    others.push_back({"12-89abcdef", absl::StrCat("state ", i), absl::StrCat("/weights ", i)});
+    others.push_back({kOther, absl::StrCat("state ", i), absl::StrCat("/weights ", i)});
   }
   ASSERT_THAT(CreateDirectories(options_.folder), IsOk());
   ASSERT_THAT(WriteFileAtomically(Index(), WeightsIndexText(others)), IsOk());

@@ -160,6 +160,14 @@ def _format_repositories():
         pkg_config = "libarchive",
     )
     _system(
+        name = "openssl",
+        display_name = "OpenSSL",
+        header = "openssl/evp.h",
+        overlays = {"@rcnn//third_party/openssl:openssl.BUILD": "BUILD"},
+        packages = ["libssl-dev"],
+        pkg_config = "libcrypto",
+    )
+    _system(
         name = "libexif",
         display_name = "libexif",
         header = "libexif/exif-data.h",
