@@ -13,12 +13,12 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/sha256.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_summary.h"
 #include "rcnn/eval/testing/coco_reference.h"
 #include "rcnn/eval/testing/golden_cases.h"
 #include "rcnn/eval/testing/random_case.h"
-#include "rcnn/eval/testing/sha256.h"
 
 namespace rcnn::eval {
 namespace {
@@ -28,14 +28,14 @@ using ::rcnn::eval::testing::CocoReference;
 using ::rcnn::eval::testing::GoldenCase;
 using ::rcnn::eval::testing::MakeRandomCase;
 using ::rcnn::eval::testing::RandomCase;
-using ::rcnn::eval::testing::Sha256;
 using ::testing::AllOf;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 std::string Digest(const std::vector<double>& values) {
   return Sha256(absl::string_view(reinterpret_cast<const char*>(values.data()),
-                                  values.size() * sizeof(double)));
+                                  values.size() * sizeof(double)))
+      .value();
 }
 
 uint64_t FirstSeed() {

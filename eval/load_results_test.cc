@@ -11,12 +11,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/sha256.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_summary.h"
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/eval/testing/mutations.h"
-#include "rcnn/eval/testing/sha256.h"
 #include "simdjson.h"
 
 namespace rcnn::eval {
@@ -34,8 +34,9 @@ std::string Write(const std::string& name, const std::string& text) {
 }
 
 std::string Digest(const std::vector<double>& values) {
-  return testing::Sha256(absl::string_view(reinterpret_cast<const char*>(values.data()),
-                                           values.size() * sizeof(double)));
+  return Sha256(absl::string_view(reinterpret_cast<const char*>(values.data()),
+                                  values.size() * sizeof(double)))
+      .value();
 }
 
 std::string Text(simdjson::dom::element value) { return std::string(value.get_string().value()); }
