@@ -53,6 +53,54 @@ absl::Status AsDamage(const absl::Status& status, const std::string& path) {
   return status;
 }
 
+void Add(absl::string_view piece, FileDigest& digest) {
+  digest.size += static_cast<int64_t>(piece.size());
+  digest.crc32c = Crc32c(piece, digest.crc32c);
+}
+
+// ReadInPieces, unless `check_size` refuses the size of the file before anything is read.
+absl::Status ReadRegular(const std::string& path,
+                         absl::FunctionRef<absl::Status(int64_t)> check_size,
+                         absl::FunctionRef<absl::Status(absl::string_view)> take) {
+  // Without O_NONBLOCK opening a pipe would wait for a writer.
+  const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
+  if (descriptor < 0) return ErrnoStatus("open", path);
+  const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return ErrnoStatus("examine", path);
+  if (!S_ISREG(status.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+  }
+  RCNN_RETURN_IF_ERROR(check_size(static_cast<int64_t>(status.st_size)));
+  const auto piece = std::make_unique<char[]>(kPieceBytes);
+  for (;;) {
+    const ssize_t got = read(descriptor, piece.get(), kPieceBytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus("read", path);
+    if (got == 0) return absl::OkStatus();
+    RCNN_RETURN_IF_ERROR(take(absl::string_view(piece.get(), static_cast<size_t>(got))));
+  }
+}
+
+// Passes the bytes to `take` and compares their digest. A file of another size is not read: it may
+// be of any size.
+absl::Status ReadExpected(const std::string& path, const FileDigest& expected,
+                          absl::FunctionRef<absl::Status(absl::string_view)> take) {
+  FileDigest found;
+  const absl::Status status = ReadRegular(
+      path,
+      [&](int64_t size) {
+        return size == expected.size ? absl::OkStatus() : Differs(path, {size, 0}, expected);
+      },
+      [&](absl::string_view piece) {
+        Add(piece, found);
+        // It has grown meanwhile, perhaps without end.
+        return found.size <= expected.size ? take(piece) : Differs(path, found, expected);
+      });
+  RCNN_RETURN_IF_ERROR(AsDamage(status, path));
+  return found == expected ? absl::OkStatus() : Differs(path, found, expected);
+}
+
 }  // namespace
 
 absl::StatusOr<bool> PathExists(const std::string& path) {
@@ -89,39 +137,21 @@ absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory)
 
 absl::Status ReadInPieces(const std::string& path,
                           absl::FunctionRef<absl::Status(absl::string_view)> take) {
-  // Without O_NONBLOCK opening a pipe would wait for a writer.
-  const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
-  if (descriptor < 0) return ErrnoStatus("open", path);
-  const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
-  struct stat status;
-  if (fstat(descriptor, &status) != 0) return ErrnoStatus("examine", path);
-  if (!S_ISREG(status.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
-  }
-  const auto piece = std::make_unique<char[]>(kPieceBytes);
-  for (;;) {
-    const ssize_t got = read(descriptor, piece.get(), kPieceBytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoStatus("read", path);
-    if (got == 0) return absl::OkStatus();
-    RCNN_RETURN_IF_ERROR(take(absl::string_view(piece.get(), static_cast<size_t>(got))));
-  }
+  return ReadRegular(
+      path, [](int64_t) { return absl::OkStatus(); }, take);
 }
 
 absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path) {
   FileDigest digest;
   RCNN_RETURN_IF_ERROR(ReadInPieces(path, [&](absl::string_view piece) {
-    digest.size += static_cast<int64_t>(piece.size());
-    digest.crc32c = Crc32c(piece, digest.crc32c);
+    Add(piece, digest);
     return absl::OkStatus();
   }));
   return digest;
 }
 
 absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected) {
-  const absl::StatusOr<FileDigest> found = ComputeFileDigest(path);
-  RCNN_RETURN_IF_ERROR(AsDamage(found.status(), path));
-  return *found == expected ? absl::OkStatus() : Differs(path, *found, expected);
+  return ReadExpected(path, expected, [](absl::string_view) { return absl::OkStatus(); });
 }
 
 absl::Status CopyStoredFile(const std::string& from, const std::string& to,
@@ -129,16 +159,9 @@ absl::Status CopyStoredFile(const std::string& from, const std::string& to,
   // Reads the source once before writing, so that a damaged file costs no space.
   RCNN_RETURN_IF_ERROR(CheckStoredFile(from, expected));
   RCNN_ASSIGN_OR_RETURN(AtomicFile copy, AtomicFile::Create(to));
-  FileDigest digest;
-  RCNN_RETURN_IF_ERROR(AsDamage(ReadInPieces(from,
-                                             [&](absl::string_view piece) {
-                                               digest.size += static_cast<int64_t>(piece.size());
-                                               digest.crc32c = Crc32c(piece, digest.crc32c);
-                                               return copy.Append(piece);
-                                             }),
-                                from));
-  // The digest of the bytes in the copy, not of the first reading.
-  if (!(digest == expected)) return Differs(from, digest, expected);
+  // Checks the bytes in the copy, not those of the first reading.
+  RCNN_RETURN_IF_ERROR(
+      ReadExpected(from, expected, [&](absl::string_view piece) { return copy.Append(piece); }));
   return copy.Commit().status();
 }
 

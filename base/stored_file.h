@@ -45,7 +45,8 @@ absl::Status ReadInPieces(const std::string& path,
 absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path);
 
 // kDataLoss, saying what differs, if the file is missing, is not a regular file, or
-// has another size or checksum than `expected`. Other codes: it cannot be read now.
+// has another size or checksum than `expected`. A file of another size is not read, so that its
+// size costs no time. Other codes: it cannot be read now.
 absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected);
 
 // Atomically replaces `to` with a copy of `from`, if `from` has that digest. On an error,

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -138,6 +139,18 @@ TEST_F(StoredFileTest, WhatIsMissingOrCutOffIsDamage) {
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   EXPECT_THAT(CheckStoredFile(pipe, digest),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("pipe")));
+}
+
+// Reading it to its end would take longer than a test may.
+TEST_F(StoredFileTest, AFileOfAnotherSizeIsNotRead) {
+  const std::string path = Put("file", "12345");
+  fs::resize_file(path, uintmax_t{1} << 40);
+  const FileDigest digest = Digest("12345");
+  const auto is_too_large =
+      StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has 1099511627776 bytes instead of 5"));
+  EXPECT_THAT(CheckStoredFile(path, digest), is_too_large);
+  EXPECT_THAT(CopyStoredFile(path, folder_ + "/copy", digest), is_too_large);
+  EXPECT_THAT(ListNames(folder_), IsOkAndHolds(ElementsAre("file")));
 }
 
 TEST_F(StoredFileTest, WhatCannotBeReadNowIsNotDamage) {
