@@ -235,7 +235,9 @@ absl::Status FindPlan(const FolderExperimentOptions& options, const data::Folder
   for (const std::string& line : made.explanation) plan.basis.add_explanation(line);
   *plan.basis.mutable_time() = std::move(made.time);
   UsePlan(plan, experiment);
-  return options.dry_run ? absl::OkStatus() : WriteStoredPlan(experiment.run_directory, plan);
+  if (options.dry_run) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(experiment.kept_plan, WriteStoredPlan(experiment.run_directory, plan));
+  return absl::OkStatus();
 }
 
 void PrintPlan(const FolderExperiment& experiment, bool dry_run) {
@@ -244,6 +246,12 @@ void PrintPlan(const FolderExperiment& experiment, bool dry_run) {
         "planned again because of: %s\nStages that differ rerun, as the table below says; their "
         "results stay until the new ones are done.\n",
         PrintableMessage(absl::StrJoin(experiment.changes, "; ")).c_str());
+  }
+  if (!experiment.kept_plan.empty()) {
+    std::printf(
+        "the plan before this one may have been edited, and is kept as %s; to use it, give it with "
+        "--config\n",
+        Printable(experiment.kept_plan).c_str());
   }
   const std::string path = Printable(PlanPath(experiment.run_directory));
   std::printf("plan%s%s%s\n", dry_run ? "" : " ", dry_run ? "" : path.c_str(),

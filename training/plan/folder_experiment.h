@@ -67,6 +67,8 @@ struct FolderExperiment {
   std::vector<std::string> changes;
   // The plan was edited, or damaged, since it was made.
   bool edited = false;
+  // Where the plan before this one is, if it may have been edited; else empty.
+  std::string kept_plan;
   // Where a dry run keeps the split that config names, as long as this lives; else null.
   std::shared_ptr<const TemporaryDirectory> temporary;
 };

@@ -103,12 +103,15 @@ TEST(MakeFolderExperiment, KeepsItsPlan) {
   ASSERT_THAT(kept, IsOk());
   EXPECT_THAT(kept->changes, ElementsAre(HasSubstr("budget")));
   EXPECT_FALSE(kept->config.has_seed());
+  EXPECT_EQ(kept->kept_plan, run + "/plan.previous.textproto");
+  EXPECT_THAT(ReadFile(kept->kept_plan), IsOkAndHolds(text + "seed: 77\n"));
   EXPECT_TRUE(kept->config.stages(0).has_train_rpn());
   // With --replan flags that are not given have their defaults again.
   options.replan = true;
   kept = MakeFolderExperiment(options);
   ASSERT_THAT(kept, IsOk());
   EXPECT_TRUE(kept->config.stages(0).has_train_joint());
+  EXPECT_EQ(kept->kept_plan, "");
 }
 
 TEST(MakeFolderExperiment, AnotherFolderIsRefused) {

@@ -81,6 +81,42 @@ absl::Status ParseBasis(const std::string& text, const std::string& path, PlanBa
       path));
 }
 
+// Whether the plan of this text is known to be as it was written.
+bool IsAsWritten(const std::string& run_directory, absl::string_view text) {
+  const std::string path = BasisPath(run_directory);
+  const absl::StatusOr<std::string> read = ReadFile(path);
+  PlanBasis basis;
+  if (!read.ok() || !ParseIntact(*read, path, basis).ok()) return false;
+  return basis.has_plan_crc32c() && basis.plan_crc32c() == Crc32c(text);
+}
+
+// Writes the text to plan.previous.textproto, or with the first number that is free, and returns
+// the path. A file that has this text is used as it is.
+absl::StatusOr<std::string> WriteAside(const std::string& run_directory, absl::string_view text) {
+  for (int number = 1;; ++number) {
+    const std::string path =
+        absl::StrCat(run_directory, "/plan.previous", number == 1 ? "" : absl::StrCat("-", number),
+                     ".textproto");
+    RCNN_ASSIGN_OR_RETURN(const bool is_taken, PathExists(path));
+    if (!is_taken) {
+      RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, text).status());
+      return path;
+    }
+    const absl::StatusOr<std::string> kept = ReadFile(path);
+    if (kept.ok() && *kept == text) return path;
+  }
+}
+
+// Keeps the plan that `new_text` is to replace, if it may have been edited.
+absl::StatusOr<std::string> KeepEditedPlan(const std::string& run_directory,
+                                           absl::string_view new_text) {
+  const absl::StatusOr<std::string> text = ReadFile(PlanPath(run_directory));
+  if (absl::IsNotFound(text.status())) return std::string();
+  RCNN_RETURN_IF_ERROR(text.status());
+  if (*text == new_text || IsAsWritten(run_directory, *text)) return std::string();
+  return WriteAside(run_directory, *text);
+}
+
 std::string Budget(const PlanBasis& basis) {
   return HumanDuration(absl::Seconds(basis.budget_seconds()));
 }
@@ -106,13 +142,18 @@ absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_
   return plan;
 }
 
-absl::Status WriteStoredPlan(const std::string& run_directory, const StoredPlan& plan) {
+absl::StatusOr<std::string> WriteStoredPlan(const std::string& run_directory,
+                                            const StoredPlan& plan) {
   RCNN_RETURN_IF_ERROR(CreateDirectories(run_directory));
+  const std::string text = PlanText(plan);
+  RCNN_ASSIGN_OR_RETURN(std::string kept, KeepEditedPlan(run_directory, text));
   RCNN_ASSIGN_OR_RETURN(const FileDigest digest,
-                        WriteFileAtomically(PlanPath(run_directory), PlanText(plan)));
+                        WriteFileAtomically(PlanPath(run_directory), text));
   PlanBasis basis = plan.basis;
   basis.set_plan_crc32c(digest.crc32c);
-  return WriteFileAtomically(BasisPath(run_directory), WithChecksum(Text(basis))).status();
+  RCNN_RETURN_IF_ERROR(
+      WriteFileAtomically(BasisPath(run_directory), WithChecksum(Text(basis))).status());
+  return kept;
 }
 
 std::vector<std::string> PlanChanges(const PlanBasis& stored, const PlanBasis& now) {

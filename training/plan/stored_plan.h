@@ -2,6 +2,7 @@
 //
 //   plan.textproto        the experiment; the reasons are its comments
 //   plan_basis.textproto  what it was made from (plan_basis.proto), after a checksum; written last
+//   plan.previous.textproto, plan.previous-2.textproto, …   earlier plans that may have been edited
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const auto stored, ReadStoredPlan("runs/cells"));
@@ -36,8 +37,13 @@ std::string PlanPath(const std::string& run_directory);
 // place in an edited file.
 absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_directory);
 
-// Creates the directory if missing. Errors: those of base/file_io.h.
-absl::Status WriteStoredPlan(const std::string& run_directory, const StoredPlan& plan);
+// Creates the directory if missing. A plan that is there is first copied to
+// plan.previous.textproto, unless its basis says that it is as it was written: it may have been
+// edited, also if the basis is missing. An earlier plan that was kept is never replaced: then the
+// name has a number. Returns the path of the copy; empty if there was nothing to keep. Errors:
+// those of base/file_io.h.
+absl::StatusOr<std::string> WriteStoredPlan(const std::string& run_directory,
+                                            const StoredPlan& plan);
 
 // What would make another plan: "the budget: 30m, now 20m". The folder is not compared.
 std::vector<std::string> PlanChanges(const PlanBasis& stored, const PlanBasis& now);

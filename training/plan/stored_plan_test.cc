@@ -77,6 +77,42 @@ TEST(StoredPlanTest, WithoutItsBasisThereIsNone) {
   EXPECT_FALSE(read->has_value());
 }
 
+// Without it nothing tells whether the plan was edited, and a new plan is on its way.
+TEST(StoredPlanTest, AMissingBasisDoesNotCostAnEditedPlan) {
+  const std::string directory = Fresh();
+  const std::string previous = directory + "/plan.previous";
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOkAndHolds(""));
+  for (const std::string number : {"", "-2", "-3"}) {
+    const std::string edited = "seed: 77 # edited" + number + "\n";
+    ASSERT_THAT(WriteFileAtomically(PlanPath(directory), edited), IsOk());
+    std::filesystem::remove(directory + "/plan_basis.textproto");
+    EXPECT_THAT(WriteStoredPlan(directory, Plan()), IsOkAndHolds(previous + number + ".textproto"));
+    EXPECT_THAT(ReadFile(previous + number + ".textproto"), IsOkAndHolds(edited));
+    EXPECT_THAT(ReadFile(PlanPath(directory)), IsOkAndHolds(HasSubstr("seed: 7\n")));
+  }
+  EXPECT_THAT(ReadFile(previous + ".textproto"), IsOkAndHolds("seed: 77 # edited\n"));
+}
+
+TEST(StoredPlanTest, KeepsWhatMayHaveBeenEditedAlone) {
+  const std::string directory = Fresh();
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  StoredPlan next = Plan();
+  next.config.set_seed(8);
+  EXPECT_THAT(WriteStoredPlan(directory, next), IsOkAndHolds(""));
+  const std::string text = *ReadFile(PlanPath(directory));
+  // The same plan after the basis was lost.
+  std::filesystem::remove(directory + "/plan_basis.textproto");
+  EXPECT_THAT(WriteStoredPlan(directory, next), IsOkAndHolds(""));
+  // Edited while its basis is there, twice in the same way.
+  const std::string kept = directory + "/plan.previous.textproto";
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_THAT(WriteFileAtomically(PlanPath(directory), text + "# mine\n"), IsOk());
+    EXPECT_THAT(WriteStoredPlan(directory, Plan()), IsOkAndHolds(kept));
+    EXPECT_THAT(ReadFile(kept), IsOkAndHolds(text + "# mine\n"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory + "/plan.previous-2.textproto"));
+}
+
 TEST(StoredPlanTest, ADamagedBasisDoesNotCostAnEditedPlan) {
   const std::string directory = Fresh();
   const std::string path = directory + "/plan_basis.textproto";
