@@ -13,8 +13,9 @@
 // n is written again after an interrupted validation (trainer.cc), or in place of a damaged one.
 //
 // Invariants:
-//   - A directory checkpoint-<n> was complete when it got its name. Its manifest holds the size and
-//     checksum of each file and seals itself, so later damage is noticed too.
+//   - A directory checkpoint-<n> was complete when it got its name, and loses that name before a
+//     file of it is deleted. Its manifest holds the size and checksum of each file and seals
+//     itself, so later damage is noticed too.
 //   - A checkpoint of another key is never used.
 //   - The best weights are linked, not copied: they are replaced by a rename and never written in
 //     place, so each checkpoint keeps those of its time at no cost.
@@ -25,6 +26,7 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <system_error>
 
 #include "absl/strings/match.h"
@@ -180,6 +182,36 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& directory, int64_t 
   return checkpoint;
 }
 
+// It is damaged or belongs to another key (kFailedPrecondition). Other errors may be temporary.
+bool IsUnusable(const absl::Status& status) {
+  return IsDamage(status) || absl::IsFailedPrecondition(status);
+}
+
+// A checkpoint that a scheduler may delete or replace meanwhile: nullopt if it is gone. What seems
+// to be damaged is read again, since it may have been replaced between two files.
+absl::StatusOr<absl::optional<Checkpoint>> ReadIfThere(const std::string& path, int64_t iteration,
+                                                       const std::string& key) {
+  constexpr int kTries = 2;
+  absl::Status error;
+  for (int i = 0; i < kTries; ++i) {
+    absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path, iteration, key);
+    if (checkpoint.ok()) return absl::optional<Checkpoint>(*std::move(checkpoint));
+    error = checkpoint.status();
+    if (!IsUnusable(error)) return error;
+    RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
+    if (!is_there) return absl::optional<Checkpoint>();
+  }
+  return error;
+}
+
+// Deletes a checkpoint. It loses its name first, so that nobody finds a part of it.
+absl::Status Discard(const std::string& path) {
+  const std::string replaced = absl::StrCat(path, kReplaced);
+  RCNN_RETURN_IF_ERROR(RemovePath(replaced));
+  RCNN_RETURN_IF_ERROR(RenamePath(path, replaced));
+  return RemovePath(replaced);
+}
+
 }  // namespace
 
 absl::Status LinkOrCopy(const std::string& from, const std::string& to) {
@@ -234,8 +266,7 @@ absl::StatusOr<absl::optional<Checkpoint>> CheckpointStore::ReadLatest(
   for (const int64_t iteration : iterations) {
     absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(Path(iteration), iteration, key_);
     if (checkpoint.ok()) return absl::optional<Checkpoint>(*std::move(checkpoint));
-    // It belongs to another key (kFailedPrecondition) or is damaged. Other errors may be temporary.
-    if (!IsDamage(checkpoint.status()) && !absl::IsFailedPrecondition(checkpoint.status())) {
+    if (!IsUnusable(checkpoint.status())) {
       return Annotate(checkpoint.status(), absl::StrCat("checkpoint ", iteration));
     }
     if (problems == nullptr) continue;
@@ -246,16 +277,26 @@ absl::StatusOr<absl::optional<Checkpoint>> CheckpointStore::ReadLatest(
 }
 
 absl::StatusOr<std::vector<std::string>> CheckpointStore::Verify(int64_t* files) const {
+  constexpr int kListings = 10;  // more only if checkpoints are deleted faster than they are read
   std::vector<std::string> damage;
-  RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
-  for (const int64_t iteration : iterations) {
-    const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(Path(iteration), iteration, key_);
-    *files += checkpoint.ok() && !checkpoint->best_weights.empty() ? 3 : 2;
-    if (checkpoint.ok()) continue;
-    if (!IsDamage(checkpoint.status()) && !absl::IsFailedPrecondition(checkpoint.status())) {
-      return checkpoint.status();
+  std::set<int64_t> seen;
+  bool is_any_gone = true;
+  for (int i = 0; i < kListings && is_any_gone; ++i) {
+    is_any_gone = false;
+    RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
+    for (const int64_t iteration : iterations) {
+      if (!seen.insert(iteration).second) continue;
+      const auto checkpoint = ReadIfThere(Path(iteration), iteration, key_);
+      if (!checkpoint.ok() && !IsUnusable(checkpoint.status())) return checkpoint.status();
+      if (!checkpoint.ok()) {
+        *files += 2;
+        damage.emplace_back(checkpoint.status().message());
+      } else if (checkpoint->has_value()) {
+        *files += (*checkpoint)->best_weights.empty() ? 2 : 3;
+      } else {
+        is_any_gone = true;
+      }
     }
-    damage.emplace_back(checkpoint.status().message());
   }
   return damage;
 }
@@ -263,7 +304,7 @@ absl::StatusOr<std::vector<std::string>> CheckpointStore::Verify(int64_t* files)
 absl::Status CheckpointStore::Prune(int keep) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
   for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < iterations.size(); ++i) {
-    RCNN_RETURN_IF_ERROR(RemovePath(Path(iterations[i])));
+    RCNN_RETURN_IF_ERROR(Discard(Path(iterations[i])));
   }
   return absl::OkStatus();
 }
@@ -276,8 +317,9 @@ bool CheckpointStore::IsCheckpointFile(absl::string_view name) {
 absl::Status CheckpointStore::Clear() {
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory_));
   for (const std::string& name : names) {
-    if (IsCheckpointFile(name))
-      RCNN_RETURN_IF_ERROR(RemovePath(absl::StrCat(directory_, "/", name)));
+    if (!IsCheckpointFile(name)) continue;
+    const std::string path = absl::StrCat(directory_, "/", name);
+    RCNN_RETURN_IF_ERROR(ParseIteration(name).has_value() ? Discard(path) : RemovePath(path));
   }
   return absl::OkStatus();
 }

@@ -70,7 +70,9 @@ class CheckpointStore {
   absl::StatusOr<absl::optional<Checkpoint>> ReadLatest(std::vector<std::string>* problems) const;
 
   // Returns a line for each checkpoint that is damaged or has another key, and adds the
-  // number of files compared to `files`. An error if one cannot be read at present.
+  // number of files compared to `files`. A scheduler may write and delete checkpoints
+  // meanwhile: one that is gone is not damaged, and those that are new are read too. An error
+  // if one cannot be read at present.
   absl::StatusOr<std::vector<std::string>> Verify(int64_t* files) const;
 
   // Deletes all except the newest `keep` >= 1 checkpoints.

@@ -281,6 +281,38 @@ TEST_F(CheckpointStoreTest, KillAtAnyTimeKeepsTheLastCompleteCheckpoint) {
   EXPECT_GT(latest, 10);
 }
 
+// As --verify while a scheduler works: checkpoints are written, replaced and deleted.
+TEST_F(CheckpointStoreTest, VerifyingDuringARunFindsNoDamage) {
+  Write(1);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    for (int64_t iteration = 2;; ++iteration) {
+      const Checkpoint checkpoint = MakeCheckpoint(iteration);
+      for (int i = 0; i < 2; ++i) {
+        if (!store_.Write(checkpoint).ok() || !store_.Prune(1).ok()) _exit(3);
+      }
+    }
+  }
+  absl::StatusOr<std::vector<std::string>> damage = std::vector<std::string>();
+  absl::StatusOr<std::vector<int64_t>> iterations = std::vector<int64_t>();
+  // Each is replaced and deleted once: this many chances to see one disappear.
+  constexpr int64_t kCheckpoints = 40;
+  int64_t files = 0, newest = 0;
+  while (damage.ok() && damage->empty() && iterations.ok() && newest < kCheckpoints &&
+         waitpid(child, nullptr, WNOHANG) == 0) {
+    damage = store_.Verify(&files);
+    iterations = ListCheckpoints(directory_);
+    if (iterations.ok() && !iterations->empty()) newest = iterations->front();
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_THAT(damage, IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(iterations, IsOk());
+  EXPECT_GE(newest, kCheckpoints) << "the writer ended";
+  EXPECT_GT(files, 0);
+}
+
 // A checkpoint of the iteration that goes with the best weights so far, `best`.
 void WriteWithBest(CheckpointStore& store, const std::string& directory, int64_t iteration,
                    const std::string& best) {
