@@ -21,6 +21,9 @@ namespace rcnn::training {
 namespace {
 
 constexpr int kTries = 100;
+// Holder has a shared lock for a moment, which must not refuse a scheduler.
+constexpr int kHeldTries = 10;
+constexpr absl::Duration kHeldPause = absl::Milliseconds(20);
 constexpr int64_t kMaxHolderBytes = 4096;
 
 std::string LockText() {
@@ -30,19 +33,34 @@ std::string LockText() {
 }
 
 int LockRetried(int descriptor) {
-  for (;;) {
+  for (int held = 0;;) {
     const int result = flock(descriptor, LOCK_EX | LOCK_NB);
-    if (result == 0 || errno != EINTR) return result;
+    if (result != 0 && errno == EINTR) continue;
+    if (result == 0 || errno != EWOULDBLOCK || ++held == kHeldTries) return result;
+    absl::SleepFor(kHeldPause);
   }
 }
 
-absl::Status Held(const std::string& directory) {
-  const absl::StatusOr<std::string> holder =
+std::string HolderText(const std::string& directory) {
+  const absl::StatusOr<std::string> text =
       ReadFile(absl::StrCat(directory, "/", kLockFile), {.max_bytes = kMaxHolderBytes});
+  return text.ok() ? text->substr(0, text->find('\n')) : "unknown";
+}
+
+absl::Status Held(const std::string& directory) {
   return absl::FailedPreconditionError(
-      absl::StrCat("another scheduler is running in ", directory, " (",
-                   holder.ok() ? holder->substr(0, holder->find('\n')) : "unknown",
+      absl::StrCat("another scheduler is running in ", directory, " (", HolderText(directory),
                    "); wait for it, stop it, or choose another --run_dir"));
+}
+
+// Whether somebody has locked the file or directory; not if it is missing.
+absl::StatusOr<bool> IsLocked(const std::string& path, int open_flags) {
+  const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK | open_flags);
+  if (descriptor < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) return false;
+  if (descriptor < 0) return ErrnoStatus("open", path);
+  const bool is_locked = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  close(descriptor);
+  return is_locked;
 }
 
 // Whether `descriptor` refers to what is at `path` now: the file itself, not one that a link leads
@@ -130,6 +148,14 @@ absl::StatusOr<RunLock> RunLock::Take(const std::string& directory) {
   RunLock lock(directory, folder);
   RCNN_ASSIGN_OR_RETURN(lock.file_, LockTheFile(directory));
   return lock;
+}
+
+absl::StatusOr<std::string> RunLock::Holder(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(bool is_locked, IsLocked(directory, O_DIRECTORY));
+  if (!is_locked) {  // or the file system does not lock directories
+    RCNN_ASSIGN_OR_RETURN(is_locked, IsLocked(absl::StrCat(directory, "/", kLockFile), O_NOFOLLOW));
+  }
+  return is_locked ? HolderText(directory) : std::string();
 }
 
 RunLock& RunLock::operator=(RunLock&& other) noexcept {

@@ -29,6 +29,11 @@ class RunLock {
   // locks are held until destruction, or the end of the process.
   static absl::StatusOr<RunLock> Take(const std::string& directory);
 
+  // Who works in the directory, as LOCK names it: "process 17 on host since ...". Empty if nobody
+  // does, or if the directory is missing. Changes nothing. For reports: a scheduler may begin or
+  // end at any time. Errors: those of opening the directory and LOCK.
+  static absl::StatusOr<std::string> Holder(const std::string& directory);
+
   RunLock(RunLock&& other) noexcept
       : directory_(std::move(other.directory_)),
         folder_(std::exchange(other.folder_, -1)),

@@ -103,6 +103,49 @@ TEST_F(RunLockTest, ANewFileThatAnotherHoldsStopsTheFirst) {
   EXPECT_THAT(lock.Check(), IsOk());
 }
 
+TEST_F(RunLockTest, TellsWhoWorksInTheDirectory) {
+  EXPECT_THAT(RunLock::Holder(run_ + "/none"), IsOkAndHolds(""));
+  EXPECT_THAT(RunLock::Holder(run_), IsOkAndHolds(""));
+  EXPECT_FALSE(fs::exists(lock_));
+  {
+    RunLock lock = Take();
+    const std::string holder = absl::StrCat("process ", getpid(), " on ");
+    EXPECT_THAT(RunLock::Holder(run_), IsOkAndHolds(HasSubstr(holder)));
+    fs::remove(lock_);
+    EXPECT_THAT(RunLock::Holder(run_), IsOkAndHolds("unknown"));
+    EXPECT_THAT(lock.Check(), IsOk());
+  }
+  // The file is still there.
+  EXPECT_TRUE(fs::exists(lock_));
+  EXPECT_THAT(RunLock::Holder(run_), IsOkAndHolds(""));
+  // On a file system that does not lock directories.
+  const int file = open(lock_.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(file, LOCK_EX | LOCK_NB), 0);
+  EXPECT_THAT(RunLock::Holder(run_), IsOkAndHolds(HasSubstr("process")));
+  close(file);
+}
+
+// Holder has a shared lock for a moment.
+TEST_F(RunLockTest, AskingForTheHolderRefusesNoScheduler) {
+  for (const std::string& path : {run_, lock_}) {
+    ASSERT_THAT(WriteFileAtomically(lock_, "process"), IsOk());
+    const pid_t child = fork();
+    if (child == 0) {
+      const int asked = open(path.c_str(), O_RDONLY);
+      const bool is_locked = flock(asked, LOCK_SH | LOCK_NB) == 0;
+      fs::create_directories(run_ + "/locked");
+      usleep(10'000);
+      _exit(is_locked ? 0 : 1);
+    }
+    while (!fs::exists(run_ + "/locked")) usleep(1'000);
+    Take();
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    fs::remove(run_ + "/locked");
+  }
+}
+
 TEST_F(RunLockTest, AMovedDirectoryIsNotWrittenTo) {
   RunLock lock = Take();
   fs::rename(run_, run_ + ".moved");

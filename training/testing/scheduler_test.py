@@ -156,6 +156,7 @@ class SchedulerTest(unittest.TestCase):
                     self.assertTrue(file.read() == whole, repaired)
             code, output = _SCHEDULER.run(self.run_dir, "--verify")
             self.assertEqual(code, 0, output)
+            self.assertNotIn("a scheduler is working", output)
         self.check_untouched()
 
     def test_a_file_that_cannot_be_read_now_stops_the_run_and_changes_nothing(self):
@@ -238,6 +239,9 @@ class SchedulerTest(unittest.TestCase):
         self.check_refused(*self.run_scheduler(), "process %d on" % first.pid, "--run_dir")
         code, output = _SCHEDULER.run(self.run_dir, "--dry_run")
         self.assertEqual(code, 0, output)
+        code, output = _SCHEDULER.run(self.run_dir, "--verify")
+        self.assertEqual(code, 0, output)
+        self.assertIn("a scheduler is working in %s (process %d on" % (self.run_dir, first.pid), output)
         self.assertIsNone(first.poll())
         first.send_signal(signal.SIGTERM)
         self.assertEqual(first.wait(300), 143)
