@@ -71,6 +71,7 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
   options.notice = [&](const std::string& text) {
     if (setup.notices != nullptr) setup.notices->push_back(text);
   };
+  options.may_write = setup.may_write;
   data::LoaderOptions loader;
   loader.batches.transform.set_flip(configs::TransformConfig::AT_RANDOM);
   loader.batches.batching = options.training.batching();

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/detection/faster_rcnn.h"
@@ -54,6 +55,7 @@ struct RunSetup {
       [](const std::shared_ptr<detection::FasterRcnn>& model) { return MakeJointLoss(model); };
   std::shared_ptr<detection::FasterRcnn> model = Model();
   std::vector<std::string>* notices = nullptr;
+  std::function<absl::Status()> may_write = nullptr;
   std::shared_ptr<const data::Dataset> dataset = Shapes();
 };
 

@@ -242,12 +242,15 @@ std::string CheckpointStore::Path(int64_t iteration) const {
 }
 
 absl::Status CheckpointStore::Write(const Checkpoint& checkpoint) {
+  RCNN_RETURN_IF_ERROR(MayWrite());
   RCNN_RETURN_IF_ERROR(RemoveLeftovers(directory_));
   const std::string path = Path(checkpoint.iteration);
   const std::string unfinished = absl::StrCat(path, kUnfinished);
   RCNN_RETURN_IF_ERROR(CreateDirectories(unfinished));
   absl::Status written = WriteFiles(checkpoint, key_, unfinished);
   if (written.ok()) written = SyncDirectory(unfinished);
+  // Writing took long. What is at these paths may be another scheduler's by now.
+  RCNN_RETURN_IF_ERROR(MayWrite());
   if (!written.ok()) {
     // Frees the space again on a full disk.
     RemovePath(unfinished).IgnoreError();
@@ -302,6 +305,7 @@ absl::StatusOr<std::vector<std::string>> CheckpointStore::Verify(int64_t* files)
 }
 
 absl::Status CheckpointStore::Prune(int keep) {
+  RCNN_RETURN_IF_ERROR(MayWrite());
   RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
   for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < iterations.size(); ++i) {
     RCNN_RETURN_IF_ERROR(Discard(Path(iterations[i])));

@@ -21,6 +21,7 @@
 #define RCNN_TRAINING_TRAINER_CHECKPOINT_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -54,9 +55,12 @@ struct Checkpoint {
 
 class CheckpointStore {
  public:
-  // `directory` is the stage's and exists; `key` is the stage's.
-  CheckpointStore(std::string directory, std::string key)
-      : directory_(std::move(directory)), key_(std::move(key)) {}
+  // `directory` is the stage's and exists; `key` is the stage's. Write and Prune call `may_write`
+  // before they change anything, and Write again before the checkpoint gets its name; they return
+  // its error, and leave all files as they are. Null: they may.
+  CheckpointStore(std::string directory, std::string key,
+                  std::function<absl::Status()> may_write = nullptr)
+      : directory_(std::move(directory)), key_(std::move(key)), may_write_(std::move(may_write)) {}
 
   // Removes the remains of killed writes, then writes the checkpoint, replacing one
   // of the same iteration. kResourceExhausted if the disk is full, kDataLoss if the
@@ -86,9 +90,11 @@ class CheckpointStore {
 
  private:
   std::string Path(int64_t iteration) const;
+  absl::Status MayWrite() const { return may_write_ ? may_write_() : absl::OkStatus(); }
 
   std::string directory_;
   std::string key_;
+  std::function<absl::Status()> may_write_;
 };
 
 // Atomically replaces `to` with a link to `from`, or with a copy if the file system has

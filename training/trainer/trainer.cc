@@ -79,7 +79,7 @@ class Trainer::State {
  public:
   State(TrainerOptions options, std::shared_ptr<FasterRcnn> model, LossFunction losses)
       : options_(std::move(options)),
-        checkpoints_(options_.directory, options_.key),
+        checkpoints_(options_.directory, options_.key, options_.may_write),
         best_(options_.directory),
         state_(model, options_.training),
         errors_(model, options_.directory),
@@ -96,6 +96,10 @@ class Trainer::State {
   bool IsAlone() const { return options_.ranks == nullptr; }
   // Whether this process writes the files.
   bool IsFirst() const { return IsAlone() || options_.ranks->rank() == 0; }
+
+  absl::Status MayWrite() const {
+    return options_.may_write ? options_.may_write() : absl::OkStatus();
+  }
 
   // The state of rank 0, which has resumed, on all ranks; opens the log.
   absl::Status Open();
@@ -149,6 +153,7 @@ absl::Status Trainer::State::Resume() {
   for (const std::string& problem : problems) Notice(problem);
   if (!checkpoint.has_value()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(state_.Restore(*checkpoint));
+  RCNN_RETURN_IF_ERROR(MayWrite());
   RCNN_RETURN_IF_ERROR(best_.Restore(*checkpoint));
   const auto metrics = checkpoint->facts.find(kMetrics);
   if (metrics != checkpoint->facts.end()) covered_metrics_ = metrics->second;
@@ -162,6 +167,7 @@ absl::Status Trainer::State::Open() {
   if (!IsAlone()) RCNN_RETURN_IF_ERROR(state_.Share(*options_.ranks));
   NoteCheckpoint(state_.done);
   if (!IsFirst()) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(MayWrite());
   RCNN_ASSIGN_OR_RETURN(MetricsLog log,
                         MetricsLog::Open(options_.directory, options_.events_directory,
                                          options_.stage, state_.done + 1, covered_metrics_));
@@ -271,6 +277,7 @@ absl::Status Trainer::State::LogLine(const data::Loader& loader) {
   line_start_ = MonotonicNow();
   line_wait_start_ = wait;
   line_images_ = 0;
+  RCNN_RETURN_IF_ERROR(MayWrite());
   return log_->Log(state_.done, values);
 }
 
@@ -294,7 +301,10 @@ absl::Status Trainer::State::Validate() {
   RCNN_ASSIGN_OR_RETURN(const NamedNumbers found, options_.validate(weights), "validation");
   NamedNumbers values;
   for (const auto& [name, value] : found) values.emplace_back("validation_" + name, value);
-  if (IsFirst()) RCNN_RETURN_IF_ERROR(log_->Log(state_.done, values));
+  if (IsFirst()) {
+    RCNN_RETURN_IF_ERROR(MayWrite());
+    RCNN_RETURN_IF_ERROR(log_->Log(state_.done, values));
+  }
   const auto& [metric, value] = found.front();
   Notice(absl::StrFormat("validation at iteration %d: %s %.4f", state_.done, metric, value));
   line_start_ += MonotonicNow() - start;
@@ -304,7 +314,9 @@ absl::Status Trainer::State::Validate() {
   }
   state_.best_value = value;
   state_.best_iteration = state_.done;
-  return KeepsBest() && IsFirst() ? best_.Save(weights) : absl::OkStatus();
+  if (!KeepsBest() || !IsFirst()) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(MayWrite());
+  return best_.Save(weights);
 }
 
 // Validates. If it is interrupted, a checkpoint says so, and the next run validates first.

@@ -67,6 +67,9 @@ struct TrainerOptions {
   std::function<void(int64_t done, const std::string& note)> progress;
   // Called with notices for the user: a resume, a damaged checkpoint.
   std::function<void(const std::string&)> notice;
+  // Called before files are written, replaced or deleted. Its error ends the training, and leaves
+  // all files as they are. Null: nothing to ask.
+  std::function<absl::Status()> may_write = nullptr;
   // The ranks that train together; null: this process alone.
   std::shared_ptr<RankGroup> ranks = nullptr;
   // Of the loss, if it exchanges proposals (MakeSharedJointLoss).

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -82,6 +83,46 @@ TEST(TrainerTest, LinesAfterTheCheckpointAreWrittenOnce) {
   std::ofstream(directory + "/metrics.jsonl", std::ios::app) << "{\"iteration\":9,\"lo";
   ASSERT_THAT(Train({.directory = directory}), IsOk());
   EXPECT_EQ(Metrics(directory), Metrics(undisturbed));
+}
+
+// The contents of all files below the directory.
+std::map<std::string, std::string> Contents(const std::string& directory) {
+  std::map<std::string, std::string> contents;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    const std::string path = entry.path().string();
+    contents[path] = entry.is_directory() ? "" : *ReadFile(path);
+  }
+  return contents;
+}
+
+// As when the run directory was replaced, and another scheduler works in the new one.
+TEST(TrainerTest, ChangesNothingOnceItMayNotWrite) {
+  int calls = 0;
+  const auto expected = Train({.directory = EmptyDirectory("undisturbed"), .may_write = [&] {
+                                 ++calls;
+                                 return absl::OkStatus();
+                               }});
+  ASSERT_THAT(expected, IsOk());
+  // Opening the log, seven lines, the first weights that are the best, three checkpoints.
+  ASSERT_GE(calls, 1 + 7 + 1 + 3 * 3);
+  for (int refused = 1; refused <= calls; ++refused) {
+    SCOPED_TRACE(refused);
+    const std::string directory = EmptyDirectory("refused");
+    std::map<std::string, std::string> before;
+    int call = 0;
+    const auto stopped = Train({.directory = directory, .may_write = [&] {
+                                  if (++call < refused) return absl::OkStatus();
+                                  if (call == refused) before = Contents(directory);
+                                  return absl::FailedPreconditionError("it was replaced");
+                                }});
+    EXPECT_THAT(stopped, StatusIs(absl::StatusCode::kFailedPrecondition, "it was replaced"));
+    EXPECT_EQ(call, refused);
+    EXPECT_TRUE(Contents(directory) == before);
+    if (refused % 4 != 0) continue;
+    const auto resumed = Train({.directory = directory});
+    ASSERT_THAT(resumed, IsOk());
+    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
+  }
 }
 
 TEST(TrainerTest, ReportsADamagedCheckpointAndUsesThePreviousOne) {
