@@ -134,6 +134,10 @@ absl::Status SearchTheRest(const Dataset& dataset, const SelectiveSearchConfig& 
   return absl::OkStatus();
 }
 
+absl::Status CheckMayWrite(const SelectiveSearchRun& run) {
+  return run.may_write ? run.may_write() : absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status WriteSelectiveSearchProposals(const Dataset& dataset,
@@ -143,6 +147,7 @@ absl::Status WriteSelectiveSearchProposals(const Dataset& dataset,
   const std::string source =
       absl::StrCat("selective search, ", SelectiveSearchConfig::Mode_Name(config.mode()), ": ",
                    config.ShortDebugString());
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_ASSIGN_OR_RETURN(ProposalWriter writer, ProposalWriter::Create(run.path, dataset, source));
   RCNN_ASSIGN_OR_RETURN(
       ProposalJournal journal,
@@ -152,6 +157,7 @@ absl::Status WriteSelectiveSearchProposals(const Dataset& dataset,
                               return writer.Append(boxes, scores);
                             }));
   RCNN_RETURN_IF_ERROR(SearchTheRest(dataset, config, run, journal, writer));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_RETURN_IF_ERROR(writer.Commit().status());
   return journal.Remove();
 }

@@ -34,6 +34,9 @@ struct SelectiveSearchRun {
   // each image, with the number of images done.
   std::function<void(int64_t done)> started = {};
   std::function<void(int64_t done)> progress = {};
+  // Called before the file and its journal are made, and before the file gets its name. Its error
+  // is returned. Null: nothing to ask.
+  std::function<absl::Status()> may_write = {};
 };
 
 // Boxes are in the dataset's convention (Dataset::inclusive_boxes()). kCancelled

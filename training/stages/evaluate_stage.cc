@@ -82,6 +82,7 @@ absl::Status WriteDetector(const ExperimentRun& run, const StageConfig& stage,
       FindExifApplied(run.config.data().train(), *run.datasets.at(configs::TRAIN));
   if (exif_applied) config.mutable_input()->set_exif_applied(*exif_applied);
   for (const std::string& name : dataset.classes().names) config.add_class_name(name);
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   return detection::WriteModelDirectory(run.directories.at(stage.name()), config, state);
 }
 
@@ -180,16 +181,22 @@ absl::Status WriteFiles(const ExperimentRun& run, const StageConfig& stage,
   const eval::Detections& detections = evaluation.detections;
   const eval::Report& report = evaluation.report;
   const auto path = [&](const char* file) { return StageFilePath(run, stage.name(), file); };
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_RETURN_IF_ERROR(eval::WriteDetections(path("detections.json"), detections));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(path("metrics.json"), eval::ReportToJson(report)).status());
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_RETURN_IF_ERROR(eval::WriteSampleSheet(*dataset, detections, path("contact_sheet.jpg")));
   const eval::ProposalRecall recall = MeasureProposals(*dataset, evaluation.proposals);
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_RETURN_IF_ERROR(
       WriteRunReport(run, dataset, detections, report, recall, path("report.html")));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_RETURN_IF_ERROR(LogOnce(run.directories.at(stage.name()), run.events_directory, stage.name(),
                                dataset->size(),
                                DetectionNumbers(report, configs::ValidationConfig::AP)));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   return WriteEvaluationEvents(run, stage.name(), *dataset, detections, evaluation.proposals);
 }
 

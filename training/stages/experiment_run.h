@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/training/distributed/rank_group.h"
@@ -40,6 +41,9 @@ struct ExperimentRun {
   std::function<void(int64_t done)> started;
   std::function<void(int64_t done, const std::string& note)> progress;
   std::function<void(const std::string&)> notice;
+  // Called before files in these directories are written, replaced or deleted. An error, which ends
+  // the stage, if another scheduler may be working in them by now. Null: nothing to ask.
+  std::function<absl::Status()> may_write = nullptr;
   // The ranks that run the experiment together; null: this process alone. All run the same stages
   // at the same time, and read the directories of the others; rank 0 alone writes.
   std::shared_ptr<RankGroup> ranks = nullptr;
@@ -48,6 +52,11 @@ struct ExperimentRun {
 // Whether this process writes the results.
 inline bool IsFirstRank(const ExperimentRun& run) {
   return run.ranks == nullptr || run.ranks->rank() == 0;
+}
+
+// What `may_write` says.
+inline absl::Status CheckMayWrite(const ExperimentRun& run) {
+  return run.may_write ? run.may_write() : absl::OkStatus();
 }
 
 struct StageResult {

@@ -66,6 +66,7 @@ absl::Status AddRecall(const ExperimentRun& run, const StageConfig& stage, const
   const std::string& name = stage.name();
   RCNN_ASSIGN_OR_RETURN(const Numbers numbers,
                         RecallNumbers(StageFilePath(run, name, kProposalsFile), dataset));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_RETURN_IF_ERROR(
       LogOnce(run.directories.at(name), run.events_directory, name, dataset.size(), numbers));
   result.outputs.push_back(kMetricsFile);
@@ -162,6 +163,7 @@ absl::StatusOr<std::string> JournalKey(const ExperimentRun& run, const StageConf
 absl::StatusOr<StoredPass> OpenPass(const ExperimentRun& run, const StageConfig& stage,
                                     const Dataset& dataset, bool mirrored) {
   RCNN_ASSIGN_OR_RETURN(const std::string key, JournalKey(run, stage, mirrored));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   const std::string path =
       StageFilePath(run, stage.name(), mirrored ? kMirroredProposalsFile : kProposalsFile);
   return StoredPass::Open(path, key, dataset, stage.name());
@@ -183,6 +185,7 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   RCNN_RETURN_IF_ERROR(
       Propose(run, stage, model, dataset, mirrored, first,
               [&](const InferredProposals& found) { return pass->Append(found); }));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   return pass->Commit();
 }
 
@@ -243,6 +246,7 @@ absl::StatusOr<StageResult> RunSelectiveSearchStage(const ExperimentRun& run,
   data::SelectiveSearchRun search;
   search.path = StageFilePath(run, stage.name(), kProposalsFile);
   search.quiet = true;
+  search.may_write = run.may_write;
   search.started = run.started;
   search.progress = [&](int64_t done) {
     if (run.progress) run.progress(done, "");

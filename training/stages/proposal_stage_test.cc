@@ -65,6 +65,30 @@ class ProposalStageTest : public testing::Test {
   ExperimentRun run_;
 };
 
+// As when the run directory was replaced, and another scheduler works in the new one.
+TEST_F(ProposalStageTest, WritesNoFileWhereItMayNot) {
+  for (const int refused : {1, 2}) {
+    int call = 0;
+    run_.may_write = [&] {
+      return ++call < refused ? absl::OkStatus() : absl::FailedPreconditionError("replaced");
+    };
+    EXPECT_THAT(RunProposals(),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("replaced")));
+    EXPECT_EQ(call, refused);
+    EXPECT_FALSE(fs::exists(First()));
+    // The images that were done before the second call.
+    EXPECT_EQ(fs::exists(First() + ".partial"), refused == 2);
+  }
+  int calls = 0;
+  run_.may_write = [&] {
+    ++calls;
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(RunProposals(), IsOk());
+  // Each pass begins and ends a file; the log.
+  EXPECT_EQ(calls, 5);
+}
+
 TEST_F(ProposalStageTest, AFirstPassThatIsIntactStays) {
   ASSERT_THAT(RunProposals(), IsOk());
   const auto expected = Results();

@@ -269,6 +269,7 @@ TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& s
   options.started = run.started;
   options.progress = run.progress;
   options.notice = run.notice;
+  options.may_write = run.may_write;
   options.ranks = run.ranks;
   options.exchanges_in_step = ShareNormsOfParts(run, stage, model);
   options.exchange = MakeExchange(run, stage, options.exchanges_in_step);
@@ -324,6 +325,7 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
   RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));
   weights.metadata()["stage"] = stage.name();
   weights.metadata()["stage_key"] = run.keys.at(stage.name());
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
   RCNN_RETURN_IF_ERROR(
       detection::weights::SaveStateDict(weights, StageFilePath(run, stage.name(), kModelFile)));
   return StageResult{{kModelFile, "metrics.jsonl"}, ""};
