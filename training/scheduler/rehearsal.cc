@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "rcnn/base/file_io.h"
@@ -122,19 +123,24 @@ ExperimentRun Small(const ExperimentRun& run, const std::string& directory,
   return small;
 }
 
-// Deletes the directory when destroyed.
+// Deletes the directory when destroyed, unless the run may no longer write: then it is the
+// rehearsal of another scheduler.
 class Scratch {
  public:
-  explicit Scratch(std::string path) : path_(std::move(path)) { Remove(); }
+  Scratch(const ExperimentRun& run, std::string path) : run_(run), path_(std::move(path)) {
+    Remove();
+  }
   ~Scratch() { Remove(); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
  private:
   void Remove() {
+    if (absl::IsFailedPrecondition(CheckMayWrite(run_))) return;
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
+  const ExperimentRun& run_;
   std::string path_;
 };
 
@@ -321,11 +327,12 @@ double SecondsAtMeanPixels(const std::vector<double>& seconds, const std::vector
 absl::StatusOr<SecondsPerUnit> Rehearse(const ExperimentRun& run, const std::string& directory,
                                         const std::function<void(const std::string&)>& begin,
                                         const RehearsalOptions& options) {
-  const Scratch scratch(directory);
+  const Scratch scratch(run, directory);
   Rehearsal rehearsal(run, directory, options);
   SecondsPerUnit seconds;
   for (const configs::StageConfig& stage : rehearsal.small().config.stages()) {
     if (begin) begin(stage.name());
+    RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
     RCNN_RETURN_IF_ERROR(CreateDirectories(rehearsal.small().directories.at(stage.name())));
     RCNN_ASSIGN_OR_RETURN(seconds[stage.name()], rehearsal.Run(stage),
                           absl::StrCat("rehearsal of stage ", stage.name()));

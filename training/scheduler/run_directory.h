@@ -91,14 +91,16 @@ class RunDirectory {
   absl::Status Finish(const PlannedStage& stage, const std::vector<std::string>& outputs,
                       int processes = 1);
 
+  // OK if this process may still write. Call it before anything in the directory is written,
+  // replaced or deleted; Repair, Begin and Finish do. kFailedPrecondition if the directory is open
+  // for reading only, or is not the one that was opened, or if another scheduler has its LOCK.
+  absl::Status CheckLock();
+
  private:
   RunDirectory(std::string path, absl::optional<RunLock> lock)
       : path_(std::move(path)), lock_(std::move(lock)) {}
 
   absl::Status ReadFinished(const std::string& directory, StageStatus& status) const;
-  // OK if this process may still write.
-  absl::Status CheckLock();
-
   std::string path_;
   absl::optional<RunLock> lock_;  // none: read only
 };

@@ -7,7 +7,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take("runs/cells"));
-//   RCNN_RETURN_IF_ERROR(lock.Check());   // before anything is replaced
+//   RCNN_RETURN_IF_ERROR(lock.Check());   // before anything is written, replaced or deleted
 
 #ifndef RCNN_TRAINING_SCHEDULER_RUN_LOCK_H_
 #define RCNN_TRAINING_SCHEDULER_RUN_LOCK_H_

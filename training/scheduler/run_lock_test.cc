@@ -155,6 +155,19 @@ TEST_F(RunLockTest, AMovedDirectoryIsNotWrittenTo) {
   EXPECT_FALSE(fs::exists(lock_));
 }
 
+// The copy is another directory, which a second scheduler may have.
+TEST_F(RunLockTest, ACopyInTheDirectorysPlaceIsNotTheFirsts) {
+  RunLock first = Take();
+  const std::string text = *ReadFile(lock_);
+  fs::rename(run_, run_ + ".moved");
+  fs::copy(run_ + ".moved", run_, fs::copy_options::recursive);
+  EXPECT_THAT(first.Check(), StatusIs(kHeld, HasSubstr("moved, deleted or replaced")));
+  RunLock second = Take();
+  EXPECT_THAT(first.Check(), StatusIs(kHeld, HasSubstr("moved, deleted or replaced")));
+  EXPECT_THAT(second.Check(), IsOk());
+  EXPECT_THAT(ReadFile(run_ + ".moved/LOCK"), IsOkAndHolds(text));
+}
+
 TEST_F(RunLockTest, AKilledHolderLeavesNoLock) {
   const pid_t child = fork();
   if (child == 0) {

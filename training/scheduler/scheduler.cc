@@ -27,6 +27,9 @@
 //     read, so the inputs of an up-to-date stage are up to date.
 //   - A stage is done only if all its files match their checksums or can be repaired, and the
 //     inputs of a stage are checked again right before it runs. Time stamps decide nothing.
+//   - The lock is checked before each file is written, replaced or deleted
+//     (ExperimentRun::may_write), because the directory may be moved or replaced, and another
+//     scheduler started in the new one.
 //   - A shutdown request ends a stage with a checkpoint and kCancelled; the stage is then "begun".
 
 #include "rcnn/training/scheduler/scheduler.h"
@@ -42,6 +45,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -296,7 +300,9 @@ absl::Status Scheduler::RecordDataRoot(const std::string& path) const {
   const std::string record = absl::StrCat(path, "/", kDataRootFile);
   const std::string text = DataRoot() + "\n";
   RCNN_ASSIGN_OR_RETURN(const std::string before, ReadRecord(record));
-  return before == text ? absl::OkStatus() : WriteFileAtomically(record, text).status();
+  if (before == text) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
+  return WriteFileAtomically(record, text).status();
 }
 
 absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const {
@@ -368,6 +374,7 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
   const absl::Time start = MonotonicNow();
   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseAll(directory));
   Print(absl::StrCat("rehearsed all stages in ", HumanDuration(MonotonicNow() - start), "\n"));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(record, RehearsalRecordText(AllKeys(), seconds)).status());
   return seconds;
@@ -398,6 +405,7 @@ absl::Status Scheduler::WriteSpeed(const PlannedStage& stage, StageResult& resul
   constexpr char kSpeedFile[] = "speed.json";
   result.outputs.push_back(kSpeedFile);
   const nlohmann::json speed = {{"seconds_per_unit", progress_->SecondsPerUnit()}};
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
   return WriteFileAtomically(absl::StrCat(run_.directories.at(stage.name), "/", kSpeedFile),
                              speed.dump() + "\n")
       .status();
@@ -416,6 +424,8 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   progress_->Begin(index);
   absl::StatusOr<StageResult> result = RunStage(run_, Config(index));
   progress_->End();
+  // The cause of other errors, if the directory was moved while a file was written.
+  if (!result.ok()) RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
   RCNN_RETURN_IF_ERROR(result.status());
   RCNN_RETURN_IF_ERROR(WriteSpeed(step.planned, *result));
   const int processes = run_.ranks == nullptr ? 1 : run_.ranks->size();
@@ -435,6 +445,7 @@ absl::Status Scheduler::Publish(const RunDirectory& directory) const {
   for (size_t i = steps_.size(); i-- > 0;) {
     if (!Config(i).has_evaluate()) continue;
     RCNN_ASSIGN_OR_RETURN(const std::string stage, directory.StagePath(steps_[i].planned));
+    RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
     RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> replaced,
                           PublishResults(stage, directory.path()));
     if (AnythingToDo()) return absl::OkStatus();
@@ -464,6 +475,8 @@ void Scheduler::PrintSummary(const std::string& path) const {
 
 absl::Status Scheduler::Run(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Open(path, run_.config));
+  run_.may_write = [&directory] { return directory.CheckLock(); };
+  const auto forget = absl::MakeCleanup([this] { run_.may_write = nullptr; });
   RCNN_RETURN_IF_ERROR(directory.Arrange([&] {
     std::vector<PlannedStage> plan;
     for (const Step& step : steps_) plan.push_back(step.planned);

@@ -257,6 +257,38 @@ class SchedulerTest(unittest.TestCase):
         self.assertEqual(first.wait(300), 143)
         first.stdout.close()
 
+    def test_a_copy_in_the_place_of_the_directory_is_not_written_to(self):
+        flags = override_flags(
+            "resources.checkpoint_iterations=1", "resources.log_every=1",
+            "stages.rpn1.train_rpn.training.solver.iterations=100000")
+
+        def start():
+            process = _SCHEDULER.start(self.run_dir, *flags)
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            return process
+
+        def checkpoints():
+            return set(glob.glob(os.path.join(self.run_dir, "stages/1_rpn1/checkpoint-*/manifest.json")))
+
+        first = start()
+        wait_for(checkpoints, first)
+        moved = self.run_dir + ".moved"
+        os.rename(self.run_dir, moved)
+        shutil.copytree(moved, self.run_dir)
+        output = first.communicate(timeout=300)[0]
+        self.check_refused(first.returncode, output, self.run_dir, "was moved, deleted or replaced")
+        second = start()
+        copied = checkpoints()
+        wait_for(lambda: checkpoints() - copied, second)
+        second.send_signal(signal.SIGTERM)
+        output = second.communicate(timeout=300)[0]
+        self.assertEqual(second.returncode, 143, output)
+        self.assertNotIn("damaged", output)
+        code, output = _SCHEDULER.run(self.run_dir, "--verify")
+        self.assertEqual(code, 0, output)
+
     def test_a_full_disk_keeps_earlier_results(self):
         process = _SCHEDULER.start(self.run_dir, "--rehearse=false")
         self.wait_for_file("stages/3_fast1/key.txt", process)

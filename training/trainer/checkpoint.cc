@@ -33,6 +33,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -80,6 +81,14 @@ absl::Status RemoveLeftovers(const std::string& directory) {
     RCNN_RETURN_IF_ERROR(RemovePath(absl::StrCat(directory, "/", name)));
   }
   return absl::OkStatus();
+}
+
+// Not its parents: if they are missing, the run directory has just been moved.
+absl::Status CreateFolder(const std::string& path) {
+  std::error_code error;
+  fs::create_directory(path, error);
+  if (error) return ErrorNumberStatus(error.value(), "create directory", path);
+  return SyncDirectory(fs::path(path).parent_path().string());
 }
 
 absl::Status Damaged(absl::string_view path, absl::string_view what) {
@@ -246,7 +255,7 @@ absl::Status CheckpointStore::Write(const Checkpoint& checkpoint) {
   RCNN_RETURN_IF_ERROR(RemoveLeftovers(directory_));
   const std::string path = Path(checkpoint.iteration);
   const std::string unfinished = absl::StrCat(path, kUnfinished);
-  RCNN_RETURN_IF_ERROR(CreateDirectories(unfinished));
+  RCNN_RETURN_IF_ERROR(CreateFolder(unfinished));
   absl::Status written = WriteFiles(checkpoint, key_, unfinished);
   if (written.ok()) written = SyncDirectory(unfinished);
   // Writing took long. What is at these paths may be another scheduler's by now.

@@ -255,6 +255,13 @@ TEST_F(CheckpointStoreTest, FullDiskIsAnErrorAndKeepsTheEarlierCheckpoint) {
   }
 }
 
+// The run directory has been moved: there must not be a new one with nothing but a checkpoint.
+TEST_F(CheckpointStoreTest, AMissingDirectoryIsNotMade) {
+  fs::remove_all(directory_);
+  EXPECT_THAT(store_.Write(MakeCheckpoint(1)), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_FALSE(fs::exists(directory_));
+}
+
 TEST_F(CheckpointStoreTest, KillAtAnyTimeKeepsTheLastCompleteCheckpoint) {
   Write(1);
   int64_t latest = 1;
