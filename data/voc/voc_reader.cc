@@ -235,8 +235,8 @@ absl::Status VocReader::SetClasses() {
     if (names.empty()) {
       return absl::InvalidArgumentError(
           absl::StrCat(folder_, ": no classes: none of the annotations in ", folders_.annotations,
-                       " that can be read has an object; look at them with "
-                       "./bazelw run //data:inspect, or name the classes in `classes`"));
+                       " that can be read has an object; correct them, or name the classes in "
+                       "`classes`"));
     }
   }
   RCNN_ASSIGN_OR_RETURN(class_index_, ClassIndex::Create(names), folder_);

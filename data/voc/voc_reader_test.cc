@@ -28,6 +28,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 configs::DatasetConfig Config(const std::string& text) {
   configs::DatasetConfig config;
@@ -272,8 +273,10 @@ TEST_F(VocReaderTest, AFileNameNeverLeadsOutOfTheFolder) {
 TEST_F(VocReaderTest, NamesMissingFoldersAndLists) {
   EXPECT_THAT(ReadVoc(Config("voc {}"), folder_ + "/none"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none/Annotations")));
+  // Every program fails here, so the message advises none.
   EXPECT_THAT(Error("voc {}"), StatusIs(absl::StatusCode::kInvalidArgument,
-                                        HasSubstr("no classes: none of the annotations in ")));
+                                        AllOf(HasSubstr("no classes: none of the annotations in "),
+                                              Not(HasSubstr("bazelw")))));
   EXPECT_THAT(Error("voc {} classes: 'cat'"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no images are left")));
   EXPECT_THAT(
