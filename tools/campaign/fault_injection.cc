@@ -11,8 +11,10 @@
 //                               the order of their first calls: "read 3f09a1 12"
 //
 // The call fails once. If a program re-executes itself, each execution counts from the
-// start. A place is all functions that the call was made through, from main() or the start
-// of a thread on. Places are the same in each run of the same program on the same machine.
+// start. A place is the chain of functions that leads to the call, from main() or the start
+// of a thread on; of chains of more than 256 functions, the innermost ones. Places are the
+// same in each run of the same program on the same machine. A program that is killed, or
+// ends by _exit(), writes no numbers.
 
 #include <dirent.h>
 #include <errno.h>
@@ -68,7 +70,10 @@ const Plan& ThePlan() {
 
 bool IsUnder(const char* path) {
   const char* const under = ThePlan().under;
-  return under != nullptr && path != nullptr && strncmp(path, under, strlen(under)) == 0;
+  if (under == nullptr || path == nullptr) return false;
+  const size_t size = strlen(under);
+  // "/tmp/run2" is not under "/tmp/run".
+  return strncmp(path, under, size) == 0 && (path[size] == '/' || path[size] == '\0');
 }
 
 bool IsUnder(int descriptor) {
@@ -83,8 +88,8 @@ bool IsUnder(int descriptor) {
   return IsUnder(path);
 }
 
-// The program or library that an address lies in. Where it is loaded changes from run to run, its
-// name and offsets in it do not.
+// The code of the program, or of a library. Where it is loaded changes from run to run; its name,
+// and the offsets of functions from its beginning, do not.
 struct Module {
   uintptr_t begin, end;
   uint64_t name_hash;
@@ -107,16 +112,17 @@ int AddModule(dl_phdr_info* info, size_t, void* modules) {
   return 0;
 }
 
-// Where calls are made, and how often. One thread at a time.
+// Where calls are made, and how often. Callers make sure that one thread at a time uses it.
 class Places {
  public:
-  // Returns how many calls of this kind have been made through these functions, with this one.
+  // Returns how many calls of this kind have been made from the place, including this one.
   long Count(Call call, uint64_t place) {
     const auto [found, is_new] = numbers_.try_emplace({call, place}, 0);
     if (is_new) order_.push_back(found->first);
     return ++found->second;
   }
 
+  // The place of the call that is being made.
   uint64_t Here() {
     void* addresses[256];
     const int depth = backtrace(addresses, 256);
@@ -178,10 +184,14 @@ bool IsPlanned(Call call) {
   return is_kind && place == strtoull(plan.place, nullptr, 16) && number_there == plan.nth;
 }
 
-// Whether this is the call that must fail. Sets errno, unless it is to be a short read or write.
+// Whether this is the call that must fail. Sets errno, unless it is to be a short read or write; if
+// it is another call, errno is unchanged: readdir() does not set it at the end of a directory.
 template <typename Where>
 bool Fails(Call call, Where where) {
-  if (!IsUnder(where) || !IsPlanned(call)) return false;
+  const int saved = errno;
+  const bool is_planned = IsUnder(where) && IsPlanned(call);
+  errno = saved;
+  if (!is_planned) return false;
   has_failed = true;
   if (ThePlan().error > 0) errno = ThePlan().error;
   return true;
