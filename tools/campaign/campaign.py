@@ -24,8 +24,10 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 TOP = ("detections.json", "metrics.json", "contact_sheet.jpg", "model.safetensors", "detector.textproto")
 
 
-def parse_arguments(description):
-    parser = argparse.ArgumentParser(description=description)
+def parse_arguments(description, own=None):
+    """`own`: a parser, made with add_help=False, with the flags of one program."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, parents=[own] if own else [])
     parser.add_argument("scheduler", help="the program //training:stage_scheduler")
     parser.add_argument("experiment", help="a textproto, such as training/testing/tiny_alternating.textproto")
     parser.add_argument("--seed", type=int, help="of all choices; by default a new one each time, which is printed")

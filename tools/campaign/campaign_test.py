@@ -1,5 +1,6 @@
 """Tests of campaign.py, and of the calls that faults.py chooses."""
 
+import argparse
 import contextlib
 import io
 import os
@@ -153,7 +154,7 @@ class EveryTest(unittest.TestCase):
         done = [first.next_fault() for _ in range(10)]
         first.outcomes["no harm"] = 10
         self.assertRegex(
-            first.how_to_continue(), "^%d faults of places and [1-9] other calls are left: --seed=28 --every=10$" % (
+            first.how_to_continue(), "^left: %d faults at places, [2-9] other calls; to continue: --seed=28 --every=10$" % (
                 first.at_places - 10))
         self.assertEqual(self.make(10).left, first.left)
         self.assertFalse(set(done) & set(first.left))
@@ -162,17 +163,37 @@ class EveryTest(unittest.TestCase):
         made = self.make(0)
         made.outcomes["no harm"] = made.at_places
         self.assertRegex(
-            made.how_to_continue(), "^every place has failed with every error; [1-9] other calls are left: --seed=28 --every=%d$" % (
-                made.at_places))
+            made.how_to_continue(),
+            "^every place has failed with every error; left: [2-9] other calls; to continue: --seed=28 --every=%d$" % made.at_places)
+        made.outcomes["no harm"] = made.all_faults - 1
+        self.assertIn("left: 1 other call;", made.how_to_continue())
 
     def test_an_interruption_before_the_calls_are_counted(self):
         made = faults.Faults(arguments(), "library")
         self.addCleanup(os.rmdir, made.directory)
         made.begin_every = 10
-        self.assertEqual(made.how_to_continue(), "no call was failed: --seed=28 --every=10")
+        self.assertEqual(made.how_to_continue(), "nothing has failed yet; to continue: --seed=28 --every=10")
+
+    def test_a_number_behind_the_end_of_the_list_is_an_error(self):
+        number = self.make(0).all_faults
+        self.assertEqual(len(self.make(number - 1).left), 1)
+        with self.assertRaisesRegex(SystemExit, "--every=%d: the list has %d faults" % (number, number)):
+            self.make(number)
+
+    def test_the_flag_is_a_number_from_0_on(self):
+        self.assertEqual(faults.index("12"), 12)
+        for text in ("-1", "x", "", "1.5"):
+            self.assertRaises(argparse.ArgumentTypeError, faults.index, text)
 
     def test_a_program_that_wrote_no_numbers_has_none(self):
         self.assertEqual(faults.read_lines("/nonexistent/counts"), [])
+
+    def test_an_error_names_a_path_itself(self):
+        made = self.make(0)
+        first_line = "tiny in %s/run\n" % made.directory
+        self.assertFalse(made.names_a_path(first_line))
+        self.assertFalse(made.names_a_path(first_line + "error: stage rpn1: Input/output error\n"))
+        self.assertTrue(made.names_a_path(first_line + "error: cannot open %s/run/LOCK\n" % made.directory))
 
 
 if __name__ == "__main__":

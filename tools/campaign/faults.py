@@ -11,9 +11,10 @@ undisturbed one leaves.
   tools/campaign/faults.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
     --library=bazel-bin/tools/campaign/libfault_injection.so --seconds=3600
 
-With --every=0 nothing is left to chance but the order. A place is all functions that a call is made through, from main() or the
-start of a thread on. First each place of all three runs fails once with each of its errors, then each other call of the run from
-scratch fails once. That takes hours: the last line says how a later run of the same build continues.
+A place is the chain of functions that leads to a call, from main() or the start of a thread on. With --every=0 the faults are not
+drawn but listed: first each place of all three runs with each error of its kind of call, at one of its calls, then each other call of
+the run from scratch with one error. The seed gives the order, these calls and these errors. That takes hours: the last line says how
+a later run of the same build continues.
 """
 
 import argparse
@@ -40,22 +41,34 @@ ERRORS = {
 }
 
 
-# Where a run begins: in an empty directory, in the middle of a stage, and when all is done.
-STATES = ("nothing", "unfinished", "finished")
+# What a run finds in its directory, and the name of such a run.
+STATES = {"nothing": "a run from scratch", "unfinished": "a run that resumes", "finished": "a finished run"}
 
-# A call of a run from `state` that fails with `error`: the nth of its kind, or, with a place, the nth of its kind from there.
+# A call of a run that began with `state`, and fails with `error`: the nth of its kind, or, if `place` is not None, the nth of its kind
+# from there. The first is 1.
 Fault = collections.namedtuple("Fault", "state call place nth error")
 
-# How many calls of a kind a run makes from a place.
+# A run makes `count` calls of the kind `call` from `place`.
 Place = collections.namedtuple("Place", "call place count")
 
 
+def counted(number, what):
+    return "%d %s%s" % (number, what, "" if number == 1 else "s")
+
+
 def read_lines(path):
-    """The words of each line; none if the program did not come to write them."""
+    """Returns the words of each line of the file; no lines if it is missing, because the program has been killed."""
     if not os.path.exists(path):
         return []
     with open(path) as file:
         return [line.split() for line in file]
+
+
+def index(text):
+    """The type of a flag."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError("%r is not a number from 0 on" % text)
+    return int(text)
 
 
 class Faults(campaign.Campaign):
@@ -63,13 +76,13 @@ class Faults(campaign.Campaign):
         super().__init__(arguments)
         self.library = os.path.abspath(library)
         self.counts = {}
-        self.begin_every = None  # where the list of every fault is begun; None: faults are drawn
-        self.at_places = 0  # so many faults, the first of that list, are those of all places with all errors
-        self.all_faults = 0  # of that list
-        self.left = []
+        self.begin_every = None  # the index in the list of faults to begin with; None: faults are drawn
+        self.at_places = 0  # how many faults of the list are of places; they are the first
+        self.all_faults = 0  # the length of the list
+        self.left = []  # the rest of the list
 
     def run_with(self, run_dir, fault, **more):
-        """Returns the exit code, what was printed, and the numbers of calls."""
+        """Returns the exit code, what was printed, and the numbers of calls; none of these if the program has been killed."""
         counts = self.path("counts")
         if os.path.exists(counts):
             os.remove(counts)
@@ -83,7 +96,7 @@ class Faults(campaign.Campaign):
         return code, output, {name: int(count) for name, count in read_lines(counts)}
 
     def run_without_fault(self, state, **more):
-        """Returns how many calls of each kind a run makes from there."""
+        """Returns how many calls of each kind a run makes that begins with `state`."""
         code, output, counts = self.run_with(self.copy(state), Fault(state, "none", None, 0, "EIO"), **more)
         assert code == 0, output
         print("%s: %s" % (state, counts), flush=True)
@@ -95,7 +108,7 @@ class Faults(campaign.Campaign):
         return self.counts[state]
 
     def list_places(self, state):
-        """All places of a run from there."""
+        """Returns all places of a run that begins with `state`."""
         path = self.path("places")
         self.run_without_fault(state, RCNN_FAULT_PLACES=path)
         return [Place(call, place, int(count)) for call, place, count in read_lines(path)]
@@ -109,11 +122,15 @@ class Faults(campaign.Campaign):
             every += self.other_calls(places["nothing"], every)
             self.all_faults = len(every)
             self.left = every[self.begin_every:]
-            print("%d places, %d faults of them, %d other calls" % (
-                sum(map(len, places.values())), self.at_places, self.all_faults - self.at_places), flush=True)
+            print("%s in the three runs, %s there, %s" % (
+                counted(sum(map(len, places.values())), "place"), counted(self.at_places, "fault"),
+                counted(self.all_faults - self.at_places, "other call")), flush=True)
+            if not self.left:
+                raise SystemExit("error: --every=%d: the list has %s, and begins with 0" % (
+                    self.begin_every, counted(self.all_faults, "fault")))
 
     def faults_at_places(self, places):
-        """Each place with each of its errors, at one of its calls: first each place with one error, then with another."""
+        """Returns a fault for each place and error, at one of its calls: first each place with one error, then with another."""
         faults = []
         for state, of_state in places.items():
             for call, place, count in of_state:
@@ -124,8 +141,8 @@ class Faults(campaign.Campaign):
         return [fault for _, _, fault in sorted(faults)]
 
     def other_calls(self, places, done):
-        """Each call from these places that is not among `done`, once."""
-        done = {fault[:4] for fault in done}
+        """Returns a fault for each call of a run from scratch, which has these places, that is not among `done`."""
+        done = {fault[:4] for fault in done}  # without the errors
         faults = []
         for call, place, count in places:
             for nth in range(1, count + 1):
@@ -137,15 +154,16 @@ class Faults(campaign.Campaign):
 
     def how_to_continue(self):
         next_one = self.begin_every + sum(self.outcomes.values())
-        if self.all_faults == 0:  # interrupted before they were counted
-            return "no call was failed: --seed=%d --every=%d" % (self.seed, next_one)
-        if next_one >= self.all_faults:
+        if self.all_faults > 0 and next_one >= self.all_faults:
             return "every call has failed once, and every place with every error"
-        if next_one >= self.at_places:
-            left = "every place has failed with every error; %d other calls" % (self.all_faults - next_one)
+        if self.all_faults == 0:  # interrupted before they were counted
+            what = "nothing has failed yet"
+        elif next_one >= self.at_places:
+            what = "every place has failed with every error; left: %s" % counted(self.all_faults - next_one, "other call")
         else:
-            left = "%d faults of places and %d other calls" % (self.at_places - next_one, self.all_faults - self.at_places)
-        return "%s are left: --seed=%d --every=%d" % (left, self.seed, next_one)
+            what = "left: %s at places, %s" % (
+                counted(self.at_places - next_one, "fault"), counted(self.all_faults - self.at_places, "other call"))
+        return "%s; to continue: --seed=%d --every=%d" % (what, self.seed, next_one)
 
     def is_done(self, done):
         return (self.begin_every is not None and not self.left) or super().is_done(done)
@@ -153,21 +171,27 @@ class Faults(campaign.Campaign):
     def next_fault(self):
         if self.begin_every is not None:
             return self.left.pop(0)
-        state = self.draw.choice(STATES)
+        state = self.draw.choice(list(STATES))
         counts = self.count_calls(state)
         call = self.draw.choice([name for name in ERRORS if counts[name] > 0])
         return Fault(state, call, None, self.draw.randint(1, counts[call]), self.draw.choice(ERRORS[call]))
 
+    def names_a_path(self, output):
+        """Whether the error does. Lines before it, such as the first one, name the run directory in any case."""
+        lines = output.splitlines()
+        begins = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+        return bool(begins) and any(self.directory in line for line in lines[begins[0]:])
+
     def one_try(self):
         fault = self.next_fault()
-        where = "%s number %d%s failed with %s, from %s" % (
-            fault.call, fault.nth, " from place " + fault.place if fault.place else "", fault.error, fault.state)
+        where = "%s number %d%s failed with %s in %s" % (
+            fault.call, fault.nth, " from place " + fault.place if fault.place else "", fault.error, STATES[fault.state])
         run_dir = self.copy(fault.state)
         before = campaign.done_files(run_dir)
         code, output, counts = self.run_with(run_dir, fault)
         if code not in (0, 1):
             return "crashed", "%s: ended with %d:\n%s" % (where, code, output)
-        if code == 1 and self.directory not in output:
+        if code == 1 and not self.names_a_path(output):
             return "an error without a path", "%s:\n%s" % (where, output)
         if code == 0:
             different = campaign.difference(self.expected, campaign.everything(run_dir))
@@ -186,7 +210,7 @@ class Faults(campaign.Campaign):
         left = scheduler_process.leftovers(run_dir)
         if left:
             return "leftovers", "%s: %s" % (where, left)
-        if not counts["failed"]:
+        if counts and not counts["failed"]:
             return "the call was not made", None
         return "%-6s %-6s: %s" % (fault.call, fault.error, "no harm" if code == 0 else "stopped, resumed"), None
 
@@ -194,10 +218,9 @@ class Faults(campaign.Campaign):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--library", required=True, help="//tools/campaign:libfault_injection.so")
-    parser.add_argument("--every", type=int, help="fail every place and call, and begin with this one of the list")
-    own, rest = parser.parse_known_args()
-    sys.argv[1:] = rest
-    faults = Faults(campaign.parse_arguments(__doc__), own.library)
+    parser.add_argument("--every", type=index, help="list every place and call, and begin with this fault of the list, from 0")
+    own = campaign.parse_arguments(__doc__, parser)
+    faults = Faults(own, own.library)
     faults.begin_every = own.every
     status = faults.run(faults.one_try)
     if own.every is not None:

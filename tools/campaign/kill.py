@@ -184,9 +184,8 @@ if __name__ == "__main__":
     parser.add_argument("--also", action="append", default=[], help="a further experiment; may be repeated")
     parser.add_argument("--interruptions", type=int, help="stop after so many checked kills and power cuts")
     parser.add_argument("--record", action="store_true", help="add what is done to kill_totals.json and docs/reliability.md")
-    own, rest = parser.parse_known_args()
-    sys.argv[1:] = rest
-    kill = Kill(campaign.parse_arguments(__doc__), own.library, own.also)
+    own = campaign.parse_arguments(__doc__, parser)
+    kill = Kill(own, own.library, own.also)
     if own.interruptions is not None:
         kill.interruptions = own.interruptions
     status = kill.run(kill.one_try)
