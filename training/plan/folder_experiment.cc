@@ -213,10 +213,11 @@ void UsePlan(const StoredPlan& plan, FolderExperiment& experiment) {
   experiment.explanation.assign(plan.basis.explanation().begin(), plan.basis.explanation().end());
 }
 
-// The stored plan if nothing that it was made from has changed, else a new one.
+// The stored plan if nothing that it was made from has changed, else a new one. `lock`: of the run
+// directory; none in a dry run.
 absl::Status FindPlan(const FolderExperimentOptions& options, const data::FolderSplit& split,
                       const std::optional<StoredPlan>& stored, const Clock& clock,
-                      FolderExperiment& experiment) {
+                      std::optional<RunLock>& lock, FolderExperiment& experiment) {
   const PlanBasis* const defaults = stored && !options.replan ? &stored->basis : nullptr;
   StoredPlan plan;
   RCNN_ASSIGN_OR_RETURN(plan.basis, MakeBasis(options, experiment.folder, split, defaults));
@@ -236,6 +237,8 @@ absl::Status FindPlan(const FolderExperimentOptions& options, const data::Folder
   *plan.basis.mutable_time() = std::move(made.time);
   UsePlan(plan, experiment);
   if (options.dry_run) return absl::OkStatus();
+  // Planning took long, and the directory may be another one by now.
+  if (lock) RCNN_RETURN_IF_ERROR(lock->Check());
   RCNN_ASSIGN_OR_RETURN(experiment.kept_plan, WriteStoredPlan(experiment.run_directory, plan));
   return absl::OkStatus();
 }
@@ -307,7 +310,7 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
   if (!lock && !options.dry_run) {
     RCNN_ASSIGN_OR_RETURN(lock, LockNew(experiment.run_directory));
   }
-  RCNN_RETURN_IF_ERROR(FindPlan(options, *split, stored, clock, experiment));
+  RCNN_RETURN_IF_ERROR(FindPlan(options, *split, stored, clock, lock, experiment));
   if (!options.quiet) PrintPlan(experiment, options.dry_run);
   return experiment;
 }

@@ -161,6 +161,23 @@ TEST(MakeFolderExperiment, ANewDirectoryIsLockedWhileItIsPlanned) {
   EXPECT_THAT(RunLock::Take(run), IsOk());
 }
 
+TEST(MakeFolderExperiment, ADirectoryThatIsReplacedWhileItIsPlannedGetsNoPlan) {
+  const std::string run = FreshRun(), moved = run + ".moved";
+  fs::remove_all(moved);
+  FolderExperimentOptions options = Options(run);
+  options.measure_speed = [&](const configs::ExperimentConfig& config,
+                              const data::FolderSplit& split, const RehearsalOptions& rehearsal) {
+    if (!fs::exists(moved)) {
+      fs::rename(run, moved);
+      fs::create_directories(run);
+    }
+    return KnownSpeed(config, split, rehearsal);
+  };
+  EXPECT_THAT(MakeFolderExperiment(options), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                                      HasSubstr("moved, deleted or replaced")));
+  EXPECT_TRUE(fs::is_empty(run));
+}
+
 TEST(MakeFolderExperiment, ADirectoryOfOtherFilesIsRefused) {
   const std::string run = FreshRun();
   ASSERT_THAT(CreateDirectories(run), IsOk());
