@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -203,6 +204,17 @@ TEST_F(CheckpointStoreTest, DetectsDamageAndUsesThePreviousCheckpoint) {
       if (name == "manifest.json") continue;
       EXPECT_EQ((*latest)->iteration, 1) << name << " " << place;
     }
+  }
+}
+
+// Reading one to its end would take longer than a test may.
+TEST_F(CheckpointStoreTest, AFileThatHasBecomeVeryLongIsDamaged) {
+  Write(1);
+  for (const std::string name : {"model.safetensors", "solver.safetensors", "manifest.json"}) {
+    Write(2);
+    fs::resize_file(File(2, name), uintmax_t{1} << 40);
+    EXPECT_EQ(Latest(), 1) << name;
+    EXPECT_THAT(problems_, ElementsAre(AllOf(HasSubstr(name), HasSubstr("is damaged"))));
   }
 }
 
