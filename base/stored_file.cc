@@ -117,6 +117,14 @@ absl::StatusOr<bool> IsRegularFile(const std::string& path) {
   return ErrnoStatus("access", path);
 }
 
+absl::StatusOr<fs::file_type> PathType(const std::string& path) {
+  std::error_code error;
+  const fs::file_type type = fs::symlink_status(path, error).type();
+  // A missing path is an error and a type.
+  if (type != fs::file_type::none) return type;
+  return ErrorNumberStatus(error.value(), "access", path);
+}
+
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory) {
   std::vector<std::string> names;
   DIR* const stream = opendir(directory.c_str());
@@ -139,6 +147,17 @@ absl::Status ReadInPieces(const std::string& path,
                           absl::FunctionRef<absl::Status(absl::string_view)> take) {
   return ReadRegular(
       path, [](int64_t) { return absl::OkStatus(); }, take);
+}
+
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t max_bytes) {
+  std::string text;
+  RCNN_RETURN_IF_ERROR(ReadInPieces(path, [&](absl::string_view piece) {
+    text.append(piece.data(), piece.size());
+    if (static_cast<int64_t>(text.size()) <= max_bytes) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrCat(path, " is damaged: it has more than ", Counted(max_bytes, "byte")));
+  }));
+  return text;
 }
 
 absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path) {
@@ -199,6 +218,28 @@ absl::Status RemovePath(const std::string& path) {
   fs::remove_all(path, error);
   if (!error) return absl::OkStatus();
   return ErrorNumberStatus(error.value(), "delete", path);
+}
+
+absl::StatusOr<std::string> FreePathBeside(const std::string& path) {
+  for (int number = 1;; ++number) {
+    std::string free = absl::StrCat(path, ".before");
+    if (number > 1) absl::StrAppend(&free, "-", number);
+    RCNN_ASSIGN_OR_RETURN(const bool is_taken, PathExists(free));
+    if (!is_taken) return free;
+  }
+}
+
+absl::Status MakeWayForFile(const std::string& path) {
+  std::error_code error;
+  // Follows links, as the write does that refuses what is there.
+  const fs::file_status found = fs::status(path, error);
+  if (error || !fs::exists(found) || fs::is_regular_file(found)) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path));
+  if (type != fs::file_type::directory) return RemovePath(path);
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(path));
+  if (names.empty()) return RemovePath(path);
+  RCNN_ASSIGN_OR_RETURN(const std::string aside, FreePathBeside(path));
+  return RenamePath(path, aside);
 }
 
 }  // namespace rcnn

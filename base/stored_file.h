@@ -13,6 +13,8 @@
 #ifndef RCNN_BASE_STORED_FILE_H_
 #define RCNN_BASE_STORED_FILE_H_
 
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,10 @@ absl::StatusOr<bool> PathExists(const std::string& path);
 // Whether `path` is a regular file, without following links. Errors as above.
 absl::StatusOr<bool> IsRegularFile(const std::string& path);
 
+// What is at `path` (a directory, a link, a pipe, …), without following links; not_found if it does
+// not exist. Errors as above.
+absl::StatusOr<std::filesystem::file_type> PathType(const std::string& path);
+
 // The names in a directory, sorted by bytes; none if the directory is missing. An
 // error if it cannot be listed completely.
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory);
@@ -40,6 +46,11 @@ absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory)
 // the disk is a status, where a mapping would end the process with SIGBUS.
 absl::Status ReadInPieces(const std::string& path,
                           absl::FunctionRef<absl::Status(absl::string_view)> take);
+
+// The contents of a file that has at most `max_bytes` if it is intact: a larger one is kDataLoss,
+// which is damage, where that of ReadFile is kResourceExhausted, like a full disk. Other errors as
+// those of ReadFile.
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t max_bytes);
 
 // Size and checksum of a regular file, read in pieces.
 absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path);
@@ -73,8 +84,18 @@ absl::Status SyncFile(const std::string& path);
 // Renames durably: both directories are synced.
 absl::Status RenamePath(const std::string& from, const std::string& to);
 
-// Deletes a file, or a directory with its contents. A missing path is not an error.
+// Deletes a file, or a directory with its contents. A missing path is not an error. Of a link only
+// the link is deleted.
 absl::Status RemovePath(const std::string& path);
+
+// The first of "<path>.before", "<path>.before-2", "<path>.before-3", … that does not exist.
+absl::StatusOr<std::string> FreePathBeside(const std::string& path);
+
+// Makes room for a write to `path`, which replaces a regular file and nothing else: deletes an
+// empty directory, a pipe, a socket, a device, and a link to any of them, and renames a directory
+// with contents to FreePathBeside(path). Does nothing if `path` is missing, a regular file, or a
+// link that leads to one or nowhere.
+absl::Status MakeWayForFile(const std::string& path);
 
 }  // namespace rcnn
 

@@ -60,12 +60,19 @@ TEST_F(StoredFileTest, TellsWhatExists) {
   EXPECT_THAT(IsRegularFile(folder_), IsOkAndHolds(false));
   EXPECT_THAT(IsRegularFile(folder_ + "/link"), IsOkAndHolds(false));
   EXPECT_THAT(IsRegularFile(folder_ + "/nothing"), IsOkAndHolds(false));
+  EXPECT_THAT(PathType(folder_ + "/file"), IsOkAndHolds(fs::file_type::regular));
+  EXPECT_THAT(PathType(folder_), IsOkAndHolds(fs::file_type::directory));
+  EXPECT_THAT(PathType(folder_ + "/link"), IsOkAndHolds(fs::file_type::symlink));
+  EXPECT_THAT(PathType(folder_ + "/nothing"), IsOkAndHolds(fs::file_type::not_found));
+  EXPECT_THAT(PathType(folder_ + "/file/below"), IsOkAndHolds(fs::file_type::not_found));
 }
 
 TEST_F(StoredFileTest, WhatTheFileSystemDoesNotSayIsAnError) {
   EXPECT_THAT(PathExists(Unanswerable()),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("loop")));
   EXPECT_THAT(PathExists(folder_ + "/" + std::string(kTooLong, 'n')),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot access")));
+  EXPECT_THAT(PathType(Unanswerable()),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot access")));
   EXPECT_THAT(ListNames(Unanswerable()),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot list")));
@@ -112,6 +119,21 @@ TEST_F(StoredFileTest, PiecesAreInOrderAndEndAtAnError) {
                            }),
               StatusIs(absl::StatusCode::kCancelled, "enough"));
   EXPECT_EQ(pieces, 1);
+}
+
+// What is too large to be such a file is damaged; a full disk is not damage.
+TEST_F(StoredFileTest, ASmallFileThatIsLargeIsDamaged) {
+  const std::string path = Put("file", std::string(1000, 'x'));
+  EXPECT_THAT(ReadSmallFile(path, 1000), IsOkAndHolds(std::string(1000, 'x')));
+  EXPECT_THAT(ReadSmallFile(path, 999),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("it has more than 999 bytes")));
+  EXPECT_TRUE(IsDamage(ReadSmallFile(path, 999).status()));
+  EXPECT_THAT(ReadSmallFile(Put("large", std::string(3 << 20, 'x')), 1 << 20),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("large is damaged")));
+  EXPECT_THAT(ReadSmallFile(folder_ + "/nothing", 10), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(ReadSmallFile(folder_, 10), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ReadSmallFile(Unanswerable(), 10), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_FALSE(IsDamage(absl::ResourceExhaustedError("a full disk")));
 }
 
 TEST_F(StoredFileTest, EveryFlippedBitIsNoticed) {
@@ -217,6 +239,52 @@ TEST_F(StoredFileTest, SyncsRenamesAndRemoves) {
   EXPECT_THAT(RemovePath(folder_ + "/other"), IsOk());
   EXPECT_THAT(RemovePath(folder_ + "/other"), IsOk());
   EXPECT_FALSE(fs::exists(folder_ + "/other"));
+}
+
+TEST_F(StoredFileTest, RemovesALinkAndNotWhatItLeadsTo) {
+  fs::create_directories(folder_ + "/other");
+  Put("other/mine", "x");
+  fs::create_directory_symlink(folder_ + "/other", folder_ + "/link");
+  EXPECT_THAT(RemovePath(folder_ + "/link"), IsOk());
+  EXPECT_THAT(PathExists(folder_ + "/link"), IsOkAndHolds(false));
+  EXPECT_THAT(ReadFile(folder_ + "/other/mine"), IsOkAndHolds("x"));
+}
+
+TEST_F(StoredFileTest, MakesWayForAFileWithoutDestroyingContents) {
+  const std::string path = folder_ + "/file";
+  const auto write = [&] {
+    ASSERT_THAT(MakeWayForFile(path), IsOk());
+    ASSERT_THAT(WriteFileAtomically(path, "new"), IsOk());
+    EXPECT_THAT(ReadFile(path), IsOkAndHolds("new"));
+    EXPECT_THAT(IsRegularFile(path), IsOkAndHolds(true));
+    fs::remove(path);
+  };
+  write();
+  Put("file", "old");
+  EXPECT_THAT(MakeWayForFile(path), IsOk());
+  EXPECT_THAT(ReadFile(path), IsOkAndHolds("old"));
+  write();
+  fs::create_directories(path);
+  write();
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  write();
+  fs::create_symlink(path, path);
+  write();
+  fs::create_symlink("nowhere", path);
+  write();
+  fs::create_directories(folder_ + "/other");
+  Put("other/mine", "x");
+  fs::create_directory_symlink(folder_ + "/other", path);
+  write();
+  EXPECT_THAT(ReadFile(folder_ + "/other/mine"), IsOkAndHolds("x"));
+  EXPECT_THAT(ListNames(folder_), IsOkAndHolds(ElementsAre("other")));
+  for (const std::string& kept : {folder_ + "/file.before", folder_ + "/file.before-2"}) {
+    fs::create_directories(path);
+    Put("file/mine", kept);
+    EXPECT_THAT(FreePathBeside(path), IsOkAndHolds(kept));
+    write();
+    EXPECT_THAT(ReadFile(kept + "/mine"), IsOkAndHolds(kept));
+  }
 }
 
 }  // namespace
