@@ -210,9 +210,9 @@ absl::Status Scheduler::PrintData() const {
   return absl::OkStatus();
 }
 
-// A small file of the run; "" if it is missing, or something else is in its place.
+// A small file of the run; "" if it is missing, too large, or something else is in its place.
 absl::StatusOr<std::string> ReadRecord(const std::string& path) {
-  absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxRecordBytes});
+  absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxRecordBytes);
   if (IsDamage(text.status())) return std::string();
   return text;
 }

@@ -45,7 +45,7 @@ bool HasSecondCopy(const std::string& name, const FileDigest& digest) {
 
 // kDataLoss for a record that is damaged, missing, or of another key.
 absl::StatusOr<StageRecord> ReadRecord(const std::string& path, const std::string& key) {
-  const absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxRecordBytes});
+  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxRecordBytes);
   if (IsDamage(text.status())) return absl::DataLossError(text.status().message());
   RCNN_RETURN_IF_ERROR(text.status());
   const absl::StatusOr<StageRecord> record = ParseStageRecord(*text);
@@ -205,7 +205,7 @@ std::vector<std::string> StageFiles::Notices() const {
 absl::StatusOr<StageKey> ReadStageKey(const std::string& directory) {
   StageKey key;
   for (const std::string& path : {Join(directory, kKeyFile), CopyPath(directory, kKeyFile)}) {
-    const absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxRecordBytes});
+    const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxRecordBytes);
     if (!text.ok() && !IsDamage(text.status())) return text.status();
     const absl::StatusOr<RecordedKey> recorded = text.ok() ? ParseKeyText(*text) : text.status();
     if (recorded.ok()) {
@@ -217,7 +217,8 @@ absl::StatusOr<StageKey> ReadStageKey(const std::string& directory) {
     if (key.problem.empty() && text.ok()) {
       key.problem = absl::StrCat(path, ": ", recorded.status().message());
     } else if (key.problem.empty()) {
-      key.problem = absl::StrCat(path, " is missing");
+      key.problem = absl::IsNotFound(text.status()) ? absl::StrCat(path, " is missing")
+                                                    : std::string(text.status().message());
     }
   }
   key.from_copy = false;
@@ -324,7 +325,7 @@ absl::Status WriteKeyFile(const std::string& directory, const std::string& text)
 
 absl::StatusOr<std::map<std::string, FileDigest>> RecordedDigests(const std::string& directory) {
   const std::string path = Join(directory, kDoneFile);
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxRecordBytes}));
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path, kMaxRecordBytes));
   RCNN_ASSIGN_OR_RETURN(const StageRecord record, ParseStageRecord(text), path);
   std::map<std::string, FileDigest> digests;
   for (const auto& [name, digest] : record.files) {

@@ -117,6 +117,20 @@ TEST_F(StageFilesTest, AMissingSmallFileIsRepaired) {
   EXPECT_EQ(AllFiles(), before);
 }
 
+// 20 MB of junk, more than a record may have.
+TEST_F(StageFilesTest, ARecordThatIsTooLargeIsRepaired) {
+  Record();
+  const auto before = AllFiles();
+  for (const char* name : {"DONE", "key.txt", "copies/record.json", "copies/key.txt"}) {
+    Put(name, std::string(20'000'000, 'j'));
+    const StageFiles files = Check();
+    ASSERT_TRUE(files.NeedsRepair()) << name;
+    EXPECT_THAT(files.Notices(), ElementsAre(HasSubstr(name))) << name;
+    ASSERT_THAT(RepairStageFiles(stage_, files), IsOk()) << name;
+    EXPECT_TRUE(AllFiles() == before) << name;
+  }
+}
+
 TEST_F(StageFilesTest, ALostRecordIsRestoredIfAllElseIsIntact) {
   Record();
   const auto before = AllFiles();
