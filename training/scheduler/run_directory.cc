@@ -190,9 +190,35 @@ bool MayPrecedeRun(const std::string& name) {
          absl::StartsWith(name, kPlanPrefix);
 }
 
+// Whether it is the name of a stage's directory, kept aside or not: "3_rpn2", "3_rpn2.previous".
+bool IsStageDirectory(absl::string_view name) {
+  const size_t digits = name.find_first_not_of("0123456789");
+  return digits != absl::string_view::npos && digits > 0 && name[digits] == '_';
+}
+
+// A stage's directory is emptied and written, so it is no link, which may lead to anything of the
+// user. The folder of all stages may be one.
+absl::Status CheckStagesAreNoLinks(const std::string& run) {
+  const std::string stages = Join(run, kStagesFolder);
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
+  for (const std::string& name : names) {
+    if (!IsStageDirectory(name)) continue;
+    const std::string path = Join(stages, name);
+    RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path));
+    if (type != fs::file_type::symlink) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(path,
+                     " is a link, and the scheduler writes and deletes files in the "
+                     "directories of stages; put the directory itself there, or remove the "
+                     "link, and the stage is made again"));
+  }
+  return absl::OkStatus();
+}
+
 // Checks that the directory belongs to this experiment or may be claimed.
 absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig& config) {
   RCNN_RETURN_IF_ERROR(RunDirectory::CheckUsable(path));
+  RCNN_RETURN_IF_ERROR(CheckStagesAreNoLinks(path));
   const std::string record = Join(path, kExperimentFile);
   RCNN_ASSIGN_OR_RETURN(const bool has_record, PathExists(record));
   if (!has_record) return absl::OkStatus();
@@ -211,10 +237,12 @@ absl::Status RemoveTemporaries(const std::string& directory) {
   return absl::OkStatus();
 }
 
-// In a stage's directory and among its second copies.
+// In a stage's directory and among its second copies, which a link does not lead to.
 absl::Status RemoveTemporariesOfStage(const std::string& directory) {
   RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
-  return RemoveTemporaries(Join(directory, kCopiesFolder));
+  const std::string copies = Join(directory, kCopiesFolder);
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(copies));
+  return type == fs::file_type::directory ? RemoveTemporaries(copies) : absl::OkStatus();
 }
 
 absl::Status RemoveLeftovers(const std::string& stages) {
@@ -432,6 +460,7 @@ absl::Status RunDirectory::Repair(const PlannedStage& stage) {
 
 absl::Status RunDirectory::Begin(const PlannedStage& stage) {
   RCNN_RETURN_IF_ERROR(CheckLock());
+  RCNN_RETURN_IF_ERROR(CheckStagesAreNoLinks(path_));
   const std::string directory = Join(path_, stage.directory);
   RCNN_RETURN_IF_ERROR(Arrange({stage}));
   RCNN_ASSIGN_OR_RETURN(const StageKey found, ReadStageKey(directory));

@@ -43,7 +43,8 @@ class RunDirectory {
   // Creates the directory if missing, takes its lock, and writes
   // experiment.textproto. The lock is held until destruction. kFailedPrecondition,
   // saying what to do, if another scheduler holds the lock, if the directory
-  // belongs to another experiment, or if it has files but is not a run directory;
+  // belongs to another experiment, if it has files but is not a run directory, or if a
+  // stage's directory is a link, which is never followed (`path` and stages/ may be links);
   // also the errors of base/file_io.h. Errors leave everything unchanged.
   static absl::StatusOr<RunDirectory> Open(const std::string& path,
                                            const configs::ExperimentConfig& config);

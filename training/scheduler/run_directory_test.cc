@@ -274,6 +274,55 @@ TEST_F(RunDirectoryTest, WhatCannotBeReadNowIsNeitherRedoneNorDeleted) {
   }
 }
 
+TEST_F(RunDirectoryTest, NothingIsDeletedThroughALinkInThePlaceOfTheCopies) {
+  RunDirectory run = Open();
+  const PlannedStage stage = Plan()[0];
+  const std::string copies = path_ + "/stages/1_rpn1/copies", foreign = path_ + "_foreign";
+  const auto link = [&] {
+    fs::remove_all(copies);
+    fs::create_directory_symlink(foreign, copies);
+  };
+  for (const char* file : {"/mine.tmp-1-2", "/record.json", "/key.txt", "/result"}) {
+    Put(foreign + file, "mine");
+  }
+  RunStage(run, stage, "12345");
+  link();
+  ASSERT_THAT(run.Repair(stage), IsOk());
+  EXPECT_FALSE(fs::is_symlink(copies));
+  EXPECT_TRUE(fs::exists(copies + "/result"));
+  link();
+  RunStage(run, stage, "12345");
+  EXPECT_FALSE(fs::is_symlink(copies));
+  for (const char* file : {"/mine.tmp-1-2", "/record.json", "/key.txt", "/result"}) {
+    EXPECT_THAT(ReadFile(foreign + file), IsOkAndHolds("mine"));
+  }
+}
+
+TEST_F(RunDirectoryTest, AStageThatIsALinkIsRefused) {
+  const std::string stage = path_ + "/stages/1_rpn1", foreign = path_ + "_foreign";
+  const auto refused =
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(stage + " is a link"));
+  {
+    RunDirectory run = Open();
+    RunStage(run, Plan()[0], "12345");
+    Put(stage + "/mine.tmp-1-2", "mine");
+    fs::rename(stage, foreign);
+    fs::create_directory_symlink(foreign, stage);
+    EXPECT_THAT(run.Begin(Plan()[0]), refused);
+  }
+  EXPECT_THAT(OpenError(), refused);
+  EXPECT_THAT(RunDirectory::OpenReadOnly(path_, SampleExperiment()).status(), refused);
+  EXPECT_THAT(ReadFile(foreign + "/mine.tmp-1-2"), IsOkAndHolds("mine"));
+  EXPECT_TRUE(fs::exists(foreign + "/DONE"));
+  // All stages may lie on another disk.
+  fs::remove(stage);
+  fs::rename(foreign, stage);
+  fs::rename(path_ + "/stages", foreign);
+  fs::create_directory_symlink(foreign, path_ + "/stages");
+  const RunDirectory run = Open();
+  EXPECT_TRUE(Status(run, Plan()[0]).done);
+}
+
 TEST_F(RunDirectoryTest, ADeletedLockLetsNobodyIn) {
   RunDirectory run = Open();
   fs::remove(path_ + "/LOCK");

@@ -8,13 +8,13 @@
 //   damaged    none                               damaged: the stage is not whole and runs again
 //   either of them cannot be read at present      an error; nothing is known
 //
-// A missing file counts as damaged, DONE too. RepairStageFiles writes what is damaged or without a
-// copy, and DONE last: a kill in between leaves the old record, and the next check repairs again.
+// A missing file counts as damaged, DONE too. `copies` counts only if it is a folder, not a link to
+// one. RepairStageFiles writes what is damaged or without a copy, and DONE last: a kill in between
+// leaves the old record, and the next check repairs again.
 
 #include "rcnn/training/scheduler/stage_files.h"
 
 #include <filesystem>
-#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -39,13 +39,40 @@ std::string CopyPath(const std::string& directory, absl::string_view name) {
   return absl::StrCat(directory, "/", kCopiesFolder, "/", name == kDoneFile ? "record.json" : name);
 }
 
+// A second copy's status if `copies` is a folder of the stage itself: kNotFound otherwise. What a
+// link leads to is not the stage's: it is neither read nor changed.
+absl::Status CheckCopiesFolder(const std::string& directory) {
+  const std::string folder = Join(directory, kCopiesFolder);
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(folder));
+  if (type == fs::file_type::directory) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat(folder, " is not a folder"));
+}
+
+absl::StatusOr<bool> HasCopiesFolder(const std::string& directory) {
+  const absl::Status status = CheckCopiesFolder(directory);
+  if (status.ok() || absl::IsNotFound(status)) return status.ok();
+  return status;
+}
+
+// CheckStoredFile for a second copy.
+absl::Status CheckStoredCopy(const std::string& directory, absl::string_view name,
+                             const FileDigest& expected) {
+  RCNN_RETURN_IF_ERROR(CheckCopiesFolder(directory));
+  return CheckStoredFile(CopyPath(directory, name), expected);
+}
+
+absl::StatusOr<std::string> ReadCopy(const std::string& directory, absl::string_view name) {
+  RCNN_RETURN_IF_ERROR(CheckCopiesFolder(directory));
+  return ReadSmallFile(CopyPath(directory, name), kMaxRecordBytes);
+}
+
 bool HasSecondCopy(const std::string& name, const FileDigest& digest) {
   return digest.size <= kMaxCopiedBytes && !absl::StrContains(name, '/');
 }
 
-// kDataLoss for a record that is damaged, missing, or of another key.
-absl::StatusOr<StageRecord> ReadRecord(const std::string& path, const std::string& key) {
-  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxRecordBytes);
+// Parses the text of `path`. kDataLoss for a record that is damaged, missing, or of another key.
+absl::StatusOr<StageRecord> ParseRecord(const absl::StatusOr<std::string>& text,
+                                        const std::string& path, const std::string& key) {
   if (IsDamage(text.status())) return absl::DataLossError(text.status().message());
   RCNN_RETURN_IF_ERROR(text.status());
   const absl::StatusOr<StageRecord> record = ParseStageRecord(*text);
@@ -89,9 +116,11 @@ absl::Status CompleteRecord(const std::string& directory, const std::string& key
 absl::StatusOr<std::string> FindGoodCopy(const std::string& directory, const std::string& name,
                                          const FileDigest& expected,
                                          const std::vector<std::string>& elsewhere) {
-  std::vector<std::string> candidates = {CopyPath(directory, name)};
-  for (const std::string& other : elsewhere) candidates.push_back(Join(other, name));
-  for (const std::string& path : candidates) {
+  const absl::Status copy = CheckStoredCopy(directory, name, expected);
+  if (copy.ok()) return CopyPath(directory, name);
+  if (!IsDamage(copy)) return copy;
+  for (const std::string& other : elsewhere) {
+    std::string path = Join(other, name);
     const absl::Status status = CheckStoredFile(path, expected);
     if (status.ok()) return path;
     if (!IsDamage(status)) return status;
@@ -102,12 +131,13 @@ absl::StatusOr<std::string> FindGoodCopy(const std::string& directory, const std
 // Records whether the second copy of a small file is intact.
 absl::Status CheckCopy(const std::string& directory, const std::string& name,
                        const FileDigest& expected, StageFiles& files) {
-  const std::string path = CopyPath(directory, name);
-  const absl::Status status = CheckStoredFile(path, expected);
+  const absl::Status status = CheckStoredCopy(directory, name, expected);
   if (status.ok()) return absl::OkStatus();
   if (!IsDamage(status)) return status;
   files.without_copy.push_back(name);
-  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
+  RCNN_ASSIGN_OR_RETURN(const bool has_folder, HasCopiesFolder(directory));
+  if (!has_folder) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(CopyPath(directory, name)));
   if (is_there) {
     files.damaged_copies.push_back(absl::StrCat(status.message(), "; the file itself is intact"));
   }
@@ -137,12 +167,17 @@ absl::Status CheckKeyFile(const std::string& directory, const StageKey& key, Sta
   return CheckCopy(directory, kKeyFile, Digest(key.text), files);
 }
 
-// Removes a folder or the like from the place of a file: a rename does not replace it.
-absl::Status MakeWayForFile(const std::string& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  const bool in_the_way = !error && fs::exists(status) && !fs::is_regular_file(status);
-  return in_the_way ? RemovePath(path) : absl::OkStatus();
+// Records whether something else is in the place of the folder of second copies.
+absl::Status CheckPlaceOfCopies(const std::string& directory, StageFiles& files) {
+  const std::string folder = Join(directory, kCopiesFolder);
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(folder));
+  if (type == fs::file_type::directory || type == fs::file_type::not_found) {
+    return absl::OkStatus();
+  }
+  files.damaged_copies.push_back(
+      absl::StrCat(folder, " is ", type == fs::file_type::symlink ? "a link, not " : "not ",
+                   "a folder, and is replaced; the files themselves are checked"));
+  return absl::OkStatus();
 }
 
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
@@ -150,10 +185,11 @@ absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
   return WriteFileAtomically(path, bytes).status();
 }
 
+// A link in its place is deleted, and not what it leads to, which is not the stage's.
 absl::Status MakeCopiesFolder(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const bool is_folder, HasCopiesFolder(directory));
   const std::string folder = Join(directory, kCopiesFolder);
-  RCNN_ASSIGN_OR_RETURN(const bool is_file, IsRegularFile(folder));
-  if (is_file) RCNN_RETURN_IF_ERROR(RemovePath(folder));
+  if (!is_folder) RCNN_RETURN_IF_ERROR(RemovePath(folder));
   return CreateDirectories(folder);
 }
 
@@ -204,8 +240,10 @@ std::vector<std::string> StageFiles::Notices() const {
 
 absl::StatusOr<StageKey> ReadStageKey(const std::string& directory) {
   StageKey key;
-  for (const std::string& path : {Join(directory, kKeyFile), CopyPath(directory, kKeyFile)}) {
-    const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxRecordBytes);
+  const std::string first = Join(directory, kKeyFile);
+  for (const std::string& path : {first, CopyPath(directory, kKeyFile)}) {
+    const absl::StatusOr<std::string> text =
+        path == first ? ReadSmallFile(path, kMaxRecordBytes) : ReadCopy(directory, kKeyFile);
     if (!text.ok() && !IsDamage(text.status())) return text.status();
     const absl::StatusOr<RecordedKey> recorded = text.ok() ? ParseKeyText(*text) : text.status();
     if (recorded.ok()) {
@@ -231,6 +269,8 @@ absl::StatusOr<bool> IsStageFinished(const std::string& directory,
                                      const std::vector<std::string>& elsewhere) {
   RCNN_ASSIGN_OR_RETURN(const bool is_done, PathExists(Join(directory, kDoneFile)));
   if (is_done) return true;
+  RCNN_ASSIGN_OR_RETURN(const bool has_folder, HasCopiesFolder(directory));
+  if (!has_folder) return false;
   RCNN_ASSIGN_OR_RETURN(const bool has_copy, PathExists(CopyPath(directory, kDoneFile)));
   if (!has_copy) return false;
   const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, elsewhere);
@@ -241,7 +281,8 @@ absl::StatusOr<bool> IsStageFinished(const std::string& directory,
 
 // DONE last: it says that the stage is finished.
 absl::Status RemoveStageRecord(const std::string& directory) {
-  RCNN_RETURN_IF_ERROR(RemovePath(CopyPath(directory, kDoneFile)));
+  RCNN_ASSIGN_OR_RETURN(const bool has_folder, HasCopiesFolder(directory));
+  if (has_folder) RCNN_RETURN_IF_ERROR(RemovePath(CopyPath(directory, kDoneFile)));
   return RemovePath(Join(directory, kDoneFile));
 }
 
@@ -252,7 +293,7 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
   if (!stage_key.recorded.has_value()) return absl::DataLossError(stage_key.problem);
   const std::string& key = stage_key.recorded->key;
   const std::string path = Join(directory, kDoneFile);
-  absl::StatusOr<StageRecord> record = ReadRecord(path, key);
+  absl::StatusOr<StageRecord> record = ParseRecord(ReadSmallFile(path, kMaxRecordBytes), path, key);
   if (!record.ok() && !IsDamage(record.status())) return record.status();
   if (record.ok()) {
     files.record = *std::move(record);
@@ -261,7 +302,7 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
         CheckCopy(directory, kDoneFile, Digest(StageRecordText(files.record)), files));
   } else {
     const std::string copy = CopyPath(directory, kDoneFile);
-    absl::StatusOr<StageRecord> second = ReadRecord(copy, key);
+    absl::StatusOr<StageRecord> second = ParseRecord(ReadCopy(directory, kDoneFile), copy, key);
     if (!second.ok() && !IsDamage(second.status())) return second.status();
     // The versions that wrote no seal wrote no copies.
     if (!second.ok() || !second->sealed) return record.status();
@@ -272,6 +313,7 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
     RCNN_RETURN_IF_ERROR(CheckFile(directory, name, *digest, elsewhere, files));
   }
   RCNN_RETURN_IF_ERROR(CheckKeyFile(directory, stage_key, files));
+  RCNN_RETURN_IF_ERROR(CheckPlaceOfCopies(directory, files));
   return files;
 }
 

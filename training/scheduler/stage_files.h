@@ -5,6 +5,9 @@
 //   stages/<n>_<name>/copies/<file>     a second copy of each file of at most 4 MiB, of
 //                                       key.txt, and of DONE (record.json)
 //
+// A link in the place of copies/ is never followed, and is replaced by a folder when a copy is
+// written: what it leads to may be anything of the user.
+//
 // Large files (weights, detections) have a second copy only if the top of the run directory
 // has one. Checks read every byte. A file that is temporarily unreadable is never treated as
 // damaged (base/stored_file.h).

@@ -184,6 +184,48 @@ TEST_F(StageFilesTest, AFolderInTheFilesPlaceIsReplaced) {
   EXPECT_EQ(AllFiles(), before);
 }
 
+// Of what a link in the place of the second copies leads to, nothing is read, written or deleted.
+TEST_F(StageFilesTest, ALinkInThePlaceOfTheCopiesIsReplacedAndNotFollowed) {
+  Record();
+  const auto before = AllFiles();
+  const std::string foreign = run_ + "/foreign", copies = stage_ + "/copies";
+  for (const std::string& target : {foreign, run_ + "/nowhere"}) {
+    fs::remove_all(copies);
+    fs::remove_all(foreign);
+    for (const char* name : {"metrics.jsonl", "record.json", "key.txt"}) {
+      fs::create_directories(foreign);
+      ASSERT_THAT(WriteFileAtomically(absl::StrCat(foreign, "/", name), "mine"), IsOk());
+    }
+    fs::create_directory_symlink(target, copies);
+    const StageFiles files = Check();
+    ASSERT_TRUE(files.NeedsRepair());
+    EXPECT_THAT(files.Notices(), ElementsAre(HasSubstr(copies + " is a link, not a folder")));
+    ASSERT_THAT(RepairStageFiles(stage_, files), IsOk());
+    EXPECT_EQ(AllFiles(), before);
+    EXPECT_FALSE(fs::is_symlink(copies));
+    for (const char* name : {"metrics.jsonl", "record.json", "key.txt"}) {
+      EXPECT_THAT(ReadFile(absl::StrCat(foreign, "/", name)), IsOkAndHolds("mine")) << name;
+    }
+    EXPECT_FALSE(fs::exists(run_ + "/nowhere"));
+  }
+}
+
+// The intact copies of a stage, moved elsewhere.
+TEST_F(StageFilesTest, WhatALinkLeadsToIsNoSecondCopy) {
+  Record();
+  const std::string copies = stage_ + "/copies", foreign = run_ + "/foreign";
+  fs::rename(copies, foreign);
+  fs::create_directory_symlink(foreign, copies);
+  Flip("metrics.jsonl", 3);
+  EXPECT_FALSE(Check().IsWhole());
+  fs::remove(stage_ + "/DONE");
+  EXPECT_THAT(IsStageFinished(stage_, {}), IsOkAndHolds(false));
+  fs::remove(stage_ + "/key.txt");
+  EXPECT_FALSE(ReadStageKey(stage_)->recorded.has_value());
+  ASSERT_THAT(RemoveStageRecord(stage_), IsOk());
+  EXPECT_TRUE(fs::exists(foreign + "/record.json"));
+}
+
 TEST_F(StageFilesTest, ALargeFileIsRepairedFromTheTopIfThatIsWhole) {
   Record();
   const auto before = AllFiles();
