@@ -1,6 +1,7 @@
 // A stage's directory as a state machine. Two files carry the state: key.txt, written before
 // anything else, and DONE, written after everything else, each atomically. Both have a second
-// copy, which counts if the first one is damaged (stage_files.h).
+// copy, which counts if the first one is damaged, and a sealed DONE has the key too
+// (stage_files.h).
 //
 //   state       key.txt    DONE    checkpoints   StageStatus
 //   absent      -          -       -             not begun
@@ -8,7 +9,8 @@
 //   done        own key    whole   -             done, also if DONE alone was lost
 //   damaged     own key    damaged, or a file    begun, problem
 //                          of it has changed
-//   unreadable  damaged    either  perhaps       not begun, problem
+//   done        lost       sealed  -             done, needs_repair: DONE has the key
+//   unreadable  damaged    none    perhaps       not begun, problem
 //   foreign     none, but files                  not begun; Begin refuses it
 //   stale       other key  either  perhaps       begun; recorded key differs
 //
@@ -455,7 +457,9 @@ absl::Status RunDirectory::Repair(const PlannedStage& stage) {
   RCNN_ASSIGN_OR_RETURN(const StageFiles files, CheckStageFiles(directory, {path_}));
   if (!files.IsWhole()) return absl::DataLossError(files.Problem());
   RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
-  return files.NeedsRepair() ? RepairStageFiles(directory, files) : absl::OkStatus();
+  if (!files.NeedsRepair()) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(directory, stage.key));
+  return RepairStageFiles(directory, files, has_key ? KeyText(stage) : "");
 }
 
 absl::Status RunDirectory::Begin(const PlannedStage& stage) {

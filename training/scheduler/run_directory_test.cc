@@ -14,6 +14,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/config/experiment.h"
+#include "rcnn/training/scheduler/stage_files.h"
 #include "rcnn/training/testing/fresh_directory.h"
 #include "rcnn/training/testing/sample_experiment.h"
 
@@ -338,10 +339,35 @@ TEST_F(RunDirectoryTest, DamagedKeyMeansNotStarted) {
   Put(path_ + "/stages/1_rpn1/key.txt", "key: 00\n");
   EXPECT_TRUE(Status(run, Plan()[0]).done) << "its copy is whole";
   Put(path_ + "/stages/1_rpn1/copies/key.txt", "key: 00\n");
+  EXPECT_TRUE(Status(run, Plan()[0]).done) << "DONE has the key";
+  ASSERT_THAT(RemoveStageRecord(path_ + "/stages/1_rpn1"), IsOk());
   EXPECT_FALSE(Status(run, Plan()[0]).begun);
   EXPECT_THAT(Status(run, Plan()[0]).problem, HasSubstr("key.txt"));
   RunStage(run, Plan()[0], "y");
   EXPECT_TRUE(Status(run, Plan()[0]).done);
+}
+
+TEST_F(RunDirectoryTest, ALostKeyOfAFinishedStageIsRestored) {
+  RunDirectory run = Open();
+  const PlannedStage stage = Plan()[0];
+  RunStage(run, stage, "12345");
+  const std::string key = path_ + "/stages/1_rpn1/key.txt", text = *ReadFile(key);
+  fs::remove(key);
+  fs::remove(path_ + "/stages/1_rpn1/copies/key.txt");
+  EXPECT_TRUE(Status(run, stage).done);
+  EXPECT_THAT(Status(run, stage).notices,
+              ElementsAre(AllOf(HasSubstr("key.txt is missing"), HasSubstr("1_rpn1/DONE"))));
+  ASSERT_THAT(run.Repair(stage), IsOk());
+  EXPECT_THAT(ReadFile(key), IsOkAndHolds(text));
+  EXPECT_THAT(ReadFile(path_ + "/stages/1_rpn1/copies/key.txt"), IsOkAndHolds(text));
+  EXPECT_FALSE(Status(run, stage).needs_repair);
+  // A result of another key is set aside, as ever.
+  fs::remove(path_ + "/stages/1_rpn1/key.txt");
+  fs::remove(path_ + "/stages/1_rpn1/copies/key.txt");
+  const PlannedStage after = Plan({"seed=9"})[0];
+  ASSERT_NE(after.key, stage.key);
+  ASSERT_THAT(run.Begin(after), IsOk());
+  EXPECT_THAT(run.StagePath(stage), IsOkAndHolds(path_ + "/stages/1_rpn1.previous"));
 }
 
 TEST_F(RunDirectoryTest, SameKeyResumes) {

@@ -8,6 +8,9 @@
 //   damaged    none                               damaged: the stage is not whole and runs again
 //   either of them cannot be read at present      an error; nothing is known
 //
+// The key has four places: key.txt, its second copy, and without its parts DONE and the second copy
+// of that.
+//
 // A missing file counts as damaged, DONE too. `copies` counts only if it is a folder, not a link to
 // one. RepairStageFiles writes what is damaged or without a copy, and DONE last: a kill in between
 // leaves the old record, and the next check repairs again.
@@ -158,13 +161,30 @@ absl::Status CheckFile(const std::string& directory, const std::string& name,
   return absl::OkStatus();
 }
 
-// Counts key.txt as damaged if only its second copy is intact; otherwise checks that copy.
+// Counts key.txt as damaged if the key is from elsewhere; otherwise checks its second copy.
 absl::Status CheckKeyFile(const std::string& directory, const StageKey& key, StageFiles& files) {
-  if (key.from_copy) {
-    files.damaged.push_back({kKeyFile, key.problem, CopyPath(directory, kKeyFile)});
+  if (key.source != Join(directory, kKeyFile)) {
+    files.damaged.push_back({kKeyFile, key.problem, key.source});
     return absl::OkStatus();
   }
   return CheckCopy(directory, kKeyFile, Digest(key.text), files);
+}
+
+// Sets the key from a sealed record, if there is an intact one.
+absl::Status ReadKeyOfRecord(const std::string& directory, StageKey& key) {
+  const std::string first = Join(directory, kDoneFile);
+  for (const std::string& path : {first, CopyPath(directory, kDoneFile)}) {
+    const absl::StatusOr<std::string> text =
+        path == first ? ReadSmallFile(path, kMaxRecordBytes) : ReadCopy(directory, kDoneFile);
+    if (!text.ok() && !IsDamage(text.status())) return text.status();
+    if (!text.ok()) continue;
+    const absl::StatusOr<StageRecord> record = ParseStageRecord(*text);
+    if (!record.ok() || !record->sealed) continue;
+    key.recorded = RecordedKey{record->key, {}};
+    key.source = path;
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();
 }
 
 // Records whether something else is in the place of the folder of second copies.
@@ -249,9 +269,9 @@ absl::StatusOr<StageKey> ReadStageKey(const std::string& directory) {
     if (recorded.ok()) {
       key.recorded = *recorded;
       key.text = *text;
+      key.source = path;
       return key;
     }
-    key.from_copy = true;
     if (key.problem.empty() && text.ok()) {
       key.problem = absl::StrCat(path, ": ", recorded.status().message());
     } else if (key.problem.empty()) {
@@ -259,8 +279,9 @@ absl::StatusOr<StageKey> ReadStageKey(const std::string& directory) {
                                                     : std::string(text.status().message());
     }
   }
-  key.from_copy = false;
-  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(Join(directory, kKeyFile)));
+  RCNN_RETURN_IF_ERROR(ReadKeyOfRecord(directory, key));
+  if (key.recorded.has_value()) return key;
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(first));
   if (!is_there) key.problem.clear();
   return key;
 }
@@ -317,14 +338,16 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
   return files;
 }
 
-absl::Status RepairStageFiles(const std::string& directory, const StageFiles& files) {
+absl::Status RepairStageFiles(const std::string& directory, const StageFiles& files,
+                              const std::string& key_text) {
   bool record_is_whole = files.record.sealed;
   for (const DamagedFile& file : files.damaged) {
     record_is_whole &= file.name != kDoneFile;
     if (file.name == kDoneFile) continue;
     if (file.name == kKeyFile) {
       RCNN_ASSIGN_OR_RETURN(const StageKey key, ReadStageKey(directory));
-      RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, key.text));
+      const std::string& text = key.text.empty() ? key_text : key.text;
+      if (!text.empty()) RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, text));
       continue;
     }
     const auto recorded = files.record.files.find(file.name);

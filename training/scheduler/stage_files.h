@@ -62,13 +62,14 @@ struct StageFiles {
   std::vector<std::string> Notices() const;
 };
 
-// The key of a begun stage, from key.txt or its second copy.
+// The key of a begun stage, from key.txt or its second copy, or else of a finished one from its
+// sealed DONE or the second copy of that, which have the key without its parts.
 struct StageKey {
   // Not set if there is no intact key.
   absl::optional<RecordedKey> recorded;
-  std::string text;     // of the intact one
+  std::string text;     // of the intact key.txt; empty if the key is from DONE
   std::string problem;  // what is wrong with key.txt; empty if nothing is
-  bool from_copy = false;
+  std::string source;   // the path that the key is from; empty if there is none
 };
 
 // Damage is not an error here; other errors mean that it is temporarily unreadable.
@@ -91,8 +92,10 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
                                            const std::vector<std::string>& elsewhere);
 
 // Replaces damaged files with intact copies, and writes missing second copies and a missing
-// sealed record. Call it if files.NeedsRepair().
-absl::Status RepairStageFiles(const std::string& directory, const StageFiles& files);
+// sealed record. Call it if files.NeedsRepair(). `key_text` is the text of a key.txt with the
+// stage's key, for the case that only DONE has the key; without it key.txt is then left out.
+absl::Status RepairStageFiles(const std::string& directory, const StageFiles& files,
+                              const std::string& key_text = "");
 
 // Makes `outputs` durable, writes their second copies, and then DONE, last and atomically.
 // kNotFound if one is missing. `processes`: StageRecord::processes.

@@ -297,14 +297,45 @@ TEST_F(StageFilesTest, TheKeyComesFromItsCopyIfNeedBe) {
   Flip("key.txt", 99);
   const absl::StatusOr<StageKey> key = ReadStageKey(stage_);
   ASSERT_THAT(key, IsOk());
-  EXPECT_TRUE(key->from_copy);
+  EXPECT_EQ(key->source, stage_ + "/copies/key.txt");
   EXPECT_EQ(key->recorded->key, planned_.key);
   EXPECT_THAT(key->problem, HasSubstr("key.txt"));
   fs::remove_all(stage_ + "/copies");
+  fs::remove(stage_ + "/DONE");
   EXPECT_FALSE(ReadStageKey(stage_)->recorded.has_value());
   fs::remove(stage_ + "/key.txt");
   EXPECT_FALSE(ReadStageKey(stage_)->recorded.has_value());
   EXPECT_EQ(ReadStageKey(stage_)->problem, "");
+}
+
+TEST_F(StageFilesTest, ALostKeyIsRestoredFromASealedRecord) {
+  Record();
+  const auto before = AllFiles();
+  for (const char* record : {"DONE", "copies/record.json"}) {
+    SCOPED_TRACE(record);
+    fs::remove(stage_ + "/key.txt");
+    Put("copies/key.txt", "key: 00\n");
+    if (std::string(record) != "DONE") fs::remove(stage_ + "/DONE");
+    const absl::StatusOr<StageKey> key = ReadStageKey(stage_);
+    ASSERT_THAT(key, IsOk());
+    ASSERT_TRUE(key->recorded.has_value());
+    EXPECT_EQ(key->recorded->key, planned_.key);
+    EXPECT_EQ(key->source, absl::StrCat(stage_, "/", record));
+    EXPECT_THAT(IsStageFinished(stage_, {run_}), IsOkAndHolds(true));
+    ASSERT_TRUE(Check().NeedsRepair());
+    // Without the parts nobody can write it.
+    ASSERT_THAT(RepairStageFiles(stage_, Check()), IsOk());
+    EXPECT_FALSE(fs::exists(stage_ + "/key.txt"));
+    ASSERT_TRUE(Check().NeedsRepair());
+    ASSERT_THAT(RepairStageFiles(stage_, Check(), KeyText(planned_)), IsOk());
+    EXPECT_EQ(AllFiles(), before);
+    EXPECT_FALSE(Check().NeedsRepair());
+  }
+  // An unsealed record may be of any key.
+  fs::remove(stage_ + "/key.txt");
+  fs::remove_all(stage_ + "/copies");
+  Put("DONE", absl::StrCat("{\"format\": 1, \"key\": \"", planned_.key, "\"}"));
+  EXPECT_FALSE(ReadStageKey(stage_)->recorded.has_value());
 }
 
 TEST_F(StageFilesTest, AnOutputThatIsMissingIsNotRecorded) {

@@ -64,6 +64,8 @@ std::vector<std::string> Differences(const FieldMap& before, const PlannedStage&
 }
 
 std::string ChangeReason(const FieldMap& before, const PlannedStage& after) {
+  // Only DONE has the key (stage_files.h).
+  if (before.empty()) return "its key has changed";
   const std::string path(kFormatPath);
   if (FieldValue(before, {}, path) != FieldValue(after.parts, {}, path)) {
     return "made by another version of rcnn, which may give different results";

@@ -67,7 +67,7 @@ absl::StatusOr<VerifiedDirectory> VerifyStage(const std::string& run, const std:
     RCNN_RETURN_IF_ERROR(VerifyFinished(path, run, verified, recorded));
     return verified;
   }
-  if (key.from_copy) verified.damage.push_back(key.problem);
+  if (!key.problem.empty()) verified.damage.push_back(key.problem);
   RCNN_RETURN_IF_ERROR(VerifyUnfinished(path, key.recorded->key, verified));
   return verified;
 }
