@@ -21,7 +21,9 @@ REPORT_EVERY = 10
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-TOP = ("detections.json", "metrics.json", "contact_sheet.jpg", "model.safetensors", "detector.textproto")
+TOP = (
+    "detections.json", "metrics.json", "contact_sheet.jpg", "model.safetensors", "detector.textproto",
+    "experiment.textproto", "copies/experiment.textproto")
 
 
 def parse_arguments(description, own=None):

@@ -37,11 +37,6 @@
 
 #include "rcnn/training/scheduler/run_directory.h"
 
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/text_format.h>
-
-#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -52,6 +47,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/training/config/experiment.h"
+#include "rcnn/training/scheduler/recorded_experiment.h"
 #include "rcnn/training/trainer/checkpoint.h"
 
 namespace rcnn::training {
@@ -59,7 +55,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kExperimentFile[] = "experiment.textproto";
 // The split of a folder of images, which is written before the run starts.
 constexpr char kSplitFolder[] = "split";
 // plan.textproto and plan_basis.textproto, written before the run starts as well.
@@ -72,8 +67,6 @@ constexpr absl::string_view kUnfinished = ".unfinished";
 constexpr absl::string_view kRestoring = ".back";
 constexpr absl::string_view kRemoved = ".removed";
 constexpr absl::string_view kPartial = ".partial";  // journals of proposals
-constexpr int64_t kMaxRecordBytes = int64_t{1} << 24;
-constexpr int kMaxDepth = 100;  // of nested messages
 
 std::string Join(absl::string_view directory, absl::string_view name) {
   return absl::StrCat(directory, "/", name);
@@ -145,46 +138,6 @@ bool IsTemporary(absl::string_view name) {
          name.find_first_not_of("0123456789-", mark + 5) == absl::string_view::npos;
 }
 
-class NoErrors : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, int, const std::string&) override {}
-};
-
-// Whether messages are nested deeper than in any experiment. The parser's limit does not hold for
-// fields that it does not know, in every version of protobuf.
-bool IsNestedDeeply(const std::string& text) {
-  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
-  NoErrors silent;
-  google::protobuf::io::Tokenizer tokenizer(&stream, &silent);
-  // As the parser has them, which would otherwise see braces where this sees a string.
-  tokenizer.set_comment_style(google::protobuf::io::Tokenizer::SH_COMMENT_STYLE);
-  tokenizer.set_allow_multiline_strings(true);
-  int depth = 0;
-  while (depth <= kMaxDepth && tokenizer.Next()) {
-    const std::string& token = tokenizer.current().text;
-    if (token == "{" || token == "<" || token == "[") ++depth;
-    if (token == "}" || token == ">" || token == "]") depth = std::max(0, depth - 1);
-  }
-  return depth > kMaxDepth;
-}
-
-// The name of the experiment written to `path`, by any version.
-absl::StatusOr<std::string> RecordedName(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxRecordBytes}));
-  NoErrors silent;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&silent);
-  parser.AllowUnknownField(true);
-  parser.SetRecursionLimit(kMaxDepth);
-  configs::ExperimentConfig config;
-  const bool is_parsed = !IsNestedDeeply(text) && parser.ParseFromString(text, &config);
-  if (is_parsed && config.has_name()) return config.name();
-  return absl::DataLossError(absl::StrCat(
-      path,
-      " is damaged, so the experiment of this run directory is unknown; choose another with "
-      "--run_dir, or delete that file"));
-}
-
 // Whether a file may lie in a directory in which no run has started yet.
 bool MayPrecedeRun(const std::string& name) {
   return name == kLockFile || name == kSplitFolder ||
@@ -217,21 +170,93 @@ absl::Status CheckStagesAreNoLinks(const std::string& run) {
   return absl::OkStatus();
 }
 
-// Checks that the directory belongs to this experiment or may be claimed.
-absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig& config) {
-  RCNN_RETURN_IF_ERROR(RunDirectory::CheckUsable(path));
-  RCNN_RETURN_IF_ERROR(CheckStagesAreNoLinks(path));
-  const std::string record = Join(path, kExperimentFile);
-  RCNN_ASSIGN_OR_RETURN(const bool has_record, PathExists(record));
-  if (!has_record) return absl::OkStatus();
-  RCNN_ASSIGN_OR_RETURN(const std::string name, RecordedName(record));
-  if (name == config.name()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      path, " is the run directory of the experiment \"", name, "\", but this one is \"",
-      config.name(), "\"; choose another with --run_dir, or delete it"));
+// Whether a stage in the directory has a key.
+absl::StatusOr<bool> HasStages(const std::string& run) {
+  const std::string stages = Join(run, kStagesFolder);
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
+  for (const std::string& name : names) {
+    if (!IsStageDirectory(name)) continue;
+    RCNN_ASSIGN_OR_RETURN(const StageKey key, ReadStageKey(Join(stages, name)));
+    if (key.recorded.has_value()) return true;
+  }
+  return false;
 }
 
-absl::Status RemoveTemporaries(const std::string& directory) {
+// Whether stages of the plan are there, and all that are have the plan's keys: then the run is of
+// the plan's experiment, whatever is known of its name.
+absl::StatusOr<bool> HasStagesOfPlan(const std::string& run,
+                                     const std::vector<PlannedStage>& plan) {
+  bool has_any = false;
+  for (const PlannedStage& stage : plan) {
+    RCNN_ASSIGN_OR_RETURN(const std::string found, Locate(run, stage));
+    RCNN_ASSIGN_OR_RETURN(const StageKey key, ReadStageKey(found));
+    if (!key.recorded.has_value()) continue;
+    if (key.recorded->key != stage.key) return false;
+    has_any = true;
+  }
+  return has_any;
+}
+
+// What is to be told if the recorded experiment is damaged and has an intact second copy, or the
+// reverse.
+std::vector<std::string> ExperimentNotices(const std::string& path,
+                                           const RecordedExperiment& recorded,
+                                           const configs::ExperimentConfig& config) {
+  std::vector<std::string> notices;
+  // A killed Open leaves the new text beside a second copy of the old one.
+  const bool is_this = recorded.text == ExperimentText(config);
+  if (!recorded.problem.empty() && !is_this) {
+    notices.push_back(absl::StrCat(recorded.problem, "; an intact copy is ",
+                                   ExperimentCopyPath(path), "; it is written again"));
+  }
+  if (!recorded.copy_problem.empty()) {
+    notices.push_back(absl::StrCat(recorded.copy_problem,
+                                   "; the file itself can be read; the copy is written again"));
+  }
+  return notices;
+}
+
+// Checks that the directory belongs to this experiment or may be claimed. Returns what is to be
+// told about damage.
+absl::StatusOr<std::vector<std::string>> CheckOwner(const std::string& path,
+                                                    const configs::ExperimentConfig& config,
+                                                    const std::vector<PlannedStage>& plan) {
+  RCNN_RETURN_IF_ERROR(RunDirectory::CheckUsable(path));
+  RCNN_ASSIGN_OR_RETURN(const RecordedExperiment recorded, ReadRecordedExperiment(path));
+  const bool is_known = recorded.config.has_value();
+  const std::string name = is_known ? recorded.config->name() : "";
+  if (is_known && name == config.name()) return ExperimentNotices(path, recorded, config);
+  if (!recorded.is_there) {
+    RCNN_ASSIGN_OR_RETURN(const bool has_stages, HasStages(path));
+    if (!has_stages) return std::vector<std::string>();
+  }
+  const std::string file = Join(path, kExperimentFile);
+  // Only the second copy is certain of the name.
+  bool is_of_plan = false;
+  if (!recorded.is_sealed) {
+    RCNN_ASSIGN_OR_RETURN(is_of_plan, HasStagesOfPlan(path, plan));
+  }
+  if (is_of_plan) {
+    const std::string what =
+        is_known ? absl::StrCat(file, " has the name \"", name, "\"") : recorded.problem;
+    return std::vector<std::string>{absl::StrCat(
+        what,
+        " and no intact second copy; the stages are those of this experiment, so it is "
+        "written again")};
+  }
+  if (is_known) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is the run directory of the experiment \"", name,
+                     "\", but this one is \"", config.name(), "\"; choose another with --run_dir"));
+  }
+  return absl::DataLossError(absl::StrCat(
+      recorded.problem, " and has no intact second copy, and the stages are not those of \"",
+      config.name(),
+      "\" as it is now, so the experiment of this run directory is unknown; give the "
+      "experiment as it was when it last ran, or choose another directory with --run_dir"));
+}
+
+absl::Status RemoveTemporariesOfFolder(const std::string& directory) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
   for (const std::string& name : names) {
     if (IsTemporary(name)) RCNN_RETURN_IF_ERROR(RemovePath(Join(directory, name)));
@@ -239,12 +264,12 @@ absl::Status RemoveTemporaries(const std::string& directory) {
   return absl::OkStatus();
 }
 
-// In a stage's directory and among its second copies, which a link does not lead to.
-absl::Status RemoveTemporariesOfStage(const std::string& directory) {
-  RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
+// In a directory and among its second copies, which a link does not lead to.
+absl::Status RemoveTemporaries(const std::string& directory) {
+  RCNN_RETURN_IF_ERROR(RemoveTemporariesOfFolder(directory));
   const std::string copies = Join(directory, kCopiesFolder);
   RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(copies));
-  return type == fs::file_type::directory ? RemoveTemporaries(copies) : absl::OkStatus();
+  return type == fs::file_type::directory ? RemoveTemporariesOfFolder(copies) : absl::OkStatus();
 }
 
 absl::Status RemoveLeftovers(const std::string& stages) {
@@ -361,8 +386,11 @@ absl::Status RunDirectory::CheckUsable(const std::string& path) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " is not a directory; choose another --run_dir"));
   }
-  RCNN_ASSIGN_OR_RETURN(const bool has_record, PathExists(Join(path, kExperimentFile)));
-  if (has_record) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(CheckStagesAreNoLinks(path));
+  RCNN_ASSIGN_OR_RETURN(const RecordedExperiment recorded, ReadRecordedExperiment(path));
+  if (recorded.is_there) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const bool has_stages, HasStages(path));
+  if (has_stages) return absl::OkStatus();
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(path));
   for (const std::string& name : names) {
     if (MayPrecedeRun(name)) continue;
@@ -374,15 +402,15 @@ absl::Status RunDirectory::CheckUsable(const std::string& path) {
 }
 
 absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
-                                                const configs::ExperimentConfig& config) {
-  RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
+                                                const configs::ExperimentConfig& config,
+                                                const std::vector<PlannedStage>& plan) {
+  RCNN_RETURN_IF_ERROR(CheckOwner(path, config, plan).status());
   RCNN_RETURN_IF_ERROR(CreateDirectories(path), "--run_dir");
   RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take(path));
   RunDirectory run(path, std::move(lock));
   // Between the check and the lock another process may have claimed the directory.
-  RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
-  RCNN_RETURN_IF_ERROR(
-      WriteFileAtomically(Join(path, kExperimentFile), ExperimentText(config)).status());
+  RCNN_ASSIGN_OR_RETURN(run.notices_, CheckOwner(path, config, plan));
+  RCNN_RETURN_IF_ERROR(WriteRecordedExperiment(path, ExperimentText(config)));
   RCNN_RETURN_IF_ERROR(RemoveTemporaries(path));
   RCNN_RETURN_IF_ERROR(CreateDirectories(Join(path, kStagesFolder)));
   RCNN_RETURN_IF_ERROR(RemoveLeftovers(Join(path, kStagesFolder)));
@@ -390,9 +418,11 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
 }
 
 absl::StatusOr<RunDirectory> RunDirectory::OpenReadOnly(const std::string& path,
-                                                        const configs::ExperimentConfig& config) {
-  RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
-  return RunDirectory(path, absl::nullopt);
+                                                        const configs::ExperimentConfig& config,
+                                                        const std::vector<PlannedStage>& plan) {
+  RunDirectory run(path, absl::nullopt);
+  RCNN_ASSIGN_OR_RETURN(run.notices_, CheckOwner(path, config, plan));
+  return run;
 }
 
 absl::StatusOr<std::string> RunDirectory::StagePath(const PlannedStage& stage) const {
@@ -456,7 +486,7 @@ absl::Status RunDirectory::Repair(const PlannedStage& stage) {
   RCNN_ASSIGN_OR_RETURN(const std::string directory, Locate(path_, stage));
   RCNN_ASSIGN_OR_RETURN(const StageFiles files, CheckStageFiles(directory, {path_}));
   if (!files.IsWhole()) return absl::DataLossError(files.Problem());
-  RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
+  RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
   if (!files.NeedsRepair()) return absl::OkStatus();
   RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(directory, stage.key));
   return RepairStageFiles(directory, files, has_key ? KeyText(stage) : "");
@@ -475,12 +505,12 @@ absl::Status RunDirectory::Begin(const PlannedStage& stage) {
   }
   if (found.recorded.has_value() && found.recorded->key == stage.key) {
     RCNN_RETURN_IF_ERROR(RemoveStageRecord(directory));
-    RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
+    RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
     return WriteKeyFile(directory, KeyText(stage));
   }
   if (found.recorded.has_value() || has_key_file) RCNN_RETURN_IF_ERROR(SetAside(path_, directory));
   RCNN_RETURN_IF_ERROR(CreateDirectories(directory));
-  RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
+  RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
   RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, KeyText(stage)));
   return SyncDirectory(Join(path_, kStagesFolder));
 }

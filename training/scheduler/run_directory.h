@@ -1,6 +1,7 @@
 // The directory of a run: its lock, and which of its stages are finished.
 //
-//   experiment.textproto    the experiment, every default written out
+//   experiment.textproto    the experiment, every default written out (recorded_experiment.h)
+//   copies/                 its second copy
 //   LOCK                    held by the one scheduler that is running (run_lock.h)
 //   stages/<n>_<name>/      key.txt from the beginning, DONE at the end (stage_files.h)
 //   stages/<n>_<name>.previous/, .unfinished/   see Begin
@@ -41,24 +42,35 @@ namespace rcnn::training {
 class RunDirectory {
  public:
   // Creates the directory if missing, takes its lock, and writes
-  // experiment.textproto. The lock is held until destruction. kFailedPrecondition,
-  // saying what to do, if another scheduler holds the lock, if the directory
-  // belongs to another experiment, if it has files but is not a run directory, or if a
+  // experiment.textproto and its second copy. The lock is held until destruction.
+  // kFailedPrecondition, saying what to do, if another scheduler holds the lock, if the
+  // directory belongs to another experiment, if it has files but is not a run directory, or if a
   // stage's directory is a link, which is never followed (`path` and stages/ may be links);
-  // also the errors of base/file_io.h. Errors leave everything unchanged.
+  // kDataLoss if nobody can tell which experiment it belongs to; also the errors of
+  // base/file_io.h. Errors leave everything unchanged.
+  //
+  // Whose run it is says the second copy of experiment.textproto. If that is missing or damaged, a
+  // directory with stages of `plan` in it, and with none of their names that has another key, is of
+  // this experiment, whatever experiment.textproto says.
   static absl::StatusOr<RunDirectory> Open(const std::string& path,
-                                           const configs::ExperimentConfig& config);
+                                           const configs::ExperimentConfig& config,
+                                           const std::vector<PlannedStage>& plan = {});
 
   // Opens it for reading: takes no lock and changes nothing, and the directory need
   // not exist. The same errors, except for the lock.
   static absl::StatusOr<RunDirectory> OpenReadOnly(const std::string& path,
-                                                   const configs::ExperimentConfig& config);
+                                                   const configs::ExperimentConfig& config,
+                                                   const std::vector<PlannedStage>& plan = {});
 
   // Checks, without changing anything, that the directory is missing, of a run, or has only what is
   // written before a run starts: its split and its plan. kFailedPrecondition, saying what to do.
   static absl::Status CheckUsable(const std::string& path);
 
   const std::string& path() const { return path_; }
+
+  // A sentence for each damage of experiment.textproto and its second copy that was found when it
+  // was opened.
+  const std::vector<std::string>& notices() const { return notices_; }
 
   // Where the stage's files are or will be: path()/stage.directory, unless Arrange
   // has not moved them there yet.
@@ -104,6 +116,7 @@ class RunDirectory {
   absl::Status ReadFinished(const std::string& directory, StageStatus& status) const;
   std::string path_;
   absl::optional<RunLock> lock_;  // none: read only
+  std::vector<std::string> notices_;
 };
 
 }  // namespace rcnn::training

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/testing/fuzz_folder.h"
 #include "rcnn/configs/experiment.pb.h"
+#include "rcnn/training/scheduler/recorded_experiment.h"
 #include "rcnn/training/scheduler/run_directory.h"
 
 namespace {
@@ -18,6 +19,14 @@ bool BelongsTo(const char* name, const rcnn::testing::FuzzFolder& folder) {
   return rcnn::training::RunDirectory::OpenReadOnly(folder.path(), config).ok();
 }
 
+// The same bytes as the second copy, which has one form.
+void CheckCopy(absl::string_view bytes) {
+  const auto text = rcnn::training::ParseExperimentCopy(bytes);
+  if (text.ok() && rcnn::training::ExperimentCopyText(*text) != bytes) std::abort();
+  const auto again = rcnn::training::ParseExperimentCopy(rcnn::training::ExperimentCopyText(bytes));
+  if (!again.ok() || *again != bytes) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -25,5 +34,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   folder.Write("experiment.textproto",
                absl::string_view(reinterpret_cast<const char*>(data), size));
   if (BelongsTo("sample", folder) && BelongsTo("other", folder)) std::abort();
+  CheckCopy(absl::string_view(reinterpret_cast<const char*>(data), size));
   return 0;
 }

@@ -26,6 +26,7 @@ using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr char kFinalEdit[] = "stages.final.evaluate.max_proposals=5";
 
@@ -127,6 +128,71 @@ TEST_F(RunDirectoryTest, RejectsAFileAndADamagedExperiment) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("experiment.textproto is damaged")));
   Put(path_ + "/experiment.textproto", "name: \"sample\" of_another_version: { x: 1 }");
   Open();
+}
+
+TEST_F(RunDirectoryTest, ADamagedExperimentIsRestoredFromItsSecondCopy) {
+  const std::string record = path_ + "/experiment.textproto", copy = path_ + "/copies/";
+  {
+    RunDirectory run = Open();
+    EXPECT_THAT(run.notices(), IsEmpty());
+    RunStage(run, Plan()[0], "12345");
+  }
+  const std::string text = *ReadFile(record), second = *ReadFile(copy + "experiment.textproto");
+  for (const std::string& damaged : {std::string("name: \"samplE\""), std::string("nonsense")}) {
+    Put(record, damaged);
+    EXPECT_THAT(RunDirectory::CheckUsable(path_), IsOk());
+    EXPECT_THAT(OpenError({"name=samplE"}),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("\"sample\"")));
+    EXPECT_THAT(Open().notices(),
+                ElementsAre(AllOf(HasSubstr(record), HasSubstr("an intact copy is " + copy))));
+    EXPECT_THAT(ReadFile(record), IsOkAndHolds(text));
+  }
+  fs::remove(record);
+  EXPECT_THAT(RunDirectory::CheckUsable(path_), IsOk());
+  EXPECT_THAT(Open().notices(), ElementsAre(HasSubstr("experiment.textproto is missing")));
+  EXPECT_THAT(ReadFile(record), IsOkAndHolds(text));
+  Put(copy + "experiment.textproto", "nonsense");
+  EXPECT_THAT(Open().notices(), ElementsAre(HasSubstr("copies/experiment.textproto is damaged")));
+  EXPECT_THAT(ReadFile(copy + "experiment.textproto"), IsOkAndHolds(second));
+  // As an earlier version left it.
+  fs::remove_all(copy);
+  EXPECT_THAT(Open().notices(), IsEmpty());
+  EXPECT_THAT(ReadFile(copy + "experiment.textproto"), IsOkAndHolds(second));
+  EXPECT_TRUE(Status(Open(), Plan()[0]).done);
+}
+
+TEST_F(RunDirectoryTest, WithoutARecordedExperimentTheStagesTellWhoseRunItIs) {
+  const std::string record = path_ + "/experiment.textproto", copies = path_ + "/copies";
+  {
+    RunDirectory run = Open();
+    RunStage(run, Plan()[0], "12345");
+  }
+  const std::string text = *ReadFile(record);
+  for (const std::string& damaged :
+       {std::string("name: \"samplE\""), std::string("nonsense"), std::string()}) {
+    SCOPED_TRACE(damaged);
+    fs::remove_all(copies);
+    fs::remove(record);
+    if (!damaged.empty()) Put(record, damaged);
+    EXPECT_THAT(RunDirectory::CheckUsable(path_), IsOk());
+    // With other stages nobody can tell.
+    const std::vector<std::string> edit = {"model.rpn.channels=64"};
+    const absl::Status refused =
+        RunDirectory::Open(path_, SampleExperiment(edit), Plan(edit)).status();
+    EXPECT_THAT(refused, AnyOf(StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(path_)),
+                               StatusIs(absl::StatusCode::kDataLoss, HasSubstr(record))));
+    EXPECT_THAT(std::string(refused.message()), ::testing::Not(HasSubstr("delete")));
+    EXPECT_FALSE(fs::exists(copies));
+    EXPECT_THAT(RunDirectory::OpenReadOnly(path_, SampleExperiment(), Plan()), IsOk());
+    EXPECT_FALSE(fs::exists(copies));
+    const auto run = RunDirectory::Open(path_, SampleExperiment(), Plan());
+    ASSERT_THAT(run, IsOk());
+    EXPECT_THAT(run->notices(), ElementsAre(AllOf(HasSubstr("experiment.textproto"),
+                                                  HasSubstr("those of this experiment"))));
+    EXPECT_TRUE(Status(*run, Plan()[0]).done);
+    EXPECT_THAT(ReadFile(record), IsOkAndHolds(text));
+    EXPECT_TRUE(fs::exists(copies + "/experiment.textproto"));
+  }
 }
 
 TEST_F(RunDirectoryTest, AnExperimentThatIsNestedDeeplyIsDamaged) {

@@ -143,6 +143,7 @@ class Scheduler {
   std::vector<StageRow> Rows() const;
   void PrintSummary(const std::string& path) const;
   std::string AllKeys() const;
+  std::vector<PlannedStage> Plan() const;
   bool AnythingToDo() const;
   const configs::StageConfig& Config(size_t index) const {
     return run_.config.stages(static_cast<int>(index));
@@ -314,7 +315,7 @@ absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const
     return absl::FailedPreconditionError(absl::StrCat(
         path, " holds results for other data, from --data_root=", absl::StripSuffix(before, "\n"),
         ", and stage ", step.planned.name,
-        " would replace them; choose another directory with --run_dir, or delete that one"));
+        " would replace them; choose another directory with --run_dir"));
   }
   return absl::OkStatus();
 }
@@ -336,13 +337,20 @@ std::vector<StageRow> Scheduler::Rows() const {
 
 absl::Status Scheduler::DryRun(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const RunDirectory directory,
-                        RunDirectory::OpenReadOnly(path, run_.config));
+                        RunDirectory::OpenReadOnly(path, run_.config, Plan()));
+  for (const std::string& notice : directory.notices()) Warn("run directory", notice);
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(CheckTraining());
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   Print(absl::StrCat("dry run of ", run_.config.name(), " in ", Printable(path), "\n"));
   Print(PlanTable(Rows(), style_));
   return absl::OkStatus();
+}
+
+std::vector<PlannedStage> Scheduler::Plan() const {
+  std::vector<PlannedStage> plan;
+  for (const Step& step : steps_) plan.push_back(step.planned);
+  return plan;
 }
 
 std::string Scheduler::AllKeys() const {
@@ -474,14 +482,11 @@ void Scheduler::PrintSummary(const std::string& path) const {
 }
 
 absl::Status Scheduler::Run(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Open(path, run_.config));
+  RCNN_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Open(path, run_.config, Plan()));
   run_.may_write = [&directory] { return directory.CheckLock(); };
   const auto forget = absl::MakeCleanup([this] { run_.may_write = nullptr; });
-  RCNN_RETURN_IF_ERROR(directory.Arrange([&] {
-    std::vector<PlannedStage> plan;
-    for (const Step& step : steps_) plan.push_back(step.planned);
-    return plan;
-  }()));
+  for (const std::string& notice : directory.notices()) Warn("run directory", notice);
+  RCNN_RETURN_IF_ERROR(directory.Arrange(Plan()));
   run_.events_directory = directory.path();
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(CheckTraining());

@@ -51,12 +51,6 @@ absl::Status CheckCopiesFolder(const std::string& directory) {
   return absl::NotFoundError(absl::StrCat(folder, " is not a folder"));
 }
 
-absl::StatusOr<bool> HasCopiesFolder(const std::string& directory) {
-  const absl::Status status = CheckCopiesFolder(directory);
-  if (status.ok() || absl::IsNotFound(status)) return status.ok();
-  return status;
-}
-
 // CheckStoredFile for a second copy.
 absl::Status CheckStoredCopy(const std::string& directory, absl::string_view name,
                              const FileDigest& expected) {
@@ -203,14 +197,6 @@ absl::Status CheckPlaceOfCopies(const std::string& directory, StageFiles& files)
 absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
   RCNN_RETURN_IF_ERROR(MakeWayForFile(path));
   return WriteFileAtomically(path, bytes).status();
-}
-
-// A link in its place is deleted, and not what it leads to, which is not the stage's.
-absl::Status MakeCopiesFolder(const std::string& directory) {
-  RCNN_ASSIGN_OR_RETURN(const bool is_folder, HasCopiesFolder(directory));
-  const std::string folder = Join(directory, kCopiesFolder);
-  if (!is_folder) RCNN_RETURN_IF_ERROR(RemovePath(folder));
-  return CreateDirectories(folder);
 }
 
 absl::Status WriteCopy(const std::string& directory, const std::string& name) {
@@ -386,6 +372,19 @@ absl::Status WriteKeyFile(const std::string& directory, const std::string& text)
   RCNN_RETURN_IF_ERROR(ReplaceFile(Join(directory, kKeyFile), text));
   RCNN_RETURN_IF_ERROR(MakeCopiesFolder(directory));
   return ReplaceFile(CopyPath(directory, kKeyFile), text);
+}
+
+absl::StatusOr<bool> HasCopiesFolder(const std::string& directory) {
+  const absl::Status status = CheckCopiesFolder(directory);
+  if (status.ok() || absl::IsNotFound(status)) return status.ok();
+  return status;
+}
+
+absl::Status MakeCopiesFolder(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const bool is_folder, HasCopiesFolder(directory));
+  const std::string folder = Join(directory, kCopiesFolder);
+  if (!is_folder) RCNN_RETURN_IF_ERROR(RemovePath(folder));
+  return CreateDirectories(folder);
 }
 
 absl::StatusOr<std::map<std::string, FileDigest>> RecordedDigests(const std::string& directory) {

@@ -105,6 +105,12 @@ absl::Status RecordStageFiles(const std::string& directory, const std::string& k
 // Writes key.txt and its second copy.
 absl::Status WriteKeyFile(const std::string& directory, const std::string& text);
 
+// Whether `directory` has a folder of second copies, which a link is not.
+absl::StatusOr<bool> HasCopiesFolder(const std::string& directory);
+
+// Makes that folder. A link or a file in its place is deleted, and not what the link leads to.
+absl::Status MakeCopiesFolder(const std::string& directory);
+
 // The digests of a finished stage's files, by name, from its record.
 absl::StatusOr<std::map<std::string, FileDigest>> RecordedDigests(const std::string& directory);
 

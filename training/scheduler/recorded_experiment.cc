@@ -1,0 +1,141 @@
+#include "rcnn/training/scheduler/recorded_experiment.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "rcnn/base/crc32c.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
+#include "rcnn/training/scheduler/stage_files.h"
+
+namespace rcnn::training {
+namespace {
+
+constexpr int64_t kMaxBytes = int64_t{1} << 24;
+constexpr int kMaxDepth = 100;  // of nested messages
+
+class NoErrors : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int, int, const std::string&) override {}
+};
+
+// Whether messages are nested deeper than in any experiment. The parser's limit does not hold for
+// fields that it does not know, in every version of protobuf.
+bool IsNestedDeeply(const std::string& text) {
+  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+  NoErrors silent;
+  google::protobuf::io::Tokenizer tokenizer(&stream, &silent);
+  // As the parser has them, which would otherwise see braces where this sees a string.
+  tokenizer.set_comment_style(google::protobuf::io::Tokenizer::SH_COMMENT_STYLE);
+  tokenizer.set_allow_multiline_strings(true);
+  int depth = 0;
+  while (depth <= kMaxDepth && tokenizer.Next()) {
+    const std::string& token = tokenizer.current().text;
+    if (token == "{" || token == "<" || token == "[") ++depth;
+    if (token == "}" || token == ">" || token == "]") depth = std::max(0, depth - 1);
+  }
+  return depth > kMaxDepth;
+}
+
+// The experiment as written by any version; none if it cannot be read or has no name.
+absl::optional<configs::ExperimentConfig> ParseAnyVersion(const std::string& text) {
+  NoErrors silent;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&silent);
+  parser.AllowUnknownField(true);
+  parser.SetRecursionLimit(kMaxDepth);
+  configs::ExperimentConfig config;
+  const bool is_parsed = !IsNestedDeeply(text) && parser.ParseFromString(text, &config);
+  if (!is_parsed || !config.has_name()) return absl::nullopt;
+  return config;
+}
+
+// kNotFound if `copies` is missing or a link.
+absl::StatusOr<std::string> ReadSecondCopy(const std::string& run_directory) {
+  RCNN_ASSIGN_OR_RETURN(const bool has_folder, HasCopiesFolder(run_directory));
+  if (!has_folder) return absl::NotFoundError("no folder of second copies");
+  return ReadSmallFile(ExperimentCopyPath(run_directory), kMaxBytes);
+}
+
+// Sets the experiment from the second copy, if it is intact.
+void UseSecondCopy(const absl::StatusOr<std::string>& copy, const std::string& path,
+                   RecordedExperiment& recorded, std::string& text) {
+  if (absl::IsNotFound(copy.status())) return;
+  recorded.is_there = true;
+  const absl::StatusOr<std::string> parsed = copy.ok() ? ParseExperimentCopy(*copy) : copy.status();
+  if (parsed.ok()) recorded.config = ParseAnyVersion(*parsed);
+  recorded.is_sealed = recorded.config.has_value();
+  if (recorded.is_sealed) {
+    text = *parsed;
+  } else {
+    recorded.copy_problem = absl::StrCat(path, " is damaged");
+  }
+}
+
+absl::Status WriteIfOther(const std::string& path, const std::string& bytes) {
+  const absl::StatusOr<std::string> before = ReadSmallFile(path, kMaxBytes);
+  if (before.ok() && *before == bytes) return absl::OkStatus();
+  if (!before.ok() && !IsDamage(before.status())) return before.status();
+  RCNN_RETURN_IF_ERROR(MakeWayForFile(path));
+  return WriteFileAtomically(path, bytes).status();
+}
+
+}  // namespace
+
+absl::StatusOr<RecordedExperiment> ReadRecordedExperiment(const std::string& run_directory) {
+  const std::string path = absl::StrCat(run_directory, "/", kExperimentFile);
+  const absl::StatusOr<std::string> first = ReadSmallFile(path, kMaxBytes);
+  if (!first.ok() && !IsDamage(first.status())) return first.status();
+  const absl::StatusOr<std::string> second = ReadSecondCopy(run_directory);
+  if (!second.ok() && !IsDamage(second.status())) return second.status();
+  RecordedExperiment recorded;
+  std::string written;
+  UseSecondCopy(second, ExperimentCopyPath(run_directory), recorded, written);
+  recorded.is_there |= !absl::IsNotFound(first.status());
+  if (!first.ok()) {
+    recorded.problem = absl::StrCat(
+        path, absl::IsNotFound(first.status()) ? " is missing" : " is damaged: it cannot be read");
+    return recorded;
+  }
+  recorded.text = *first;
+  if (recorded.is_sealed) {
+    if (*first != written) recorded.problem = absl::StrCat(path, " is not as it was written");
+    return recorded;
+  }
+  recorded.config = ParseAnyVersion(*first);
+  if (!recorded.config.has_value()) recorded.problem = absl::StrCat(path, " is damaged");
+  return recorded;
+}
+
+absl::Status WriteRecordedExperiment(const std::string& run_directory, const std::string& text) {
+  // A new directory first gets the file that marks it as a run's.
+  RCNN_RETURN_IF_ERROR(WriteIfOther(absl::StrCat(run_directory, "/", kExperimentFile), text));
+  RCNN_RETURN_IF_ERROR(MakeCopiesFolder(run_directory));
+  return WriteIfOther(ExperimentCopyPath(run_directory), ExperimentCopyText(text));
+}
+
+std::string ExperimentCopyPath(const std::string& run_directory) {
+  return absl::StrCat(run_directory, "/", kCopiesFolder, "/", kExperimentFile);
+}
+
+std::string ExperimentCopyText(absl::string_view text) {
+  return absl::StrFormat("# second copy of ../experiment.textproto, CRC-32C of the rest: %08x\n%s",
+                         Crc32c(text), text);
+}
+
+absl::StatusOr<std::string> ParseExperimentCopy(absl::string_view copy) {
+  const size_t line = copy.find('\n');
+  if (line == absl::string_view::npos) return absl::DataLossError("it has no line");
+  std::string text(copy.substr(line + 1));
+  if (ExperimentCopyText(text) == copy) return text;
+  return absl::DataLossError("its checksum differs");
+}
+
+}  // namespace rcnn::training
