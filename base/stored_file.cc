@@ -125,6 +125,13 @@ absl::StatusOr<fs::file_type> PathType(const std::string& path) {
   return ErrorNumberStatus(error.value(), "access", path);
 }
 
+absl::StatusOr<bool> IsBrokenLink(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path));
+  struct stat status;
+  if (type != fs::file_type::symlink || stat(path.c_str(), &status) == 0) return false;
+  return IsMissing(errno) || errno == ELOOP;
+}
+
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory) {
   std::vector<std::string> names;
   DIR* const stream = opendir(directory.c_str());

@@ -37,6 +37,9 @@ absl::StatusOr<bool> IsRegularFile(const std::string& path);
 // not exist. Errors as above.
 absl::StatusOr<std::filesystem::file_type> PathType(const std::string& path);
 
+// Whether `path` is a link that leads nowhere or to itself, which nobody can read. Errors as above.
+absl::StatusOr<bool> IsBrokenLink(const std::string& path);
+
 // The names in a directory, sorted by bytes; none if the directory is missing. An
 // error if it cannot be listed completely.
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory);

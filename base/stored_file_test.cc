@@ -65,6 +65,13 @@ TEST_F(StoredFileTest, TellsWhatExists) {
   EXPECT_THAT(PathType(folder_ + "/link"), IsOkAndHolds(fs::file_type::symlink));
   EXPECT_THAT(PathType(folder_ + "/nothing"), IsOkAndHolds(fs::file_type::not_found));
   EXPECT_THAT(PathType(folder_ + "/file/below"), IsOkAndHolds(fs::file_type::not_found));
+  EXPECT_THAT(IsBrokenLink(folder_ + "/link"), IsOkAndHolds(true));
+  EXPECT_THAT(IsBrokenLink(folder_ + "/file"), IsOkAndHolds(false));
+  EXPECT_THAT(IsBrokenLink(folder_ + "/nothing"), IsOkAndHolds(false));
+  fs::create_symlink("file", folder_ + "/good");
+  EXPECT_THAT(IsBrokenLink(folder_ + "/good"), IsOkAndHolds(false));
+  fs::create_symlink("itself", folder_ + "/itself");
+  EXPECT_THAT(IsBrokenLink(folder_ + "/itself"), IsOkAndHolds(true));
 }
 
 TEST_F(StoredFileTest, WhatTheFileSystemDoesNotSayIsAnError) {

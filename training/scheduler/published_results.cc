@@ -6,7 +6,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -23,8 +22,16 @@ absl::StatusOr<bool> IsPublished(const std::string& from, const std::string& to,
   std::error_code ignored;
   if (fs::equivalent(from, to, ignored)) return false;
   const absl::Status status = CheckStoredFile(to, digest);
-  if (!status.ok() && !IsDamage(status)) return status;
-  return status.ok();
+  if (status.ok()) return true;
+  RCNN_ASSIGN_OR_RETURN(const bool is_broken_link, IsBrokenLink(to));
+  if (!IsDamage(status) && !is_broken_link) return status;
+  return false;
+}
+
+// Deletes a result of an earlier version of the experiment. A directory is none.
+absl::Status RemoveResult(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path));
+  return type == fs::file_type::directory ? absl::OkStatus() : RemovePath(path);
 }
 
 }  // namespace
@@ -38,14 +45,13 @@ absl::StatusOr<std::vector<std::string>> PublishResults(const std::string& stage
     const std::string to = absl::StrCat(run_directory, "/", file);
     const auto digest = digests.find(file);
     if (digest == digests.end()) {
-      std::error_code error;
-      fs::remove(to, error);
-      if (error) return ErrorNumberStatus(error.value(), "delete", to);
+      RCNN_RETURN_IF_ERROR(RemoveResult(to));
       continue;
     }
     RCNN_ASSIGN_OR_RETURN(const bool is_published, IsPublished(from, to, digest->second));
     if (is_published) continue;
     RCNN_ASSIGN_OR_RETURN(const bool was_there, PathExists(to));
+    RCNN_RETURN_IF_ERROR(MakeWayForFile(to));
     RCNN_RETURN_IF_ERROR(CopyStoredFile(from, to, digest->second));
     if (was_there) replaced.push_back(to);
   }

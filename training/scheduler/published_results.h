@@ -24,8 +24,9 @@ inline constexpr const char* kPublishedFiles[] = {"detections.json",   "metrics.
                                                   "model.safetensors", "detector.textproto"};
 
 // Copies kPublishedFiles from the directory of a finished evaluation, each atomically.
-// Identical files are kept. A file that the evaluation does not have comes from an
-// earlier version of the experiment and is deleted. Returns the paths of replaced files.
+// Identical files are kept. What else is in the place of one makes way (MakeWayForFile): a
+// directory with contents is renamed, not deleted. A file that the evaluation does not have comes
+// from an earlier version of the experiment and is deleted. Returns the paths of replaced files.
 // kDataLoss if a file of the stage is damaged; the run directory then keeps its file. Otherwise the
 // errors of base/file_io.h, for example kResourceExhausted on a full disk.
 absl::StatusOr<std::vector<std::string>> PublishResults(const std::string& stage_directory,

@@ -1,5 +1,7 @@
 #include "rcnn/training/scheduler/published_results.h"
 
+#include <sys/stat.h>
+
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -100,6 +102,40 @@ TEST_F(PublishResultsTest, ReplacesAHardLinkByACopy) {
   Publish();
   EXPECT_EQ(fs::hard_link_count(stage_directory_ + "/metrics.json"), 1u);
   EXPECT_EQ(ReadFile(run_directory_ + "/metrics.json").value(), "{\"ap\": 0.5}");
+}
+
+TEST_F(PublishResultsTest, WhatIsInThePlaceOfAResultMakesWay) {
+  const std::string path = run_directory_ + "/metrics.json", mine = run_directory_ + "/mine";
+  Publish();
+  const auto published = [&] {
+    EXPECT_THAT(PublishResults(stage_directory_, run_directory_), IsOkAndHolds(ElementsAre(path)));
+    EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(path)));
+    EXPECT_THAT(ReadFile(path), IsOkAndHolds("{\"ap\": 0.5}"));
+    fs::remove(path);
+  };
+  fs::remove(path);
+  fs::create_directories(path);
+  published();
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  published();
+  fs::create_symlink(path, path);
+  published();
+  fs::create_symlink("nowhere", path);
+  published();
+  fs::create_directories(mine);
+  Write(mine + "/file", "mine");
+  fs::create_directory_symlink(mine, path);
+  published();
+  EXPECT_EQ(ReadFile(mine + "/file").value(), "mine");
+  fs::create_directories(path);
+  Write(path + "/file", "mine");
+  published();
+  EXPECT_EQ(ReadFile(path + ".before/file").value(), "mine");
+  // A directory in the place of a file that there is none of now.
+  fs::create_directories(run_directory_ + "/contact_sheet.jpg");
+  Write(run_directory_ + "/contact_sheet.jpg/file", "mine");
+  Publish();
+  EXPECT_EQ(ReadFile(run_directory_ + "/contact_sheet.jpg/file").value(), "mine");
 }
 
 TEST_F(PublishResultsTest, DeletesResultFilesThatTheEvaluationDidNotWrite) {

@@ -67,6 +67,8 @@ constexpr absl::string_view kUnfinished = ".unfinished";
 constexpr absl::string_view kRestoring = ".back";
 constexpr absl::string_view kRemoved = ".removed";
 constexpr absl::string_view kPartial = ".partial";  // journals of proposals
+constexpr absl::string_view kBeside = ".before";    // FreePathBeside
+constexpr absl::string_view kCheckpointPrefix = "checkpoint-";
 
 std::string Join(absl::string_view directory, absl::string_view name) {
   return absl::StrCat(directory, "/", name);
@@ -151,8 +153,8 @@ bool IsStageDirectory(absl::string_view name) {
   return digits != absl::string_view::npos && digits > 0 && name[digits] == '_';
 }
 
-// A stage's directory is emptied and written, so it is no link, which may lead to anything of the
-// user. The folder of all stages may be one.
+// A stage's directory is emptied and written, so it may not be a link, which may lead to anything
+// of the user. The folder of all stages may be one.
 absl::Status CheckStagesAreNoLinks(const std::string& run) {
   const std::string stages = Join(run, kStagesFolder);
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
@@ -306,8 +308,14 @@ absl::StatusOr<bool> MakeWhole(const std::string& run, const std::string& direct
   return true;
 }
 
-// Makes room for a run with another key, whose results will replace copies at the top of the run.
+// Makes room for a run with another key, whose results will replace copies at the top of the run,
+// or for a directory where something else is.
 absl::Status SetAside(const std::string& run, const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(directory));
+  if (type != fs::file_type::directory) {
+    RCNN_ASSIGN_OR_RETURN(const std::string beside, FreePathBeside(directory));
+    return RenamePath(directory, beside);
+  }
   RCNN_ASSIGN_OR_RETURN(bool finished, IsStageFinished(directory, {run}));
   RCNN_ASSIGN_OR_RETURN(const bool holds_work, HoldsWork(directory));
   if (finished) {
@@ -330,6 +338,22 @@ absl::Status Restore(const std::string& run, const std::string& found, const std
   if (found != on_its_way) RCNN_RETURN_IF_ERROR(RenamePath(found, on_its_way));
   RCNN_RETURN_IF_ERROR(SetAside(run, planned));
   return RenamePath(on_its_way, planned);
+}
+
+// Before a stage resumes: its files may not be links, because logs are appended to, nor directories
+// and the like, other than checkpoints and second copies.
+absl::Status MakeWayForFiles(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  for (const std::string& name : names) {
+    const std::string path = Join(directory, name);
+    RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path));
+    const bool is_link = type == fs::file_type::symlink;
+    if (is_link) RCNN_RETURN_IF_ERROR(RemovePath(path));
+    const bool may_be_directory = name == kCopiesFolder || absl::StrContains(name, kBeside) ||
+                                  absl::StartsWith(name, kCheckpointPrefix);
+    if (!is_link && !may_be_directory) RCNN_RETURN_IF_ERROR(MakeWayForFile(path));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> HasForeignFiles(const std::string& directory) {
@@ -506,9 +530,13 @@ absl::Status RunDirectory::Begin(const PlannedStage& stage) {
   if (found.recorded.has_value() && found.recorded->key == stage.key) {
     RCNN_RETURN_IF_ERROR(RemoveStageRecord(directory));
     RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
+    RCNN_RETURN_IF_ERROR(MakeWayForFiles(directory));
     return WriteKeyFile(directory, KeyText(stage));
   }
-  if (found.recorded.has_value() || has_key_file) RCNN_RETURN_IF_ERROR(SetAside(path_, directory));
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(directory));
+  const bool is_other = type != fs::file_type::directory && type != fs::file_type::not_found;
+  if (found.recorded.has_value() || has_key_file || is_other)
+    RCNN_RETURN_IF_ERROR(SetAside(path_, directory));
   RCNN_RETURN_IF_ERROR(CreateDirectories(directory));
   RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
   RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, KeyText(stage)));

@@ -1,6 +1,7 @@
 #include "rcnn/training/scheduler/run_directory.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -603,6 +604,45 @@ TEST_F(RunDirectoryTest, FilesThatNoStageWroteStay) {
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
                                HasSubstr("stages/1_rpn1 holds files")));
   EXPECT_EQ(*ReadFile(mine), "mine");
+}
+
+TEST_F(RunDirectoryTest, WhatIsInThePlaceOfAStageIsSetAside) {
+  RunDirectory run = Open();
+  const std::string stage = path_ + "/stages/1_rpn1";
+  Put(stage, "mine");
+  EXPECT_FALSE(Status(run, Plan()[0]).begun);
+  RunStage(run, Plan()[0], "x");
+  EXPECT_TRUE(Status(run, Plan()[0]).done);
+  EXPECT_THAT(ReadFile(stage + ".before"), IsOkAndHolds("mine"));
+  // The stage comes back from elsewhere.
+  fs::rename(stage, path_ + "/stages/3_rpn1");
+  Put(stage, "mine too");
+  ASSERT_THAT(run.Arrange(Plan()), IsOk());
+  EXPECT_TRUE(fs::exists(stage + "/DONE"));
+  EXPECT_THAT(ReadFile(stage + ".before-2"), IsOkAndHolds("mine too"));
+}
+
+TEST_F(RunDirectoryTest, WhatIsInThePlaceOfAStagesFilesMakesWay) {
+  RunDirectory run = Open();
+  const std::string stage = path_ + "/stages/1_rpn1/", foreign = path_ + "_foreign";
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  Put(stage + "checkpoint-40/manifest.json", "");
+  Put(stage + "best.safetensors/mine", "mine");
+  Put(stage + "model.safetensors", "a file");
+  Put(foreign, "mine");
+  fs::create_symlink(foreign, stage + "metrics.jsonl");
+  ASSERT_EQ(mkfifo((stage + "speed.json").c_str(), 0600), 0);
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  EXPECT_EQ(Status(run, Plan()[0]).checkpoint, 40);
+  EXPECT_TRUE(fs::exists(stage + "copies/key.txt"));
+  EXPECT_THAT(ReadFile(stage + "model.safetensors"), IsOkAndHolds("a file"));
+  for (const char* file : {"best.safetensors", "metrics.jsonl", "speed.json"}) {
+    EXPECT_FALSE(fs::exists(fs::symlink_status(stage + file))) << file;
+  }
+  EXPECT_THAT(ReadFile(foreign), IsOkAndHolds("mine"));
+  EXPECT_THAT(ReadFile(stage + "best.safetensors.before/mine"), IsOkAndHolds("mine"));
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  EXPECT_THAT(ReadFile(stage + "best.safetensors.before/mine"), IsOkAndHolds("mine"));
 }
 
 TEST_F(RunDirectoryTest, KilledBeginDoesNotBlock) {

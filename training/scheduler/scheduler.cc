@@ -214,8 +214,16 @@ absl::Status Scheduler::PrintData() const {
 // A small file of the run; "" if it is missing, too large, or something else is in its place.
 absl::StatusOr<std::string> ReadRecord(const std::string& path) {
   absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxRecordBytes);
-  if (IsDamage(text.status())) return std::string();
+  if (text.ok()) return text;
+  RCNN_ASSIGN_OR_RETURN(const bool is_broken_link, IsBrokenLink(path));
+  if (IsDamage(text.status()) || is_broken_link) return std::string();
   return text;
+}
+
+// Writes one, also where something else is in its place.
+absl::Status WriteRecord(const std::string& path, const std::string& text) {
+  RCNN_RETURN_IF_ERROR(MakeWayForFile(path));
+  return WriteFileAtomically(path, text).status();
 }
 
 bool HasOtherData(const FieldMap& before, const FieldMap& after) {
@@ -303,7 +311,7 @@ absl::Status Scheduler::RecordDataRoot(const std::string& path) const {
   RCNN_ASSIGN_OR_RETURN(const std::string before, ReadRecord(record));
   if (before == text) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
-  return WriteFileAtomically(record, text).status();
+  return WriteRecord(record, text);
 }
 
 absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const {
@@ -383,8 +391,7 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseAll(directory));
   Print(absl::StrCat("rehearsed all stages in ", HumanDuration(MonotonicNow() - start), "\n"));
   RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
-  RCNN_RETURN_IF_ERROR(
-      WriteFileAtomically(record, RehearsalRecordText(AllKeys(), seconds)).status());
+  RCNN_RETURN_IF_ERROR(WriteRecord(record, RehearsalRecordText(AllKeys(), seconds)));
   return seconds;
 }
 

@@ -1,5 +1,7 @@
 #include "rcnn/training/scheduler/scheduler.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -105,6 +107,33 @@ TEST(SchedulerTest, ASecondRunSkipsEverything) {
   // Only the record of the experiment may be written again.
   after["experiment.textproto"] = before.at("experiment.textproto");
   EXPECT_EQ(before, after);
+}
+
+// A folder, a pipe and a link to itself.
+TEST(SchedulerTest, WhatIsInThePlaceOfARecordMakesWay) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_THAT(RunIn(Short(), directory, /*rehearse=*/true), IsOk());
+  const std::string record = directory + "/data_root.txt", rehearsed = directory + "/rehearsed.txt";
+  const std::string text = ReadFile(record).value();
+  const auto check = [&] {
+    ASSERT_THAT(RunIn(Short(), directory), IsOk());
+    EXPECT_THAT(ReadFile(record), IsOkAndHolds(text));
+    fs::remove(record);
+  };
+  fs::remove(record);
+  fs::create_directories(record + "/mine");
+  check();
+  EXPECT_TRUE(fs::exists(record + ".before/mine"));
+  ASSERT_EQ(mkfifo(record.c_str(), 0600), 0);
+  check();
+  fs::create_symlink(record, record);
+  check();
+  std::ofstream(record) << std::string(2 << 20, 'x');
+  EXPECT_THAT(RunIn(Short(), directory), IsOk()) << "it is too large to be one";
+  fs::remove(rehearsed);
+  fs::create_directories(rehearsed + "/mine");
+  EXPECT_THAT(RunIn(Short({kRate}), directory, /*rehearse=*/true), IsOk());
+  EXPECT_TRUE(fs::is_regular_file(rehearsed));
 }
 
 TEST(SchedulerTest, EditOfTheLastStageRerunsOnlyIt) {

@@ -120,7 +120,8 @@ absl::StatusOr<std::string> FindGoodCopy(const std::string& directory, const std
     std::string path = Join(other, name);
     const absl::Status status = CheckStoredFile(path, expected);
     if (status.ok()) return path;
-    if (!IsDamage(status)) return status;
+    RCNN_ASSIGN_OR_RETURN(const bool is_broken_link, IsBrokenLink(path));
+    if (!IsDamage(status) && !is_broken_link) return status;
   }
   return std::string();
 }

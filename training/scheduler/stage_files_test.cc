@@ -211,7 +211,7 @@ TEST_F(StageFilesTest, ALinkInThePlaceOfTheCopiesIsReplacedAndNotFollowed) {
 }
 
 // The intact copies of a stage, moved elsewhere.
-TEST_F(StageFilesTest, WhatALinkLeadsToIsNoSecondCopy) {
+TEST_F(StageFilesTest, ASecondCopyBehindALinkDoesNotCount) {
   Record();
   const std::string copies = stage_ + "/copies", foreign = run_ + "/foreign";
   fs::rename(copies, foreign);
@@ -246,6 +246,10 @@ TEST_F(StageFilesTest, ALargeFileWithoutAWholeCopyIsDamaged) {
   EXPECT_FALSE(files.IsWhole());
   EXPECT_FALSE(files.NeedsRepair());
   EXPECT_THAT(files.Problem(), HasSubstr("model.safetensors is damaged"));
+  // Neither is a link to itself a copy.
+  fs::remove(run_ + "/model.safetensors");
+  fs::create_symlink(run_ + "/model.safetensors", run_ + "/model.safetensors");
+  EXPECT_FALSE(Check().IsWhole());
 }
 
 TEST_F(StageFilesTest, WithoutARecordThatIsWholeNothingIsKnown) {
