@@ -79,6 +79,7 @@
 #include "rcnn/training/scheduler/run_directory.h"
 #include "rcnn/training/scheduler/run_tables.h"
 #include "rcnn/training/scheduler/stage_plan.h"
+#include "rcnn/training/scheduler/unrecorded_results.h"
 #include "rcnn/training/stages/stage_device.h"
 #include "rcnn/training/stages/stage_runner.h"
 
@@ -123,7 +124,8 @@ class Scheduler {
   // that it lacks. If no stage is to train, leaves the graphs out, because the rehearsal trains in
   // stages that are done, too.
   absl::Status CheckTraining();
-  // Repairs files that have an intact copy, and records missing checksums.
+  // Repairs files that have an intact copy, and records missing checksums, of results only after
+  // they are compared with those at the top.
   absl::Status Repair(RunDirectory& directory);
   // Refuses to replace results of the same experiment on another data folder.
   absl::Status ProtectResultsOfOtherData(const std::string& path) const;
@@ -140,6 +142,8 @@ class Scheduler {
   absl::Status RunStep(RunDirectory& directory, size_t index);
   absl::Status WriteSpeed(const PlannedStage& stage, StageResult& result) const;
   absl::Status Publish(const RunDirectory& directory) const;
+  // The last evaluation, whose results are published; the number of steps if there is none.
+  size_t PublishedStep() const;
   std::vector<StageRow> Rows() const;
   void PrintSummary(const std::string& path) const;
   std::string AllKeys() const;
@@ -275,10 +279,19 @@ void Scheduler::Warn(const std::string& stage, const std::string& text) const {
 }
 
 absl::Status Scheduler::Repair(RunDirectory& directory) {
-  for (Step& step : steps_) {
+  const size_t published = PublishedStep();
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    Step& step = steps_[i];
+    const std::string& name = step.planned.name;
     if (step.decision.action != StageDecision::kSkip || !step.needs_repair) continue;
-    RCNN_RETURN_IF_ERROR(directory.Repair(step.planned), absl::StrCat("stage ", step.planned.name));
-    LOG(INFO) << step.planned.name << ": repaired or recorded";
+    if (i == published) {
+      RCNN_ASSIGN_OR_RETURN(const std::string stage, directory.StagePath(step.planned));
+      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> notices,
+                            SettleUnrecordedResults(stage, directory.path()));
+      for (const std::string& notice : notices) Warn(name, notice);
+    }
+    RCNN_RETURN_IF_ERROR(directory.Repair(step.planned), absl::StrCat("stage ", name));
+    LOG(INFO) << name << ": repaired or recorded";
   }
   return absl::OkStatus();
 }
@@ -456,19 +469,26 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   return absl::OkStatus();
 }
 
+size_t Scheduler::PublishedStep() const {
+  size_t published = steps_.size();
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (Config(i).has_evaluate()) published = i;
+  }
+  return published;
+}
+
 absl::Status Scheduler::Publish(const RunDirectory& directory) const {
-  for (size_t i = steps_.size(); i-- > 0;) {
-    if (!Config(i).has_evaluate()) continue;
-    RCNN_ASSIGN_OR_RETURN(const std::string stage, directory.StagePath(steps_[i].planned));
-    RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
-    RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> replaced,
-                          PublishResults(stage, directory.path()));
-    if (AnythingToDo()) return absl::OkStatus();
-    for (const std::string& file : replaced) {
-      Warn(steps_[i].planned.name,
-           absl::StrCat(file, " did not match this stage's result; it has been restored"));
-    }
-    return absl::OkStatus();
+  const size_t published = PublishedStep();
+  if (published == steps_.size()) return absl::OkStatus();
+  const PlannedStage& planned = steps_[published].planned;
+  RCNN_ASSIGN_OR_RETURN(const std::string stage, directory.StagePath(planned));
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> replaced,
+                        PublishResults(stage, directory.path()));
+  if (AnythingToDo()) return absl::OkStatus();
+  for (const std::string& file : replaced) {
+    Warn(planned.name,
+         absl::StrCat(file, " did not match this stage's result; it has been restored"));
   }
   return absl::OkStatus();
 }

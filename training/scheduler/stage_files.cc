@@ -89,7 +89,8 @@ absl::StatusOr<bool> MayBeOutput(const std::string& directory, const std::string
 // Records of older versions may not list all files, or lack checksums: the existing files
 // then count as intact.
 absl::Status CompleteRecord(const std::string& directory, const std::string& key,
-                            StageRecord& record) {
+                            StageFiles& files) {
+  StageRecord& record = files.record;
   if (record.sealed) return absl::OkStatus();
   record.key = key;
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
@@ -105,6 +106,7 @@ absl::Status CompleteRecord(const std::string& directory, const std::string& key
     }
     RCNN_RETURN_IF_ERROR(found.status());
     digest = *found;
+    files.unrecorded.push_back(name);
   }
   return absl::OkStatus();
 }
@@ -305,7 +307,7 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
   if (!record.ok() && !IsDamage(record.status())) return record.status();
   if (record.ok()) {
     files.record = *std::move(record);
-    RCNN_RETURN_IF_ERROR(CompleteRecord(directory, key, files.record));
+    RCNN_RETURN_IF_ERROR(CompleteRecord(directory, key, files));
     RCNN_RETURN_IF_ERROR(
         CheckCopy(directory, kDoneFile, Digest(StageRecordText(files.record)), files));
   } else {

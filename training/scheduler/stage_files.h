@@ -47,6 +47,8 @@ struct StageFiles {
   // With a digest of each file; measured now where the record had none.
   StageRecord record;
   std::vector<DamagedFile> damaged;
+  // Names whose digest was measured now.
+  std::vector<std::string> unrecorded;
   // Names whose second copy is missing or damaged; their first one is whole.
   std::vector<std::string> without_copy;
   // A sentence for each damaged second copy.
