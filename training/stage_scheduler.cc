@@ -68,11 +68,14 @@ absl::Status Verify(const std::string& path) {
   if (!FLAGS_quiet) std::printf("%s", PrintableLines(run.ToString()).c_str());
   if (!FLAGS_quiet && !notice.empty()) std::printf("%s\n", Printable(notice).c_str());
   if (run.Damaged() == 0) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(path, ": ", run.Damaged(), run.Damaged() == 1 ? " file is" : " files are",
-                   " damaged; the next run of the experiment repairs them from intact copies, or "
-                   "recomputes the results",
-                   notice.empty() ? "" : "; ", notice));
+  const std::string what =
+      run.Damaged() == 1
+          ? "1 file is damaged or missing; the next run of the experiment repairs it from an "
+            "intact copy, or makes its stage again"
+          : absl::StrCat(run.Damaged(),
+                         " files are damaged or missing; the next run of the experiment repairs "
+                         "them from intact copies, or makes their stages again");
+  return absl::DataLossError(absl::StrCat(path, ": ", what, notice.empty() ? "" : "; ", notice));
 }
 
 // Whether the flags only ask for something to be printed or checked, which one process does.

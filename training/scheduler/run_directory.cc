@@ -147,12 +147,6 @@ bool MayPrecedeRun(const std::string& name) {
          absl::StartsWith(name, kPlanPrefix);
 }
 
-// Whether it is the name of a stage's directory, kept aside or not: "3_rpn2", "3_rpn2.previous".
-bool IsStageDirectory(absl::string_view name) {
-  const size_t digits = name.find_first_not_of("0123456789");
-  return digits != absl::string_view::npos && digits > 0 && name[digits] == '_';
-}
-
 // A stage's directory is emptied and written, so it may not be a link, which may lead to anything
 // of the user. The folder of all stages may be one.
 absl::Status CheckStagesAreNoLinks(const std::string& run) {

@@ -138,7 +138,9 @@ absl::Status CheckCopy(const std::string& directory, const std::string& name,
   RCNN_ASSIGN_OR_RETURN(const bool has_folder, HasCopiesFolder(directory));
   if (!has_folder) return absl::OkStatus();
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(CopyPath(directory, name)));
-  if (is_there) {
+  if (!is_there) {
+    files.missing_copies.push_back(CopyPath(directory, name));
+  } else {
     files.damaged_copies.push_back(absl::StrCat(status.message(), "; the file itself is intact"));
   }
   return absl::OkStatus();
@@ -188,6 +190,7 @@ absl::Status ReadKeyOfRecord(const std::string& directory, StageKey& key) {
 absl::Status CheckPlaceOfCopies(const std::string& directory, StageFiles& files) {
   const std::string folder = Join(directory, kCopiesFolder);
   RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(folder));
+  if (type == fs::file_type::not_found) files.missing_copies.push_back(folder);
   if (type == fs::file_type::directory || type == fs::file_type::not_found) {
     return absl::OkStatus();
   }
@@ -388,6 +391,11 @@ absl::Status MakeCopiesFolder(const std::string& directory) {
   const std::string folder = Join(directory, kCopiesFolder);
   if (!is_folder) RCNN_RETURN_IF_ERROR(RemovePath(folder));
   return CreateDirectories(folder);
+}
+
+bool IsStageDirectory(absl::string_view name) {
+  const size_t digits = name.find_first_not_of("0123456789");
+  return digits != absl::string_view::npos && digits > 0 && name[digits] == '_';
 }
 
 absl::StatusOr<std::map<std::string, FileDigest>> RecordedDigests(const std::string& directory) {

@@ -26,6 +26,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/training/scheduler/stage_plan.h"
@@ -51,6 +52,8 @@ struct StageFiles {
   std::vector<std::string> unrecorded;
   // Names whose second copy is missing or damaged; their first one is whole.
   std::vector<std::string> without_copy;
+  // Paths of second copies that are missing, or of their folder if that is.
+  std::vector<std::string> missing_copies;
   // A sentence for each damaged second copy.
   std::vector<std::string> damaged_copies;
 
@@ -112,6 +115,10 @@ absl::StatusOr<bool> HasCopiesFolder(const std::string& directory);
 
 // Makes that folder. A link or a file in its place is deleted, and not what the link leads to.
 absl::Status MakeCopiesFolder(const std::string& directory);
+
+// Whether a name in stages/ is that of a stage's directory, kept aside or not: "3_rpn2",
+// "3_rpn2.previous".
+bool IsStageDirectory(absl::string_view name);
 
 // The digests of a finished stage's files, by name, from its record.
 absl::StatusOr<std::map<std::string, FileDigest>> RecordedDigests(const std::string& directory);

@@ -35,9 +35,11 @@ struct RunVerification {
   std::string ToString() const;
 };
 
-// Checks all stages, including those kept aside, the checkpoints of unfinished stages, and
-// the results at the top. kNotFound if `path` is not a run directory; other errors if a file
-// cannot be read now.
+// Checks all stages, including those kept aside, the checkpoints of unfinished stages, the recorded
+// experiment and the results at the top. Missing are damage too: second copies, a stage of the
+// experiment after which another one has begun, and results of the last evaluation at the top, also
+// if the run was stopped just before it copied them. Stages that have not run yet are not.
+// kNotFound if `path` is not a run directory; other errors if a file cannot be read now.
 absl::StatusOr<RunVerification> VerifyRun(const std::string& path);
 
 }  // namespace rcnn::training

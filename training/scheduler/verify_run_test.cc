@@ -8,7 +8,9 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/config/experiment.h"
 #include "rcnn/training/scheduler/published_results.h"
+#include "rcnn/training/scheduler/recorded_experiment.h"
 #include "rcnn/training/scheduler/stage_files.h"
 #include "rcnn/training/scheduler/stage_plan.h"
 #include "rcnn/training/testing/fresh_directory.h"
@@ -21,15 +23,20 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class VerifyRunTest : public testing::Test {
  protected:
   VerifyRunTest() : run_(FreshDirectory()) {
     const std::vector<PlannedStage> plan = PlanStages(SampleExperiment(), {});
-    for (const size_t index : {size_t{0}, size_t{6}}) {
-      const std::string stage = absl::StrCat(run_, "/", plan[index].directory);
+    EXPECT_THAT(WriteRecordedExperiment(run_, ExperimentText(SampleExperiment())), IsOk());
+    for (const PlannedStage& planned : plan) {
+      const std::string stage = absl::StrCat(run_, "/", planned.directory);
       fs::create_directories(stage);
-      EXPECT_THAT(WriteKeyFile(stage, KeyText(plan[index])), IsOk());
+      EXPECT_THAT(WriteKeyFile(stage, KeyText(planned)), IsOk());
+      if (planned.number == 1 || planned.number == 7) continue;
+      Put(planned.directory + "/result", "12345");
+      EXPECT_THAT(RecordStageFiles(stage, planned.key, {"result"}), IsOk());
     }
     Put("stages/7_final/metrics.json", "{}");
     Put("stages/7_final/model.safetensors", std::string(5 << 20, 'w'));
@@ -71,8 +78,8 @@ TEST_F(VerifyRunTest, AWholeRunIsSaidToBeWhole) {
   const auto run = VerifyRun(run_);
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->Damaged(), 0);
-  EXPECT_THAT(run->ToString(), HasSubstr("stages/1_rpn1   unfinished, 1 checkpoint, 2 files"));
-  EXPECT_THAT(run->ToString(), HasSubstr("stages/7_final  finished, 2 files compared\n"));
+  EXPECT_THAT(run->ToString(), HasSubstr("stages/1_rpn1    unfinished, 1 checkpoint, 2 files"));
+  EXPECT_THAT(run->ToString(), HasSubstr("stages/7_final   finished, 2 files compared\n"));
   EXPECT_THAT(run->ToString(), HasSubstr("results, 2 files compared\n"));
 }
 
@@ -94,6 +101,80 @@ TEST_F(VerifyRunTest, AFolderInTheFilesPlaceIsDamage) {
   fs::remove(run_ + "/metrics.json");
   fs::create_directories(run_ + "/metrics.json");
   EXPECT_THAT(Damage(), ElementsAre(HasSubstr(run_ + "/metrics.json is not a regular file")));
+}
+
+TEST_F(VerifyRunTest, TheRecordedExperimentIsChecked) {
+  for (const char* file : {"experiment.textproto", "copies/experiment.textproto"}) {
+    const std::string path = absl::StrCat(run_, "/", file), bytes = ReadFile(path).value();
+    Flip(file);
+    EXPECT_THAT(Damage(), ElementsAre(HasSubstr(path))) << file;
+    fs::remove(path);
+    EXPECT_THAT(Damage(), ElementsAre(HasSubstr(path + " is missing"))) << file;
+    Put(file, bytes);
+    EXPECT_THAT(Damage(), IsEmpty());
+  }
+  // Of an earlier version.
+  fs::remove_all(run_ + "/copies");
+  EXPECT_THAT(Damage(), IsEmpty());
+  fs::remove(run_ + "/experiment.textproto");
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr("no second copy is intact")));
+}
+
+TEST_F(VerifyRunTest, MissingResultsAreDamage) {
+  for (const char* file : {"metrics.json", "model.safetensors"}) {
+    fs::remove(absl::StrCat(run_, "/", file));
+  }
+  EXPECT_THAT(Damage(),
+              ElementsAre(HasSubstr(run_ + "/metrics.json is missing; the next run copies"),
+                          HasSubstr(run_ + "/model.safetensors is missing")));
+}
+
+TEST_F(VerifyRunTest, AMissingStageIsDamageUnlessItHasNotRunYet) {
+  for (const char* stage : {"stages/1_rpn1", "stages/4_rpn2"}) {
+    const std::string path = absl::StrCat(run_, "/", stage);
+    fs::rename(path, run_ + "/aside");
+    EXPECT_THAT(Damage(), ElementsAre(HasSubstr(path + " is missing; the next run makes")))
+        << stage;
+    fs::rename(run_ + "/aside", path);
+  }
+  // Its results are at the top, and match those of no stage.
+  fs::remove_all(run_ + "/stages/7_final");
+  EXPECT_THAT(Damage(), ::testing::Contains(HasSubstr("stages/7_final is missing")));
+  for (const char* file : {"metrics.json", "model.safetensors"}) {
+    fs::remove(absl::StrCat(run_, "/", file));
+  }
+  EXPECT_THAT(Damage(), IsEmpty()) << "it has not run yet";
+  fs::remove_all(run_ + "/stages/6_fast2");
+  EXPECT_THAT(Damage(), IsEmpty());
+}
+
+TEST_F(VerifyRunTest, ALostKeyAndLostCopiesAreDamage) {
+  const std::string stage = run_ + "/stages/7_final";
+  fs::remove(stage + "/copies/metrics.json");
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr(stage + "/copies/metrics.json is missing")));
+  fs::remove_all(stage + "/copies");
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr(stage + "/copies is missing")));
+  fs::remove(stage + "/key.txt");
+  EXPECT_THAT(Damage(), ::testing::Contains(HasSubstr("an intact copy is " + stage + "/DONE")));
+  // Of an unfinished stage nothing else has the key.
+  fs::remove_all(run_ + "/stages/1_rpn1/copies");
+  fs::remove(run_ + "/stages/1_rpn1/key.txt");
+  EXPECT_THAT(Damage(), ::testing::Contains(HasSubstr(run_ + "/stages/1_rpn1 holds files")));
+}
+
+TEST_F(VerifyRunTest, WhatIsInThePlaceOfAStageIsDamage) {
+  const std::string stage = run_ + "/stages/4_rpn2";
+  fs::rename(stage, run_ + "/aside");
+  Put("stages/4_rpn2", "a file");
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr(stage + " is not a folder")));
+  fs::remove(stage);
+  fs::create_directory_symlink(run_ + "/aside", stage);
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr(stage + " is a link")));
+  fs::remove(stage);
+  fs::rename(run_ + "/aside", stage);
+  fs::remove(run_ + "/metrics.json");
+  fs::create_symlink(run_ + "/metrics.json", run_ + "/metrics.json");
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr("metrics.json is a link that leads nowhere")));
 }
 
 TEST_F(VerifyRunTest, ChangesNothing) {
