@@ -7,7 +7,8 @@
 //
 //        directory (run_directory.cc)    action
 //        done, same key                  skip
-//        begun or damaged, same key      resume, from the newest checkpoint if there is one
+//        begun, same key                 resume, from the newest checkpoint if there is one
+//        damaged, same key               the same with a checkpoint, else run
 //        another key                     run; the reason names the fields that differ
 //        no readable key                 run
 //

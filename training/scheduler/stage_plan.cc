@@ -134,7 +134,11 @@ StageDecision Decide(const PlannedStage& stage, const StageStatus& status) {
     return {StageDecision::kRun, ChangeReason(status.recorded.parts, stage)};
   }
   if (status.done) return {StageDecision::kSkip, "up to date"};
-  if (!status.problem.empty()) return {StageDecision::kResume, status.problem};
+  if (!status.problem.empty()) {
+    // Its checkpoints were deleted when it was finished, unless it was killed before that.
+    return {status.checkpoint.has_value() ? StageDecision::kResume : StageDecision::kRun,
+            status.problem};
+  }
   return {StageDecision::kResume,
           status.checkpoint.has_value()
               ? absl::StrCat("unfinished: resumes at iteration ", *status.checkpoint)

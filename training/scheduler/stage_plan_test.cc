@@ -285,6 +285,13 @@ TEST(DecideTest, ResumesUnfinishedAndDamagedStages) {
   EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kResume);
 }
 
+TEST(DecideTest, RunsADamagedStageWithoutACheckpointFromTheStart) {
+  StageStatus status = Recorded(Plan({})[0]);
+  status.problem = "model.safetensors is missing";
+  EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kRun);
+  EXPECT_EQ(Decide(Plan({})[0], status).reason, "model.safetensors is missing");
+}
+
 TEST(DecideTest, ReasonNamesTheChange) {
   const std::vector<PlannedStage> after =
       Plan({"stages.fast2.train_fast_rcnn.training.solver.learning_rate=0.0005"});
