@@ -2,7 +2,7 @@
 //
 // An access to a page for which the disk reports an error, or behind the end of a file that someone
 // has cut off, raises SIGBUS: no call fails that could return a status. The program would end
-// without a word. Here it names the file and exits with 1, as for any file that cannot be read.
+// without a message. Here it names the file and exits with 1, as for any file that cannot be read.
 // What a killed process leaves is left then too.
 //
 // MappedFile (file_io.h) records its files, as many as are mapped at once: each thread that reads

@@ -79,7 +79,7 @@ cat > bad/a.json << 'END'
  "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0},
                  {"id": 2, "image_id": 1, "category_id": 1, "bbox": [-9999, 2, 3, 4], "area": 12, "iscrowd": 0}]}
 END
-"$write_dataset" --dataset=bad --out=lost > out.txt 2> err.txt && fail "half of the objects are lost without a word"
+"$write_dataset" --dataset=bad --out=lost > out.txt 2> err.txt && fail "half of the objects are lost without a message"
 grep -q "error: bad: 1 of 2 objects (50.0 %) is lost to defects" err.txt || fail "the loss"
 grep -q "object 1: outside the image" out.txt || fail "the lost object"
 grep -q "bad: coco, 1 class (cat)" out.txt || fail "the folder is described"

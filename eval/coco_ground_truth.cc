@@ -88,7 +88,7 @@ class Substitutes {
   size_t first_ = 0;
 };
 
-// What the metrics leave out or cannot match, as pycocotools does without a word.
+// What the metrics leave out or cannot match, as pycocotools does without a message.
 void WarnOfUselessAnnotations(GroundTruth& truth) {
   const IdIndex images(truth.images);
   const IdIndex categories(truth.categories);

@@ -126,7 +126,7 @@ std::vector<fs::path> Finder::List(const fs::path& folder) {
     const fs::path name = entries->path().filename();
     if (name.string().front() != '.') paths.push_back(folder / name);
   }
-  // Also in the middle: the rest of its images would be missing without a word.
+  // Also in the middle: the rest of its images would be missing without a message.
   if (error) {
     Problem(folder.string(), absl::StrCat("the folder cannot be read: ", error.message()));
   }

@@ -109,7 +109,7 @@ TEST_F(DetectInputsTest, UnmatchedInputIsAProblemAndOthersAreFound) {
                           "x: no such file or folder"));
 }
 
-TEST_F(DetectInputsTest, AnInputThatCannotBeAskedForHasItsCause) {
+TEST_F(DetectInputsTest, AnInputWhoseExistenceCannotBeCheckedHasItsCause) {
   fs::create_symlink(std::string(300, 'x'), "link");
   EXPECT_THAT(FindImages({"link"}).problems,
               ElementsAre("link: cannot be read: File name too long"));

@@ -79,8 +79,8 @@ TEST_F(ListFilesTest, NamesRunDirectoriesWithImagesThatNoRunWrites) {
   EXPECT_THAT(runs, ElementsAre("runs/two"));
 }
 
-// Its image would otherwise be missing without a word.
-TEST_F(ListFilesTest, StopsAtALinkWhoseTargetCannotBeAskedFor) {
+// Its image would otherwise be missing without a message.
+TEST_F(ListFilesTest, StopsAtALinkWhoseTargetCannotBeChecked) {
   Put("a.jpg");
   fs::create_symlink("nothing", folder_ + "/dangling.jpg");
   fs::create_symlink("a.jpg/b.jpg", folder_ + "/file.jpg");
@@ -101,7 +101,7 @@ TEST_F(ListFilesTest, StopsAtALinkWhoseTargetCannotBeAskedFor) {
 }
 
 // Images of a run would otherwise be those of the dataset.
-TEST_F(ListFilesTest, StopsAtAFolderOfWhichNobodyCanTellWhetherItIsARun) {
+TEST_F(ListFilesTest, StopsAtAFolderThatMayBeARun) {
   Put("a.jpg");
   Put("one/stages/b.jpg");
   fs::create_symlink(std::string(300, 'x'), folder_ + "/one/experiment.textproto");

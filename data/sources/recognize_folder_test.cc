@@ -163,7 +163,7 @@ TEST_F(RecognizeFolderTest, SaysWhatToDoAboutAFolderThatCannotBeRead) {
       folder_ + "; --data_format=yolo or --dataset=yolo:" + folder_);
 }
 
-// One of two parts would otherwise be missing without a word.
+// One of two parts would otherwise be missing without a message.
 TEST_F(RecognizeFolderTest, TellsAnnotationsThatAreNotRead) {
   Copy("coco_parts");
   const std::string file = "annotations/instances_test2017.json";

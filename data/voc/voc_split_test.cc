@@ -39,7 +39,7 @@ TEST(ParseVocSplit, SkipsSeveralColumns) {
 }
 
 // Each column would be tried with all that stands before it: minutes.
-TEST(ParseVocSplit, ALineOfAMillionNumbersTakesNoTime) {
+TEST(ParseVocSplit, ALineOfAMillionNumbersTakesLinearTime) {
   std::string line = "000012";
   for (int i = 0; i < 1'000'000; ++i) line += " 7";
   EXPECT_TRUE(Parse(line, {"000012"}) == std::vector<std::string>{line});  // not printed

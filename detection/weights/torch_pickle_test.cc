@@ -276,7 +276,7 @@ TEST(TorchPickleTest, ManyNamesOfOneTensorAreBoundedByTheFile) {
 }
 
 // Four dicts, each 2000 times a value of the one before: 10^13 ways through them.
-TEST(TorchPickleTest, NestedReferencesTakeNoTime) {
+TEST(TorchPickleTest, NestedReferencesAreRefusedAtOnce) {
   PickleWriter tensors;
   BeginDict(tensors);
   Write({}, tensors);

@@ -237,7 +237,7 @@ TEST(RankGroupTest, NamesARankThatDies) {
     EXPECT_THAT(outputs[1], HasSubstr("exit 137"));
     for (const size_t rank : {0, 2, 3}) {
       EXPECT_THAT(outputs[rank],
-                  AllOf(HasSubstr("error: rank 1 has ended without a word, or does not answer"),
+                  AllOf(HasSubstr("error: rank 1 has ended without a message, or does not answer"),
                         HasSubstr("exit 1\n")));
     }
   }
@@ -272,8 +272,9 @@ TEST(RankGroupTest, NamesARankThatDoesNotAnswerInTime) {
     return absl::OkStatus();
   };
   const absl::Time start = MonotonicNow();
-  const auto names_it = StatusIs(absl::StatusCode::kUnavailable,
-                                 HasSubstr("rank 1 has ended without a word, or does not answer"));
+  const auto names_it =
+      StatusIs(absl::StatusCode::kUnavailable,
+               HasSubstr("rank 1 has ended without a message, or does not answer"));
   EXPECT_THAT(RunAll({Ranks(3), work, {}, Limits(absl::Seconds(30), absl::Seconds(1))}),
               ElementsAre(names_it, IsOk(), names_it));
   EXPECT_LT(MonotonicNow() - start, absl::Seconds(20));
@@ -360,12 +361,13 @@ TEST(RankGroupTest, NamesARankThatDoesNotTakePartInSumsOnDevices) {
     for (int i = 0; i < 4000 && !has_ended; ++i) absl::SleepFor(absl::Milliseconds(10));
     return absl::OkStatus();
   };
-  EXPECT_THAT(RunAll({Ranks(2), work, {}, Limits(absl::Seconds(30), absl::Seconds(1))}),
-              ElementsAre(StatusIs(absl::StatusCode::kUnavailable,
-                                   AllOf(HasSubstr("rank 1 has ended without a word, or does not "
-                                                   "answer (summing gradients by a fake: "),
-                                         HasSubstr("has not ended"))),
-                          IsOk()));
+  EXPECT_THAT(
+      RunAll({Ranks(2), work, {}, Limits(absl::Seconds(30), absl::Seconds(1))}),
+      ElementsAre(StatusIs(absl::StatusCode::kUnavailable,
+                           AllOf(HasSubstr("rank 1 has ended without a message, or does not "
+                                           "answer (summing gradients by a fake: "),
+                                 HasSubstr("has not ended"))),
+                  IsOk()));
 }
 
 TEST(RankGroupTest, ReportsFactsThatDiffer) {

@@ -319,7 +319,7 @@ absl::Status RankStore::Explain(absl::string_view what, const absl::Status& erro
   const std::string who =
       silent.empty() ? "the connection between the ranks has failed"
                      : absl::StrCat(RankNames(silent), silent.size() == 1 ? " has" : " have",
-                                    " ended without a word, or ",
+                                    " ended without a message, or ",
                                     silent.size() == 1 ? "does" : "do", " not answer");
   lost_ = static_cast<int64_t>(silent.size());
   const absl::Status explained =

@@ -88,8 +88,8 @@ absl::StatusOr<int> LockFolder(const std::string& directory) {
 }
 
 absl::Status NotALock(const std::string& path, absl::string_view what) {
-  return absl::FailedPreconditionError(
-      absl::StrCat(path, " is ", what, ", which no scheduler has made; delete it"));
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, " is ", what, ", but a scheduler's LOCK is a regular file; delete this one"));
 }
 
 // The file, created if it is missing. It is emptied and written later, so a link is not followed:

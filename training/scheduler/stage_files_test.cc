@@ -112,7 +112,7 @@ TEST_F(StageFilesTest, AMissingSmallFileIsRepaired) {
   ASSERT_TRUE(Check().NeedsRepair());
   ASSERT_THAT(RepairStageFiles(stage_, Check()), IsOk());
   fs::remove_all(stage_ + "/copies");
-  EXPECT_THAT(Check().Notices(), IsEmpty()) << "copies are made, without a word";
+  EXPECT_THAT(Check().Notices(), IsEmpty()) << "copies are made, without a message";
   ASSERT_THAT(RepairStageFiles(stage_, Check()), IsOk());
   EXPECT_EQ(AllFiles(), before);
 }
