@@ -159,6 +159,35 @@ class SchedulerTest(unittest.TestCase):
             self.assertNotIn("a scheduler is working", output)
         self.check_untouched()
 
+    def test_a_damaged_record_of_the_experiment_is_written_again(self):
+        self.copy()
+        path = os.path.join(self.run_dir, "experiment.textproto")
+        copies = os.path.join(self.run_dir, "copies")
+        with open(path) as file:
+            whole = file.read()
+        name = "tiny_alternating"
+        for damaged, has_copy in (
+                (whole.replace(name, name[:-1] + "G"), True), ("nonsense", True), (None, True),
+                (whole.replace(name, name[:-1] + "G"), False), ("nonsense", False), (None, False)):
+            os.remove(path)
+            if damaged is not None:
+                with open(path, "w") as file:
+                    file.write(damaged)
+            if not has_copy:
+                shutil.rmtree(copies)
+            code, output = _SCHEDULER.run(self.run_dir, "--verify")
+            # Without a second copy, as in runs of earlier versions, a changed name is not noticed.
+            self.assertEqual(code, 0 if damaged and name[:-1] + "G" in damaged and not has_copy else 1, output)
+            code, output = self.run_scheduler()
+            self.assertEqual(code, 0, output)
+            self.assertIn("experiment.textproto", output)
+            self.assertIn("written again", output)
+            with open(path) as file:
+                self.assertEqual(file.read(), whole)
+            code, output = _SCHEDULER.run(self.run_dir, "--verify")
+            self.assertEqual(code, 0, output)
+        self.check_untouched()
+
     def test_a_file_that_cannot_be_read_now_stops_the_run_and_changes_nothing(self):
         self.copy()
         times = {path: os.stat(path).st_mtime_ns for path in glob.glob(self.run_dir + "/stages/*/*")}
