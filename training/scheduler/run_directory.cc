@@ -23,17 +23,20 @@
 // Results of another key are set aside by a rename: a finished one to ".previous", once its damaged
 // files are repaired from intact copies, an unfinished one with work in it to ".unfinished", at
 // most one of each; a finished one that is damaged for good counts as unfinished if there is a
-// ".previous" already. Locate searches these too, so undoing an edit finds them by their key. A
-// result that is being moved back is named ".back", one that is being deleted ".removed".
+// ".previous" already. LocateStage (stage_directories.h) searches these too, so undoing an edit
+// finds them by their key. A result that is being moved back is named ".back", one that is being
+// deleted ".removed".
 //
 // Invariants:
 //   - After a kill at any point, every result with a key that is to be kept is still under a name
-//     that Locate searches: only renames change what a name refers to, and the directory is synced
-//     after each.
+//     that LocateStage searches: only renames change what a name refers to, and the directory is
+//     synced after each.
 //   - DONE lists all outputs with their size and checksum; without it and its second copy nothing
 //     counts as finished.
 //   - Only one process changes the directory: it holds LOCK by flock, which ends with the process.
-//   - Outside stages/ only the program's own temporary files are deleted.
+//   - Outside stages/ only the program's own temporary files are deleted, and what is not a folder
+//   in
+//     the place of copies/.
 
 #include "rcnn/training/scheduler/run_directory.h"
 
@@ -48,6 +51,7 @@
 #include "rcnn/base/stored_file.h"
 #include "rcnn/training/config/experiment.h"
 #include "rcnn/training/scheduler/recorded_experiment.h"
+#include "rcnn/training/scheduler/stage_directories.h"
 #include "rcnn/training/trainer/checkpoint.h"
 
 namespace rcnn::training {
@@ -59,78 +63,11 @@ namespace fs = std::filesystem;
 constexpr char kSplitFolder[] = "split";
 // plan.textproto and plan_basis.textproto, written before the run starts as well.
 constexpr absl::string_view kPlanPrefix = "plan";
-constexpr char kStagesFolder[] = "stages";
-// Suffixes of results kept aside for another key: finished, and unfinished.
-constexpr absl::string_view kPrevious = ".previous";
-constexpr absl::string_view kUnfinished = ".unfinished";
-// Temporary suffix while a kept result is restored.
-constexpr absl::string_view kRestoring = ".back";
-constexpr absl::string_view kRemoved = ".removed";
-constexpr absl::string_view kPartial = ".partial";  // journals of proposals
-constexpr absl::string_view kBeside = ".before";    // FreePathBeside
+constexpr absl::string_view kBeside = ".before";  // FreePathBeside
 constexpr absl::string_view kCheckpointPrefix = "checkpoint-";
 
 std::string Join(absl::string_view directory, absl::string_view name) {
   return absl::StrCat(directory, "/", name);
-}
-
-// Renames first, atomically, so that a kill leaves no partial directory.
-absl::Status Remove(const std::string& path) {
-  const std::string removed = absl::StrCat(path, kRemoved);
-  RCNN_RETURN_IF_ERROR(RemovePath(removed));
-  RCNN_RETURN_IF_ERROR(RenamePath(path, removed));
-  return RemovePath(removed);
-}
-
-// Whether it is a directory of the stage, with any number: "3_rpn2" for "rpn2".
-bool BelongsToStage(absl::string_view directory, const std::string& stage) {
-  const size_t digits = directory.find_first_not_of("0123456789");
-  return digits != absl::string_view::npos && digits > 0 &&
-         directory.substr(digits) == absl::StrCat("_", stage);
-}
-
-// The directories that may have results of the stage, the planned one first.
-absl::StatusOr<std::vector<std::string>> Candidates(const std::string& run,
-                                                    const PlannedStage& stage) {
-  const std::string planned = Join(run, stage.directory);
-  std::vector<std::string> paths = {planned};
-  const std::string stages = Join(run, kStagesFolder);
-  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
-  for (const std::string& name : names) {
-    const std::string path = Join(stages, name);
-    if (path != planned && BelongsToStage(name, stage.name)) paths.push_back(path);
-  }
-  const size_t current = paths.size();
-  for (size_t i = 0; i < current; ++i) {
-    for (const absl::string_view suffix : {kPrevious, kUnfinished, kRestoring}) {
-      paths.push_back(absl::StrCat(paths[i], suffix));
-    }
-  }
-  return paths;
-}
-
-absl::StatusOr<bool> HasKey(const std::string& directory, const std::string& key) {
-  RCNN_ASSIGN_OR_RETURN(const StageKey found, ReadStageKey(directory));
-  return found.recorded.has_value() && found.recorded->key == key;
-}
-
-// Finds the stage: a finished result with its key, else an unfinished one with its key, else
-// its own directory.
-absl::StatusOr<std::string> Locate(const std::string& run, const PlannedStage& stage) {
-  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> candidates, Candidates(run, stage));
-  std::string begun, present;
-  for (const std::string& path : candidates) {
-    RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
-    if (!is_there) continue;
-    if (present.empty()) present = path;
-    RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(path, stage.key));
-    if (!has_key) continue;
-    if (begun.empty()) begun = path;
-    RCNN_ASSIGN_OR_RETURN(const bool finished, IsStageFinished(path, {run}));
-    if (finished) return path;
-  }
-  if (!begun.empty()) return begun;
-  return present.empty() ? candidates.front() : present;
 }
 
 // A file left by a killed WriteFileAtomically: "model.safetensors.tmp-4711-0".
@@ -143,7 +80,7 @@ bool IsTemporary(absl::string_view name) {
 // Whether a file may lie in a directory in which no run has started yet.
 bool MayPrecedeRun(const std::string& name) {
   return name == kLockFile || name == kSplitFolder ||
-         name == absl::StrCat(kSplitFolder, kUnfinished) || IsTemporary(name) ||
+         name == absl::StrCat(kSplitFolder, ".unfinished") || IsTemporary(name) ||
          absl::StartsWith(name, kPlanPrefix);
 }
 
@@ -184,7 +121,7 @@ absl::StatusOr<bool> HasStagesOfPlan(const std::string& run,
                                      const std::vector<PlannedStage>& plan) {
   bool has_any = false;
   for (const PlannedStage& stage : plan) {
-    RCNN_ASSIGN_OR_RETURN(const std::string found, Locate(run, stage));
+    RCNN_ASSIGN_OR_RETURN(const std::string found, LocateStage(run, stage));
     RCNN_ASSIGN_OR_RETURN(const StageKey key, ReadStageKey(found));
     if (!key.recorded.has_value()) continue;
     if (key.recorded->key != stage.key) return false;
@@ -268,84 +205,17 @@ absl::Status RemoveTemporaries(const std::string& directory) {
   return type == fs::file_type::directory ? RemoveTemporariesOfFolder(copies) : absl::OkStatus();
 }
 
-absl::Status RemoveLeftovers(const std::string& stages) {
-  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
-  for (const std::string& name : names) {
-    if (absl::EndsWith(name, kRemoved)) RCNN_RETURN_IF_ERROR(RemovePath(Join(stages, name)));
-  }
-  return absl::OkStatus();
-}
-
-// Whether it has results that take time to recompute.
-absl::StatusOr<bool> HoldsWork(const std::string& directory) {
-  RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> checkpoints, ListCheckpoints(directory));
-  if (!checkpoints.empty()) return true;
-  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
-  for (const std::string& name : names) {
-    if (absl::EndsWith(name, kPartial)) return true;
-  }
-  return false;
-}
-
-absl::Status RemoveIfThere(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
-  return is_there ? Remove(path) : absl::OkStatus();
-}
-
-// Replaces damaged files of a finished stage with intact copies, if each has one. Returns whether
-// all its files are intact then.
-absl::StatusOr<bool> MakeWhole(const std::string& run, const std::string& directory) {
-  const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, {run});
-  if (!files.ok() && !IsDamage(files.status())) return files.status();
-  if (!files.ok() || !files->IsWhole()) return false;
-  if (!files->damaged.empty()) RCNN_RETURN_IF_ERROR(RepairStageFiles(directory, *files));
-  return true;
-}
-
-// Makes room for a run with another key, whose results will replace copies at the top of the run,
-// or for a directory where something else is.
-absl::Status SetAside(const std::string& run, const std::string& directory) {
-  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(directory));
-  if (type != fs::file_type::directory) {
-    RCNN_ASSIGN_OR_RETURN(const std::string beside, FreePathBeside(directory));
-    return RenamePath(directory, beside);
-  }
-  RCNN_ASSIGN_OR_RETURN(bool finished, IsStageFinished(directory, {run}));
-  RCNN_ASSIGN_OR_RETURN(const bool holds_work, HoldsWork(directory));
-  if (finished) {
-    RCNN_ASSIGN_OR_RETURN(const bool whole, MakeWhole(run, directory));
-    RCNN_ASSIGN_OR_RETURN(const bool has_previous, PathExists(absl::StrCat(directory, kPrevious)));
-    // Finish may have been killed before it had deleted that one, which may be intact.
-    finished = whole || !has_previous;
-  }
-  if (!finished && !holds_work) return Remove(directory);
-  const std::string aside = absl::StrCat(directory, finished ? kPrevious : kUnfinished);
-  RCNN_RETURN_IF_ERROR(RemoveIfThere(aside));
-  return RenamePath(directory, aside);
-}
-
-// Moves results found elsewhere to the stage's own directory.
-absl::Status Restore(const std::string& run, const std::string& found, const std::string& planned) {
-  RCNN_ASSIGN_OR_RETURN(const bool is_taken, PathExists(planned));
-  if (!is_taken) return RenamePath(found, planned);
-  const std::string on_its_way = absl::StrCat(planned, kRestoring);
-  if (found != on_its_way) RCNN_RETURN_IF_ERROR(RenamePath(found, on_its_way));
-  RCNN_RETURN_IF_ERROR(SetAside(run, planned));
-  return RenamePath(on_its_way, planned);
-}
-
 // Before a stage resumes: its files may not be links, because logs are appended to, nor directories
 // and the like, other than checkpoints and second copies.
 absl::Status MakeWayForFiles(const std::string& directory) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
   for (const std::string& name : names) {
+    if (name == kCopiesFolder || absl::StartsWith(name, kCheckpointPrefix)) continue;
+    if (absl::StrContains(name, kBeside)) continue;  // made way before
     const std::string path = Join(directory, name);
     RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path));
     const bool is_link = type == fs::file_type::symlink;
-    if (is_link) RCNN_RETURN_IF_ERROR(RemovePath(path));
-    const bool may_be_directory = name == kCopiesFolder || absl::StrContains(name, kBeside) ||
-                                  absl::StartsWith(name, kCheckpointPrefix);
-    if (!is_link && !may_be_directory) RCNN_RETURN_IF_ERROR(MakeWayForFile(path));
+    RCNN_RETURN_IF_ERROR(is_link ? RemovePath(path) : MakeWayForFile(path));
   }
   return absl::OkStatus();
 }
@@ -354,23 +224,6 @@ absl::StatusOr<bool> HasForeignFiles(const std::string& directory) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
   for (const std::string& name : names) {
     if (!IsTemporary(name)) return true;
-  }
-  return false;
-}
-
-// Deletes files that are no longer needed once a stage is done.
-absl::Status Tidy(const std::string& directory, const std::string& key) {
-  RCNN_RETURN_IF_ERROR(CheckpointStore(directory, key).Clear());
-  return RemoveIfThere(absl::StrCat(directory, kPrevious));
-}
-
-// Whether Tidy has something to delete.
-absl::StatusOr<bool> NeedsTidying(const std::string& directory) {
-  RCNN_ASSIGN_OR_RETURN(const bool has_previous, PathExists(absl::StrCat(directory, kPrevious)));
-  if (has_previous) return true;
-  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
-  for (const std::string& name : names) {
-    if (CheckpointStore::IsCheckpointFile(name)) return true;
   }
   return false;
 }
@@ -444,29 +297,29 @@ absl::StatusOr<RunDirectory> RunDirectory::OpenReadOnly(const std::string& path,
 }
 
 absl::StatusOr<std::string> RunDirectory::StagePath(const PlannedStage& stage) const {
-  return Locate(path_, stage);
+  return LocateStage(path_, stage);
 }
 
 absl::Status RunDirectory::Arrange(const std::vector<PlannedStage>& plan) {
   for (const PlannedStage& stage : plan) {
     const std::string planned = Join(path_, stage.directory);
-    RCNN_ASSIGN_OR_RETURN(const std::string found, Locate(path_, stage));
+    RCNN_ASSIGN_OR_RETURN(const std::string found, LocateStage(path_, stage));
     RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(found));
-    if (found != planned && is_there) RCNN_RETURN_IF_ERROR(Restore(path_, found, planned));
+    if (found != planned && is_there) RCNN_RETURN_IF_ERROR(RestoreStage(path_, found, planned));
     // Finish may have been killed before it had deleted everything. The remains are deleted only
     // if the result is intact.
-    RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(planned, stage.key));
+    RCNN_ASSIGN_OR_RETURN(const bool has_key, HasStageKey(planned, stage.key));
     RCNN_ASSIGN_OR_RETURN(const bool is_untidy, NeedsTidying(planned));
     if (!has_key || !is_untidy) continue;
     RCNN_ASSIGN_OR_RETURN(const bool is_done, IsDone(path_, planned));
-    if (is_done) RCNN_RETURN_IF_ERROR(Tidy(planned, stage.key));
+    if (is_done) RCNN_RETURN_IF_ERROR(TidyStage(planned, stage.key));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<StageStatus> RunDirectory::ReadStatus(const PlannedStage& stage) const {
   StageStatus status;
-  RCNN_ASSIGN_OR_RETURN(const std::string directory, Locate(path_, stage));
+  RCNN_ASSIGN_OR_RETURN(const std::string directory, LocateStage(path_, stage));
   RCNN_ASSIGN_OR_RETURN(StageKey key, ReadStageKey(directory));
   if (!key.recorded.has_value()) {
     status.problem = key.problem;
@@ -501,12 +354,12 @@ absl::Status RunDirectory::ReadFinished(const std::string& directory, StageStatu
 
 absl::Status RunDirectory::Repair(const PlannedStage& stage) {
   RCNN_RETURN_IF_ERROR(CheckLock());
-  RCNN_ASSIGN_OR_RETURN(const std::string directory, Locate(path_, stage));
+  RCNN_ASSIGN_OR_RETURN(const std::string directory, LocateStage(path_, stage));
   RCNN_ASSIGN_OR_RETURN(const StageFiles files, CheckStageFiles(directory, {path_}));
   if (!files.IsWhole()) return absl::DataLossError(files.Problem());
   RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
   if (!files.NeedsRepair()) return absl::OkStatus();
-  RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(directory, stage.key));
+  RCNN_ASSIGN_OR_RETURN(const bool has_key, HasStageKey(directory, stage.key));
   return RepairStageFiles(directory, files, has_key ? KeyText(stage) : "");
 }
 
@@ -522,15 +375,17 @@ absl::Status RunDirectory::Begin(const PlannedStage& stage) {
     if (has_foreign_files) return ForeignFiles(directory);
   }
   if (found.recorded.has_value() && found.recorded->key == stage.key) {
+    // First, because DONE may be the only one that has the key.
+    RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, KeyText(stage)));
     RCNN_RETURN_IF_ERROR(RemoveStageRecord(directory));
     RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
-    RCNN_RETURN_IF_ERROR(MakeWayForFiles(directory));
-    return WriteKeyFile(directory, KeyText(stage));
+    return MakeWayForFiles(directory);
   }
   RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(directory));
   const bool is_other = type != fs::file_type::directory && type != fs::file_type::not_found;
-  if (found.recorded.has_value() || has_key_file || is_other)
-    RCNN_RETURN_IF_ERROR(SetAside(path_, directory));
+  if (found.recorded.has_value() || has_key_file || is_other) {
+    RCNN_RETURN_IF_ERROR(SetStageAside(path_, directory));
+  }
   RCNN_RETURN_IF_ERROR(CreateDirectories(directory));
   RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
   RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, KeyText(stage)));
@@ -542,8 +397,8 @@ absl::Status RunDirectory::Finish(const PlannedStage& stage,
   RCNN_RETURN_IF_ERROR(CheckLock());
   const std::string directory = Join(path_, stage.directory);
   RCNN_RETURN_IF_ERROR(RecordStageFiles(directory, stage.key, outputs, processes));
-  RCNN_RETURN_IF_ERROR(RemoveIfThere(absl::StrCat(directory, kUnfinished)));
-  return Tidy(directory, stage.key);
+  RCNN_RETURN_IF_ERROR(RemoveUnfinishedResult(directory));
+  return TidyStage(directory, stage.key);
 }
 
 absl::Status RunDirectory::CheckLock() {
