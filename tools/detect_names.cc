@@ -1,10 +1,16 @@
 #include "rcnn/tools/detect_names.h"
 
+#include <limits.h>
+
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/data/core/image_names.h"
 
 namespace rcnn::tools {
@@ -17,6 +23,32 @@ fs::path CommonFolder(const fs::path& a, const fs::path& b) {
   fs::path common;
   for (auto part = a.begin(); part != end; ++part) common /= *part;
   return common;
+}
+
+bool IsContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+// `name` and `ending`, without the first bytes of the name's last part if that part would be longer
+// than a file system allows.
+std::string FittingName(absl::string_view name, absl::string_view ending) {
+  const size_t slash = name.rfind('/');
+  const size_t start = slash == absl::string_view::npos ? 0 : slash + 1;
+  const size_t size = name.size() - start + ending.size();
+  size_t cut = size > NAME_MAX ? size - NAME_MAX : 0;
+  // A character of UTF-8 has at most three bytes after its first.
+  for (int i = 0; cut > 0 && i < 3 && IsContinuation(name[start + cut]); ++i) ++cut;
+  return absl::StrCat(name.substr(0, start), name.substr(start + cut), ending);
+}
+
+// All folders of the names, "a" and "a/b" for "a/b/c.png".
+std::set<std::string> Folders(const std::vector<std::string>& names) {
+  std::set<std::string> folders;
+  for (const std::string& name : names) {
+    for (size_t end = name.rfind('/'); end != std::string::npos && end > 0;
+         end = name.rfind('/', end - 1)) {
+      if (!folders.insert(name.substr(0, end)).second) break;
+    }
+  }
+  return folders;
 }
 
 }  // namespace
@@ -33,14 +65,19 @@ std::vector<std::string> ListNames(const std::vector<std::string>& paths) {
 }
 
 std::vector<std::string> DrawnNames(const std::vector<std::string>& names) {
-  std::set<std::string> taken;
+  std::set<std::string> taken = Folders(names);
+  // The next number to try, by the name that was taken.
+  std::map<std::string, int64_t> next;
   std::vector<std::string> drawn;
   for (const std::string& name : names) {
-    std::string candidate = absl::StrCat(data::WithoutImageExtension(name), ".jpg");
+    std::string candidate = FittingName(data::WithoutImageExtension(name), ".jpg");
     if (!taken.insert(candidate).second) {
-      candidate = absl::StrCat(name, ".jpg");
-      for (int i = 2; !taken.insert(candidate).second; ++i) {
-        candidate = absl::StrCat(name, "_", i, ".jpg");
+      candidate = FittingName(name, ".jpg");
+      if (!taken.insert(candidate).second) {
+        int64_t& number = next.try_emplace(candidate, 2).first->second;
+        do {
+          candidate = FittingName(name, absl::StrCat("_", number++, ".jpg"));
+        } while (!taken.insert(candidate).second);
       }
     }
     drawn.push_back(candidate);

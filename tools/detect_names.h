@@ -17,7 +17,10 @@ namespace rcnn::tools {
 std::vector<std::string> ListNames(const std::vector<std::string>& paths);
 
 // Unique names of JPEG files: the extension becomes ".jpg", or ".jpg" is appended
-// if another image has that name.
+// if another image or a folder of images has that name. If the file's name would then have more
+// than 255 bytes, the most that a file system allows, bytes at its beginning are left out, since
+// names of one dataset often begin alike; UTF-8 is not cut inside a character. The same
+// names give the same result.
 std::vector<std::string> DrawnNames(const std::vector<std::string>& names);
 
 }  // namespace rcnn::tools
