@@ -130,16 +130,13 @@ bool BeginsFormula(absl::string_view text) {
   return false;
 }
 
-// Without formulas where a spreadsheet may begin a cell.
+// Without formulas where a spreadsheet may begin a cell. The text has no line breaks or tabs.
 std::string WithoutFormulas(absl::string_view text) {
-  constexpr absl::string_view kSpaces = "\t\r\n";
-  constexpr absl::string_view kSeparators = ";\t\r\n";
   std::string safe;
   safe.reserve(text.size() + 1);
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool at_start = i == 0 || kSeparators.find(text[i - 1]) != absl::string_view::npos;
-    const bool is_space = i == 0 && kSpaces.find(text[0]) != absl::string_view::npos;
-    if (is_space || (at_start && BeginsFormula(text.substr(i)))) safe += '\'';
+    const bool at_start = i == 0 || text[i - 1] == ';';
+    if (at_start && BeginsFormula(text.substr(i))) safe += '\'';
     safe += text[i];
   }
   return safe;
@@ -183,8 +180,9 @@ std::string PrintableMessage(absl::string_view text) {
 }
 
 std::string CsvCell(absl::string_view text) {
-  const std::string safe = WithoutFormulas(text);
-  if (safe.find_first_of("\",\r\n") == std::string::npos) return safe;
+  // With two backslashes for each, no name looks like the escaped form of another one.
+  const std::string safe = WithoutFormulas(Printable(absl::StrReplaceAll(text, {{"\\", "\\\\"}})));
+  if (safe.find_first_of("\",") == std::string::npos) return safe;
   return absl::StrCat("\"", absl::StrReplaceAll(safe, {{"\"", "\"\""}}), "\"");
 }
 

@@ -38,10 +38,12 @@ std::string PrintableLines(absl::string_view text);
 // line break in it cannot pass for another message.
 std::string PrintableMessage(absl::string_view text);
 
-// A cell of a CSV file (RFC 4180). Text that a spreadsheet would run as a formula (it
-// begins with = + - @, the same in full width, tab, carriage return or line feed) gets an
-// apostrophe before it. So does such a character after a semicolon, a tab or a line break
-// within the text, where spreadsheets of some languages begin another cell.
+// A cell of a CSV file (RFC 4180), as one line of text that neither a terminal nor a spreadsheet
+// obeys. Escapes what Printable escapes, and a backslash as "\\", so that the text can be had
+// back: "\n", "\r", "\t"; "\x" and two hexadecimal digits are a byte, "\u" and four a code point.
+// Text that a spreadsheet would run as a formula (it begins with = + - @, or the same in full
+// width) gets an apostrophe before it. So does such a character after a semicolon within the
+// text, where spreadsheets of some languages begin another cell.
 std::string CsvCell(absl::string_view text);
 
 // Escapes text for an element or a quoted attribute of XML, HTML or SVG, as one line.

@@ -93,16 +93,44 @@ TEST(PrintableTest, ALineBreakInANameStartsNoNewMessage) {
 TEST(CsvCellTest, QuotesWhatHasToBe) {
   EXPECT_EQ(CsvCell("a b"), "a b");
   EXPECT_EQ(CsvCell("a,b"), "\"a,b\"");
-  EXPECT_EQ(CsvCell("a\"b\nc"), "\"a\"\"b\nc\"");
+  EXPECT_EQ(CsvCell("a\"b"), "\"a\"\"b\"");
+}
+
+TEST(CsvCellTest, NoTerminalObeysIt) {
+  EXPECT_EQ(CsvCell("\x1b]0;pwned\x07"), "\\x1b]0;pwned\\x07");
+  EXPECT_EQ(CsvCell("a\nb\rc\td\x7f"), "a\\nb\\rc\\td\\x7f");
+  EXPECT_EQ(CsvCell("\xc2\x9b"
+                    "31m,\xe2\x80\xae"),
+            "\"\\u009b31m,\\u202e\"");
+  EXPECT_EQ(CsvCell("caf\xe9"), "caf\\xe9") << "not UTF-8";
+  EXPECT_EQ(CsvCell("caf\xc3\xa9"), "caf\xc3\xa9") << "UTF-8";
+}
+
+// A name that has the text of an escape in it is not the name that has the character.
+TEST(CsvCellTest, DifferentNamesAreDifferentCells) {
+  EXPECT_EQ(CsvCell("a\\x1b"), "a\\\\x1b");
+  EXPECT_EQ(CsvCell("a\x1b"), "a\\x1b");
+  EXPECT_EQ(CsvCell("a\\\x1b"), "a\\\\\\x1b");
+}
+
+TEST(CsvCellTest, NoControlIsLeftOfAnyTwoBytes) {
+  for (int a = 0; a < 256; ++a) {
+    for (int b = 0; b < 256; ++b) {
+      for (const char c : CsvCell(std::string{static_cast<char>(a), static_cast<char>(b)})) {
+        const auto byte = static_cast<unsigned char>(c);
+        ASSERT_TRUE(byte >= 0x20 && byte != 0x7f) << a << " " << b;
+      }
+    }
+  }
 }
 
 TEST(CsvCellTest, NoSpreadsheetRunsIt) {
   EXPECT_EQ(CsvCell("=HYPERLINK(\"http://x\",\"y\")"),
             "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"");
-  for (const char* text : {"=1+1", "+1", "-1", "@x", "\tx", "\rx"}) {
-    EXPECT_THAT(CsvCell(text),
-                testing::AnyOf(testing::StartsWith("'"), testing::StartsWith("\"'")));
+  for (const char* text : {"=1+1", "+1", "-1", "@x"}) {
+    EXPECT_THAT(CsvCell(text), testing::StartsWith("'"));
   }
+  EXPECT_EQ(CsvCell("\t=1"), "\\t=1") << "begins with a backslash";
   EXPECT_EQ(CsvCell("a=1"), "a=1");
   EXPECT_EQ(CsvCell("\xef\xbc\x9d"
                     "1+1"),
@@ -114,9 +142,8 @@ TEST(CsvCellTest, NoSpreadsheetRunsIt) {
 // Where a list's separator is a semicolon, a spreadsheet begins cells after it.
 TEST(CsvCellTest, NoPartOfItIsRun) {
   EXPECT_EQ(CsvCell("a;=1+1;b"), "a;'=1+1;b");
-  EXPECT_EQ(CsvCell("a\n=1+1"), "\"a\n'=1+1\"");
-  EXPECT_EQ(CsvCell("a\t@x"), "a\t'@x");
-  EXPECT_EQ(CsvCell("\n=1"), "\"'\n'=1\"");
+  EXPECT_EQ(CsvCell("a\n=1+1"), "a\\n=1+1");
+  EXPECT_EQ(CsvCell("a\t@x"), "a\\t@x");
   EXPECT_EQ(CsvCell("a;b"), "a;b");
 }
 

@@ -79,9 +79,12 @@ TEST(DetectionsCsvTest, HasALineForEachObject) {
 
 TEST(DetectionsCsvTest, NoSpreadsheetRunsANameAndNoTerminalObeysOne) {
   std::vector<ImageResult> images = {Images()[2]};
-  images[0].name = "=1+1.jpg";
+  images[0].name = "=1+1\x1b]0;pwned\x07\n.jpg";
   const ResultClasses classes = {{"@SUM(1);=2\xe2\x80\xae"}, {1}};
-  EXPECT_THAT(Lines(DetectionsCsv(images, classes))[1], StartsWith("7,'=1+1.jpg,'@SUM(1);'=2"));
+  EXPECT_THAT(
+      Lines(DetectionsCsv(images, classes)),
+      ElementsAre(StartsWith("image_id"),
+                  StartsWith("7,'=1+1\\x1b]0;pwned\\x07\\n.jpg,'@SUM(1);'=2\\u202e,1.0000,")));
   EXPECT_THAT(ImagesJson(images, classes), HasSubstr("=2\\u202e\""));
 }
 

@@ -165,17 +165,31 @@ def write_shards(write_dataset, dataset, images):
     run("write_dataset refuses", write_dataset, *flags, "--format=voc", "--out=voc", code=1, needed=("cannot hold the image name",))
 
 
+def unescaped(cell):
+    """The name in a cell, without what has been put before a formula."""
+    def character(match):
+        code = match.group(1)
+        if code[:1] == b"u":
+            return chr(int(code[1:], 16)).encode("utf-8")
+        if code[:1] == b"x":
+            return bytes([int(code[1:], 16)])
+        return {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\"}[code]
+
+    text = re.sub("^'", "", cell).encode("utf-8")
+    return re.sub(rb"\\(\\|[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4})", character, text).decode("utf-8")
+
+
 def check_csv(path):
-    """A cell for each value, and none that a spreadsheet runs."""
+    """A line for each detection, that a terminal shows, and no cell that a spreadsheet runs."""
+    check(os.path.basename(path), read(path), needed=("\\x1b]0;title\\x07.png",), forbidden=(FORBIDDEN, FORGED))
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         for cell in (row["file"], row["class"]):
             if FORMULA.search(cell):
                 failures.append("%s: %r" % (path, cell))
-    # What has been put before a formula is taken away again.
-    classes = {re.sub("^'", "", row["class"]) for row in rows}
-    files = {re.sub("^'", "", os.path.basename(row["file"])) for row in rows}
+    classes = {unescaped(row["class"]) for row in rows}
+    files = {unescaped(row["file"]) for row in rows}
     if not rows or not classes <= set(TRAINED) or files != set(IMAGES):
         failures.append("%s: %d rows, classes %r, files %r" % (path, len(rows), classes, files))
 
