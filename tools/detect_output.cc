@@ -13,9 +13,9 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/sealed_json.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
-#include "rcnn/training/trainer/sealed_json.h"
 
 namespace rcnn::tools {
 namespace {
@@ -67,8 +67,7 @@ absl::StatusOr<std::vector<std::string>> ListedNames(const Json& manifest) {
 }
 
 absl::StatusOr<std::vector<std::string>> ParseManifest(absl::string_view text) {
-  RCNN_ASSIGN_OR_RETURN(const training::SealedJson read,
-                        training::ParseSealed(text, {"format", "program", "files"}));
+  RCNN_ASSIGN_OR_RETURN(const SealedJson read, ParseSealed(text, {"format", "program", "files"}));
   if (!read.sealed) return absl::DataLossError("it has no seal");
   return ListedNames(read.record);
 }
@@ -77,7 +76,7 @@ std::string ManifestText(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
   Json files = Json::array();
   for (const std::string& name : names) files.push_back(absl::CEscape(name));
-  return training::SealedText({{"format", kFormat}, {"program", kProgram}, {"files", files}});
+  return SealedText({{"format", kFormat}, {"program", kProgram}, {"files", files}});
 }
 
 // The type of what is at `path`, where a link is a link. An error if the file system cannot tell:

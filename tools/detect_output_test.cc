@@ -13,8 +13,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/sealed_json.h"
 #include "rcnn/base/testing/status_matchers.h"
-#include "rcnn/training/trainer/sealed_json.h"
 
 namespace rcnn::tools {
 namespace {
@@ -57,8 +57,7 @@ class DetectOutputTest : public ::testing::Test {
   // A manifest that lists this name, with a matching seal.
   void WriteManifest(const std::string& name) {
     Write(absl::StrCat("out/", kManifestName),
-          training::SealedText(
-              {{"format", 1}, {"program", "detect"}, {"files", {absl::CEscape(name)}}}));
+          SealedText({{"format", 1}, {"program", "detect"}, {"files", {absl::CEscape(name)}}}));
   }
 
   std::string root_, out_;

@@ -10,10 +10,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/scheduler/open_experiment.h"
 #include "rcnn/training/scheduler/scheduler.h"
-#include "rcnn/training/scheduler/stage_record.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 

@@ -29,8 +29,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/training/scheduler/stage_plan.h"
-#include "rcnn/training/scheduler/stage_record.h"
 
 namespace rcnn::training {
 

@@ -7,13 +7,13 @@
 #include <cstdlib>
 
 #include "absl/strings/string_view.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/training/scheduler/stage_plan.h"
-#include "rcnn/training/scheduler/stage_record.h"
 
 namespace {
 
+using rcnn::ParseStageRecord;
 using rcnn::training::ParseKeyText;
-using rcnn::training::ParseStageRecord;
 
 void CheckRecord(absl::string_view bytes) {
   const auto record = ParseStageRecord(bytes);
@@ -22,7 +22,7 @@ void CheckRecord(absl::string_view bytes) {
                                        [](const auto& file) { return file.second.has_value(); });
   if (record->sealed && !has_digests) std::abort();
   if (!has_digests) return;
-  const auto again = ParseStageRecord(rcnn::training::StageRecordText(*record));
+  const auto again = ParseStageRecord(rcnn::StageRecordText(*record));
   if (!again.ok() || again->key != record->key || again->files != record->files) std::abort();
 }
 

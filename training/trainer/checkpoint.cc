@@ -33,13 +33,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/digest_json.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/sealed_json.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/detection/weights/weights_file.h"
-#include "rcnn/training/trainer/digest_json.h"
-#include "rcnn/training/trainer/sealed_json.h"
 
 namespace rcnn::training {
 namespace {

@@ -1,4 +1,4 @@
-#include "rcnn/training/trainer/digest_json.h"
+#include "rcnn/base/digest_json.h"
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 
-namespace rcnn::training {
+namespace rcnn {
 namespace {
 
 using ::testing::HasSubstr;
@@ -34,4 +34,4 @@ TEST(DigestJsonTest, RejectsAnythingElse) {
 }
 
 }  // namespace
-}  // namespace rcnn::training
+}  // namespace rcnn

@@ -1,4 +1,4 @@
-#include "rcnn/training/scheduler/stage_record.h"
+#include "rcnn/base/stage_record.h"
 
 #include <string>
 
@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 
-namespace rcnn::training {
+namespace rcnn {
 namespace {
 
 using ::testing::HasSubstr;
@@ -101,4 +101,4 @@ TEST(StageRecordTest, RefusesOtherTexts) {
 }
 
 }  // namespace
-}  // namespace rcnn::training
+}  // namespace rcnn

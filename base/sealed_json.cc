@@ -1,4 +1,4 @@
-#include "rcnn/training/trainer/sealed_json.h"
+#include "rcnn/base/sealed_json.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/status_macros.h"
 
-namespace rcnn::training {
+namespace rcnn {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -93,4 +93,4 @@ absl::StatusOr<SealedJson> ParseSealed(absl::string_view text,
   return read;
 }
 
-}  // namespace rcnn::training
+}  // namespace rcnn

@@ -1,4 +1,4 @@
-#include "rcnn/training/trainer/digest_json.h"
+#include "rcnn/base/digest_json.h"
 
 #include <nlohmann/json.hpp>
 
@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
-namespace rcnn::training {
+namespace rcnn {
 
 using Json = nlohmann::ordered_json;
 
@@ -29,4 +29,4 @@ absl::StatusOr<FileDigest> DigestFromJson(const Json& files, const std::string& 
   return absl::DataLossError(absl::StrCat("the size and checksum of ", name, " are not recorded"));
 }
 
-}  // namespace rcnn::training
+}  // namespace rcnn

@@ -13,8 +13,8 @@
 //   RCNN_ASSIGN_OR_RETURN(StageRecord record, ParseStageRecord(text));
 //   for (const auto& [name, digest] : record.files) Use(name, digest.has_value());
 
-#ifndef RCNN_TRAINING_SCHEDULER_STAGE_RECORD_H_
-#define RCNN_TRAINING_SCHEDULER_STAGE_RECORD_H_
+#ifndef RCNN_BASE_STAGE_RECORD_H_
+#define RCNN_BASE_STAGE_RECORD_H_
 
 #include <map>
 #include <string>
@@ -24,7 +24,7 @@
 #include "absl/types/optional.h"
 #include "rcnn/base/file_io.h"
 
-namespace rcnn::training {
+namespace rcnn {
 
 struct StageRecord {
   std::string key;
@@ -45,6 +45,6 @@ std::string StageRecordText(const StageRecord& record);
 // the stage's directory.
 absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text);
 
-}  // namespace rcnn::training
+}  // namespace rcnn
 
-#endif  // RCNN_TRAINING_SCHEDULER_STAGE_RECORD_H_
+#endif  // RCNN_BASE_STAGE_RECORD_H_

@@ -1,4 +1,4 @@
-#include "rcnn/training/trainer/sealed_json.h"
+#include "rcnn/base/sealed_json.h"
 
 #include <string>
 
@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 
-namespace rcnn::training {
+namespace rcnn {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -71,4 +71,4 @@ TEST(SealedJsonTest, ReplacesInvalidUtf8) {
 }
 
 }  // namespace
-}  // namespace rcnn::training
+}  // namespace rcnn

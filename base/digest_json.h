@@ -1,8 +1,8 @@
 // Size in bytes and checksum of a file, as stored in manifests:
 // {"size": 12, "crc32c": "9ae0daaf"}.
 
-#ifndef RCNN_TRAINING_TRAINER_DIGEST_JSON_H_
-#define RCNN_TRAINING_TRAINER_DIGEST_JSON_H_
+#ifndef RCNN_BASE_DIGEST_JSON_H_
+#define RCNN_BASE_DIGEST_JSON_H_
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "rcnn/base/file_io.h"
 
-namespace rcnn::training {
+namespace rcnn {
 
 nlohmann::ordered_json DigestToJson(const FileDigest& digest);
 
@@ -18,6 +18,6 @@ nlohmann::ordered_json DigestToJson(const FileDigest& digest);
 absl::StatusOr<FileDigest> DigestFromJson(const nlohmann::ordered_json& files,
                                           const std::string& name);
 
-}  // namespace rcnn::training
+}  // namespace rcnn
 
-#endif  // RCNN_TRAINING_TRAINER_DIGEST_JSON_H_
+#endif  // RCNN_BASE_DIGEST_JSON_H_

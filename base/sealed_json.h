@@ -7,8 +7,8 @@
 //   RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, SealedText(record)).status());
 //   RCNN_ASSIGN_OR_RETURN(const SealedJson read, ParseSealed(text, {"key", "files"}), path);
 
-#ifndef RCNN_TRAINING_TRAINER_SEALED_JSON_H_
-#define RCNN_TRAINING_TRAINER_SEALED_JSON_H_
+#ifndef RCNN_BASE_SEALED_JSON_H_
+#define RCNN_BASE_SEALED_JSON_H_
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -17,7 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace rcnn::training {
+namespace rcnn {
 
 struct SealedJson {
   nlohmann::ordered_json record;  // an object, without the seal
@@ -34,6 +34,6 @@ std::string SealedText(const nlohmann::ordered_json& record);
 absl::StatusOr<SealedJson> ParseSealed(absl::string_view text,
                                        const std::vector<std::string>& fields);
 
-}  // namespace rcnn::training
+}  // namespace rcnn
 
-#endif  // RCNN_TRAINING_TRAINER_SEALED_JSON_H_
+#endif  // RCNN_BASE_SEALED_JSON_H_

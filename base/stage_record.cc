@@ -1,15 +1,15 @@
-#include "rcnn/training/scheduler/stage_record.h"
+#include "rcnn/base/stage_record.h"
 
 #include <nlohmann/json.hpp>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/digest_json.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/sealed_json.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/training/trainer/digest_json.h"
-#include "rcnn/training/trainer/sealed_json.h"
 
-namespace rcnn::training {
+namespace rcnn {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -80,4 +80,4 @@ absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text) {
   return record;
 }
 
-}  // namespace rcnn::training
+}  // namespace rcnn
