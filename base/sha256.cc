@@ -2,10 +2,12 @@
 
 #include <openssl/evp.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "rcnn/base/crc32c.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 
@@ -46,10 +48,17 @@ absl::StatusOr<std::string> Sha256(absl::string_view bytes) {
   return hash.Take();
 }
 
-absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path, FileDigest* also) {
   Hash hash;
-  RCNN_RETURN_IF_ERROR(
-      ReadInPieces(path, [&](absl::string_view piece) { return hash.Add(piece); }));
+  FileDigest digest;
+  RCNN_RETURN_IF_ERROR(ReadInPieces(path, [&](absl::string_view piece) {
+    if (also != nullptr) {
+      digest.size += static_cast<int64_t>(piece.size());
+      digest.crc32c = Crc32c(piece, digest.crc32c);
+    }
+    return hash.Add(piece);
+  }));
+  if (also != nullptr) *also = digest;
   return hash.Take();
 }
 

@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/file_io.h"
 
 namespace rcnn {
 
@@ -22,8 +23,9 @@ namespace rcnn {
 // configured on this machine, has no SHA-256.
 absl::StatusOr<std::string> Sha256(absl::string_view bytes);
 
-// The digest of a regular file. Also the errors of ReadInPieces (stored_file.h).
-absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
+// The digest of a regular file. `also`, if it is not null, becomes the size and CRC-32C of the same
+// bytes. Also the errors of ReadInPieces (stored_file.h).
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path, FileDigest* also = nullptr);
 
 }  // namespace rcnn
 

@@ -31,6 +31,9 @@ TEST(Sha256Test, AFileHasTheDigestOfItsBytes) {
   const std::string path = directory.path() + "/file";
   ASSERT_THAT(WriteFileAtomically(path, std::string(1'000'000, 'a')), IsOk());
   EXPECT_THAT(Sha256OfFile(path), IsOkAndHolds(kMillion));
+  FileDigest digest;
+  EXPECT_THAT(Sha256OfFile(path, &digest), IsOkAndHolds(kMillion));
+  EXPECT_EQ(digest, Digest(std::string(1'000'000, 'a')));
   ASSERT_THAT(WriteFileAtomically(path, ""), IsOk());
   EXPECT_THAT(Sha256OfFile(path), IsOkAndHolds(kNone));
 }

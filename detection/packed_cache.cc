@@ -117,6 +117,16 @@ void LogFailure(const absl::Status& status) {
 
 }  // namespace
 
+std::optional<FileDigest> PackedCache::FindFileDigest(const std::string& folder,
+                                                      const FileState& state) {
+  if (folder.empty()) return std::nullopt;
+  const std::string text = state.ToString();
+  for (const IndexedWeights& entry : ReadIndex(folder)) {
+    if (entry.state == text) return FileDigest{state.size, entry.crc32c};
+  }
+  return std::nullopt;
+}
+
 PackedCache::PackedCache(PackedCacheOptions options, WeightsOrigin origin,
                          const configs::DetectorConfig& config, Precision precision)
     : options_(std::move(options)),
@@ -141,13 +151,15 @@ absl::Status PackedCache::FindDigest() {
     is_indexed_ = true;
     return absl::OkStatus();
   }
-  RCNN_ASSIGN_OR_RETURN(std::string digest, Sha256OfFile(origin_.path));
+  FileDigest file;
+  RCNN_ASSIGN_OR_RETURN(std::string digest, Sha256OfFile(origin_.path, &file));
   RCNN_ASSIGN_OR_RETURN(const FileState now, ReadFileState(origin_.path));
   if (!(now == origin_.state)) {
     return absl::FailedPreconditionError(
         absl::StrCat(origin_.path, " was changed while it was read"));
   }
   digest_ = std::move(digest);
+  crc32c_ = file.crc32c;
   return absl::OkStatus();
 }
 
@@ -159,7 +171,7 @@ bool PackedCache::HaveJustChanged() const {
 absl::Status PackedCache::KeepDigest() const {
   if (is_indexed_ || HaveJustChanged()) return absl::OkStatus();
   const std::string path = Absolute(origin_.path);
-  std::vector<IndexedWeights> entries = {{digest_, origin_.state.ToString(), path}};
+  std::vector<IndexedWeights> entries = {{digest_, origin_.state.ToString(), path, crc32c_}};
   std::vector<std::string> replaced;
   for (IndexedWeights& entry : ReadIndex(options_.folder)) {
     if (entry.path == path) {

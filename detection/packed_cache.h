@@ -32,10 +32,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/file_state.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/faster_rcnn.h"
@@ -49,6 +52,11 @@ class PackedCache {
   static constexpr int64_t kMostWeights = 100;
   // In the folder.
   static constexpr char kIndexFile[] = "weights.packed.index";
+
+  // The size and CRC-32C of the weights' file that had this state when a start before read all of
+  // it; none if the index in `folder` does not have it, or for "".
+  static std::optional<FileDigest> FindFileDigest(const std::string& folder,
+                                                  const FileState& state);
 
   // Reads the weights' file for its digest, unless the index has it.
   PackedCache(PackedCacheOptions options, WeightsOrigin origin,
@@ -80,6 +88,7 @@ class PackedCache {
   int64_t num_classes_;
   Precision precision_;
   std::string digest_;       // SHA-256 of the weights' file, part of a file name
+  uint32_t crc32c_ = 0;      // of the same
   bool is_indexed_ = false;  // the digest is that of the index
   // What the file must have been packed for.
   std::string key_;

@@ -3,10 +3,12 @@
 //
 // A line for each file:
 //
-//   CHECKSUM <tab> DIGEST <tab> STATE <tab> PATH
+//   CHECKSUM <tab> DIGEST <tab> CRC <tab> STATE <tab> PATH
 //
 //   CHECKSUM   CRC-32C of the rest of the line, eight hexadecimal digits
 //   DIGEST     SHA-256 of the weights' file, 64 lower-case hexadecimal digits
+//   CRC        CRC-32C of the weights' file, eight lower-case hexadecimal digits; a run that has
+//              recorded the file has this checksum of it
 //   STATE      of the file when it was read (base/file_state.h)
 //   PATH       of the file, with the escapes of C
 //
@@ -20,6 +22,7 @@
 #define RCNN_DETECTION_PACKED_CACHE_INDEX_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,9 +32,11 @@ namespace rcnn::detection {
 
 struct IndexedWeights {
   std::string digest, state, path;
+  uint32_t crc32c = 0;
 
   bool operator==(const IndexedWeights& other) const {
-    return digest == other.digest && state == other.state && path == other.path;
+    return digest == other.digest && state == other.state && path == other.path &&
+           crc32c == other.crc32c;
   }
 };
 

@@ -255,6 +255,18 @@ TEST_F(PackedCacheTest, WeightsAreReadOnlyOnceForTheirDigest) {
   EXPECT_NE(Cache().Find(), nullptr);
 }
 
+TEST_F(PackedCacheTest, TheIndexHasTheChecksumOfTheWeights) {
+  const FileState state = ReadFileState(Weights()).value();
+  EXPECT_FALSE(PackedCache::FindFileDigest(options_.folder, state).has_value());
+  ExpectRightDetections();
+  const FileDigest digest = Digest(ReadFile(Weights()).value());
+  EXPECT_TRUE(PackedCache::FindFileDigest(options_.folder, state) == digest);
+  EXPECT_FALSE(PackedCache::FindFileDigest("", state).has_value());
+  FileState other = state;
+  ++other.changed_ns;
+  EXPECT_FALSE(PackedCache::FindFileDigest(options_.folder, other).has_value());
+}
+
 TEST_F(PackedCacheTest, ADamagedOrMissingIndexIsReplaced) {
   ExpectRightDetections();
   const std::string whole = ReadFile(Index()).value();

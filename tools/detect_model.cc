@@ -1,8 +1,10 @@
 #include "rcnn/tools/detect_model.h"
 
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -10,10 +12,15 @@
 #include "rcnn/base/device.h"
 #include "rcnn/base/device_probe.h"
 #include "rcnn/base/errno_status.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/file_state.h"
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/path_length.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/packed_cache.h"
 
 namespace rcnn::tools {
 namespace {
@@ -66,6 +73,27 @@ absl::Status CheckPath(const std::string& path) {
       absl::StrCat("--model=", path, " has no detector.textproto; ", kAdvice));
 }
 
+// The checksum that the run has recorded for the weights, if it has, must be theirs. They are read
+// for it unless a start before has read them since they changed (detection/packed_cache.h).
+absl::Status CheckWeights(const std::string& path, const std::string& cache_folder) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<FileDigest> recorded, FindRecordedDigests(path));
+  if (recorded.empty()) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const FileState state, ReadFileState(path));
+  std::optional<FileDigest> actual = detection::PackedCache::FindFileDigest(cache_folder, state);
+  if (!actual.has_value()) {
+    RCNN_ASSIGN_OR_RETURN(actual, ComputeFileDigest(path));
+  }
+  return CompareWithRecorded(path, *actual, recorded);
+}
+
+// A damaged file of a finished run is not used.
+absl::Status CheckModelFiles(const fs::path& path, const std::string& cache_folder) {
+  const fs::path directory =
+      path.filename() == detection::kModelWeightsFile ? path.parent_path() : path;
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult((directory / detection::kModelConfigFile).string()));
+  return CheckWeights((directory / detection::kModelWeightsFile).string(), cache_folder);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
@@ -75,6 +103,7 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
   // "folder/" and "folder" are the same.
   fs::path directory(path);
   if (!directory.has_filename()) directory = directory.parent_path();
+  RCNN_RETURN_IF_ERROR(CheckModelFiles(directory, options.cache.folder), "--model");
   RCNN_ASSIGN_OR_RETURN(detection::ModelDirectory files,
                         detection::ReadModelDirectory(directory.string()), "--model");
   configs::DetectionsConfig& config =

@@ -30,7 +30,8 @@ struct DetectorLimits {
 };
 
 // `path`: a model directory, a run directory of the stage scheduler, or the weights
-// file. Errors say what is wrong and what is expected.
+// file. Errors say what is wrong and what is expected. kDataLoss if the files of a run differ from
+// what its finished stage has recorded (base/recorded_result.h).
 absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
     const std::string& path, const DetectorLimits& limits = {},
     const detection::DetectorOptions& options = {});

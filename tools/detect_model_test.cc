@@ -6,12 +6,15 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/device_probe.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/tools/testing/tiny_detector.h"
@@ -101,6 +104,71 @@ TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
   fs::remove(directory_ + "/model.safetensors");
   EXPECT_THAT(LoadDetector(directory_),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("has no model.safetensors")));
+}
+
+// Makes the directory that of a run whose evaluation has published its model.
+void MakeRun(const std::string& directory) {
+  const std::string stage = directory + "/stages/1_final";
+  ASSERT_THAT(CreateDirectories(stage), IsOk());
+  StageRecord record;
+  record.key = std::string(32, '0');
+  record.files["detections.json"] = Digest("[]");
+  for (const char* file : {"model.safetensors", "detector.textproto"}) {
+    fs::copy_file(directory + "/" + file, stage + "/" + file);
+    record.files[file] = Digest(ReadFile(stage + "/" + file).value());
+  }
+  ASSERT_THAT(WriteFileAtomically(stage + "/DONE", StageRecordText(record)), IsOk());
+}
+
+// In the last value of the weights, which stay a model.
+void FlipABit(const std::string& path) {
+  std::string bytes = ReadFile(path).value();
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  ASSERT_THAT(WriteFileAtomically(path, bytes), IsOk());
+}
+
+TEST_F(DetectModelTest, DamagedFilesOfARunAreNotUsed) {
+  MakeRun(directory_);
+  const std::string elsewhere = directory_ + "/elsewhere";
+  fs::create_directory(elsewhere);
+  for (const std::string& model : {directory_, directory_ + "/stages/1_final"}) {
+    EXPECT_THAT(LoadDetector(model), IsOk());
+    const std::string weights = model + "/model.safetensors";
+    const std::string whole = ReadFile(weights).value();
+    FlipABit(weights);
+    for (const std::string& path : {model, model + "/", weights}) {
+      EXPECT_THAT(LoadDetector(path),
+                  StatusIs(absl::StatusCode::kDataLoss,
+                           AllOf(StartsWith("--model: " + weights + " is damaged or was edited"),
+                                 HasSubstr("restores it when it is run again"))))
+          << path;
+    }
+    // An edited model, outside the run.
+    for (const char* file : {"/model.safetensors", "/detector.textproto"}) {
+      fs::copy_file(model + file, elsewhere + file, fs::copy_options::overwrite_existing);
+    }
+    EXPECT_THAT(LoadDetector(elsewhere), IsOk());
+    ASSERT_THAT(WriteFileAtomically(weights, whole), IsOk());
+    EXPECT_THAT(LoadDetector(model), IsOk());
+    const std::string config = model + "/detector.textproto";
+    ASSERT_THAT(WriteFileAtomically(config, ReadFile(config).value() + "\n"), IsOk());
+    EXPECT_THAT(LoadDetector(model),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr(config + " is damaged")));
+  }
+}
+
+TEST_F(DetectModelTest, DamageIsNoticedWhereTheModelIsInTheCache) {
+  MakeRun(directory_);
+  detection::DetectorOptions options;
+  options.cache.folder = directory_ + "/cache";
+  options.cache.min_age_ns = 0;
+  for (int start = 0; start < 2; ++start) {
+    EXPECT_THAT(LoadDetector(directory_, {}, options), IsOk()) << start;
+  }
+  FlipABit(directory_ + "/model.safetensors");
+  for (int start = 0; start < 2; ++start) {
+    EXPECT_THAT(LoadDetector(directory_, {}, options), StatusIs(absl::StatusCode::kDataLoss));
+  }
 }
 
 TEST_F(DetectModelTest, Bfloat16DetectsNearlyTheSame) {
