@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/counted.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/box_units.h"
@@ -134,6 +135,7 @@ Detections SelectKnown(const Detections& detections, const GroundTruth& truth, b
 
 absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOptions& options,
                                     GroundTruth& truth) {
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult(path));
   Results results;
   if (options.iou_type == IouType::kMasks) {
     RCNN_RETURN_IF_ERROR(LoadMasks(path, options, truth, results));

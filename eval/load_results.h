@@ -43,8 +43,10 @@ struct Results {
   int64_t unknown_categories = 0;        // left out
 };
 
-// Reads and checks. `truth` must outlive the results and not move; for keypoints its objects
-// without a labelled one are marked as ignored. Errors name the path and the record or line.
+// Reads and checks. kDataLoss if the path is that of a finished run's result and the file differs
+// from what its stage has recorded (base/recorded_result.h). `truth` must outlive the results and
+// not move; for keypoints its objects without a labelled one are marked as ignored. Errors name the
+// path and the record or line.
 absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOptions& options,
                                     GroundTruth& truth);
 

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/sha256.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_summary.h"
@@ -211,6 +212,27 @@ TEST(LoadResultsTest, DamagedMasksAndKeypointsAreReadOrRefusedByFile) {
     }
     EXPECT_GT(refused, 100) << kind;
     EXPECT_GT(read, 8) << kind;
+  }
+}
+
+TEST(LoadResultsTest, ADamagedResultOfARunIsNotUsed) {
+  const std::string dataset = "coco:" + Write("of_run.json", R"({"images": [{"id": 1}],
+      "categories": [{"id": 1, "name": "RBC"}], "annotations": []})");
+  absl::StatusOr<GroundTruth> truth = LoadGroundTruth(dataset);
+  ASSERT_THAT(truth, IsOk());
+  const std::string whole =
+      R"([{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.9}])";
+  std::string damaged = whole;
+  damaged[whole.find("0.9") + 2] ^= 1;  // 0.8
+  StageRecord record;
+  record.files["detections.json"] = rcnn::Digest(whole);
+  ASSERT_THAT(CreateDirectories(::testing::TempDir() + "/run/stages/1_final"), IsOk());
+  Write("run/stages/1_final/DONE", StageRecordText(record));
+  for (const char* file : {"run/detections.json", "run/stages/1_final/detections.json"}) {
+    EXPECT_THAT(LoadResults(Write(file, whole), {.dataset = dataset}, *truth), IsOk());
+    const std::string path = Write(file, damaged);
+    EXPECT_THAT(LoadResults(path, {.dataset = dataset}, *truth).status(),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr(path + " is damaged")));
   }
 }
 

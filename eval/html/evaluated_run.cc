@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/configs/experiment.pb.h"
@@ -24,9 +25,16 @@ std::string ExperimentFile(const std::string& directory) {
   return absl::StrCat(directory, "/experiment.textproto");
 }
 
-// A file of the run; "" if it is missing, damaged, too large, or not a regular file.
+// An error if the file differs from what a finished stage has recorded, or cannot be read now.
+absl::Status CheckIfThere(const std::string& path) {
+  const absl::Status status = CheckRecordedResult(path);
+  return absl::IsDataLoss(status) || IsUnreadableNow(status) ? status : absl::OkStatus();
+}
+
+// A file of the run; "" if it is missing, too large, or not a regular file.
 absl::StatusOr<std::string> ReadIfThere(const std::string& directory, const std::string& file) {
   RCNN_ASSIGN_OR_RETURN(const std::string path, JoinInside(directory, file));
+  RCNN_RETURN_IF_ERROR(CheckIfThere(path));
   absl::StatusOr<std::string> text = ReadFile(path);
   if (IsDamage(text.status()) || absl::IsResourceExhausted(text.status())) return std::string();
   return text;
@@ -62,6 +70,8 @@ bool IsRunDirectory(const std::string& path) {
 absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
                                           const std::string& data_root) {
   RunDataset run;
+  // The report shows what it computes itself; who reads both would find other numbers there.
+  RCNN_RETURN_IF_ERROR(CheckIfThere(absl::StrCat(run_directory, "/metrics.json")));
   const std::string file = ExperimentFile(run_directory);
   RCNN_ASSIGN_OR_RETURN(run.config, ReadFile(file));
   configs::ExperimentConfig experiment;

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
@@ -58,6 +59,35 @@ TEST_F(EvaluatedRunTest, WhatCannotBeReadNowIsNotLeftOut) {
                 StatusIs(absl::StatusCode::kUnavailable, HasSubstr(file)));
     fs::remove(path);
   }
+}
+
+// One digit of the losses, and one of a metric.
+TEST_F(EvaluatedRunTest, DamagedFilesOfFinishedStagesAreNotUsed) {
+  const std::string losses = "{\"iteration\":20,\"loss\":0.5}\n", metrics = "{\"map\": 0.5}\n";
+  StageRecord training, evaluation;
+  training.files["metrics.jsonl"] = Digest(losses);
+  evaluation.files["detections.json"] = Digest("[]");
+  evaluation.files["metrics.json"] = Digest(metrics);
+  EXPECT_THAT(CreateDirectories(run_ + "/stages/2_final"), IsOk());
+  Put("stages/1_rpn1/DONE", StageRecordText(training));
+  Put("stages/2_final/DONE", StageRecordText(evaluation));
+  const auto put_whole = [&] {
+    Put("stages/1_rpn1/metrics.jsonl", losses);
+    Put("metrics.json", metrics);
+  };
+  put_whole();
+  EXPECT_THAT(OpenRunDataset(run_, ""), IsOk());
+  Put("stages/1_rpn1/metrics.jsonl", "{\"iteration\":20,\"loss\":0.4}\n");
+  EXPECT_THAT(OpenRunDataset(run_, ""),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("1_rpn1/metrics.jsonl is damaged")));
+  put_whole();
+  Put("metrics.json", "{\"map\": 0.4}\n");
+  EXPECT_THAT(OpenRunDataset(run_, ""),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("/metrics.json is damaged")));
+  // Missing ones are left out.
+  fs::remove(run_ + "/metrics.json");
+  fs::remove(run_ + "/stages/1_rpn1/metrics.jsonl");
+  EXPECT_THAT(OpenRunDataset(run_, ""), IsOk());
 }
 
 }  // namespace
