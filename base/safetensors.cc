@@ -1,10 +1,16 @@
+// Memory for a header of T bytes, at most: simdjson takes T for its copy, and up to 12 T for its
+// index and its tape where values have two bytes each; an entry of 49 bytes takes 330 bytes there,
+// then 80 in the list of arrays; a shape its sizes alone, of which there are at most 64; an entry
+// of metadata 112 bytes, of which there is at most one for each 16 bytes. simdjson's memory is
+// freed before the index of names is made.
+
 #include "rcnn/base/safetensors.h"
 
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <set>
 #include <tuple>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
@@ -21,6 +27,8 @@ namespace dom = simdjson::dom;
 
 constexpr int64_t kLengthBytes = 8;
 constexpr absl::string_view kMetadataName = "__metadata__";
+// "":{"dtype":"U8","shape":[],"data_offsets":[0,0]}
+constexpr size_t kMinEntryBytes = 49;
 
 struct TypeInfo {
   absl::string_view name;
@@ -70,7 +78,11 @@ absl::StatusOr<std::vector<int64_t>> ParseIntegers(absl::string_view name, absl:
   if (value.get(array) != simdjson::SUCCESS) {
     return Invalid(name, absl::StrCat(field, " is not a list"));
   }
+  if (static_cast<int64_t>(array.size()) > kMaxSafetensorsSizes) {
+    return Invalid(name, absl::StrCat(field, " has more than ", kMaxSafetensorsSizes, " numbers"));
+  }
   std::vector<int64_t> integers;
+  integers.reserve(array.size());
   for (dom::element element : array) {
     int64_t integer = 0;
     if (element.get(integer) != simdjson::SUCCESS || integer < 0) {
@@ -152,10 +164,15 @@ absl::Status CheckContiguous(const std::vector<Described>& arrays, int64_t data_
   return absl::OkStatus();
 }
 
-absl::StatusOr<SafetensorsMetadata> ParseMetadata(dom::element value) {
+absl::StatusOr<SafetensorsMetadata> ParseMetadata(dom::element value, int64_t header_bytes) {
   dom::object object;
   if (value.get(object) != simdjson::SUCCESS) {
     return absl::InvalidArgumentError("__metadata__ is not a JSON object");
+  }
+  const int64_t most = MaxSafetensorsMetadata(header_bytes);
+  if (static_cast<int64_t>(object.size()) > most) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "__metadata__ has more than ", most, " entries, the limit for a header of this size"));
   }
   SafetensorsMetadata metadata;
   for (dom::key_value_pair field : object) {
@@ -177,6 +194,15 @@ struct Header {
   SafetensorsMetadata metadata;
 };
 
+absl::Status CheckUnique(const std::vector<Described>& arrays) {
+  std::vector<absl::string_view> names;
+  names.reserve(arrays.size());
+  for (const Described& array : arrays) names.push_back(array.spec.name);
+  std::sort(names.begin(), names.end());
+  const auto again = std::adjacent_find(names.begin(), names.end());
+  return again == names.end() ? absl::OkStatus() : Invalid(*again, "duplicate name");
+}
+
 absl::StatusOr<Header> ParseHeader(absl::string_view text) {
   dom::parser parser;
   dom::object object;
@@ -186,17 +212,20 @@ absl::StatusOr<Header> ParseHeader(absl::string_view text) {
         absl::StrCat("the header is not a JSON object: ", simdjson::error_message(error)));
   }
   Header header;
-  std::set<std::string_view> names;
+  header.arrays.reserve(std::min(object.size(), text.size() / kMinEntryBytes + 1));
+  bool has_metadata = false;
   for (dom::key_value_pair field : object) {
     const absl::string_view name = ToAbsl(field.key);
-    if (!names.insert(field.key).second) return Invalid(name, "duplicate name");
     if (name == kMetadataName) {
-      RCNN_ASSIGN_OR_RETURN(header.metadata, ParseMetadata(field.value));
+      if (std::exchange(has_metadata, true)) return Invalid(name, "duplicate name");
+      RCNN_ASSIGN_OR_RETURN(header.metadata,
+                            ParseMetadata(field.value, static_cast<int64_t>(text.size())));
     } else {
       RCNN_ASSIGN_OR_RETURN(Described array, ParseDescribed(name, field.value));
       header.arrays.push_back(std::move(array));
     }
   }
+  RCNN_RETURN_IF_ERROR(CheckUnique(header.arrays));
   return header;
 }
 
@@ -263,6 +292,7 @@ absl::StatusOr<SafetensorsView> SafetensorsView::Parse(absl::string_view file) {
   RCNN_RETURN_IF_ERROR(CheckContiguous(header.arrays, data_bytes));
   SafetensorsView view;
   view.metadata_ = std::move(header.metadata);
+  view.arrays_.reserve(header.arrays.size());
   for (Described& array : header.arrays) {
     view.index_[array.spec.name] = view.arrays_.size();
     view.arrays_.push_back(

@@ -77,6 +77,13 @@ using SafetensorsMetadata = std::map<std::string, std::string>;
 // The largest header that is read or written, in bytes; the format's own limit.
 inline constexpr int64_t kMaxSafetensorsHeaderBytes = 100'000'000;
 
+// The largest number of sizes in a shape.
+inline constexpr int64_t kMaxSafetensorsSizes = 64;
+
+// The largest number of entries of metadata in a header of that size: tiny entries take many times
+// their bytes in memory.
+constexpr int64_t MaxSafetensorsMetadata(int64_t header_bytes) { return 1000 + header_bytes / 16; }
+
 // A parsed file, whose arrays point into the bytes that were parsed.
 class SafetensorsView {
  public:
@@ -84,7 +91,8 @@ class SafetensorsView {
   // before its header does; kInvalidArgument, naming the array and the value, when
   // the header is too large or not JSON of the form above, a name is a duplicate, a
   // type is unknown, shape and offsets disagree, or arrays overlap, leave holes or
-  // lie outside the file, as they do if it is cut off after the header.
+  // lie outside the file, as they do if it is cut off after the header; also for more sizes in a
+  // shape or entries of metadata than the limits above. Memory: at most 16 times the header.
   static absl::StatusOr<SafetensorsView> Parse(absl::string_view file);
 
   // In the order of their bytes in the file; arrays without bytes by name.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
@@ -213,6 +214,75 @@ TEST(SafetensorsTest, OffsetsOutsideOverlappingOrWithHolesAreErrors) {
                      R"("b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
                      "01234567"),
                 "array \"b\": starts at byte 4 of the data, but overlaps");
+}
+
+// "[1,1,...]" of `count` sizes.
+std::string Ones(int count) {
+  std::string text = "[1";
+  for (int i = 1; i < count; ++i) text += ",1";
+  return text + "]";
+}
+
+TEST(SafetensorsTest, AShapeHasAtMost64Sizes) {
+  const auto file = [](int count) {
+    return File(absl::StrCat("{\"a\":{\"dtype\":\"U8\",\"shape\":", Ones(count),
+                             ",\"data_offsets\":[0,1]}}"),
+                "x");
+  };
+  EXPECT_THAT(Parse(file(64)), IsOk());
+  ExpectInvalid(file(65), "array \"a\": shape has more than 64 numbers");
+  ExpectInvalid(One(absl::StrCat("\"data_offsets\":", Ones(1000))),
+                "data_offsets has more than 64");
+}
+
+// A header of `count` entries of metadata, of eleven bytes each but the first.
+std::string Metadata(int64_t count) {
+  std::string json = "{\"__metadata__\":{";
+  for (int64_t i = 0; i < count; ++i) {
+    absl::StrAppend(&json, i == 0 ? "\"" : ",\"", absl::Hex(i + 0x1000, absl::kZeroPad5),
+                    "\":\"\"");
+  }
+  return json + "}}";
+}
+
+TEST(SafetensorsTest, EntriesOfMetadataAreBoundedByTheSizeOfTheHeader) {
+  const auto one = static_cast<int64_t>(Metadata(1).size());
+  const int64_t each = static_cast<int64_t>(Metadata(2).size()) - one;
+  int64_t most = 1000;
+  while (most + 1 <= MaxSafetensorsMetadata(one + most * each)) ++most;
+  EXPECT_GT(most, 2000);
+  EXPECT_THAT(Parse(File(Metadata(most), "")), IsOk());
+  ExpectInvalid(File(Metadata(most + 1), ""),
+                absl::StrCat("__metadata__ has more than ", most, " entries"));
+}
+
+TEST(SafetensorsTest, MemoryIsBoundedByTheSizeOfTheFile) {
+  if (!kMeasuresMemory) GTEST_SKIP() << "sanitizers need memory of their own";
+  constexpr int64_t kBytes = 4'000'000;
+  std::string arrays = "{", shapes = "{";
+  for (int i = 0; static_cast<int64_t>(arrays.size()) < kBytes; ++i) {
+    absl::StrAppend(&arrays, i == 0 ? "\"" : ",\"", absl::Hex(i),
+                    R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})");
+  }
+  for (int i = 0; static_cast<int64_t>(shapes.size()) < kBytes; ++i) {
+    absl::StrAppend(&shapes, i == 0 ? "\"" : ",\"", absl::Hex(i),
+                    R"(":{"dtype":"U8","data_offsets":[0,0],"shape":[0,)", Ones(63).substr(1), "}");
+  }
+  const std::string one_shape = absl::StrCat("{\"a\":{\"shape\":", Ones(kBytes / 2), "}}");
+  // Too many, and as many as there may be.
+  const std::string metadata = Metadata(kBytes / 10);
+  const std::string padded_metadata = Metadata(kBytes / 16) + std::string(kBytes / 16 * 6, ' ');
+  for (const std::string& json :
+       {arrays + "}", shapes + "}", one_shape, metadata, padded_metadata}) {
+    const std::string file = File(json, "");
+    const int64_t peak =
+        MeasurePeakBytes([&] { SafetensorsView::Parse(file).status().IgnoreError(); });
+    EXPECT_GE(peak, 0);
+    EXPECT_LE(peak, 16 * static_cast<int64_t>(json.size()) + (1 << 20)) << json.substr(0, 60);
+  }
+  EXPECT_THAT(Parse(File(arrays + "}", "")), IsOk());
+  EXPECT_THAT(Parse(File(shapes + "}", "")), IsOk());
+  EXPECT_THAT(Parse(File(padded_metadata, "")), IsOk());
 }
 
 TEST(SafetensorsTest, NamesInMessagesArePrintable) {

@@ -61,6 +61,11 @@ absl::Status AppendEntry(const SafetensorsSpec& spec, int64_t size, int64_t& beg
     return absl::InvalidArgumentError(
         absl::StrCat("array \"", spec.name, "\": the file exceeds 2^63 bytes"));
   }
+  if (static_cast<int64_t>(spec.shape.size()) > kMaxSafetensorsSizes) {
+    return absl::InvalidArgumentError(absl::StrCat("array \"", spec.name, "\" has ",
+                                                   spec.shape.size(), " sizes; at most ",
+                                                   kMaxSafetensorsSizes, " can be read"));
+  }
   if (json.size() > 1) json += ',';
   RCNN_RETURN_IF_ERROR(AppendString(spec.name, json), "name of an array");
   absl::StrAppend(&json, ":{\"dtype\":\"", SafetensorsTypeName(spec.type), "\",\"shape\":[",
@@ -110,6 +115,11 @@ absl::StatusOr<std::string> MakeHeader(const std::vector<SafetensorsSpec>& specs
     return absl::InvalidArgumentError(absl::StrCat("the header has ", json.size(),
                                                    " bytes; at most ", kMaxSafetensorsHeaderBytes,
                                                    " can be read"));
+  }
+  const int64_t most = MaxSafetensorsMetadata(static_cast<int64_t>(json.size()));
+  if (static_cast<int64_t>(metadata.size()) > most) {
+    return absl::InvalidArgumentError(absl::StrCat("the metadata have ", metadata.size(),
+                                                   " entries; at most ", most, " can be read"));
   }
   std::string length;
   for (int shift = 0; shift < 64; shift += 8) length += static_cast<char>(json.size() >> shift);

@@ -31,8 +31,8 @@ class SafetensorsWriter {
  public:
   // The first array starts at a multiple of `alignment` in the file, a multiple of 8.
   // kInvalidArgument if two arrays share a name, a name or a metadata string is
-  // not UTF-8, a name is "__metadata__", or the header is too large. Also the errors
-  // of SafetensorsByteSize and AtomicFile::Create.
+  // not UTF-8, a name is "__metadata__", or the header exceeds a limit of the reader. Also the
+  // errors of SafetensorsByteSize and AtomicFile::Create.
   static absl::StatusOr<SafetensorsWriter> Create(const std::string& path,
                                                   std::vector<SafetensorsSpec> specs,
                                                   const SafetensorsMetadata& metadata,

@@ -139,6 +139,12 @@ TEST(SafetensorsWriterTest, RejectsUnreadableFiles) {
   huge_too.name = "i";
   EXPECT_THAT(create({huge, huge_too}, {}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exceeds 2^63")));
+  EXPECT_THAT(create({{"a", SafetensorsType::kF32, std::vector<int64_t>(65, 1)}}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("65 sizes; at most 64")));
+  SafetensorsMetadata many;
+  for (int i = 0; i < 10'000; ++i) many[absl::StrCat(i)] = "";
+  EXPECT_THAT(create({a}, many),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("have 10000 entries")));
   EXPECT_THAT(ReadFile(path), StatusIs(absl::StatusCode::kNotFound));
 }
 
