@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +21,7 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 
 constexpr int64_t kBlock = 256;
+constexpr size_t kMostKeptText = size_t{1} << 20;
 
 absl::Status JsonError(simdjson::error_code error) {
   return absl::InvalidArgumentError(
@@ -132,19 +134,27 @@ absl::StatusOr<RawFile> ReadRawFile(const std::string& path, std::string_view sh
   return raw;
 }
 
-// Parses a shape and gives it to `add`.
+// The text is followed by the rest of the file and its padding, so it is parsed where it lies.
+template <typename Add>
+absl::Status ParseShapeWith(simdjson::dom::parser& parser, std::string_view text, Add add) {
+  simdjson::dom::element value;
+  const auto error = parser.parse(text.data(), text.size(), /*realloc_if_needed=*/false).get(value);
+  return error ? JsonError(error) : add(value);
+}
+
+// Parses a shape and gives it to `add`. simdjson takes up to twelve times the text, which is kept
+// for other shapes only where it is little.
 template <typename Add>
 absl::Status ParseShape(const RawAnnotation& annotation, int64_t i, const char* field, Add add) {
-  thread_local simdjson::dom::parser parser;
   const std::string where = absl::StrCat("annotations[", i, "]: \"", field, "\"");
-  simdjson::dom::element value;
-  if (annotation.shape.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(where, " is missing"));
+  const std::string_view text = annotation.shape;
+  if (text.empty()) return absl::InvalidArgumentError(absl::StrCat(where, " is missing"));
+  if (text.size() > kMostKeptText) {
+    simdjson::dom::parser parser;
+    return Annotate(ParseShapeWith(parser, text, add), where);
   }
-  if (auto error = parser.parse(annotation.shape.data(), annotation.shape.size()).get(value)) {
-    return Annotate(JsonError(error), where);
-  }
-  return Annotate(add(value), where);
+  thread_local simdjson::dom::parser parser;
+  return Annotate(ParseShapeWith(parser, text, add), where);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #define RCNN_EVAL_RESULTS_PIECES_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -141,13 +142,13 @@ absl::StatusOr<Results> ReadResultsByRecord(absl::string_view json,
   return results;
 }
 
-// Adds the records of a piece; false if it is not an array of valid records.
+// As below, with the memory of `parser` and `text`.
 template <typename Results>
-bool ReadResultsPiece(absl::string_view piece, const ResultsFormat<Results>& format,
-                      Results& results) {
-  thread_local simdjson::dom::parser parser;
-  thread_local PaddedText text;
+bool ReadResultsPieceWith(absl::string_view piece, const ResultsFormat<Results>& format,
+                          absl::FunctionRef<void(absl::string_view)> done,
+                          simdjson::dom::parser& parser, PaddedText& text, Results& results) {
   text.SetArray(piece);
+  done(piece);
   if (format.add_plain_array(text, results)) return true;
   results.Clear();
   simdjson::dom::array records;
@@ -158,8 +159,27 @@ bool ReadResultsPiece(absl::string_view piece, const ResultsFormat<Results>& for
   return true;
 }
 
+// A piece whose memory is not kept for the next one: with a single very long record.
+inline constexpr size_t kLargePiece = size_t{1} << 21;
+
+// Adds the records of a piece; false if it is not an array of valid records. Calls done(piece) when
+// it has its own copy.
+template <typename Results>
+bool ReadResultsPiece(absl::string_view piece, const ResultsFormat<Results>& format,
+                      absl::FunctionRef<void(absl::string_view)> done, Results& results) {
+  if (piece.size() > kLargePiece) {
+    simdjson::dom::parser parser;
+    PaddedText text;
+    return ReadResultsPieceWith(piece, format, done, parser, text, results);
+  }
+  thread_local simdjson::dom::parser parser;
+  thread_local PaddedText text;
+  return ReadResultsPieceWith(piece, format, done, parser, text, results);
+}
+
 // Reads all records of `json`, which may begin with a byte order mark. threads: 0 for all
-// cores. done(piece) is called once the text of a piece is no longer needed.
+// cores. done(piece) is called once a piece of the text is no longer needed; after an error all of
+// it is read again.
 template <typename Results>
 absl::StatusOr<Results> ReadResults(absl::string_view json, int64_t piece_bytes, int threads,
                                     const ResultsFormat<Results>& format,
@@ -172,9 +192,8 @@ absl::StatusOr<Results> ReadResults(absl::string_view json, int64_t piece_bytes,
   ParallelFor(static_cast<int64_t>(pieces.size()), threads, [&](int64_t i) {
     if (!good) return;
     Results results = in_order.Take();
-    if (!ReadResultsPiece(pieces[i], format, results)) good = false;
+    if (!ReadResultsPiece(pieces[i], format, done, results)) good = false;
     in_order.Add(i, pieces[i], std::move(results));
-    done(pieces[i]);
   });
   if (!good) return ReadResultsByRecord(json, format);
   return std::move(in_order).Finish();

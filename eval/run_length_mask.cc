@@ -44,6 +44,14 @@ absl::Status CheckSize(int64_t height, int64_t width) {
   return Invalid(absl::StrCat("a mask of ", height, " x ", width, " pixels"));
 }
 
+absl::Status CheckSum(absl::Span<const uint32_t> runs, int64_t height, int64_t width) {
+  uint64_t sum = 0;
+  for (uint32_t run : runs) sum += run;
+  if (sum == static_cast<uint64_t>(height) * static_cast<uint64_t>(width)) return absl::OkStatus();
+  return Invalid(absl::StrCat("its runs have ", Counted(sum, "pixel"), ", its size is ", height,
+                              " x ", width));
+}
+
 struct GridPoint {
   int64_t x;
   int64_t y;
@@ -307,14 +315,23 @@ void MaskSet::Append(const MaskSet& other) {
 }
 
 absl::Status MaskSet::AddRuns(absl::Span<const uint32_t> runs, int64_t height, int64_t width) {
+  const auto append = [runs](std::vector<uint32_t>& all) {
+    all.insert(all.end(), runs.begin(), runs.end());
+    return absl::OkStatus();
+  };
+  return AddAppendedRuns(append, height, width);
+}
+
+absl::Status MaskSet::AddAppendedRuns(
+    absl::FunctionRef<absl::Status(std::vector<uint32_t>&)> append, int64_t height, int64_t width) {
   RCNN_RETURN_IF_ERROR(CheckSize(height, width));
-  uint64_t sum = 0;
-  for (uint32_t run : runs) sum += run;
-  if (sum != static_cast<uint64_t>(height) * static_cast<uint64_t>(width)) {
-    return Invalid(absl::StrCat("its runs have ", Counted(sum, "pixel"), ", its size is ", height,
-                                " x ", width));
+  const size_t before = runs_.size();
+  absl::Status status = append(runs_);
+  if (status.ok()) status = CheckSum(absl::MakeConstSpan(runs_).subspan(before), height, width);
+  if (!status.ok()) {
+    runs_.resize(before);
+    return status;
   }
-  runs_.insert(runs_.end(), runs.begin(), runs.end());
   sizes_.push_back({static_cast<uint32_t>(height), static_cast<uint32_t>(width)});
   ends_.push_back(static_cast<int64_t>(runs_.size()));
   return absl::OkStatus();

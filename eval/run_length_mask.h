@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -64,6 +65,11 @@ class MaskSet {
   // Adds a mask. kInvalidArgument, adding nothing, if the runs do not sum to height x
   // width pixels, or for a size that is negative or of 2^32 pixels or more.
   absl::Status AddRuns(absl::Span<const uint32_t> runs, int64_t height, int64_t width);
+
+  // The same for runs that `append` appends to a vector, which may hold others, so that there is no
+  // second copy of them; and its error.
+  absl::Status AddAppendedRuns(absl::FunctionRef<absl::Status(std::vector<uint32_t>&)> append,
+                               int64_t height, int64_t width);
 
   // The same for packed text. kInvalidArgument for text that is not packed runs, too.
   absl::Status AddPacked(absl::string_view text, int64_t height, int64_t width);

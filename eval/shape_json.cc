@@ -1,5 +1,7 @@
 #include "rcnn/eval/shape_json.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <string_view>
 
@@ -14,11 +16,26 @@ using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
 
+// Far more than an outline or a person needs. A number of two bytes takes 30 bytes of memory and
+// more until a polygon is drawn.
+constexpr size_t kMostPolygonNumbers = size_t{1} << 18;
+constexpr size_t kMostKeypointNumbers = 3000;
+
 absl::Status Invalid(absl::string_view what) { return absl::InvalidArgumentError(what); }
+
+// Room for `more` elements: no more than that where they are most, and otherwise as much as a
+// vector takes when it grows, so that appending many times stays fast.
+template <typename T>
+size_t ReservedSize(const std::vector<T>& elements, size_t more) {
+  const size_t needed = elements.size() + more;
+  if (needed <= elements.capacity()) return elements.capacity();
+  return std::max(needed, 2 * elements.size());
+}
 
 absl::Status ReadNumbers(element value, std::vector<double>& numbers) {
   array list;
   if (value.get(list) != simdjson::SUCCESS) return Invalid("is not a list of numbers");
+  numbers.reserve(ReservedSize(numbers, list.size()));
   for (element item : list) {
     double number = 0;
     if (item.get(number) != simdjson::SUCCESS) return Invalid("is not a list of numbers");
@@ -32,7 +49,14 @@ absl::Status AddAllPolygons(array list, const ImageSize& image, MaskSet& masks) 
     return Invalid("has polygons, but the image has no \"height\" and \"width\" in the dataset");
   }
   std::vector<std::vector<double>> polygons;
+  size_t numbers = 0;
   for (element polygon : list) {
+    array coordinates;
+    // An empty one counts too.
+    numbers += polygon.get(coordinates) == simdjson::SUCCESS ? coordinates.size() + 1 : 1;
+    if (numbers > kMostPolygonNumbers) {
+      return Invalid(absl::StrCat("has polygons of more than ", kMostPolygonNumbers, " numbers"));
+    }
     polygons.emplace_back();
     RCNN_RETURN_IF_ERROR(ReadNumbers(polygon, polygons.back()), "a polygon");
   }
@@ -54,6 +78,7 @@ absl::Status ReadRuns(element value, std::vector<uint32_t>& runs) {
   if (value.get(list) != simdjson::SUCCESS) {
     return Invalid("\"counts\" is neither text nor a list");
   }
+  runs.reserve(ReservedSize(runs, list.size()));
   for (element item : list) {
     uint64_t run = 0;
     if (item.get(run) != simdjson::SUCCESS || run > std::numeric_limits<uint32_t>::max()) {
@@ -77,9 +102,8 @@ absl::Status AddRunsOfJson(object mask, const ImageSize& image, MaskSet& masks) 
   if (counts.get(text) == simdjson::SUCCESS) {
     return masks.AddPacked(absl::string_view(text.data(), text.size()), size.height, size.width);
   }
-  std::vector<uint32_t> runs;
-  RCNN_RETURN_IF_ERROR(ReadRuns(counts, runs));
-  return masks.AddRuns(runs, size.height, size.width);
+  const auto append = [&](std::vector<uint32_t>& runs) { return ReadRuns(counts, runs); };
+  return masks.AddAppendedRuns(append, size.height, size.width);
 }
 
 }  // namespace
@@ -94,6 +118,10 @@ absl::Status AddSegmentation(element value, const ImageSize& image, MaskSet& mas
 
 absl::Status AddKeypoints(element value, std::vector<double>& numbers) {
   const size_t before = numbers.size();
+  array list;
+  if (value.get(list) == simdjson::SUCCESS && list.size() > kMostKeypointNumbers) {
+    return Invalid(absl::StrCat("has more than ", kMostKeypointNumbers, " numbers"));
+  }
   RCNN_RETURN_IF_ERROR(ReadNumbers(value, numbers));
   const size_t count = numbers.size() - before;
   if (count > 0 && count % 3 == 0) return absl::OkStatus();

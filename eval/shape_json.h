@@ -25,12 +25,12 @@ struct ImageSize {
 };
 
 // Adds a mask of an image. kInvalidArgument, adding nothing, for a value of
-// neither form, a size that differs from the image's, or polygons of an image of
-// unknown size.
+// neither form, a size that differs from the image's, polygons of an image of
+// unknown size, or polygons of more than 2^18 numbers together.
 absl::Status AddSegmentation(simdjson::dom::element value, const ImageSize& image, MaskSet& masks);
 
 // Appends the numbers. kInvalidArgument for a value that is not a list of numbers,
-// three for each keypoint.
+// three for each keypoint and at most 3,000.
 absl::Status AddKeypoints(simdjson::dom::element value, std::vector<double>& numbers);
 
 }  // namespace rcnn::eval
