@@ -32,7 +32,10 @@ constexpr size_t kMaxBlobsOfNet = 50'000;
 // An empty blob of two bytes takes several hundred in memory.
 constexpr size_t kFreeBlobs = 200;
 constexpr size_t kBytesPerBlob = 32;
-constexpr uint32_t kMaxTextBytes = 4096;  // a name is copied to each blob
+constexpr uint32_t kMaxTextBytes = 4096;
+// A layer's name is copied to each of its blobs.
+constexpr size_t kFreeNameBytes = size_t{1} << 20;
+constexpr size_t kNameBytesPerByte = 4;
 constexpr int kMaxDimensions = 32;
 
 constexpr int kV1InnerProduct = 14;
@@ -122,6 +125,7 @@ class NetReader {
  public:
   explicit NetReader(absl::string_view bytes)
       : max_blobs_(std::min(kMaxBlobsOfNet, kFreeBlobs + bytes.size() / kBytesPerBlob)),
+        max_name_bytes_(kFreeNameBytes + kNameBytesPerByte * bytes.size()),
         input_(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size())) {}
 
   absl::StatusOr<StateDict> Read() {
@@ -220,6 +224,12 @@ class NetReader {
   }
 
   absl::Status AddBlobs(Layer& layer) {
+    name_bytes_ += layer.name.size() * layer.blobs.size();
+    if (name_bytes_ > max_name_bytes_) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the names of the blobs have more than ", max_name_bytes_,
+                       " bytes, the limit for a file of this size"));
+    }
     for (size_t i = 0; i < layer.blobs.size(); ++i) {
       caffe::BlobProto& blob = layer.blobs[i];
       const std::string where = absl::StrCat("'", absl::CHexEscape(layer.name), "', blob ", i);
@@ -233,6 +243,8 @@ class NetReader {
   }
 
   const size_t max_blobs_;
+  const size_t max_name_bytes_;
+  size_t name_bytes_ = 0;
   google::protobuf::io::CodedInputStream input_;
   StateDict state_;
 };

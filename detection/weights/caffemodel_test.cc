@@ -215,6 +215,22 @@ TEST(CaffeModelTest, ALongNameIsNotCopiedToEveryBlob) {
   ExpectError(net, absl::StatusCode::kInvalidArgument, "a name of 5000 bytes");
 }
 
+// A name of 4,000 bytes would take 256,000 in the 64 blobs of its layer, which need 448 of the
+// file.
+TEST(CaffeModelTest, LongNamesOfManyBlobsAreBoundedByTheSizeOfTheFile) {
+  const auto net = [](int layers) {
+    caffe::NetParameter made;
+    for (int i = 0; i < layers; ++i) {
+      auto* layer = made.add_layer();
+      layer->set_name(absl::StrCat(i, std::string(4000, 'x')));
+      for (int j = 0; j < 64; ++j) layer->add_blobs()->mutable_shape()->add_dim(0);
+    }
+    return made;
+  };
+  EXPECT_THAT(ReadCaffeModel(net(3).SerializeAsString()), IsOk());
+  ExpectError(net(20), absl::StatusCode::kResourceExhausted, "the names of the blobs have more");
+}
+
 TEST(CaffeModelTest, EveryPrefixIsAnError) {
   for (const std::string& bytes : {V1Net().SerializeAsString(), V2Net().SerializeAsString()}) {
     const auto whole = ReadCaffeModel(bytes);

@@ -1,5 +1,6 @@
 #include "rcnn/eval/html/evaluated_run.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -21,6 +22,10 @@
 namespace rcnn::eval {
 namespace {
 
+// Those of the scheduler (training/scheduler), which writes these files.
+constexpr int64_t kMaxDataRootBytes = int64_t{1} << 20;
+constexpr int64_t kMaxExperimentBytes = int64_t{1} << 24;
+
 std::string ExperimentFile(const std::string& directory) {
   return absl::StrCat(directory, "/experiment.textproto");
 }
@@ -40,11 +45,15 @@ absl::StatusOr<std::string> ReadIfThere(const std::string& directory, const std:
   return text;
 }
 
-// `given`, or what the run has recorded.
+// `given`, or what the run has recorded. A file that is too large to be a path is an error, because
+// another folder has other data.
 absl::StatusOr<std::string> DataRoot(const std::string& directory, const std::string& given) {
   if (!given.empty()) return given;
-  RCNN_ASSIGN_OR_RETURN(const std::string recorded, ReadIfThere(directory, "data_root.txt"));
-  return std::string(absl::StripSuffix(recorded, "\n"));
+  const absl::StatusOr<std::string> recorded =
+      ReadFile(absl::StrCat(directory, "/data_root.txt"), {.max_bytes = kMaxDataRootBytes});
+  if (IsDamage(recorded.status())) return std::string();
+  RCNN_RETURN_IF_ERROR(recorded.status());
+  return std::string(absl::StripSuffix(*recorded, "\n"));
 }
 
 // Stages without losses, and those that have not run, have no lines.
@@ -73,7 +82,7 @@ absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
   // The report shows what it computes itself; who reads both would find other numbers there.
   RCNN_RETURN_IF_ERROR(CheckIfThere(absl::StrCat(run_directory, "/metrics.json")));
   const std::string file = ExperimentFile(run_directory);
-  RCNN_ASSIGN_OR_RETURN(run.config, ReadFile(file));
+  RCNN_ASSIGN_OR_RETURN(run.config, ReadFile(file, {.max_bytes = kMaxExperimentBytes}));
   configs::ExperimentConfig experiment;
   RCNN_RETURN_IF_ERROR(configs::ParseTextproto(run.config, file, &experiment));
   if (!experiment.data().has_test()) {

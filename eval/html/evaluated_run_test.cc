@@ -61,6 +61,16 @@ TEST_F(EvaluatedRunTest, WhatCannotBeReadNowIsNotLeftOut) {
   }
 }
 
+TEST_F(EvaluatedRunTest, FilesThatAreTooLargeAreRefused) {
+  Put("data_root.txt", std::string((1 << 20) + 1, 'x'));
+  EXPECT_THAT(OpenRunDataset(run_, ""),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("data_root.txt")));
+  EXPECT_THAT(OpenRunDataset(run_, "/data"), IsOk());
+  Put("experiment.textproto", std::string((1 << 24) + 1, ' '));
+  EXPECT_THAT(OpenRunDataset(run_, "/data"),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("experiment.textproto")));
+}
+
 // One digit of the losses, and one of a metric.
 TEST_F(EvaluatedRunTest, DamagedFilesOfFinishedStagesAreNotUsed) {
   const std::string losses = "{\"iteration\":20,\"loss\":0.5}\n", metrics = "{\"map\": 0.5}\n";
