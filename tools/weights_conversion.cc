@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/import_report.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -66,6 +67,7 @@ absl::Status RestoreChannelOrder(const WeightsConversion& conversion, const Name
 }  // namespace
 
 absl::StatusOr<std::string> ConvertWeights(const WeightsConversion& conversion) {
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult(conversion.input));
   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict(conversion.input));
   if (conversion.direction == NameDirection::kToOurs) {
     weights = UnwrapNames(std::move(weights)).state;

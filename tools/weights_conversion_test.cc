@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/base/testing_command.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -64,6 +65,22 @@ TEST(WeightsConversionTest, RenamesAndAccountsForEveryTensor) {
   EXPECT_EQ(state->size(), 2u);
   EXPECT_NE(state->Find("backbone.conv5_3.weight"), nullptr);
   EXPECT_EQ(state->metadata().at("image_channel_order"), "rgb");
+}
+
+TEST(WeightsConversionTest, DamagedWeightsOfARunAreNotConverted) {
+  const std::string stage = TempPath("run/stages/1_rpn1");
+  ASSERT_THAT(CreateDirectories(stage), IsOk());
+  const std::string bytes = ReadFile(WriteVgg16()).value();
+  StageRecord record;
+  record.files["vgg16.pth"] = Digest(bytes);
+  ASSERT_THAT(WriteFileAtomically(stage + "/DONE", StageRecordText(record)), IsOk());
+  const std::string output = TempPath("of_run.safetensors");
+  ASSERT_THAT(WriteFileAtomically(stage + "/vgg16.pth", bytes), IsOk());
+  EXPECT_THAT(ConvertWeights({.input = stage + "/vgg16.pth", .output = output}), IsOk());
+  record.files["vgg16.pth"] = Digest(bytes + "x");
+  ASSERT_THAT(WriteFileAtomically(stage + "/DONE", StageRecordText(record)), IsOk());
+  EXPECT_THAT(ConvertWeights({.input = stage + "/vgg16.pth", .output = output}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("vgg16.pth is damaged")));
 }
 
 TEST(WeightsConversionTest, ReversesByTheRecordedMap) {

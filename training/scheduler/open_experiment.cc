@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -10,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/base/device_probe.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/cached_dataset.h"
 #include "rcnn/data/sources/make_dataset.h"
@@ -101,6 +104,10 @@ absl::StatusOr<PlanInputs> MakePlanInputs(const ExperimentRun& run) {
   RCNN_ASSIGN_OR_RETURN(const std::string path, PretrainedPath(run));
   RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path), "pretrained.file");
   const FileDigest digest = Digest(file.bytes());
+  // The weights may be the result of another run.
+  RCNN_ASSIGN_OR_RETURN(const std::vector<FileDigest> recorded, FindRecordedDigests(path),
+                        "pretrained.file");
+  RCNN_RETURN_IF_ERROR(CompareWithRecorded(path, digest, recorded), "pretrained.file");
   inputs.pretrained_digest = absl::StrFormat("%d bytes, CRC-32C %08x", digest.size, digest.crc32c);
   return inputs;
 }

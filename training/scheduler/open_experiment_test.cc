@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -86,6 +87,27 @@ TEST(PlanInputsTest, DigestDependsOnContentsNotPath) {
   EXPECT_THAT(first, Not(IsEmpty()));
   EXPECT_EQ(digest("b.pth", "weights"), first);
   EXPECT_NE(digest("a.pth", "weightz"), first);
+}
+
+TEST(PlanInputsTest, ADamagedResultOfAnotherRunIsNotUsed) {
+  const std::string root = EmptyDirectory();
+  StageRecord record;
+  record.files["detections.json"] = Digest("[]");
+  record.files["model.safetensors"] = Digest("weights");
+  ASSERT_THAT(CreateDirectories(root + "/other/stages/1_final"), IsOk());
+  ASSERT_THAT(WriteFileAtomically(root + "/other/stages/1_final/DONE", StageRecordText(record)),
+              IsOk());
+  const std::string file = root + "/other/model.safetensors";
+  ASSERT_THAT(WriteFileAtomically(file, "weights"), IsOk());
+  const auto run = OpenExperiment(TinyExperiment({"pretrained.file=other/model.safetensors",
+                                                  "stages.rpn1.init=[{ pretrained: true }]"}),
+                                  root);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_THAT(MakePlanInputs(*run), IsOk());
+  ASSERT_THAT(WriteFileAtomically(file, "weightz"), IsOk());
+  EXPECT_THAT(MakePlanInputs(*run),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(HasSubstr("pretrained.file: "), HasSubstr(file + " is damaged"))));
 }
 
 }  // namespace
