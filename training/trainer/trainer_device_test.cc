@@ -55,7 +55,7 @@ std::shared_ptr<FasterRcnn> ModelOn(const c10::Device& device) {
   return model;
 }
 
-// The next number of a CPU generator, which stays as it is. LibTorch 1.13 leaks what clone()
+// The next number of a CPU generator, which is unchanged. LibTorch 1.13 leaks what clone()
 // returns.
 double NextNumber(const at::Generator& generator) {
   at::Generator copy = at::detail::createCPUGenerator();
