@@ -473,7 +473,7 @@ class Errors(unittest.TestCase):
             torch.ops.rcnn.nms(torch.zeros(2, 4), torch.ones(3))
         with self.assertRaisesRegex(RuntimeError, "decay: is 'cubic'"):
             torch.ops.rcnn.soft_nms(torch.zeros(1, 4), torch.ones(1), decay="cubic")
-        with self.assertRaisesRegex(RuntimeError, "weights: has 3 elements"):
+        with self.assertRaisesRegex(RuntimeError, "weights: expected 4 numbers, got 3"):
             torch.ops.rcnn.decode_boxes(torch.zeros(1, 4), torch.zeros(1, 4), weights=[1.0, 1, 1])
 
 
