@@ -65,7 +65,7 @@ TEST(CountTruthsTest, ChecksBoxesBeforeTheyLeaveTheCpu) {
   EXPECT_THAT(ops::ErrorMessage([&] { CountTruths(truths, Sizes(), ops::testing::FarDevice()); }),
               HasSubstr("ground truth"));
   EXPECT_THAT(ops::ErrorMessage([&] { CountTruths(Truths(), {Sizes()[0]}, at::kCPU); }),
-              HasSubstr("ground truth of 3 images, but 1 sizes"));
+              HasSubstr("ground truth of 3 images, but 1 size"));
 }
 
 }  // namespace
