@@ -244,22 +244,33 @@ NetworkOutput FasterRcnn::ComputeNetwork(BatchMap images) const {
 
 Losses FasterRcnn::ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
                                  at::Generator generator) const {
-  return ComputeLosses(ComputeNetwork(images), targets, std::move(generator));
+  if (targets.counted) return ComputeLosses(ComputeNetwork(images), targets, std::move(generator));
+  JointRpnPass pass = ComputeJointRpn(images, targets, generator);
+  return AddHeadLosses(std::move(pass), targets, std::move(generator));
 }
 
 Losses FasterRcnn::ComputeLosses(NetworkOutput network, const TrainingTargets& targets,
                                  at::Generator generator) const {
   if (targets.counted) return ComputeCountedLosses(network, targets, std::move(generator));
   JointRpnPass pass = ComputeJointRpn(std::move(network), targets, generator);
+  return AddHeadLosses(std::move(pass), targets, std::move(generator));
+}
+
+Losses FasterRcnn::AddHeadLosses(JointRpnPass pass, const TrainingTargets& targets,
+                                 at::Generator generator) const {
   pass.losses.Append(
       ComputeHeadLosses(pass.maps, pass.proposals, targets.truths, std::move(generator)));
   return std::move(pass.losses);
 }
 
+void FasterRcnn::CheckIsJoint() const {
+  TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
+}
+
 Losses FasterRcnn::ComputeCountedLosses(const NetworkOutput& network,
                                         const TrainingTargets& targets,
                                         at::Generator generator) const {
-  TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
+  CheckIsJoint();
   const CountedTruths& truths = *targets.counted;
   Losses losses = Named(rpn_->Losses(network.rpn, targets, generator));
   const ops::CountedProposals proposals =
@@ -272,12 +283,22 @@ Losses FasterRcnn::ComputeCountedLosses(const NetworkOutput& network,
 
 JointRpnPass FasterRcnn::ComputeJointRpn(const BatchMap& images, const TrainingTargets& targets,
                                          at::Generator generator, const OptionalRange& own) const {
-  return ComputeJointRpn(ComputeNetwork(images), targets, std::move(generator), own);
+  if (targets.counted) {
+    return ComputeJointRpn(ComputeNetwork(images), targets, std::move(generator), own);
+  }
+  CheckIsJoint();
+  JointRpnPass pass;
+  pass.maps = Features(images);
+  const RpnPass rpn = rpn_->ForwardWithLosses(pass.maps, targets, std::move(generator), own);
+  pass.losses = Named(rpn.losses);
+  pass.proposals =
+      BoxesOfEach(rpn_->Propose(rpn.parts, OwnSizes(targets.sizes, own), OwnLimits(*rpn_)));
+  return pass;
 }
 
 JointRpnPass FasterRcnn::ComputeJointRpn(NetworkOutput network, const TrainingTargets& targets,
                                          at::Generator generator, const OptionalRange& own) const {
-  TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
+  CheckIsJoint();
   JointRpnPass pass;
   pass.losses = Named(rpn_->Losses(network.rpn, targets, std::move(generator), own));
   pass.maps = std::move(network.maps);

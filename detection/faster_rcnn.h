@@ -83,10 +83,11 @@ class FasterRcnn : public torch::nn::Module {
   // `generator`, in a fixed order. On the CPU throws c10::Error on invalid ground truth and on
   // outputs of RPN or head that are not finite; on another device such outputs clear
   // Losses::finite. The same holds for the functions below. With targets.counted nothing waits for
-  // a device, and branches throw c10::Error.
+  // a device, and branches throw c10::Error. On the CPU the gradients of the RPN are computed at
+  // the cells of its samples alone (Rpn::ForwardWithLosses).
   Losses ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
                        at::Generator generator) const;
-  // The same from the network's output.
+  // The same from the network's output, up to rounding.
   Losses ComputeLosses(NetworkOutput network, const TrainingTargets& targets,
                        at::Generator generator) const;
 
@@ -96,7 +97,7 @@ class FasterRcnn : public torch::nn::Module {
   JointRpnPass ComputeJointRpn(const BatchMap& images, const TrainingTargets& targets,
                                at::Generator generator,
                                const OptionalRange& own = c10::nullopt) const;
-  // The same from the network's output.
+  // The same from the network's output, up to rounding.
   JointRpnPass ComputeJointRpn(NetworkOutput network, const TrainingTargets& targets,
                                at::Generator generator,
                                const OptionalRange& own = c10::nullopt) const;
@@ -153,6 +154,13 @@ class FasterRcnn : public torch::nn::Module {
 
  private:
   FasterRcnn() = default;
+
+  // Throws c10::Error if the RPN or the head is missing.
+  void CheckIsJoint() const;
+
+  // The losses of `pass` and those of the head on its proposals.
+  Losses AddHeadLosses(JointRpnPass pass, const TrainingTargets& targets,
+                       at::Generator generator) const;
 
   // ComputeLosses with targets.counted.
   Losses ComputeCountedLosses(const NetworkOutput& network, const TrainingTargets& targets,

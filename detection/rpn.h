@@ -89,6 +89,13 @@ struct RpnLosses {
   at::Tensor unread_negatives = {};
 };
 
+// What joint training needs: the outputs that proposals are made from, of each part of a batch, and
+// the losses.
+struct RpnPass {
+  std::vector<RpnOutput> parts;
+  RpnLosses losses;
+};
+
 class Rpn : public RpnHead {
  public:
   // For maps of `levels`. kInvalidArgument naming the field that is out of range.
@@ -156,6 +163,14 @@ class Rpn : public RpnHead {
   // Throws c10::Error on other numbers of levels or images, and as Sample and Losses do.
   // With `own`, maps are those of these images alone, as above.
   RpnLosses LossesAtSamples(const BatchFeatures& maps, const TrainingTargets& targets,
+                            at::Generator generator, const OptionalRange& own = c10::nullopt) const;
+
+  // ForwardParts and Losses together, for training with proposals; equal up to rounding. On the CPU
+  // the losses are computed at the cells of the sampled anchors, unless these are many of the
+  // cells, and `parts` without gradients: at all other cells the gradient of the outputs is zero.
+  // An output that is not finite at any cell is an error as in Losses. Throws as Losses and
+  // LossesAtSamples do.
+  RpnPass ForwardWithLosses(const BatchFeatures& maps, const TrainingTargets& targets,
                             at::Generator generator, const OptionalRange& own = c10::nullopt) const;
 
   // The box targets [P, 4] of all positive anchors of these images, not only of a
@@ -235,6 +250,16 @@ class Rpn : public RpnHead {
   void DivideBySampled(const at::Tensor& sampled, RpnLosses& losses) const;
   // Of a batch, from its samples and the anchors of each of its images.
   Divisors BatchDivisors(const RpnSamples& samples, const std::vector<at::Tensor>& anchors) const;
+  // The samples of the images that have maps.
+  struct DrawnSamples {
+    RpnSamples samples;
+    Divisors divisors;
+    std::vector<SampledCells> cells;  // of each part; on the CPU alone
+  };
+  DrawnSamples DrawAtCells(const BatchFeatures& maps, const TrainingTargets& targets,
+                           at::Generator generator, const OptionalRange& own) const;
+  // Throws NotFiniteError naming the anchor, on the CPU.
+  void CheckOutputs(const std::vector<RpnOutput>& parts) const;
   RpnLosses LossesOfMaps(const std::vector<RpnOutput>& parts, const RpnSamples& samples,
                          const Divisors& divisors) const;
   // The cells of the samples in each part, whose images have these anchors.

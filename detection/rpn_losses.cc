@@ -1,6 +1,7 @@
 // The losses of an Rpn on its samples (rpn.h): of all maps, or of the cells of the samples alone.
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <utility>
@@ -101,9 +102,13 @@ at::Tensor Joined(const std::vector<at::Tensor>& rows) {
 // Above this fraction of the cells whole maps are faster (rpn_head_benchmark: from 0.5 of
 // them with 512 channels, 0.8 with 128).
 constexpr double kMaxSampledShare = 0.65;
+// The same where the outputs at all cells are computed anyway, a third of a step's products, so
+// that only the backward pass is saved.
+constexpr double kMaxSampledShareWithProposals = 0.4;
 
-// Whether the sampled cells are few enough to be computed alone.
-bool AreFew(const std::vector<SampledCells>& sampled, const BatchFeatures& maps) {
+// Whether the sampled cells are at most `share` of all.
+bool AreFew(const std::vector<SampledCells>& sampled, const BatchFeatures& maps, double share) {
+  if (sampled.empty()) return false;
   int64_t cells = 0, wanted = 0;
   for (size_t p = 0; p < maps.parts.size(); ++p) {
     for (const at::Tensor& map : maps.parts[p].levels) {
@@ -111,7 +116,7 @@ bool AreFew(const std::vector<SampledCells>& sampled, const BatchFeatures& maps)
     }
     for (const at::Tensor& of_level : sampled[p].cells) wanted += of_level.size(0);
   }
-  return static_cast<double>(wanted) <= kMaxSampledShare * static_cast<double>(cells);
+  return static_cast<double>(wanted) <= share * static_cast<double>(cells);
 }
 
 // Rows [M, C] of cells as a map [1, C, M, 1].
@@ -250,19 +255,61 @@ RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const TrainingTargets
   return LossesOfMaps(parts, samples, BatchDivisors(all, anchors));
 }
 
-RpnLosses Rpn::LossesAtSamples(const BatchFeatures& maps, const TrainingTargets& targets,
-                               at::Generator generator, const OptionalRange& own) const {
-  if (targets.counted) return Losses(ForwardParts(maps), targets, std::move(generator), own);
+Rpn::DrawnSamples Rpn::DrawAtCells(const BatchFeatures& maps, const TrainingTargets& targets,
+                                   at::Generator generator, const OptionalRange& own) const {
   const std::vector<at::Tensor> here = AnchorsOfEach(maps);
   const std::vector<at::Tensor> anchors = AnchorsOfBatch(here, targets, own);
   const RpnSamples all = DrawSamples(anchors, targets.sizes, targets.truths, std::move(generator));
-  const RpnSamples samples = own ? OfImages(all, anchors, *own) : all;
-  const Divisors divisors = BatchDivisors(all, anchors);
+  DrawnSamples drawn;
+  drawn.samples = own ? OfImages(all, anchors, *own) : all;
+  drawn.divisors = BatchDivisors(all, anchors);
   if (maps.parts.front().levels.front().is_cpu()) {
-    const std::vector<SampledCells> cells = FindCells(maps, here, samples);
-    if (AreFew(cells, maps)) return LossesOfCells(maps, cells, samples.box_targets, divisors);
+    drawn.cells = FindCells(maps, here, drawn.samples);
   }
-  return LossesOfMaps(ForwardParts(maps), samples, divisors);
+  return drawn;
+}
+
+RpnLosses Rpn::LossesAtSamples(const BatchFeatures& maps, const TrainingTargets& targets,
+                               at::Generator generator, const OptionalRange& own) const {
+  if (targets.counted) return Losses(ForwardParts(maps), targets, std::move(generator), own);
+  const DrawnSamples drawn = DrawAtCells(maps, targets, std::move(generator), own);
+  if (AreFew(drawn.cells, maps, kMaxSampledShare)) {
+    return LossesOfCells(maps, drawn.cells, drawn.samples.box_targets, drawn.divisors);
+  }
+  return LossesOfMaps(ForwardParts(maps), drawn.samples, drawn.divisors);
+}
+
+RpnPass Rpn::ForwardWithLosses(const BatchFeatures& maps, const TrainingTargets& targets,
+                               at::Generator generator, const OptionalRange& own) const {
+  RpnPass pass;
+  if (targets.counted || !at::GradMode::is_enabled()) {
+    pass.parts = ForwardParts(maps);
+    pass.losses = Losses(pass.parts, targets, std::move(generator), own);
+    return pass;
+  }
+  const DrawnSamples drawn = DrawAtCells(maps, targets, std::move(generator), own);
+  if (AreFew(drawn.cells, maps, kMaxSampledShareWithProposals)) {
+    {
+      const at::NoGradGuard no_grad;
+      pass.parts = ForwardParts(maps);
+      CheckOutputs(pass.parts);
+    }
+    pass.losses = LossesOfCells(maps, drawn.cells, drawn.samples.box_targets, drawn.divisors);
+  } else {
+    pass.parts = ForwardParts(maps);
+    pass.losses = LossesOfMaps(pass.parts, drawn.samples, drawn.divisors);
+  }
+  return pass;
+}
+
+void Rpn::CheckOutputs(const std::vector<RpnOutput>& parts) const {
+  std::vector<at::Tensor> logits, deltas;
+  for (const RpnOutput& output : parts) {
+    logits.push_back(FlatLogits(Logits(output), objectness_));
+    deltas.push_back(FlatDeltas(Deltas(output)));
+  }
+  CheckFiniteOutput(Joined(logits), "logits of anchors");
+  CheckFiniteOutput(Joined(deltas), "deltas of anchors");
 }
 
 std::vector<SampledCells> Rpn::FindCells(const BatchFeatures& maps,

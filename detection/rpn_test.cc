@@ -478,21 +478,28 @@ struct Step {
   std::vector<at::Tensor> gradients;  // of both maps and all parameters
 };
 
-// A step on two levels of two images, by the cells of the samples or by whole maps.
-Step RunStep(const std::string& config, bool at_samples) {
+// A step on two levels of two images, with the losses that compute(rpn, maps) returns.
+template <typename Compute>
+Step RunStepWith(const std::string& config, const Compute& compute) {
   const auto rpn = Create(config, 2).value();
   FillAtRandom(*rpn, 0.4, 12);
   std::vector<at::Tensor> leaves = {Maps(), at::randn({2, 4, 3, 4}, Generator(8))};
   for (at::Tensor& map : leaves) map.requires_grad_();
   const std::vector<at::Tensor> maps = leaves;
   Step step;
-  step.losses =
-      at_samples ? rpn->LossesAtSamples(Features(maps), {Sizes(), Truths()}, Generator())
-                 : rpn->Losses(rpn->ForwardParts(Features(maps)), {Sizes(), Truths()}, Generator());
+  step.losses = compute(*rpn, Features(maps));
   (step.losses.objectness + step.losses.box).backward();
   for (const at::Tensor& parameter : rpn->parameters()) leaves.push_back(parameter);
   for (const at::Tensor& leaf : leaves) step.gradients.push_back(leaf.grad());
   return step;
+}
+
+// By the cells of the samples or by whole maps.
+Step RunStep(const std::string& config, bool at_samples) {
+  return RunStepWith(config, [&](const Rpn& rpn, const BatchFeatures& maps) {
+    return at_samples ? rpn.LossesAtSamples(maps, {Sizes(), Truths()}, Generator())
+                      : rpn.Losses(rpn.ForwardParts(maps), {Sizes(), Truths()}, Generator());
+  });
 }
 
 void ExpectSameStep(const Step& step, const Step& expected) {
@@ -523,6 +530,39 @@ TEST(RpnTest, LossesAtSamplesEqualThoseOfWholeMaps) {
           ExpectSameStep(some, RunStep(config, false));
         }
       }
+    }
+  }
+}
+
+void ExpectSameOutputs(const std::vector<RpnOutput>& parts,
+                       const std::vector<RpnOutput>& expected) {
+  ASSERT_EQ(parts.size(), expected.size());
+  for (size_t p = 0; p < expected.size(); ++p) {
+    ASSERT_EQ(parts[p].size(), expected[p].size());
+    for (size_t l = 0; l < expected[p].size(); ++l) {
+      EXPECT_TRUE(Near(parts[p][l].logits, expected[p][l].logits, 1e-6));
+      EXPECT_TRUE(Near(parts[p][l].deltas, expected[p][l].deltas, 1e-6));
+      EXPECT_TRUE(parts[p][l].anchors.equal(expected[p][l].anchors));
+    }
+  }
+}
+
+// Through the cells of the samples alone if these are few.
+TEST(RpnTest, ForwardWithLossesHasTheLossesAndTheOutputsOfWholeMaps) {
+  for (const char* objectness : {"SIGMOID", "SOFTMAX"}) {
+    for (const int anchors : {4, 12, 1000}) {
+      const std::string config = absl::StrCat(
+          "channels: 5 num_convs: 2 objectness: ", objectness,
+          " anchors { size_px: [16, 48] } targets { anchors_per_image: ", anchors, " }");
+      SCOPED_TRACE(config);
+      const Step step = RunStepWith(config, [&](const Rpn& rpn, const BatchFeatures& maps) {
+        const RpnPass pass = rpn.ForwardWithLosses(maps, {Sizes(), Truths()}, Generator());
+        ExpectSameOutputs(pass.parts, rpn.ForwardParts(maps));
+        EXPECT_EQ(pass.parts[0][0].logits.requires_grad(), anchors == 1000);
+        return pass.losses;
+      });
+      EXPECT_GT(step.losses.positives, 0);
+      ExpectSameStep(step, RunStep(config, false));
     }
   }
 }
@@ -639,6 +679,21 @@ TEST(RpnTest, LossesAtSamplesReadNoOtherCells) {
   EXPECT_GT(all.objectness.item<double>(), 0);
   EXPECT_EQ(few.objectness.item<double>(), all.objectness.item<double>());
   EXPECT_EQ(few.box.item<double>(), all.box.item<double>());
+}
+
+// Proposals are made from all cells.
+TEST(RpnTest, ForwardWithLossesNamesAnOutputThatIsNotFiniteAtAnyCell) {
+  const auto rpn = Make({}, "targets { anchors_per_image: 2 }");
+  const TrainingTargets targets = {Sizes(), Truths()};
+  const at::Tensor wanted = CellsRead(
+      rpn->Sample(rpn->Forward({Maps()}, kHeight, kWidth), Sizes(), Truths(), Generator()));
+  ASSERT_LT(wanted.sum().item<int64_t>(), 40);
+  const at::Tensor map =
+      at::where(wanted, Maps(), at::full({}, std::numeric_limits<float>::quiet_NaN(), at::kFloat));
+  EXPECT_NO_THROW(rpn->LossesAtSamples(Features({map}), targets, Generator()));
+  EXPECT_THAT(
+      ops::ErrorMessage([&] { rpn->ForwardWithLosses(Features({map}), targets, Generator()); }),
+      StartsWith("logits of anchors: row "));
 }
 
 TEST(RpnTest, UsesTrainProposalsInTraining) {

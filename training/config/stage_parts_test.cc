@@ -89,7 +89,7 @@ TEST(StagePartsTest, TrainingHasItsOwnFormat) {
     const bool trains = stage.has_train_rpn() || stage.has_train_fast_rcnn();
     formats[trains].insert(StageParts(config, stage, {}, "").set.at(std::string(kFormatPath)));
   }
-  EXPECT_THAT(formats[true], ElementsAre("6"));
+  EXPECT_THAT(formats[true], ElementsAre("7"));
   EXPECT_THAT(formats[false], ElementsAre("5"));
 }
 
