@@ -19,16 +19,18 @@ using torch::autograd::variable_list;
 constexpr int64_t kMinChannels = 16;
 constexpr int64_t kMinPixels = 512;
 
-at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, KernelOrder order,
+               const at::Tensor& bias) {
   const at::Tensor input = x.contiguous(), kernels = weight.contiguous();
   const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
   const float* shift_data = shift.defined() ? shift.data_ptr<float>() : nullptr;
-  const WinogradConvolution convolution(kernels.data_ptr<float>(), shift_data, weight.size(0),
-                                        weight.size(1), /*relu=*/false);
-  at::Tensor y = at::empty({x.size(0), weight.size(0), x.size(2), x.size(3)}, input.options());
+  const int64_t out_channels = weight.size(order == KernelOrder::kForward ? 0 : 1);
+  const WinogradConvolution convolution = WinogradConvolution::ForOneRun(
+      kernels.data_ptr<float>(), order, shift_data, out_channels, x.size(1), /*relu=*/false);
+  at::Tensor y = at::empty({x.size(0), out_channels, x.size(2), x.size(3)}, input.options());
   convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
   FixZeroPatches(input.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)}, shift_data,
-                 weight.size(0), y.data_ptr<float>());
+                 out_channels, y.data_ptr<float>());
   return y;
 }
 
@@ -47,7 +49,7 @@ class Convolution : public torch::autograd::Function<Convolution> {
                             const c10::optional<at::Tensor>& bias) {
     context->save_for_backward({x, weight});
     context->saved_data["has_bias"] = bias.has_value();
-    return Run(x, weight, bias.value_or(at::Tensor()));
+    return Run(x, weight, KernelOrder::kForward, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -56,10 +58,7 @@ class Convolution : public torch::autograd::Function<Convolution> {
     const at::Tensor &x = saved[0], &weight = saved[1];
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor dx;
-    if (context->needs_input_grad(0)) {
-      // Each kernel turned by 180 degrees, inputs and outputs exchanged.
-      dx = Run(dy, weight.flip({2, 3}).transpose(0, 1), {});
-    }
+    if (context->needs_input_grad(0)) dx = Run(dy, weight, KernelOrder::kInputGradient, {});
     at::Tensor dw, db;
     if (context->needs_input_grad(1)) dw = WeightGradient(x, dy);
     if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)) {

@@ -66,6 +66,15 @@ int64_t TilesPerGroup(int64_t total, int64_t in_channels) {
   return RoundUp(NumPanels(total, NumPanels(total, most)), kMaxTiles);
 }
 
+// Element e of kernel r, of `count` that lie `stride` floats apart, to elements[e * rows + r].
+// `turned`: by 180 degrees, which reverses the elements.
+void CutKernels(const float* kernels, int64_t stride, int64_t count, bool turned, int64_t rows,
+                float* elements) {
+  for (int64_t r = 0; r < count; ++r, kernels += stride) {
+    for (int64_t e = 0; e < 9; ++e) elements[e * rows + r] = kernels[turned ? 8 - e : e];
+  }
+}
+
 }  // namespace
 
 // Row panels [first, end) of transformed kernels; panel p of point t is at
@@ -101,9 +110,8 @@ class WinogradConvolution::Sums {
   AlignedFloats outputs;  // [4, 4 tiles], one channel
 };
 
-WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
-                                         int64_t out_channels, int64_t in_channels, bool relu,
-                                         const StoredPanels& stored, WinogradWeights kept)
+WinogradConvolution::WinogradConvolution(const float* bias, int64_t out_channels,
+                                         int64_t in_channels, bool relu, WinogradWeights kept)
     : kernel_(CurrentPanelKernel()),
       transforms_(*GetWinogradKernels(CurrentInstructionLevel())),
       out_channels_(out_channels),
@@ -112,19 +120,41 @@ WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
       kept_(kept),
       bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
-  const bool transformed = kept == WinogradWeights::kTransformed;
-  const int64_t count = (transformed ? kTilePoints : 9) * NumRowPanels() * RowPanelSize();
+}
+
+WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
+                                         int64_t out_channels, int64_t in_channels, bool relu,
+                                         const StoredPanels& stored, WinogradWeights kept)
+    : WinogradConvolution(bias, out_channels, in_channels, relu, kept) {
+  const int64_t count = NumWeights();
   if (stored.data != nullptr) {
     weight_ = PackedPanels<float>(stored, count);
+  } else if (kept == WinogradWeights::kTransformed) {
+    weight_ = PackedPanels<float>(PackTransformed(weight), count);
   } else {
     weight_ = PackedPanels<float>(
-        transformed ? PackTransformed(weight, count) : PackKernels(weight, count), count);
+        PackKernels(weight, KernelOrder::kForward, AllocateLastingFloats(count)), count);
   }
 }
 
-AlignedFloats WinogradConvolution::PackTransformed(const float* weight, int64_t count) const {
+WinogradConvolution WinogradConvolution::ForOneRun(const float* weight, KernelOrder order,
+                                                   const float* bias, int64_t out_channels,
+                                                   int64_t in_channels, bool relu) {
+  WinogradConvolution convolution(bias, out_channels, in_channels, relu, WinogradWeights::kKernels);
+  const int64_t count = convolution.NumWeights();
+  convolution.weight_ =
+      PackedPanels<float>(convolution.PackKernels(weight, order, AllocateFloats(count)), count);
+  return convolution;
+}
+
+int64_t WinogradConvolution::NumWeights() const {
+  const int64_t numbers = kept_ == WinogradWeights::kTransformed ? kTilePoints : 9;
+  return numbers * NumRowPanels() * RowPanelSize();
+}
+
+AlignedFloats WinogradConvolution::PackTransformed(const float* weight) const {
   const int64_t panel_rows = kernel_.rows, panels = NumRowPanels(), panel_size = RowPanelSize();
-  AlignedFloats packed = AllocateLastingFloats(count);
+  AlignedFloats packed = AllocateLastingFloats(NumWeights());
   const int64_t stride = RoundUp(panel_size, 2 * kLine) + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
@@ -141,17 +171,21 @@ AlignedFloats WinogradConvolution::PackTransformed(const float* weight, int64_t 
   return packed;
 }
 
-AlignedFloats WinogradConvolution::PackKernels(const float* weight, int64_t count) const {
-  const int64_t panel_rows = kernel_.rows, row = 9 * in_channels_;
-  AlignedFloats packed = AllocateLastingFloats(count);
+AlignedFloats WinogradConvolution::PackKernels(const float* weight, KernelOrder order,
+                                               AlignedFloats packed) const {
+  const int64_t rows = kernel_.rows;
+  const bool turned = order == KernelOrder::kInputGradient;
+  const int64_t of_output = turned ? 1 : in_channels_, of_input = turned ? out_channels_ : 1;
   at::parallel_for(0, NumRowPanels(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
+      const int64_t first = panel * rows, count = std::min(rows, out_channels_ - first);
       float* to = &packed[9 * panel * RowPanelSize()];
-      for (int64_t i = 0; i < row; ++i) {
-        const int64_t e = i / in_channels_, c = i % in_channels_;
-        for (int64_t r = 0; r < panel_rows; ++r) {
-          const int64_t k = panel * panel_rows + r;
-          *to++ = k < out_channels_ ? weight[k * row + 9 * c + e] : 0.0f;
+      float elements[9 * kMaxPanelRows] = {};  // missing rows are 0
+      for (int64_t c = 0; c < in_channels_; ++c) {
+        CutKernels(weight + 9 * (first * of_output + c * of_input), 9 * of_output, count, turned,
+                   rows, elements);
+        for (int64_t e = 0; e < 9; ++e) {
+          std::copy_n(elements + e * rows, rows, to + (e * in_channels_ + c) * rows);
         }
       }
     }

@@ -28,6 +28,14 @@
 
 namespace rcnn::detection {
 
+// What the argument `weight` of WinogradConvolution::ForOneRun is.
+enum class KernelOrder {
+  kForward,  // the weight of the convolution, [out_channels, in_channels, 3, 3]
+  // The weight [in_channels, out_channels, 3, 3] of another convolution, of which this one computes
+  // the gradient of the input from that of the output: each kernel is turned by 180 degrees.
+  kInputGradient,
+};
+
 class WinogradConvolution {
  public:
   // weight [out_channels, in_channels, 3, 3]; bias [out_channels] or null.
@@ -37,6 +45,12 @@ class WinogradConvolution {
   WinogradConvolution(const float* weight, const float* bias, int64_t out_channels,
                       int64_t in_channels, bool relu, const StoredPanels& stored = {},
                       WinogradWeights kept = WinogradWeights::kTransformed);
+
+  // For a single call of Run, as in training: memory for the weights comes from the heap, which
+  // keeps it, and kernels are transformed for as many outputs at a time as stay in the caches. The
+  // same bits.
+  static WinogradConvolution ForOneRun(const float* weight, KernelOrder order, const float* bias,
+                                       int64_t out_channels, int64_t in_channels, bool relu);
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, height, width],
   // both without gaps, and not the same. Thread-safe; uses LibTorch's threads.
@@ -60,11 +74,18 @@ class WinogradConvolution {
   struct Inputs;
   class Sums;
 
+  // Without weights.
+  WinogradConvolution(const float* bias, int64_t out_channels, int64_t in_channels, bool relu,
+                      WinogradWeights kept);
+
   int64_t NumRowPanels() const { return NumPanels(out_channels_, kernel_.rows); }
   int64_t RowPanelSize() const { return in_channels_ * kernel_.rows; }
 
-  AlignedFloats PackTransformed(const float* weight, int64_t count) const;
-  AlignedFloats PackKernels(const float* weight, int64_t count) const;
+  // Of weight_.
+  int64_t NumWeights() const;
+  AlignedFloats PackTransformed(const float* weight) const;
+  // Fills `packed` with NumWeights() floats, and returns it.
+  AlignedFloats PackKernels(const float* weight, KernelOrder order, AlignedFloats packed) const;
 
   // Row panels [first, end) of the kept kernels to weights [36, ...] with points `stride` apart.
   void TransformPanels(int64_t first, int64_t end, float* weights, int64_t stride) const;

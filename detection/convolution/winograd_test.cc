@@ -84,6 +84,32 @@ TEST_P(WinogradTest, KernelsGiveTheBitsOfTheirTransforms) {
   }
 }
 
+at::Tensor ConvolveOnce(const Case& c, const at::Tensor& weight, KernelOrder order,
+                        const at::Tensor& bias, const at::Tensor& x, bool relu) {
+  at::Tensor y = at::full({c.batch, c.out_channels, c.height, c.width}, NAN);
+  WinogradConvolution::ForOneRun(weight.data_ptr<float>(), order, bias.data_ptr<float>(),
+                                 c.out_channels, c.in_channels, relu)
+      .Run(x.data_ptr<float>(), c.batch, c.height, c.width, y.data_ptr<float>());
+  return y;
+}
+
+// Also with kernels that lie as in the weight of the convolution whose gradient this is.
+TEST_P(WinogradTest, AConvolutionForOneRunHasTheSameBits) {
+  for (const Case& c : {Case{1, 16, 6, 4, 4}, Case{2, 5, 37, 9, 8}, Case{1, 37, 21, 33, 65},
+                        Case{1, 8, 12, 70, 300}}) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    const at::Tensor weight = Weight(c), x = Input(c);
+    const at::Tensor bias = at::randn({c.out_channels}, Generator(3));
+    const at::Tensor turned = weight.flip({2, 3}).transpose(0, 1).contiguous();
+    for (const bool relu : {false, true}) {
+      const at::Tensor expected = Convolve(c, weight, bias, x, relu);
+      EXPECT_TRUE(ConvolveOnce(c, weight, KernelOrder::kForward, bias, x, relu).equal(expected));
+      EXPECT_TRUE(
+          ConvolveOnce(c, turned, KernelOrder::kInputGradient, bias, x, relu).equal(expected));
+    }
+  }
+}
+
 // A quarter of the bytes.
 TEST_P(WinogradTest, KeptKernelsTakeNineNumbersEach) {
   const Case c = {1, 3, 48, 8, 8};
