@@ -56,16 +56,23 @@ void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, int64
   }
 }
 
-void PackColumns(const float* b, int64_t columns, int64_t depth, int64_t stride, float* packed) {
-  const size_t bytes = static_cast<size_t>(columns) * sizeof(float);
-  for (int64_t d = 0; d < depth; ++d, b += stride, packed += kPanelColumns) {
-    if (columns == kPanelColumns) {
-      std::memcpy(packed, b, kPanelColumns * sizeof(float));
-    } else {
-      std::memcpy(packed, b, bytes);
-      std::fill(packed + columns, packed + kPanelColumns, 0.0f);
-    }
+void PackTransposedRows(const float* a, int64_t rows, int64_t depth, int64_t stride,
+                        int64_t panel_rows, float* packed) {
+  const size_t bytes = static_cast<size_t>(rows) * sizeof(float);
+  for (int64_t d = 0; d < depth; ++d, a += stride, packed += panel_rows) {
+    std::memcpy(packed, a, bytes);
+    std::fill(packed + rows, packed + panel_rows, 0.0f);
   }
+}
+
+void PackColumns(const float* b, int64_t columns, int64_t depth, int64_t stride, float* packed) {
+  if (columns == kPanelColumns) {
+    for (int64_t d = 0; d < depth; ++d, b += stride, packed += kPanelColumns) {
+      std::memcpy(packed, b, kPanelColumns * sizeof(float));
+    }
+    return;
+  }
+  PackTransposedRows(b, columns, depth, stride, kPanelColumns, packed);
 }
 
 void MultiplyPanels(const PanelKernel& kernel, const float* rows, const float* columns,

@@ -49,6 +49,11 @@ inline constexpr int64_t kPanelChunk = 64;
 void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, int64_t panel_rows,
               float* packed);
 
+// Packs the first `rows` <= panel_rows columns of a [depth, ...], with rows `stride` floats apart,
+// as the rows of one panel [depth, panel_rows]; missing rows become 0.
+void PackTransposedRows(const float* a, int64_t rows, int64_t depth, int64_t stride,
+                        int64_t panel_rows, float* packed);
+
 // Packs the first `columns` <= kPanelColumns of b [depth, ...], with rows `stride`
 // floats apart, to one panel [depth, kPanelColumns]; missing columns become 0.
 void PackColumns(const float* b, int64_t columns, int64_t depth, int64_t stride, float* packed);

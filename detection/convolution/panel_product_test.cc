@@ -116,6 +116,22 @@ TEST_P(PanelProductTest, OddShapesEqualTheProductInFloat64WithinItsRoundings) {
   }
 }
 
+// From the middle of a wider matrix.
+TEST_P(PanelProductTest, TransposedRowsArePackedLikeRows) {
+  constexpr int64_t kDepth = 7, kStride = 40;
+  for (const int64_t rows : {int64_t{1}, int64_t{5}, kernel().rows}) {
+    const Matrix columns = Random(kDepth * kStride, 1);
+    Matrix a(rows * kDepth);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t d = 0; d < kDepth; ++d) a[r * kDepth + d] = columns[d * kStride + 3 + r];
+    }
+    Matrix expected(kernel().rows * kDepth), packed(kernel().rows * kDepth, 7.0f);
+    PackRows(a.data(), rows, kDepth, kDepth, kernel().rows, expected.data());
+    PackTransposedRows(columns.data() + 3, rows, kDepth, kStride, kernel().rows, packed.data());
+    EXPECT_EQ(packed, expected) << rows;
+  }
+}
+
 TEST_P(PanelProductTest, DepthZeroKeepsTheAddend) {
   const Matrix bias = Random(kernel().rows, 4), add = Random(kernel().rows * 20, 3);
   TileOptions options;

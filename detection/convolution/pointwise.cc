@@ -29,21 +29,35 @@ struct PointwiseConvolution::Block {
   int64_t begin, end;
 };
 
-PointwiseConvolution::PointwiseConvolution(const float* weight, const float* bias,
-                                           int64_t out_channels, int64_t in_channels,
-                                           const StoredPanels& stored)
+PointwiseConvolution::PointwiseConvolution(const float* bias, int64_t out_channels,
+                                           int64_t in_channels)
     : kernel_(CurrentPanelKernel()),
       out_channels_(out_channels),
       in_channels_(in_channels),
       bias_(NumPanels(out_channels, kernel_.rows) * kernel_.rows) {
   if (bias != nullptr) std::copy(bias, bias + out_channels, bias_.begin());
-  const int64_t count = static_cast<int64_t>(bias_.size()) * in_channels;
-  weight_ = stored.data != nullptr ? PackedPanels<float>(stored, count)
-                                   : PackedPanels<float>(PackWeights(weight, count), count);
 }
 
-AlignedFloats PointwiseConvolution::PackWeights(const float* weight, int64_t count) const {
-  AlignedFloats packed = AllocateLastingFloats(count);
+PointwiseConvolution::PointwiseConvolution(const float* weight, const float* bias,
+                                           int64_t out_channels, int64_t in_channels,
+                                           const StoredPanels& stored)
+    : PointwiseConvolution(bias, out_channels, in_channels) {
+  weight_ = stored.data != nullptr ? PackedPanels<float>(stored, NumWeights())
+                                   : PackedPanels<float>(PackWeights(weight), NumWeights());
+}
+
+PointwiseConvolution PointwiseConvolution::ForOneRun(const float* weight, MatrixOrder order,
+                                                     const float* bias, int64_t out_channels,
+                                                     int64_t in_channels) {
+  PointwiseConvolution convolution(bias, out_channels, in_channels);
+  convolution.weight_ = PackedPanels<float>(
+      PackRowPanels(convolution.kernel_, weight, order, out_channels, in_channels),
+      convolution.NumWeights());
+  return convolution;
+}
+
+AlignedFloats PointwiseConvolution::PackWeights(const float* weight) const {
+  AlignedFloats packed = AllocateLastingFloats(NumWeights());
   PackRows(weight, out_channels_, in_channels_, in_channels_, kernel_.rows, &packed[0]);
   return packed;
 }

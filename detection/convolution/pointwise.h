@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/row_panels.h"
 #include "rcnn/detection/convolution/stored_panels.h"
 
 namespace rcnn::detection {
@@ -28,6 +29,11 @@ class PointwiseConvolution {
   // size.
   PointwiseConvolution(const float* weight, const float* bias, int64_t out_channels,
                        int64_t in_channels, const StoredPanels& stored = {});
+
+  // For a single call of Run, as in training (row_panels.h). `weight`: a matrix of out_channels
+  // rows. The same bits.
+  static PointwiseConvolution ForOneRun(const float* weight, MatrixOrder order, const float* bias,
+                                        int64_t out_channels, int64_t in_channels);
 
   // x [batch, in_channels, area] -> y [batch, out_channels, area], both dense. They may be
   // the same memory if they have the same number of channels, else not. `add`, of y's shape, is
@@ -42,7 +48,12 @@ class PointwiseConvolution {
  private:
   struct Block;
 
-  AlignedFloats PackWeights(const float* weight, int64_t count) const;
+  // Without weights.
+  PointwiseConvolution(const float* bias, int64_t out_channels, int64_t in_channels);
+
+  // Of weight_.
+  int64_t NumWeights() const { return static_cast<int64_t>(bias_.size()) * in_channels_; }
+  AlignedFloats PackWeights(const float* weight) const;
 
   void RunBlock(const Block& block, const float* x, const float* add, bool relu, float* columns,
                 float* y) const;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
@@ -45,6 +46,35 @@ TEST_P(PointwiseTest, EqualsAMatrixProduct) {
     EXPECT_LE(distance(run(bias.data_ptr<float>(), other.data_ptr<float>(), true),
                        (shifted + other).relu()),
               tolerance);
+  }
+}
+
+// One row panel, several, and more than each thread has; weights as rows and as columns.
+TEST_P(PointwiseTest, AConvolutionForOneRunHasTheSameBits) {
+  const int threads = at::get_num_threads();
+  for (const auto& [out, in] : {std::pair(1, 1), std::pair(5, 130), std::pair(37, 7),
+                                std::pair(64, 16), std::pair(131, 65)}) {
+    const at::Tensor weight = Draw({out, in}, 1), turned = weight.t().contiguous();
+    const at::Tensor bias = Draw({out}, 2), x = Draw({2, in, 50}, 3);
+    const auto run = [&, out = out](const PointwiseConvolution& conv) {
+      at::Tensor y = at::full({2, out, 50}, NAN);
+      conv.Run(x.data_ptr<float>(), 2, 50, nullptr, true, y.data_ptr<float>());
+      return y;
+    };
+    const at::Tensor expected = run({weight.data_ptr<float>(), bias.data_ptr<float>(), out, in});
+    for (const int n : {1, 3}) {
+      at::set_num_threads(n);
+      EXPECT_TRUE(run(PointwiseConvolution::ForOneRun(weight.data_ptr<float>(), MatrixOrder::kRows,
+                                                      bias.data_ptr<float>(), out, in))
+                      .equal(expected))
+          << out << " of " << in;
+      EXPECT_TRUE(
+          run(PointwiseConvolution::ForOneRun(turned.data_ptr<float>(), MatrixOrder::kColumns,
+                                              bias.data_ptr<float>(), out, in))
+              .equal(expected))
+          << out << " of " << in;
+    }
+    at::set_num_threads(threads);
   }
 }
 

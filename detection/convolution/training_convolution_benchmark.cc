@@ -90,7 +90,8 @@ void BM_LibTorchWeightGradient(benchmark::State& state) {
 BENCHMARK(BM_LibTorchWeightGradient)->Apply(Shapes);
 
 // Arguments: channels in and out, height, width. The 1 x 1 convolutions of R50-FPN, the heaviest
-// first.
+// first; those of the RPN; and maps of few pixels, down to where the choice between the two is
+// close.
 void PointwiseShapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"c", "k", "h", "w"})
       ->Args({64, 256, 200, 272})
@@ -99,6 +100,11 @@ void PointwiseShapes(benchmark::internal::Benchmark* benchmark) {
       ->Args({512, 128, 100, 136})
       ->Args({1024, 256, 50, 68})
       ->Args({512, 2048, 25, 34})
+      ->Args({2048, 512, 25, 34})
+      ->Args({256, 3, 200, 272})
+      ->Args({256, 12, 200, 272})
+      ->Args({256, 1024, 16, 32})
+      ->Args({256, 1024, 16, 16})
       ->Unit(benchmark::kMillisecond)
       ->UseRealTime();
 }

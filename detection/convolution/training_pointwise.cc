@@ -14,19 +14,21 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// With fewer channels most of a panel is empty, and with fewer pixels packing the weights takes too
-// large a part of the time.
+// With fewer channels of the input there is little to multiply, and with fewer pixels packing the
+// weights takes too large a part of the time.
 constexpr int64_t kMinChannels = 16;
-constexpr int64_t kMinPixels = 2048;
+constexpr int64_t kMinPixels = 256;
 
-// weight [K, C]
-at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  const at::Tensor input = x.contiguous(), rows = weight.contiguous();
+// `weight` has the channels of x as columns, or as rows.
+at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, MatrixOrder order,
+               const at::Tensor& bias) {
+  const at::Tensor input = x.contiguous(), matrix = weight.contiguous();
   const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
-  const PointwiseConvolution convolution(rows.data_ptr<float>(),
-                                         shift.defined() ? shift.data_ptr<float>() : nullptr,
-                                         rows.size(0), rows.size(1));
-  at::Tensor y = at::empty({x.size(0), rows.size(0), x.size(2), x.size(3)}, input.options());
+  const int64_t out_channels = weight.size(order == MatrixOrder::kRows ? 0 : 1);
+  const PointwiseConvolution convolution = PointwiseConvolution::ForOneRun(
+      matrix.data_ptr<float>(), order, shift.defined() ? shift.data_ptr<float>() : nullptr,
+      out_channels, x.size(1));
+  at::Tensor y = at::empty({x.size(0), out_channels, x.size(2), x.size(3)}, input.options());
   convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2) * x.size(3), nullptr,
                   /*relu=*/false, y.data_ptr<float>());
   return y;
@@ -50,7 +52,7 @@ class Pointwise : public torch::autograd::Function<Pointwise> {
                             const c10::optional<at::Tensor>& bias) {
     context->save_for_backward({x, weight});
     context->saved_data["has_bias"] = bias.has_value();
-    return Run(x, weight.flatten(1), bias.value_or(at::Tensor()));
+    return Run(x, weight, MatrixOrder::kRows, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -59,7 +61,7 @@ class Pointwise : public torch::autograd::Function<Pointwise> {
     const at::Tensor &x = saved[0], &weight = saved[1];
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor dx, dw, db;
-    if (context->needs_input_grad(0)) dx = Run(dy, weight.flatten(1).t(), {});
+    if (context->needs_input_grad(0)) dx = Run(dy, weight, MatrixOrder::kColumns, {});
     if (context->needs_input_grad(1)) dw = WeightGradient(x, dy);
     if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)) {
       db = dy.sum({0, 2, 3});
@@ -77,8 +79,8 @@ bool IsPlain(const at::Tensor& tensor) {
 bool CanTrainPointwise(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                        int64_t padding) {
   return PanelProductAvailable() && stride == 1 && padding == 0 && weight.size(2) == 1 &&
-         weight.size(3) == 1 && weight.size(0) >= kMinChannels && weight.size(1) >= kMinChannels &&
-         IsPlain(x) && IsPlain(weight) && x.dim() == 4 && x.size(1) == weight.size(1) &&
+         weight.size(3) == 1 && weight.size(1) >= kMinChannels && IsPlain(x) && IsPlain(weight) &&
+         x.dim() == 4 && x.size(1) == weight.size(1) &&
          x.size(0) * x.size(2) * x.size(3) >= kMinPixels &&
          !AutocastType(c10::DeviceType::CPU).has_value();
 }

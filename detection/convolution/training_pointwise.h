@@ -17,7 +17,7 @@
 namespace rcnn::detection {
 
 // Whether TrainingPointwise can compute this convolution and is faster: 1 x 1, stride 1 and padding
-// 0, float32 on a CPU with AVX2 and FMA outside autocast, at least 16 channels on both sides, and
+// 0, float32 on a CPU with AVX2 and FMA outside autocast, at least 16 channels of the input, and
 // enough pixels to pay for packing the weights.
 bool CanTrainPointwise(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                        int64_t padding);

@@ -53,13 +53,14 @@ class TrainingPointwiseTest : public InstructionLevelTest {};
 INSTANTIATE_TEST_SUITE_P(Levels, TrainingPointwiseTest, LevelsFrom(InstructionLevel::kAvx2),
                          LevelName);
 
-// One image and several; channels that fill their panels and that do not.
+// One image and several; channels that fill their panels and that do not, and the few outputs of an
+// RPN.
 TEST_P(TrainingPointwiseTest, GradientsAreThoseOfAConvolution) {
   const auto plain = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
     return at::conv2d(x, weight, bias);
   };
-  for (const Case& c :
-       {Case{1, 16, 16, 32, 16}, Case{3, 40, 23, 17, 31}, Case{2, 18, 70, 30, 41}}) {
+  for (const Case& c : {Case{1, 16, 16, 32, 16}, Case{3, 40, 23, 17, 31}, Case{2, 18, 70, 30, 41},
+                        Case{1, 37, 3, 16, 16}, Case{1, 130, 67, 1, 257}, Case{5, 16, 1, 13, 7}}) {
     for (const bool with_bias : {true, false}) {
       const Results exact = Train(c, plain, at::kDouble, with_bias);
       const Results ours = Train(c, TrainingPointwise, at::kFloat, with_bias);
@@ -117,7 +118,8 @@ TEST(CanTrainPointwiseTest, IsUsedOnlyWhereItCanBe) {
   EXPECT_FALSE(CanTrainPointwise(x, weight, 2, 0));
   EXPECT_FALSE(CanTrainPointwise(x, weight, 1, 1));
   EXPECT_FALSE(CanTrainPointwise(x, at::zeros({64, 64, 3, 3}), 1, 0));
-  EXPECT_FALSE(CanTrainPointwise(x, at::zeros({12, 64, 1, 1}), 1, 0));
+  EXPECT_TRUE(CanTrainPointwise(x, at::zeros({3, 64, 1, 1}), 1, 0));
+  EXPECT_FALSE(CanTrainPointwise(at::zeros({1, 12, 50, 50}), at::zeros({64, 12, 1, 1}), 1, 0));
   EXPECT_FALSE(CanTrainPointwise(x, at::zeros({64, 32, 1, 1}), 1, 0));  // an error of at::conv2d
   EXPECT_FALSE(CanTrainPointwise(at::zeros({1, 64, 5, 5}), weight, 1, 0));
   EXPECT_FALSE(CanTrainPointwise(x.to(at::kDouble), weight.to(at::kDouble), 1, 0));

@@ -42,7 +42,8 @@ constexpr char kFormatVersion[] = "5";
 // Training. 5: a batch's padding takes part in nothing; only with several images at a time. 6:
 // anchors, RoIs and what dropout drops are drawn by counters on the CPU too, and on a GPU by other
 // ones than before; 1 x 1 convolutions on the CPU round differently. 7: on the CPU, joint training
-// computes the RPN's gradients at the cells of its samples alone, which rounds differently.
+// computes the RPN's gradients at the cells of its samples alone, and rcnn's own kernels compute
+// more layers; both round differently.
 constexpr char kTrainingFormatVersion[] = "7";
 
 // File locations do not matter.
