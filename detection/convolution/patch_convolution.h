@@ -32,6 +32,12 @@ struct PatchKernel {
   int64_t size = 1, stride = 1, padding = 0;
 };
 
+// The sizes of a convolution with such a kernel; height and width are those of its input.
+struct PatchShape {
+  int64_t batch, in_channels, out_channels, height, width;
+  PatchKernel kernel;
+};
+
 // Some rows of a result, and the rows of both maps that are in memory: of the input at least those
 // that the result depends on.
 struct PatchRows {

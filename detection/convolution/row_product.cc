@@ -4,7 +4,8 @@
 //   for each matrix and part of the depth
 //     pack the part of the block's rows of a      they stay in the second-level cache
 //     for each sixteen rows of b
-//       pack their part                           it stays in the first-level cache
+//       compute their part, if b is not in memory
+//       pack it                                   it stays in the first-level cache
 //       add its product with each row panel to the tile's sums
 //
 // Sums between two parts lie tile by tile: rows of c are often a multiple of a page apart, so that
@@ -32,6 +33,8 @@ static_assert(kPartDepth % kPanelChunk == 0);
 constexpr int64_t kBlockPanels = 32;
 // Floats of a cache line.
 constexpr int64_t kLine = 16;
+// Between computed rows of b: at a power of two they would map to the same cache sets.
+constexpr int64_t kFilledStride = kPartDepth + kLine;
 
 // Some of the depth of one of the matrices.
 struct Part {
@@ -48,11 +51,13 @@ struct Range {
 
 class Product {
  public:
-  Product(const MatrixRows& a, const MatrixRows& b, int64_t depth, const RowProductOptions& options,
-          float* c)
+  // `fill`: computes the rows of b; null: they are in memory.
+  Product(const MatrixRows& a, const MatrixRows& b, const FillRows* fill, int64_t depth,
+          const RowProductOptions& options, float* c)
       : kernel_(CurrentPanelKernel()),
         a_(a),
         b_(b),
+        fill_(fill),
         depth_(depth),
         relu_(options.relu),
         matrices_(options.matrices),
@@ -80,6 +85,7 @@ class Product {
   struct Scratch {
     AlignedFloats left, right;  // panels of a part
     AlignedFloats tiles;        // [column panels, row panels, TileSize()]
+    AlignedFloats filled;       // computed rows of b, [kPanelColumns, kFilledStride]
   };
 
   int64_t TileSize() const { return kernel_.rows * kPanelColumns; }
@@ -91,7 +97,8 @@ class Product {
     const int64_t column_panels = NumPanels(std::min(wide, columns.size()), kPanelColumns);
     const Scratch scratch = {AllocateFloats(row_panels * kernel_.rows * part + kPanelSlack),
                              AllocateFloats(kPanelColumns * part + kPanelSlack),
-                             AllocateFloats(row_panels * column_panels * TileSize())};
+                             AllocateFloats(row_panels * column_panels * TileSize()),
+                             AllocateFloats(fill_ != nullptr ? kPanelColumns * kFilledStride : 0)};
     for (int64_t i = rows.begin; i < rows.end; i += high) {
       for (int64_t j = columns.begin; j < columns.end; j += wide) {
         RunBlock({i, std::min(i + high, rows.end)}, {j, std::min(j + wide, columns.end)}, scratch);
@@ -113,7 +120,6 @@ class Product {
   void AddPart(const Part& part, const Range& rows, const Range& columns,
                const Scratch& scratch) const {
     const float* a = a_.floats + part.matrix * a_.stride + part.begin;
-    const float* b = b_.floats + part.matrix * b_.stride + part.begin;
     for (int64_t i = rows.begin; i < rows.end; i += kernel_.rows) {
       kernel_.pack_rows(a + i * depth_, depth_, std::min(kernel_.rows, rows.end - i), part.size(),
                         &scratch.left[(i - rows.begin) * part.size()]);
@@ -121,16 +127,30 @@ class Product {
     float* tiles = &scratch.tiles[0];
     for (int64_t j = columns.begin; j < columns.end; j += kPanelColumns) {
       const Range panel = {j, std::min(j + kPanelColumns, columns.end)};
-      kernel_.pack_transposed(b + j * depth_, depth_, panel.size(), part.size(), &scratch.right[0]);
+      PackColumns(part, panel, scratch);
       MultiplyPanel(part, rows, panel, scratch, tiles);
       tiles += NumPanels(rows.size(), kernel_.rows) * TileSize();
     }
   }
 
+  // The part of up to sixteen rows of b.
+  void PackColumns(const Part& part, const Range& columns, const Scratch& scratch) const {
+    if (fill_ == nullptr) {
+      const float* b = b_.floats + part.matrix * b_.stride + part.begin;
+      kernel_.pack_transposed(b + columns.begin * depth_, depth_, columns.size(), part.size(),
+                              &scratch.right[0]);
+      return;
+    }
+    (*fill_)({part.matrix, columns.begin, columns.end, part.begin, part.end}, &scratch.filled[0],
+             kFilledStride);
+    kernel_.pack_transposed(&scratch.filled[0], kFilledStride, columns.size(), part.size(),
+                            &scratch.right[0]);
+  }
+
   // The tiles of all rows and sixteen columns, whose sums are in `tiles`.
   void MultiplyPanel(const Part& part, const Range& rows, const Range& columns,
                      const Scratch& scratch, float* tiles) const {
-    const int64_t lines = NumPanels(part.size(), kLine);
+    const int64_t lines = fill_ != nullptr ? 0 : NumPanels(part.size(), kLine);
     const int64_t lines_per_tile =
         NumPanels(lines * kPanelColumns, NumPanels(rows.size(), kernel_.rows));
     int64_t line = 0;
@@ -175,6 +195,7 @@ class Product {
 
   const PanelKernel& kernel_;
   const MatrixRows a_, b_;
+  const FillRows* const fill_;
   const int64_t depth_;
   const bool relu_;
   const int64_t matrices_;
@@ -187,7 +208,13 @@ class Product {
 void RowProduct(const MatrixRows& a, const MatrixRows& b, int64_t depth,
                 const RowProductOptions& options, float* c) {
   if (a.count == 0 || b.count == 0) return;
-  Product(a, b, depth, options, c).Run();
+  Product(a, b, /*fill=*/nullptr, depth, options, c).Run();
+}
+
+void RowProduct(const MatrixRows& a, int64_t b_count, FillRows fill, int64_t depth,
+                const RowProductOptions& options, float* c) {
+  if (a.count == 0 || b_count == 0) return;
+  Product(a, {nullptr, b_count, 0}, &fill, depth, options, c).Run();
 }
 
 }  // namespace rcnn::detection

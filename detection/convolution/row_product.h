@@ -20,6 +20,8 @@
 
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
+
 namespace rcnn::detection {
 
 // Matrices [count, depth] without gaps, `stride` floats apart.
@@ -37,9 +39,24 @@ struct RowProductOptions {
   int64_t matrices = 1;
 };
 
+// Floats [begin, end) of rows [first, last) of one matrix.
+struct RowsPart {
+  int64_t matrix;
+  int64_t first, last;
+  int64_t begin, end;
+};
+
+// Writes such a part to `rows`, `stride` floats apart.
+using FillRows = absl::FunctionRef<void(const RowsPart& part, float* rows, int64_t stride)>;
+
 // c [a.count, b.count] = a b^T, without gaps, and not the memory of an operand.
 // PanelProductAvailable() must hold; options.matrices >= 1. Thread-safe; uses LibTorch's threads.
 void RowProduct(const MatrixRows& a, const MatrixRows& b, int64_t depth,
+                const RowProductOptions& options, float* c);
+
+// The same with a b that is nowhere in memory: `fill`, which all threads call, computes up to
+// sixteen of its rows at a time, and up to 256 floats of each.
+void RowProduct(const MatrixRows& a, int64_t b_count, FillRows fill, int64_t depth,
                 const RowProductOptions& options, float* c);
 
 }  // namespace rcnn::detection

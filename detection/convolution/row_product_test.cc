@@ -90,6 +90,34 @@ TEST_P(RowProductTest, SumsTheProductsOfMatrices) {
   }
 }
 
+// More rows than columns and the reverse, in several parts and matrices, on several threads.
+TEST_P(RowProductTest, ComputedRowsGiveTheBitsOfRowsInMemory) {
+  const int threads = at::get_num_threads();
+  for (const auto& [rows, columns, depth] :
+       {std::tuple(20, 35, 300), std::tuple(70, 17, 530), std::tuple(3, 1, 1)}) {
+    const at::Tensor a = Draw({2, rows, depth}, 1), b = Draw({2, columns, depth}, 2);
+    RowProductOptions options;
+    options.matrices = 2;
+    const MatrixRows left = {a.data_ptr<float>(), rows, a.stride(0)};
+    at::Tensor expected = at::full({rows, columns}, NAN);
+    RowProduct(left, {b.data_ptr<float>(), columns, b.stride(0)}, depth, options,
+               expected.data_ptr<float>());
+    const auto fill = [&, depth = depth](const RowsPart& part, float* to, int64_t stride) {
+      for (int64_t r = part.first; r < part.last; ++r, to += stride) {
+        const float* row = b.data_ptr<float>() + part.matrix * b.stride(0) + r * depth;
+        std::copy(row + part.begin, row + part.end, to);
+      }
+    };
+    for (const int n : {1, 3}) {
+      at::set_num_threads(n);
+      at::Tensor c = at::full({rows, columns}, NAN);
+      RowProduct(left, columns, fill, depth, options, c.data_ptr<float>());
+      EXPECT_TRUE(c.equal(expected)) << rows << " x " << depth << " to " << columns;
+    }
+    at::set_num_threads(threads);
+  }
+}
+
 TEST_P(RowProductTest, HasTheBitsOfEveryOtherLevel) {
   const at::Tensor a = Draw({37, 700}, 1), b = Draw({50, 700}, 2), bias = Draw({50}, 3);
   const at::Tensor c = Multiply(a, b, bias, true);
