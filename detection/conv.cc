@@ -28,6 +28,7 @@
 #include "rcnn/base/counted.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/training_convolution.h"
+#include "rcnn/detection/convolution/training_patches.h"
 #include "rcnn/detection/convolution/training_pointwise.h"
 #include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/unfilled_weights.h"
@@ -104,8 +105,11 @@ BatchMap Conv::Convolve(const BatchMap& x) const {
     if (CanTrainWithWinograd(part, weight, stride, padding)) {
       return TrainingConvolution(part, weight, bias);
     }
-    return CanTrainPointwise(part, weight, stride, padding)
-               ? TrainingPointwise(part, weight, bias)
+    if (CanTrainPointwise(part, weight, stride, padding)) {
+      return TrainingPointwise(part, weight, bias);
+    }
+    return CanTrainPatches(part, weight, stride, padding)
+               ? TrainingPatches(part, weight, bias, stride, padding)
                : at::conv2d(part, weight, bias, stride, padding);
   });
 }

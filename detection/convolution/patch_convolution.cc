@@ -25,6 +25,7 @@
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/detection/convolution/part_tile.h"
 #include "rcnn/detection/convolution/patch_lanes.h"
+#include "rcnn/detection/convolution/row_panels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -74,9 +75,8 @@ PatchConvolution::Panel PatchConvolution::Job::GetPanel(int64_t index) const {
   return {index / PanelsOfImage(), first, std::min(kPanelColumns, end - first)};
 }
 
-PatchConvolution::PatchConvolution(const float* weight, const float* bias, int64_t out_channels,
-                                   int64_t in_channels, const PatchKernel& kernel,
-                                   const StoredPanels& stored)
+PatchConvolution::PatchConvolution(const float* bias, int64_t out_channels, int64_t in_channels,
+                                   const PatchKernel& kernel)
     : product_(CurrentPanelKernel()),
       planes_(GetPlaneKernel(CurrentInstructionLevel())),
       out_channels_(out_channels),
@@ -84,14 +84,30 @@ PatchConvolution::PatchConvolution(const float* weight, const float* bias, int64
       kernel_(kernel),
       bias_(NumPanels(out_channels, product_.rows) * product_.rows) {
   if (bias != nullptr) std::copy(bias, bias + out_channels, bias_.begin());
-  const int64_t count = static_cast<int64_t>(bias_.size()) * Depth();
-  weight_ = stored.data != nullptr ? PackedPanels<float>(stored, count)
-                                   : PackedPanels<float>(PackWeights(weight, count), count);
 }
 
-AlignedFloats PatchConvolution::PackWeights(const float* weight, int64_t count) const {
+PatchConvolution::PatchConvolution(const float* weight, const float* bias, int64_t out_channels,
+                                   int64_t in_channels, const PatchKernel& kernel,
+                                   const StoredPanels& stored)
+    : PatchConvolution(bias, out_channels, in_channels, kernel) {
+  weight_ = stored.data != nullptr ? PackedPanels<float>(stored, NumWeights())
+                                   : PackedPanels<float>(PackWeights(weight), NumWeights());
+}
+
+PatchConvolution PatchConvolution::ForOneRun(const float* weight, const float* bias,
+                                             int64_t out_channels, int64_t in_channels,
+                                             const PatchKernel& kernel) {
+  PatchConvolution convolution(bias, out_channels, in_channels, kernel);
+  convolution.weight_ =
+      PackedPanels<float>(PackRowPanels(convolution.product_, weight, MatrixOrder::kRows,
+                                        out_channels, convolution.Depth()),
+                          convolution.NumWeights());
+  return convolution;
+}
+
+AlignedFloats PatchConvolution::PackWeights(const float* weight) const {
   const int64_t depth = Depth();
-  AlignedFloats packed = AllocateLastingFloats(count);
+  AlignedFloats packed = AllocateLastingFloats(NumWeights());
   for (int64_t k = 0; k < out_channels_; k += product_.rows) {
     PackRows(weight + k * depth, std::min(product_.rows, out_channels_ - k), depth, depth,
              product_.rows, &packed[k * depth]);

@@ -54,6 +54,10 @@ class PatchConvolution {
   PatchConvolution(const float* weight, const float* bias, int64_t out_channels,
                    int64_t in_channels, const PatchKernel& kernel, const StoredPanels& stored = {});
 
+  // For a single call of Run, as in training (row_panels.h). The same bits.
+  static PatchConvolution ForOneRun(const float* weight, const float* bias, int64_t out_channels,
+                                    int64_t in_channels, const PatchKernel& kernel);
+
   // x [batch, in_channels, height, width] -> y [batch, out_channels, H', W'], both dense, and not
   // the same memory. The padded map must hold the kernel. `add`, of y's shape, is added before the
   // ReLU; may be null, or y itself. Thread-safe; uses LibTorch's threads.
@@ -73,9 +77,15 @@ class PatchConvolution {
   struct Panel;
   class Block;
 
+  // Without weights.
+  PatchConvolution(const float* bias, int64_t out_channels, int64_t in_channels,
+                   const PatchKernel& kernel);
+
   int64_t Depth() const { return kernel_.size * kernel_.size * in_channels_; }
 
-  AlignedFloats PackWeights(const float* weight, int64_t count) const;
+  // Of weight_.
+  int64_t NumWeights() const { return static_cast<int64_t>(bias_.size()) * Depth(); }
+  AlignedFloats PackWeights(const float* weight) const;
   // Of each row of the depth, from the pixel of the kernel's first row and column.
   std::vector<int64_t> FindOffsets(const Job& job) const;
 

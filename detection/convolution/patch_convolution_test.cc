@@ -179,6 +179,17 @@ TEST_P(PatchConvolutionTest, IsTheSameFromItsPanels) {
   EXPECT_EQ(same.panels().data, conv.panels().data);
 }
 
+TEST_P(PatchConvolutionTest, AConvolutionForOneRunHasTheSameBits) {
+  for (const PatchKernel& kernel : {PatchKernel{3, 2, 1}, {1, 2, 0}, {7, 2, 3}}) {
+    const Operands o = DrawOperands({2, 20, 37, 13, 15}, kernel);
+    at::Tensor y = at::full(o.add.sizes(), NAN);
+    PatchConvolution::ForOneRun(o.weight.data_ptr<float>(), o.bias.data_ptr<float>(), 37, 20,
+                                kernel)
+        .Run(o.x.data_ptr<float>(), 2, 13, 15, o.add.data_ptr<float>(), true, y.data_ptr<float>());
+    EXPECT_TRUE(y.equal(Run(o, kernel, true, true))) << kernel.size;
+  }
+}
+
 TEST_P(PatchConvolutionTest, NoImagesGiveNoOutput) {
   const PatchKernel kernel = {3, 2, 1};
   EXPECT_EQ(Run(DrawOperands({0, 3, 4, 9, 9}, kernel), kernel, true, true).numel(), 0);

@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include "rcnn/detection/convolution/training_convolution.h"
+#include "rcnn/detection/convolution/training_patches.h"
 #include "rcnn/detection/convolution/training_pointwise.h"
 #include "rcnn/detection/convolution/winograd_weight_gradient.h"
 
@@ -109,21 +110,30 @@ void PointwiseShapes(benchmark::internal::Benchmark* benchmark) {
       ->UseRealTime();
 }
 
-// The output and both gradients.
+// The output and both gradients of `dy`; that of the input only if it `needs` one.
 template <typename Convolve>
-void TrainPointwise(benchmark::State& state, const Convolve& convolve) {
-  const at::Tensor x = at::randn({1, state.range(0), state.range(2), state.range(3)});
-  const at::Tensor weight = at::randn({state.range(1), state.range(0), 1, 1});
-  const at::Tensor input = x.clone().requires_grad_(), trained = weight.clone().requires_grad_();
-  const at::Tensor dy = at::randn({1, state.range(1), state.range(2), state.range(3)});
+void TrainLayer(benchmark::State& state, const at::Tensor& x, const at::Tensor& weight,
+                const at::Tensor& dy, bool needs, const Convolve& convolve) {
+  const at::Tensor input = x.clone().requires_grad_(needs);
+  const at::Tensor trained = weight.clone().requires_grad_();
   for (auto _ : state) {
     convolve(input, trained).backward(dy);
     input.mutable_grad() = at::Tensor();
     trained.mutable_grad() = at::Tensor();
   }
-  const double count = 6.0 * static_cast<double>(dy.numel()) * static_cast<double>(x.size(1));
+  const double products = needs ? 6.0 : 4.0;
+  const double count =
+      products * static_cast<double>(dy.numel()) * static_cast<double>(weight[0].numel());
   state.counters["GFLOP/s"] =
       benchmark::Counter(count * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+template <typename Convolve>
+void TrainPointwise(benchmark::State& state, const Convolve& convolve) {
+  TrainLayer(state, at::randn({1, state.range(0), state.range(2), state.range(3)}),
+             at::randn({state.range(1), state.range(0), 1, 1}),
+             at::randn({1, state.range(1), state.range(2), state.range(3)}), /*needs=*/true,
+             convolve);
 }
 
 void BM_Pointwise(benchmark::State& state) {
@@ -138,6 +148,50 @@ void BM_LibTorchPointwise(benchmark::State& state) {
       state, [](const at::Tensor& x, const at::Tensor& weight) { return at::conv2d(x, weight); });
 }
 BENCHMARK(BM_LibTorchPointwise)->Apply(PointwiseShapes);
+
+// Arguments: channels in and out, height, width, kernel, stride. Of R50-FPN: the convolutions with
+// a stride, and the first one; of VGG16 the first one; and the smallest maps that are rcnn's.
+void PatchShapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"c", "k", "h", "w", "size", "stride"})
+      ->Args({128, 128, 200, 272, 3, 2})
+      ->Args({256, 256, 100, 136, 3, 2})
+      ->Args({512, 512, 50, 68, 3, 2})
+      ->Args({256, 512, 200, 272, 1, 2})
+      ->Args({512, 1024, 100, 136, 1, 2})
+      ->Args({1024, 2048, 50, 68, 1, 2})
+      ->Args({3, 64, 800, 1088, 7, 2})
+      ->Args({3, 64, 600, 1000, 3, 1})
+      ->Args({256, 256, 32, 32, 3, 2})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+
+// The images have no gradient.
+template <typename Convolve>
+void TrainPatches(benchmark::State& state, const Convolve& convolve) {
+  const int64_t size = state.range(4), stride = state.range(5), padding = size / 2;
+  const auto outputs = [&](int64_t pixels) { return (pixels + 2 * padding - size) / stride + 1; };
+  TrainLayer(state, at::randn({1, state.range(0), state.range(2), state.range(3)}),
+             at::randn({state.range(1), state.range(0), size, size}),
+             at::randn({1, state.range(1), outputs(state.range(2)), outputs(state.range(3))}),
+             /*needs=*/state.range(0) > 3, [&](const at::Tensor& x, const at::Tensor& weight) {
+               return convolve(x, weight, stride, padding);
+             });
+}
+
+void BM_Patches(benchmark::State& state) {
+  TrainPatches(state,
+               [](const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding) {
+                 return TrainingPatches(x, weight, {}, stride, padding);
+               });
+}
+BENCHMARK(BM_Patches)->Apply(PatchShapes);
+
+void BM_LibTorchPatches(benchmark::State& state) {
+  TrainPatches(state, [](const at::Tensor& x, const at::Tensor& weight, int64_t stride,
+                         int64_t padding) { return at::conv2d(x, weight, {}, stride, padding); });
+}
+BENCHMARK(BM_LibTorchPatches)->Apply(PatchShapes);
 
 }  // namespace
 }  // namespace rcnn::detection

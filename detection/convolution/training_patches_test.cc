@@ -1,0 +1,137 @@
+#include "rcnn/detection/convolution/training_patches.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <tuple>
+
+#include "gtest/gtest.h"
+#include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/detection/convolution/panel_product.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
+
+struct Case {
+  int64_t batch, in_channels, out_channels, height, width;
+  int64_t kernel, stride, padding;
+
+  int64_t Outputs(int64_t size) const { return (size + 2 * padding - kernel) / stride + 1; }
+};
+
+struct Results {
+  at::Tensor y, dx, dw, db;
+};
+
+template <typename Convolve>
+Results Train(const Case& c, const Convolve& convolve, at::ScalarType type, bool with_bias) {
+  const auto leaf = [&](at::IntArrayRef shape, uint64_t seed, double scale) {
+    return (Draw(shape, seed) * scale).to(type).requires_grad_(true);
+  };
+  const auto depth = static_cast<double>(c.in_channels * c.kernel * c.kernel);
+  const at::Tensor x = leaf({c.batch, c.in_channels, c.height, c.width}, 1, 1);
+  const at::Tensor weight =
+      leaf({c.out_channels, c.in_channels, c.kernel, c.kernel}, 2, 1 / std::sqrt(depth));
+  const at::Tensor bias = with_bias ? leaf({c.out_channels}, 3, 1) : at::Tensor();
+  const at::Tensor y = convolve(x, weight, bias, c.stride, c.padding);
+  y.backward(Draw({c.batch, c.out_channels, c.Outputs(c.height), c.Outputs(c.width)}, 4).to(type));
+  return {y.detach(), x.grad(), weight.grad(), with_bias ? bias.grad() : at::ones({1})};
+}
+
+double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
+  return ((a - exact).norm() / exact.norm()).item<double>();
+}
+
+bool SameBits(const Results& a, const Results& b) {
+  return a.y.equal(b.y) && a.dx.equal(b.dx) && a.dw.equal(b.dw) && a.db.equal(b.db);
+}
+
+class TrainingPatchesTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, TrainingPatchesTest, LevelsFrom(InstructionLevel::kAvx2),
+                         LevelName);
+
+// The kernels of a ResNet and of the first layer of VGG16; channels that fill their panels and that
+// do not; sides that are multiples of the stride and that are not.
+TEST_P(TrainingPatchesTest, GradientsAreThoseOfAConvolution) {
+  const auto plain = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                        int64_t stride,
+                        int64_t padding) { return at::conv2d(x, weight, bias, stride, padding); };
+  for (const Case& c : {Case{1, 16, 16, 32, 34, 3, 2, 1}, Case{2, 23, 18, 29, 31, 3, 2, 1},
+                        Case{3, 40, 33, 21, 20, 1, 2, 0}, Case{1, 3, 20, 45, 37, 7, 2, 3},
+                        Case{1, 3, 17, 19, 23, 3, 1, 1}}) {
+    for (const bool with_bias : {true, false}) {
+      const Results exact = Train(c, plain, at::kDouble, with_bias);
+      const Results ours = Train(c, TrainingPatches, at::kFloat, with_bias);
+      EXPECT_LE(RelativeError(ours.y, exact.y), 1e-6) << c.kernel;
+      EXPECT_LE(RelativeError(ours.dx, exact.dx), 1e-6) << c.kernel;
+      EXPECT_LE(RelativeError(ours.dw, exact.dw), 1e-6) << c.kernel;
+      EXPECT_LE(RelativeError(ours.db, exact.db), 1e-6) << c.kernel;
+    }
+  }
+}
+
+TEST_P(TrainingPatchesTest, ThreadsAndLevelsChangeNoBit) {
+  const Case c = {2, 40, 33, 37, 31, 3, 2, 1};
+  const Results expected = Train(c, TrainingPatches, at::kFloat, false);
+  const int threads = at::get_num_threads();
+  for (const int n : {1, 3}) {
+    at::set_num_threads(n);
+    EXPECT_TRUE(SameBits(Train(c, TrainingPatches, at::kFloat, false), expected)) << n;
+  }
+  at::set_num_threads(threads);
+  const ScopedInstructionLevel level(InstructionLevel::kAvx2);
+  EXPECT_TRUE(SameBits(Train(c, TrainingPatches, at::kFloat, false), expected));
+}
+
+TEST_P(TrainingPatchesTest, InputsWithoutGradientGetNone) {
+  const at::Tensor x = Draw({1, 16, 40, 60}, 1), weight = Draw({18, 16, 3, 3}, 2);
+  const at::Tensor dy = Draw({1, 18, 20, 30}, 3);
+  const at::Tensor trained = weight.clone().requires_grad_(true);
+  TrainingPatches(x, trained, {}, 2, 1).backward(dy);
+  EXPECT_TRUE(trained.grad().defined());
+  EXPECT_FALSE(x.grad().defined());
+  const at::Tensor input = x.clone().requires_grad_(true);
+  TrainingPatches(input, weight, {}, 2, 1).backward(dy);
+  EXPECT_TRUE(input.grad().defined());
+  EXPECT_FALSE(TrainingPatches(x, weight, {}, 2, 1).requires_grad());
+}
+
+// Maps in another memory format, and a ReLU in place, as a network has it.
+TEST_P(TrainingPatchesTest, TakesAnyMemoryFormatAndAReluAfterIt) {
+  const auto last = at::MemoryFormat::ChannelsLast;
+  const at::Tensor x = Draw({2, 16, 40, 60}, 1), weight = Draw({18, 16, 3, 3}, 2);
+  const at::Tensor dy = Draw({2, 18, 20, 30}, 3);
+  const auto gradient = [&](const at::Tensor& input, const at::Tensor& output_gradient) {
+    const at::Tensor leaf = weight.clone().requires_grad_(true);
+    TrainingPatches(input, leaf, {}, 2, 1).relu_().backward(output_gradient);
+    return leaf.grad();
+  };
+  EXPECT_TRUE(gradient(x.contiguous(last), dy.contiguous(last)).equal(gradient(x, dy)));
+}
+
+TEST(CanTrainPatchesTest, IsUsedOnlyWhereItCanBe) {
+  if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  const at::Tensor x = at::zeros({1, 64, 50, 50}), weight = at::zeros({64, 64, 3, 3});
+  EXPECT_TRUE(CanTrainPatches(x, weight, 2, 1));
+  EXPECT_FALSE(CanTrainPatches(x, weight, 1, 1));
+  EXPECT_TRUE(CanTrainPatches(at::zeros({1, 3, 50, 50}), at::zeros({64, 3, 3, 3}), 1, 1));
+  EXPECT_FALSE(CanTrainPatches(at::zeros({1, 3, 50, 50}), at::zeros({64, 3, 1, 1}), 2, 0));
+  EXPECT_FALSE(CanTrainPatches(x, at::zeros({64, 64, 3, 1}), 2, 1));
+  EXPECT_FALSE(CanTrainPatches(x, at::zeros({12, 64, 3, 3}), 2, 1));
+  EXPECT_FALSE(CanTrainPatches(x, at::zeros({64, 32, 3, 3}), 2, 1));  // an error of at::conv2d
+  EXPECT_FALSE(CanTrainPatches(at::zeros({1, 64, 20, 20}), weight, 2, 1));
+  EXPECT_FALSE(CanTrainPatches(at::zeros({400, 64, 1, 1}), weight, 2, 0));  // likewise
+  EXPECT_FALSE(CanTrainPatches(x.to(at::kDouble), weight.to(at::kDouble), 2, 1));
+  const AutocastScope scope(c10::DeviceType::CPU, at::kBFloat16);
+  EXPECT_FALSE(CanTrainPatches(x, weight, 2, 1));
+}
+
+}  // namespace
+}  // namespace rcnn::detection
