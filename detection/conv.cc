@@ -28,6 +28,7 @@
 #include "rcnn/base/counted.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/training_convolution.h"
+#include "rcnn/detection/convolution/training_epilogue.h"
 #include "rcnn/detection/convolution/training_patches.h"
 #include "rcnn/detection/convolution/training_pointwise.h"
 #include "rcnn/detection/layer_calls.h"
@@ -35,6 +36,24 @@
 
 namespace rcnn::detection {
 namespace {
+
+// The convolution as rcnn's own function with gradients where that is faster, else LibTorch's.
+at::Tensor ConvolvePart(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                        const ConvOptions& options, const TrainingEpilogue& epilogue) {
+  const int64_t stride = options.stride, padding = options.padding;
+  if (CanTrainWithWinograd(x, weight, stride, padding)) {
+    return TrainingConvolution(x, weight, bias, epilogue);
+  }
+  if (CanTrainPointwise(x, weight, stride, padding)) {
+    return TrainingPointwise(x, weight, bias, epilogue);
+  }
+  if (CanTrainPatches(x, weight, stride, padding)) {
+    return TrainingPatches(x, weight, bias, stride, padding, epilogue);
+  }
+  at::Tensor y = at::conv2d(x, weight, bias, stride, padding);
+  if (epilogue.add.defined()) y.add_(epilogue.add);
+  return epilogue.relu ? y.relu_() : y;
+}
 
 void RecordCalls(const Conv& conv, const BatchMap& x) {
   for (const at::Tensor& part : x.parts) RecordLayerCall(conv, part.sizes());
@@ -91,27 +110,20 @@ bool Conv::HasSeparateNorm() const {
   return norm_ != nullptr && !norm_->IsAffine();
 }
 
-BatchMap Conv::Convolve(const BatchMap& x) const {
+BatchMap Conv::Convolve(const BatchMap& x, const BatchMap& add, bool relu) const {
   RecordCalls(*this, x);
   if (packed_ != nullptr) {
     return ForEachPart(x, [&](const at::Tensor& part) { return packed_->Run(part); });
   }
-  const std::pair<at::Tensor, at::Tensor> folded = folded_.first.defined() ? folded_
-                                                   : HasSeparateNorm() ? std::pair(weight_, bias_)
-                                                                       : FoldedWeights();
-  return ForEachPart(x, [&](const at::Tensor& part) {
-    const auto& [weight, bias] = folded;
-    const int64_t stride = options_.stride, padding = options_.padding;
-    if (CanTrainWithWinograd(part, weight, stride, padding)) {
-      return TrainingConvolution(part, weight, bias);
-    }
-    if (CanTrainPointwise(part, weight, stride, padding)) {
-      return TrainingPointwise(part, weight, bias);
-    }
-    return CanTrainPatches(part, weight, stride, padding)
-               ? TrainingPatches(part, weight, bias, stride, padding)
-               : at::conv2d(part, weight, bias, stride, padding);
-  });
+  const auto [weight, bias] = folded_.first.defined() ? folded_
+                              : HasSeparateNorm()     ? std::pair(weight_, bias_)
+                                                      : FoldedWeights();
+  BatchMap y;
+  for (size_t p = 0; p < x.parts.size(); ++p) {
+    const at::Tensor of_part = add.parts.empty() ? at::Tensor() : add.parts[p];
+    y.parts.push_back(ConvolvePart(x.parts[p], weight, bias, options_, {of_part, relu}));
+  }
+  return y;
 }
 
 at::Tensor Conv::Forward(const at::Tensor& x) const { return Forward(BatchMap(x)).parts.front(); }
@@ -125,13 +137,10 @@ BatchMap Conv::Forward(const BatchMap& x) const {
 
 BatchMap Conv::ForwardAsTyped(const BatchMap& x) const {
   if (IsPrepared()) CheckPrepared(x);
-  BatchMap y = Convolve(x);
-  if (HasSeparateNorm()) {
-    y = norm_->Forward(y);
-  } else if (packed_ != nullptr) {
-    return y;
-  }
-  if (options_.activation == Activation::kRelu) {
+  const bool relu = options_.activation == Activation::kRelu;
+  if (!HasSeparateNorm()) return Convolve(x, {}, relu);
+  BatchMap y = norm_->Forward(Convolve(x, {}, /*relu=*/false));
+  if (relu) {
     for (at::Tensor& part : y.parts) part.relu_();
   }
   return y;
@@ -158,6 +167,9 @@ BatchMap Conv::ForwardAddRelu(const BatchMap& x, const BatchMap& other, bool ove
   TORCH_CHECK(x.parts.size() == other.parts.size(), "maps of ", Counted(x.parts.size(), "part"),
               " and of ", other.parts.size());
   if (IsPrepared()) CheckPrepared(x);
+  if (packed_ == nullptr && !HasSeparateNorm() && !keeps_float32()) {
+    return Convolve(x, other, /*relu=*/true);
+  }
   const bool is_packed = packed_ != nullptr && !HasSeparateNorm();
   if (is_packed) RecordCalls(*this, x);
   BatchMap y = is_packed ? x : Forward(x);

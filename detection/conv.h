@@ -103,8 +103,9 @@ class Conv : public PreparedLayer {
   at::Tensor BiasToPack() const;
   // Whether the norm is applied separately to the result of Convolve.
   bool HasSeparateNorm() const;
-  // Convolves without a separate norm, and with the ReLU only if it is packed.
-  BatchMap Convolve(const BatchMap& x) const;
+  // Convolves without a separate norm. What is packed has its own ReLU; else the parts of `add`, if
+  // there are any, are added and then `relu` is applied.
+  BatchMap Convolve(const BatchMap& x, const BatchMap& add, bool relu) const;
   // Forward without the care for KeepFloat32.
   BatchMap ForwardAsTyped(const BatchMap& x) const;
 

@@ -16,6 +16,8 @@
 
 #include <cstdint>
 
+#include "rcnn/detection/convolution/training_epilogue.h"
+
 namespace rcnn::detection {
 
 // Whether TrainingConvolution can compute this convolution and is faster: 3 x 3, stride
@@ -27,7 +29,7 @@ bool CanTrainWithWinograd(const at::Tensor& x, const at::Tensor& weight, int64_t
 // x [N, C, H, W], weight [K, C, 3, 3], bias [K] or undefined -> [N, K, H, W], contiguous.
 // CanTrainWithWinograd() must hold. Differentiable once.
 at::Tensor TrainingConvolution(const at::Tensor& x, const at::Tensor& weight,
-                               const at::Tensor& bias);
+                               const at::Tensor& bias, const TrainingEpilogue& epilogue = {});
 
 }  // namespace rcnn::detection
 

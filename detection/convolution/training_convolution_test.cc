@@ -57,6 +57,10 @@ class TrainingConvolutionTest : public InstructionLevelCaseTest<Case> {
   at::Tensor x_, weight_, bias_, dy_;
 };
 
+const auto kOurs = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return TrainingConvolution(x, weight, bias);
+};
+
 double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
   return ((a - exact).norm() / exact.norm()).item<double>();
 }
@@ -67,7 +71,7 @@ TEST_P(TrainingConvolutionTest, GradientsAreThoseOfAConvolution) {
   };
   for (const bool with_bias : {true, false}) {
     const Results exact = Run(plain, at::kDouble, with_bias);
-    const Results ours = Run(TrainingConvolution, at::kFloat, with_bias);
+    const Results ours = Run(kOurs, at::kFloat, with_bias);
     EXPECT_LE(RelativeError(ours.y, exact.y), 3e-6);
     EXPECT_LE(RelativeError(ours.dx, exact.dx), 3e-6);
     EXPECT_LE(RelativeError(ours.dw, exact.dw), 3e-6);
@@ -76,8 +80,8 @@ TEST_P(TrainingConvolutionTest, GradientsAreThoseOfAConvolution) {
 }
 
 TEST_P(TrainingConvolutionTest, TheSameTwice) {
-  const Results a = Run(TrainingConvolution, at::kFloat, true);
-  const Results b = Run(TrainingConvolution, at::kFloat, true);
+  const Results a = Run(kOurs, at::kFloat, true);
+  const Results b = Run(kOurs, at::kFloat, true);
   EXPECT_TRUE(a.y.equal(b.y) && a.dx.equal(b.dx) && a.dw.equal(b.dw) && a.db.equal(b.db));
 }
 
@@ -102,6 +106,36 @@ TEST_P(TrainingConvolutionTest, TakesAnyMemoryFormatAndAReluAfterIt) {
   EXPECT_TRUE(y.detach().equal(TrainingConvolution(x_, weight_, bias_).relu()));
   y.backward(dy_.contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_TRUE(at::isfinite(weight.grad()).all().item<bool>());
+}
+
+// Bias, summand and ReLU in one function and apart, where a part of the input is zero.
+TEST_P(TrainingConvolutionTest, AnEpilogueHasTheBitsOfItsOperators) {
+  const auto results = [&](bool has_add, bool relu, bool apart) {
+    const auto leaf = [](const at::Tensor& tensor) { return tensor.clone().requires_grad_(true); };
+    at::Tensor half = x_.clone();
+    half.slice(3, half.size(3) / 2).zero_();
+    const at::Tensor x = leaf(half), weight = leaf(weight_), bias = leaf(bias_),
+                     add = leaf(dy_ * 2);
+    at::Tensor y;
+    if (apart) {
+      y = TrainingConvolution(x, weight, bias);
+      if (has_add) y = y.add(add);
+      if (relu) y = y.relu();
+    } else {
+      y = TrainingConvolution(x, weight, bias, {has_add ? add : at::Tensor(), relu});
+    }
+    y.backward(dy_);
+    return std::vector<at::Tensor>{y.detach(), x.grad(), weight.grad(), bias.grad(),
+                                   has_add ? add.grad() : at::ones({1})};
+  };
+  for (const bool has_add : {false, true}) {
+    for (const bool relu : {false, true}) {
+      const auto expected = results(has_add, relu, true), found = results(has_add, relu, false);
+      for (size_t i = 0; i < found.size(); ++i) {
+        EXPECT_TRUE(found[i].equal(expected[i])) << has_add << relu << " " << i;
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, TrainingConvolutionTest,

@@ -1,7 +1,6 @@
 #include "rcnn/detection/convolution/training_patches.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/detection/convolution/panel_product.h"
@@ -9,12 +8,10 @@
 #include "rcnn/detection/convolution/patch_input_gradient.h"
 #include "rcnn/detection/convolution/patch_lanes.h"
 #include "rcnn/detection/convolution/patch_weight_gradient.h"
+#include "rcnn/detection/convolution/training_function.h"
 
 namespace rcnn::detection {
 namespace {
-
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 // The first convolution of a network; a stride of 1 otherwise is for Winograd's method or products.
 constexpr int64_t kMaxChannelsWithoutStride = 4;
@@ -25,73 +22,54 @@ constexpr int64_t kMinOutputs = 16;
 constexpr int64_t kMinDepth = 16;
 constexpr int64_t kMinPixels = 256;
 
-PatchShape FindShape(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
-                     int64_t padding) {
-  return {x.size(0), x.size(1), weight.size(0),
-          x.size(2), x.size(3), {weight.size(2), stride, padding}};
+PatchShape FindShape(at::IntArrayRef x, at::IntArrayRef weight, const KernelMotion& motion) {
+  return {x[0], x[1], weight[0], x[2], x[3], {weight[2], motion.stride, motion.padding}};
 }
 
 SlidingWindow FindWindow(const PatchShape& shape) {
   return {shape.height, shape.width, shape.kernel.size, shape.kernel.stride, shape.kernel.padding};
 }
 
-at::Tensor Output(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                  const PatchShape& shape) {
-  const at::Tensor input = x.contiguous(), kernels = weight.contiguous();
-  const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
-  const PatchConvolution convolution = PatchConvolution::ForOneRun(
-      kernels.data_ptr<float>(), shift.defined() ? shift.data_ptr<float>() : nullptr,
-      shape.out_channels, shape.in_channels, shape.kernel);
-  const SlidingWindow window = FindWindow(shape);
-  at::Tensor y = at::empty({shape.batch, shape.out_channels, window.out_height, window.out_width},
-                           input.options());
-  convolution.Run(input.data_ptr<float>(), shape.batch, shape.height, shape.width, nullptr,
-                  /*relu=*/false, y.data_ptr<float>());
-  return y;
+const float* DataOrNull(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
 }
 
-at::Tensor InputGradient(const at::Tensor& weight, const at::Tensor& dy, const PatchShape& shape) {
-  const at::Tensor kernels = weight.contiguous();
-  at::Tensor dx =
-      at::empty({shape.batch, shape.in_channels, shape.height, shape.width}, dy.options());
-  PatchInputGradient(kernels.data_ptr<float>(), dy.data_ptr<float>(), shape, dx.data_ptr<float>());
-  return dx;
-}
-
-at::Tensor WeightGradient(const at::Tensor& x, const at::Tensor& dy, const PatchShape& shape) {
-  const at::Tensor input = x.contiguous();
-  at::Tensor dw = at::empty(
-      {shape.out_channels, shape.in_channels, shape.kernel.size, shape.kernel.size}, dy.options());
-  PatchWeightGradient(input.data_ptr<float>(), dy.data_ptr<float>(), shape, dw.data_ptr<float>());
-  return dw;
-}
-
-class PatchTraining : public torch::autograd::Function<PatchTraining> {
- public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const c10::optional<at::Tensor>& bias, int64_t stride,
-                            int64_t padding) {
-    context->save_for_backward({x, weight});
-    context->saved_data["has_bias"] = bias.has_value();
-    context->saved_data["stride"] = stride;
-    context->saved_data["padding"] = padding;
-    return Output(x, weight, bias.value_or(at::Tensor()), FindShape(x, weight, stride, padding));
+struct PatchMethod {
+  static at::Tensor Output(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           const TrainingEpilogue& epilogue, const KernelMotion& motion) {
+    const PatchShape shape = FindShape(x.sizes(), weight.sizes(), motion);
+    const at::Tensor input = x.contiguous(), kernels = weight.contiguous();
+    const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
+    const at::Tensor add = epilogue.add.defined() ? epilogue.add.contiguous() : epilogue.add;
+    const PatchConvolution convolution =
+        PatchConvolution::ForOneRun(kernels.data_ptr<float>(), DataOrNull(shift),
+                                    shape.out_channels, shape.in_channels, shape.kernel);
+    const SlidingWindow window = FindWindow(shape);
+    at::Tensor y = at::empty({shape.batch, shape.out_channels, window.out_height, window.out_width},
+                             input.options());
+    TORCH_CHECK(!add.defined() || add.sizes() == y.sizes(), "convolution: a summand of ",
+                add.sizes(), " for an output of ", y.sizes());
+    convolution.Run(input.data_ptr<float>(), shape.batch, shape.height, shape.width,
+                    DataOrNull(add), epilogue.relu, y.data_ptr<float>());
+    return y;
   }
 
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "TrainingPatches has no second derivatives");
-    const variable_list saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1];
-    const PatchShape shape = FindShape(x, weight, context->saved_data["stride"].toInt(),
-                                       context->saved_data["padding"].toInt());
-    const at::Tensor dy = gradients[0].contiguous();
-    at::Tensor dx, dw, db;
-    if (context->needs_input_grad(0)) dx = InputGradient(weight, dy, shape);
-    if (context->needs_input_grad(1)) dw = WeightGradient(x, dy, shape);
-    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)) {
-      db = dy.sum({0, 2, 3});
-    }
-    return {dx, dw, db, at::Tensor(), at::Tensor()};
+  static at::Tensor InputGradient(const at::Tensor& weight, const at::Tensor& dy,
+                                  at::IntArrayRef x_sizes, const KernelMotion& motion) {
+    const at::Tensor kernels = weight.contiguous();
+    at::Tensor dx = at::empty(x_sizes, dy.options());
+    PatchInputGradient(kernels.data_ptr<float>(), dy.data_ptr<float>(),
+                       FindShape(x_sizes, weight.sizes(), motion), dx.data_ptr<float>());
+    return dx;
+  }
+
+  static at::Tensor WeightGradient(const at::Tensor& x, const at::Tensor& dy,
+                                   at::IntArrayRef weight_sizes, const KernelMotion& motion) {
+    const at::Tensor input = x.contiguous();
+    at::Tensor dw = at::empty(weight_sizes, dy.options());
+    PatchWeightGradient(input.data_ptr<float>(), dy.data_ptr<float>(),
+                        FindShape(x.sizes(), weight_sizes, motion), dw.data_ptr<float>());
+    return dw;
   }
 };
 
@@ -112,7 +90,7 @@ bool CanTrainPatches(const at::Tensor& x, const at::Tensor& weight, int64_t stri
       !IsPlain(weight) || x.size(1) != weight.size(1) || weight.size(2) != weight.size(3)) {
     return false;
   }
-  const PatchShape shape = FindShape(x, weight, stride, padding);
+  const PatchShape shape = FindShape(x.sizes(), weight.sizes(), {stride, padding});
   if (!HoldsKernel(shape)) return false;
   const SlidingWindow window = FindWindow(shape);
   return (stride > 1 || shape.in_channels <= kMaxChannelsWithoutStride) &&
@@ -122,10 +100,8 @@ bool CanTrainPatches(const at::Tensor& x, const at::Tensor& weight, int64_t stri
 }
 
 at::Tensor TrainingPatches(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                           int64_t stride, int64_t padding) {
-  // Autograd cannot track an undefined tensor as an input.
-  return PatchTraining::apply(
-      x, weight, bias.defined() ? c10::optional<at::Tensor>(bias) : c10::nullopt, stride, padding);
+                           int64_t stride, int64_t padding, const TrainingEpilogue& epilogue) {
+  return Train<PatchMethod>(x, weight, bias, epilogue, {stride, padding});
 }
 
 }  // namespace rcnn::detection

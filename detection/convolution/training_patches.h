@@ -16,6 +16,8 @@
 
 #include <cstdint>
 
+#include "rcnn/detection/convolution/training_epilogue.h"
+
 namespace rcnn::detection {
 
 // Whether TrainingPatches can compute this convolution and is faster: a square kernel with a stride
@@ -28,7 +30,7 @@ bool CanTrainPatches(const at::Tensor& x, const at::Tensor& weight, int64_t stri
 // CanTrainPatches() must hold. Differentiable once. The bits do not depend on the instruction level
 // or the number of threads.
 at::Tensor TrainingPatches(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                           int64_t stride, int64_t padding);
+                           int64_t stride, int64_t padding, const TrainingEpilogue& epilogue = {});
 
 }  // namespace rcnn::detection
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <tuple>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
@@ -48,6 +49,11 @@ double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
   return ((a - exact).norm() / exact.norm()).item<double>();
 }
 
+const auto kOurs = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      int64_t stride, int64_t padding) {
+  return TrainingPatches(x, weight, bias, stride, padding);
+};
+
 bool SameBits(const Results& a, const Results& b) {
   return a.y.equal(b.y) && a.dx.equal(b.dx) && a.dw.equal(b.dw) && a.db.equal(b.db);
 }
@@ -68,7 +74,7 @@ TEST_P(TrainingPatchesTest, GradientsAreThoseOfAConvolution) {
                         Case{1, 3, 17, 19, 23, 3, 1, 1}}) {
     for (const bool with_bias : {true, false}) {
       const Results exact = Train(c, plain, at::kDouble, with_bias);
-      const Results ours = Train(c, TrainingPatches, at::kFloat, with_bias);
+      const Results ours = Train(c, kOurs, at::kFloat, with_bias);
       EXPECT_LE(RelativeError(ours.y, exact.y), 1e-6) << c.kernel;
       EXPECT_LE(RelativeError(ours.dx, exact.dx), 1e-6) << c.kernel;
       EXPECT_LE(RelativeError(ours.dw, exact.dw), 1e-6) << c.kernel;
@@ -79,15 +85,15 @@ TEST_P(TrainingPatchesTest, GradientsAreThoseOfAConvolution) {
 
 TEST_P(TrainingPatchesTest, ThreadsAndLevelsChangeNoBit) {
   const Case c = {2, 40, 33, 37, 31, 3, 2, 1};
-  const Results expected = Train(c, TrainingPatches, at::kFloat, false);
+  const Results expected = Train(c, kOurs, at::kFloat, false);
   const int threads = at::get_num_threads();
   for (const int n : {1, 3}) {
     at::set_num_threads(n);
-    EXPECT_TRUE(SameBits(Train(c, TrainingPatches, at::kFloat, false), expected)) << n;
+    EXPECT_TRUE(SameBits(Train(c, kOurs, at::kFloat, false), expected)) << n;
   }
   at::set_num_threads(threads);
   const ScopedInstructionLevel level(InstructionLevel::kAvx2);
-  EXPECT_TRUE(SameBits(Train(c, TrainingPatches, at::kFloat, false), expected));
+  EXPECT_TRUE(SameBits(Train(c, kOurs, at::kFloat, false), expected));
 }
 
 TEST_P(TrainingPatchesTest, InputsWithoutGradientGetNone) {
@@ -114,6 +120,37 @@ TEST_P(TrainingPatchesTest, TakesAnyMemoryFormatAndAReluAfterIt) {
     return leaf.grad();
   };
   EXPECT_TRUE(gradient(x.contiguous(last), dy.contiguous(last)).equal(gradient(x, dy)));
+}
+
+// Bias, summand and ReLU in one function and apart, of products that are one chunk of sums: of
+// more, the summand is added to the first.
+TEST_P(TrainingPatchesTest, AnEpilogueHasTheBitsOfItsOperators) {
+  const auto results = [](bool has_add, bool relu, bool apart) {
+    const auto leaf = [](at::IntArrayRef shape, uint64_t seed) {
+      return Draw(shape, seed).requires_grad_(true);
+    };
+    const at::Tensor x = leaf({2, 6, 33, 37}, 1), weight = leaf({21, 6, 3, 3}, 2);
+    const at::Tensor bias = leaf({21}, 3), add = leaf({2, 21, 17, 19}, 4);
+    at::Tensor y;
+    if (apart) {
+      y = TrainingPatches(x, weight, bias, 2, 1);
+      if (has_add) y = y.add(add);
+      if (relu) y = y.relu();
+    } else {
+      y = TrainingPatches(x, weight, bias, 2, 1, {has_add ? add : at::Tensor(), relu});
+    }
+    y.backward(Draw({2, 21, 17, 19}, 5));
+    return std::vector<at::Tensor>{y.detach(), x.grad(), weight.grad(), bias.grad(),
+                                   has_add ? add.grad() : at::ones({1})};
+  };
+  for (const bool has_add : {false, true}) {
+    for (const bool relu : {false, true}) {
+      const auto expected = results(has_add, relu, true), found = results(has_add, relu, false);
+      for (size_t i = 0; i < found.size(); ++i) {
+        EXPECT_TRUE(found[i].equal(expected[i])) << has_add << relu << " " << i;
+      }
+    }
+  }
 }
 
 TEST(CanTrainPatchesTest, IsUsedOnlyWhereItCanBe) {

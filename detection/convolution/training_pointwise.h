@@ -14,6 +14,8 @@
 
 #include <cstdint>
 
+#include "rcnn/detection/convolution/training_epilogue.h"
+
 namespace rcnn::detection {
 
 // Whether TrainingPointwise can compute this convolution and is faster: 1 x 1, stride 1 and padding
@@ -25,7 +27,8 @@ bool CanTrainPointwise(const at::Tensor& x, const at::Tensor& weight, int64_t st
 // x [N, C, H, W], weight [K, C, 1, 1], bias [K] or undefined -> [N, K, H, W], contiguous.
 // CanTrainPointwise() must hold. Differentiable once. The bits do not depend on the instruction
 // level or the number of threads.
-at::Tensor TrainingPointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+at::Tensor TrainingPointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                             const TrainingEpilogue& epilogue = {});
 
 }  // namespace rcnn::detection
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <tuple>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
@@ -44,6 +45,10 @@ double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
   return ((a - exact).norm() / exact.norm()).item<double>();
 }
 
+const auto kOurs = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return TrainingPointwise(x, weight, bias);
+};
+
 bool SameBits(const Results& a, const Results& b) {
   return a.y.equal(b.y) && a.dx.equal(b.dx) && a.dw.equal(b.dw) && a.db.equal(b.db);
 }
@@ -63,7 +68,7 @@ TEST_P(TrainingPointwiseTest, GradientsAreThoseOfAConvolution) {
                         Case{1, 37, 3, 16, 16}, Case{1, 130, 67, 1, 257}, Case{5, 16, 1, 13, 7}}) {
     for (const bool with_bias : {true, false}) {
       const Results exact = Train(c, plain, at::kDouble, with_bias);
-      const Results ours = Train(c, TrainingPointwise, at::kFloat, with_bias);
+      const Results ours = Train(c, kOurs, at::kFloat, with_bias);
       EXPECT_LE(RelativeError(ours.y, exact.y), 1e-6);
       EXPECT_LE(RelativeError(ours.dx, exact.dx), 1e-6);
       EXPECT_LE(RelativeError(ours.dw, exact.dw), 1e-6);
@@ -74,15 +79,15 @@ TEST_P(TrainingPointwiseTest, GradientsAreThoseOfAConvolution) {
 
 TEST_P(TrainingPointwiseTest, ThreadsAndLevelsChangeNoBit) {
   const Case c = {2, 40, 33, 17, 31};
-  const Results expected = Train(c, TrainingPointwise, at::kFloat, false);
+  const Results expected = Train(c, kOurs, at::kFloat, false);
   const int threads = at::get_num_threads();
   for (const int n : {1, 3}) {
     at::set_num_threads(n);
-    EXPECT_TRUE(SameBits(Train(c, TrainingPointwise, at::kFloat, false), expected)) << n;
+    EXPECT_TRUE(SameBits(Train(c, kOurs, at::kFloat, false), expected)) << n;
   }
   at::set_num_threads(threads);
   const ScopedInstructionLevel level(InstructionLevel::kAvx2);
-  EXPECT_TRUE(SameBits(Train(c, TrainingPointwise, at::kFloat, false), expected));
+  EXPECT_TRUE(SameBits(Train(c, kOurs, at::kFloat, false), expected));
 }
 
 TEST_P(TrainingPointwiseTest, InputsWithoutGradientGetNone) {
@@ -109,6 +114,42 @@ TEST_P(TrainingPointwiseTest, TakesAnyMemoryFormatAndAReluAfterIt) {
     return leaf.grad();
   };
   EXPECT_TRUE(gradient(x.contiguous(last), dy.contiguous(last)).equal(gradient(x, dy)));
+}
+
+// Bias, summand and ReLU in one function and apart, of products that are one chunk of sums: of
+// more, the summand is added to the first.
+TEST_P(TrainingPointwiseTest, AnEpilogueHasTheBitsOfItsOperators) {
+  const auto results = [](bool has_add, bool relu, bool apart) {
+    const auto leaf = [](at::IntArrayRef shape, uint64_t seed) {
+      return Draw(shape, seed).requires_grad_(true);
+    };
+    const at::Tensor x = leaf({2, 18, 17, 19}, 1), weight = leaf({21, 18, 1, 1}, 2);
+    const at::Tensor bias = leaf({21}, 3), add = leaf({2, 21, 17, 19}, 4);
+    at::Tensor y;
+    if (apart) {
+      y = TrainingPointwise(x, weight, bias);
+      if (has_add) y = y.add(add);
+      if (relu) y = y.relu();
+    } else {
+      y = TrainingPointwise(x, weight, bias, {has_add ? add : at::Tensor(), relu});
+    }
+    y.backward(Draw({2, 21, 17, 19}, 5));
+    return std::vector<at::Tensor>{y.detach(), x.grad(), weight.grad(), bias.grad(),
+                                   has_add ? add.grad() : at::ones({1})};
+  };
+  for (const bool has_add : {false, true}) {
+    for (const bool relu : {false, true}) {
+      const auto expected = results(has_add, relu, true), found = results(has_add, relu, false);
+      for (size_t i = 0; i < found.size(); ++i) {
+        EXPECT_TRUE(found[i].equal(expected[i])) << has_add << relu << " " << i;
+      }
+    }
+  }
+}
+
+TEST_P(TrainingPointwiseTest, ASummandOfAnotherShapeIsAnError) {
+  const at::Tensor x = Draw({1, 16, 20, 30}, 1), weight = Draw({18, 16, 1, 1}, 2);
+  EXPECT_THROW(TrainingPointwise(x, weight, {}, {at::zeros({1, 18, 1, 1}), false}), c10::Error);
 }
 
 TEST(CanTrainPointwiseTest, IsUsedOnlyWhereItCanBe) {
