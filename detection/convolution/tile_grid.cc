@@ -81,9 +81,10 @@ TileCutter::TileCutter(int64_t max_tiles)
 
 void TileCutter::Cut(const float* maps, int64_t channels, int64_t channel, const TileGrid& grid,
                      const std::vector<TileSegment>& segments, int64_t halo) {
+  const int64_t rows = halo > 0 ? kTileIn : kTileOut;
   for (const TileSegment& segment : segments) {
     const float* plane = maps + Plane(segment.image * channels + channel, grid.input_rows, grid);
-    for (int64_t i = 0; i < kTileIn; ++i) {
+    for (int64_t i = 0; i < rows; ++i) {
       const int64_t y = kTileOut * segment.row - halo + i;
       const bool inside = y >= 0 && y < grid.height;
       const int64_t stored = y - grid.input_rows.first;

@@ -72,9 +72,10 @@ class TileCutter {
   // For up to `max_tiles` tiles, a multiple of kTileLanes.
   explicit TileCutter(int64_t max_tiles);
 
-  // Rows and columns -halo ... 5 - halo about the tiles of `segments` in channel `channel` of
-  // maps [batch, channels, grid.input_rows.count, grid.width]; zeros beyond the maps, of which the
-  // rows that the tiles need must be in memory. Lanes after the last tile keep their values.
+  // Rows and columns -halo ... 5 - halo, or 0 ... 3 without a halo, of the tiles of `segments` in
+  // channel `channel` of maps [batch, channels, grid.input_rows.count, grid.width]; zeros beyond
+  // the maps, of which the rows that the tiles need must be in memory. Lanes after the last tile
+  // keep their values.
   void Cut(const float* maps, int64_t channels, int64_t channel, const TileGrid& grid,
            const std::vector<TileSegment>& segments, int64_t halo);
 

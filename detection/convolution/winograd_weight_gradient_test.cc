@@ -68,6 +68,12 @@ TEST_P(WinogradWeightGradientTest, TheSameForEveryNumberOfThreads) {
   EXPECT_TRUE(alone.equal(dw));
 }
 
+TEST_P(WinogradWeightGradientTest, HasTheBitsOfEveryOtherLevel) {
+  const at::Tensor dw = Gradient();
+  const ScopedInstructionLevel level(InstructionLevel::kAvx2);
+  EXPECT_TRUE(Gradient().equal(dw));
+}
+
 TEST(EmptyWinogradWeightGradientTest, IsZero) {
   at::Tensor dw = at::ones({5, 3, 3, 3});
   WinogradWeightGradient(nullptr, nullptr, {2, 3, 5, 0, 7}, dw.data_ptr<float>());
