@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -75,6 +76,35 @@ TEST(AddEnlargedTest, IsDifferentiable) {
   AddEnlarged(top, map);
   map.sum().backward();
   EXPECT_TRUE(top.grad().equal(at::full_like(top, 4)));
+}
+
+// Of both maps, where both have one, and of one of them.
+TEST_P(AddEnlargedLevelTest, GradientsHaveTheBitsOfLibTorchs) {
+  const auto libtorchs = [](const at::Tensor& top, const at::Tensor& map) {
+    return Expected(top, map);
+  };
+  const auto ours = [](const at::Tensor& top, const at::Tensor& map) {
+    at::Tensor sum = map;
+    AddEnlarged(top, sum);
+    EXPECT_EQ(sum.data_ptr(), map.data_ptr());
+    return sum;
+  };
+  for (const Shape& shape : kShapes) {
+    const at::Tensor dy = Draw({2, shape[0], shape[3], shape[4]}, 3);
+    for (const auto& [of_top, of_map] :
+         {std::pair(true, true), std::pair(true, false), std::pair(false, true)}) {
+      const auto gradients = [&, of_top = of_top, of_map = of_map](const auto& add) {
+        const at::Tensor top = Draw({2, shape[0], shape[1], shape[2]}, 1).requires_grad_(of_top);
+        const at::Tensor map = Draw({2, shape[0], shape[3], shape[4]}, 2).requires_grad_(of_map);
+        add(top, map * 2).backward(dy);
+        return std::vector<at::Tensor>{of_top ? top.grad() : at::ones({1}),
+                                       of_map ? map.grad() : at::ones({1})};
+      };
+      const auto found = gradients(ours), expected = gradients(libtorchs);
+      EXPECT_TRUE(found[0].equal(expected[0])) << dy.sizes();
+      EXPECT_TRUE(found[1].equal(expected[1])) << dy.sizes();
+    }
+  }
 }
 
 TEST(AddEnlargedTest, TakesNoMemoryForTwiceTheSize) {
