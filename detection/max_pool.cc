@@ -5,8 +5,9 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "rcnn/base/target_clones.h"
 
@@ -51,24 +52,38 @@ void TakeMax(const float* x, int64_t stride, int64_t count, float* best) {
   for (int64_t j = 0; j < count; ++j) TakeMaxLoop(x + stride * j, 1, best + j);
 }
 
-// The cells of an input plane that a window covers.
-struct Window {
-  int64_t top, left, bottom, right;
-};
-
-// Where x is largest: the first of equal values, and the last NaN.
-int64_t IndexOfMax(const float* x, int64_t width, const Window& window) {
-  int64_t best = window.top * width + window.left;
-  float largest = x[best];
-  for (int64_t i = window.top; i < window.bottom; ++i) {
-    for (int64_t j = window.left; j < window.right; ++j) {
-      const float value = x[i * width + j];
-      const bool larger = value > largest || std::isnan(value);
-      best = larger ? i * width + j : best;
-      largest = larger ? value : largest;
-    }
+// The same, and places[j] = place + stride j where x[stride j] is taken.
+RCNN_LOOP void TakePlaceLoop(const float* __restrict x, int32_t place, int64_t stride,
+                             int64_t count, float* __restrict best, int32_t* __restrict places) {
+  for (int64_t j = 0; j < count; ++j) {
+    const float value = x[stride * j];
+    const bool larger = (value > best[j]) | (value != value);
+    best[j] = larger ? value : best[j];
+    places[j] = larger ? place + static_cast<int32_t>(stride * j) : places[j];
   }
-  return best;
+}
+RCNN_LOOP void TakePlaceOfOneLoop(const float* __restrict x, int32_t place, int64_t count,
+                                  float* __restrict best, int32_t* __restrict places) {
+  TakePlaceLoop(x, place, 1, count, best, places);
+}
+RCNN_LOOP void TakePlaceOfTwoLoop(const float* __restrict x, int32_t place, int64_t count,
+                                  float* __restrict best, int32_t* __restrict places) {
+  TakePlaceLoop(x, place, 2, count, best, places);
+}
+RCNN_TARGET_CLONES(void, TakePlaceOfOne, TakePlaceOfOneLoop,
+                   (const float* __restrict x, int32_t place, int64_t count, float* __restrict best,
+                    int32_t* __restrict places),
+                   (x, place, count, best, places));
+RCNN_TARGET_CLONES(void, TakePlaceOfTwo, TakePlaceOfTwoLoop,
+                   (const float* __restrict x, int32_t place, int64_t count, float* __restrict best,
+                    int32_t* __restrict places),
+                   (x, place, count, best, places));
+
+void TakePlace(const float* x, int32_t place, int64_t stride, int64_t count, float* best,
+               int32_t* places) {
+  if (stride == 1) return TakePlaceOfOne(x, place, count, best, places);
+  if (stride == 2) return TakePlaceOfTwo(x, place, count, best, places);
+  TakePlaceLoop(x, place, stride, count, best, places);
 }
 
 struct PlaneShape {
@@ -76,22 +91,47 @@ struct PlaneShape {
   int64_t first = 0;  // the row of the map at which the plane begins
 };
 
-// A window visits its cells row by row, as LibTorch does, so that of equal values the same wins.
-void PoolRow(const float* x, int64_t i, const PlaneShape& shape, const MaxPoolOptions& options,
-             float* y) {
+// Calls take(cell, begin, count) for each row of a window and each of its columns in turn, as
+// LibTorch visits a window's cells, so that of equal values the same wins: the windows from `begin`
+// on, `count` of them, have this cell of theirs in the map, the first one at `cell` of the plane.
+template <typename Take>
+void ForEachCell(int64_t i, const PlaneShape& shape, const MaxPoolOptions& options,
+                 const Take& take) {
   const int64_t stride = options.stride, top = i * stride - options.padding;
-  std::fill_n(y, shape.pooled_width, -std::numeric_limits<float>::infinity());
   const int64_t bottom = std::min(top + options.kernel, shape.height);
   for (int64_t row = std::max<int64_t>(top, 0); row < bottom; ++row) {
     for (int64_t q = -options.padding; q < options.kernel - options.padding; ++q) {
-      // The windows whose cell q is in the map.
       const int64_t begin = q < 0 ? (stride - 1 - q) / stride : 0;
       const int64_t end = std::min(shape.pooled_width, (shape.width - q + stride - 1) / stride);
       if (begin >= end) continue;
-      TakeMax(x + (row - shape.first) * shape.width + begin * stride + q, stride, end - begin,
-              y + begin);
+      take((row - shape.first) * shape.width + begin * stride + q, begin, end - begin);
     }
   }
+}
+
+void PoolRow(const float* x, int64_t i, const PlaneShape& shape, const MaxPoolOptions& options,
+             float* y) {
+  std::fill_n(y, shape.pooled_width, -std::numeric_limits<float>::infinity());
+  ForEachCell(i, shape, options, [&](int64_t cell, int64_t begin, int64_t count) {
+    TakeMax(x + cell, options.stride, count, y + begin);
+  });
+}
+
+// Where the windows of row i are largest: at the first of equal values, and the last NaN. `best` is
+// scratch; both have pooled_width elements.
+void FindRow(const float* x, int64_t i, const PlaneShape& shape, const MaxPoolOptions& options,
+             float* best, int32_t* places) {
+  std::fill_n(best, shape.pooled_width, -std::numeric_limits<float>::infinity());
+  // The first cells, for windows of nothing larger than that.
+  const int64_t top = std::max<int64_t>(i * options.stride - options.padding, 0);
+  for (int64_t j = 0; j < shape.pooled_width; ++j) {
+    const int64_t left = std::max<int64_t>(j * options.stride - options.padding, 0);
+    places[j] = static_cast<int32_t>(top * shape.width + left);
+  }
+  ForEachCell(i, shape, options, [&](int64_t cell, int64_t begin, int64_t count) {
+    TakePlace(x + cell, static_cast<int32_t>(cell), options.stride, count, best + begin,
+              places + begin);
+  });
 }
 
 bool IsPlain(const at::Tensor& x) {
@@ -109,17 +149,19 @@ bool CanPool(const at::Tensor& x, const MaxPoolOptions& options) {
          x.numel() > 0 && PooledSize(x.size(2), options) > 0 && PooledSize(x.size(3), options) > 0;
 }
 
+// A thread's memory: a row of windows.
+struct RowScratch {
+  explicit RowScratch(int64_t windows) : best(windows), places(windows) {}
+
+  std::vector<float> best;
+  std::vector<int32_t> places;
+};
+
 void AddGradient(const float* x, const float* dy, const PlaneShape& shape,
-                 const MaxPoolOptions& options, float* dx) {
-  for (int64_t i = 0; i < shape.pooled_height; ++i) {
-    const int64_t y0 = i * options.stride - options.padding;
-    for (int64_t j = 0; j < shape.pooled_width; ++j) {
-      const int64_t x0 = j * options.stride - options.padding;
-      const Window window{std::max<int64_t>(y0, 0), std::max<int64_t>(x0, 0),
-                          std::min(y0 + options.kernel, shape.height),
-                          std::min(x0 + options.kernel, shape.width)};
-      dx[IndexOfMax(x, shape.width, window)] += dy[i * shape.pooled_width + j];
-    }
+                 const MaxPoolOptions& options, RowScratch& scratch, float* dx) {
+  for (int64_t i = 0; i < shape.pooled_height; ++i, dy += shape.pooled_width) {
+    FindRow(x, i, shape, options, scratch.best.data(), scratch.places.data());
+    for (int64_t j = 0; j < shape.pooled_width; ++j) dx[scratch.places[j]] += dy[j];
   }
 }
 
@@ -129,16 +171,29 @@ at::Tensor Gradient(const at::Tensor& x, const at::Tensor& dy, const MaxPoolOpti
   const PlaneShape shape{x.size(2), x.size(3), dy.size(2), dy.size(3)};
   const int64_t plane = shape.height * shape.width;
   const int64_t pooled = shape.pooled_height * shape.pooled_width;
+  TORCH_CHECK(plane <= std::numeric_limits<int32_t>::max(), "max pool: no gradient of a plane of ",
+              plane, " cells");
   const float* x_data = input.data_ptr<float>();
   const float* dy_data = gradient.data_ptr<float>();
   float* dx_data = dx.data_ptr<float>();
   at::parallel_for(0, x.size(0) * x.size(1), 1, [&](int64_t begin, int64_t end) {
-    std::fill(dx_data + begin * plane, dx_data + end * plane, 0.0f);
+    RowScratch scratch(shape.pooled_width);
     for (int64_t p = begin; p < end; ++p) {
-      AddGradient(x_data + p * plane, dy_data + p * pooled, shape, options, dx_data + p * plane);
+      std::fill_n(dx_data + p * plane, plane, 0.0f);
+      AddGradient(x_data + p * plane, dy_data + p * pooled, shape, options, scratch,
+                  dx_data + p * plane);
     }
   });
   return dx;
+}
+
+at::Tensor PoolWithoutGradient(const at::Tensor& x, const MaxPoolOptions& options) {
+  if (!CanPool(x, options)) return Pool(x, options);
+  const at::Tensor y = at::empty(
+      {x.size(0), x.size(1), PooledSize(x.size(2), options), PooledSize(x.size(3), options)},
+      x.options());
+  MaxPoolRows(x.detach(), 0, x.size(2), options, 0, y);
+  return y;
 }
 
 class Function : public torch::autograd::Function<Function> {
@@ -149,7 +204,7 @@ class Function : public torch::autograd::Function<Function> {
     context->saved_data["kernel"] = kernel;
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
-    return Pool(x, {kernel, stride, padding, ceil_mode});
+    return PoolWithoutGradient(x.detach(), {kernel, stride, padding, ceil_mode});
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -203,14 +258,7 @@ void MaxPoolRows(const at::Tensor& x, int64_t first, int64_t height, const MaxPo
 }
 
 at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options) {
-  if (!at::GradMode::is_enabled() || !x.requires_grad()) {
-    if (!CanPool(x, options)) return Pool(x, options);
-    const at::Tensor y = at::empty(
-        {x.size(0), x.size(1), PooledSize(x.size(2), options), PooledSize(x.size(3), options)},
-        x.options());
-    MaxPoolRows(x.detach(), 0, x.size(2), options, 0, y);
-    return y;
-  }
+  if (!at::GradMode::is_enabled() || !x.requires_grad()) return PoolWithoutGradient(x, options);
   if (!IsPlain(x)) return Pool(x, options);
   return Function::apply(x, options.kernel, options.stride, options.padding, options.ceil_mode);
 }

@@ -93,6 +93,26 @@ TEST_P(MaxPoolLevelTest, WithoutGradientsEqualsLibTorchBitForBit) {
   }
 }
 
+TEST_P(MaxPoolLevelTest, GradientsEqualLibTorchBitForBit) {
+  uint64_t seed = 200;
+  for (const MaxPoolOptions& options : std::vector<MaxPoolOptions>{{2, 2, 0, false},
+                                                                   {2, 2, 0, true},
+                                                                   {3, 2, 1, false},
+                                                                   {3, 2, 1, true},
+                                                                   {3, 1, 1, false},
+                                                                   {2, 3, 1, true},
+                                                                   {5, 3, 2, false}}) {
+    for (const auto& size :
+         std::vector<std::pair<int64_t, int64_t>>{{8, 8}, {7, 9}, {3, 4}, {33, 71}, {5, 200}}) {
+      const at::Tensor x = SpecialValues({2, 3, size.first, size.second}, ++seed);
+      const auto expected = PoolAndGradient(LibTorchPool, x, options, seed);
+      const auto actual = PoolAndGradient(OurPool, x, options, seed);
+      EXPECT_TRUE(Bits(actual.first).equal(Bits(expected.first))) << options.kernel;
+      EXPECT_TRUE(actual.second.equal(expected.second)) << options.kernel << " " << size.first;
+    }
+  }
+}
+
 // A window that covers less than the kernel, in a map that is smaller than it.
 TEST(MaxPoolTest, SmallMapsEqualLibTorch) {
   const at::Tensor x = Values({1, 2, 1, 3}, 5);
