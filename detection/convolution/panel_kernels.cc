@@ -43,6 +43,14 @@ RCNN_AVX2 inline void Store(TileRow sums, const TileOptions& options, int64_t ro
     const __m256 zero = _mm256_setzero_ps();
     sums = {_mm256_max_ps(zero, sums.left), _mm256_max_ps(zero, sums.right)};
   }
+  if (options.mask != nullptr) {
+    // A NaN passes, as in LibTorch.
+    const float* mask = options.mask + row * options.mask_stride;
+    const __m256 zero = _mm256_setzero_ps();
+    const __m256 left = _mm256_cmp_ps(_mm256_loadu_ps(mask), zero, _CMP_NLE_UQ);
+    const __m256 right = _mm256_cmp_ps(_mm256_loadu_ps(mask + 8), zero, _CMP_NLE_UQ);
+    sums = {_mm256_and_ps(sums.left, left), _mm256_and_ps(sums.right, right)};
+  }
   _mm256_storeu_ps(out, sums.left);
   _mm256_storeu_ps(out + 8, sums.right);
 }

@@ -25,6 +25,10 @@ struct TileOptions {
   const float* add = nullptr;
   int64_t add_stride = 0;
   bool relu = false;
+  // [rows, kPanelColumns] with rows `mask_stride` floats apart: where it is at most 0, 0. As the
+  // gradient of a ReLU, whose output this is. Null: nothing.
+  const float* mask = nullptr;
+  int64_t mask_stride = 0;
 };
 
 struct PanelKernel {

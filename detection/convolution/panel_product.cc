@@ -82,6 +82,7 @@ void MultiplyPanels(const PanelKernel& kernel, const float* rows, const float* c
   do {
     const int64_t end = std::min(begin + kPanelChunk, depth);
     chunk.relu = options.relu && end == depth;
+    chunk.mask = end == depth ? options.mask : nullptr;
     kernel.multiply(rows + begin * kernel.rows, columns + begin * kPanelColumns, end - begin, chunk,
                     tile, stride);
     chunk.bias = nullptr;

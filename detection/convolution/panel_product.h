@@ -69,7 +69,7 @@ inline __attribute__((always_inline)) void PrefetchTile(const float* tile, int64
 // tile [kernel.rows, kPanelColumns], rows `stride` floats apart, = the product of a row
 // panel and a column panel, which is at a multiple of 64 bytes. The same bits for every kernel, and
 // for a depth in parts of multiples of kPanelChunk: the first with the bias and the addend, the
-// others with the tile as addend, the last with the ReLU.
+// others with the tile as addend, the last with the ReLU and the mask.
 void MultiplyPanels(const PanelKernel& kernel, const float* rows, const float* columns,
                     int64_t depth, const TileOptions& options, float* tile, int64_t stride);
 

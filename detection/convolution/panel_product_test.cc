@@ -132,6 +132,30 @@ TEST_P(PanelProductTest, TransposedRowsArePackedLikeRows) {
   }
 }
 
+// Zeros of both signs count as 0, a NaN does not. Of one chunk of the depth, and of several.
+TEST_P(PanelProductTest, AMaskSetsElementsToZero) {
+  const int64_t rows = kernel().rows, stride = kPanelColumns + 3;
+  const Matrix bias = Random(rows, 3);
+  Matrix mask = Random(rows * stride, 4);
+  mask[0] = 0.0f;
+  mask[1] = -0.0f;
+  mask[9] = std::numeric_limits<float>::quiet_NaN();
+  for (const int64_t depth : {int64_t{5}, 2 * kPanelChunk + 1}) {
+    const Matrix a = Random(rows * depth, 1), b = Random(depth * kPanelColumns, 2);
+    TileOptions options;
+    options.bias = bias.data();
+    const Matrix plain = Tile(kernel(), a, rows, b, kPanelColumns, depth, options);
+    options.mask = mask.data();
+    options.mask_stride = stride;
+    const Matrix masked = Tile(kernel(), a, rows, b, kPanelColumns, depth, options);
+    for (int64_t i = 0; i < rows * kPanelColumns; ++i) {
+      const float m = mask[i / kPanelColumns * stride + i % kPanelColumns];
+      EXPECT_EQ(masked[i], m <= 0 ? 0 : plain[i]) << i;
+    }
+    EXPECT_EQ(masked[9], plain[9]) << "NaN";
+  }
+}
+
 TEST_P(PanelProductTest, DepthZeroKeepsTheAddend) {
   const Matrix bias = Random(kernel().rows, 4), add = Random(kernel().rows * 20, 3);
   TileOptions options;

@@ -20,19 +20,24 @@
 namespace rcnn::detection {
 
 // Calls multiply(options, tile, stride) for a whole tile, and writes its first num_rows x
-// num_columns to `out`, rows `stride` floats apart. Of options.add only these are read.
+// num_columns to `out`, rows `stride` floats apart. Of options.add and options.mask only these are
+// read.
 template <typename Multiply>
 void MultiplyPartTile(int64_t num_rows, int64_t num_columns, TileOptions options, float* out,
                       int64_t stride, const Multiply& multiply) {
-  float add[kMaxPanelRows * kPanelColumns] = {}, tile[kMaxPanelRows * kPanelColumns];
+  using Tile = float[kMaxPanelRows * kPanelColumns];
+  Tile add = {}, mask = {}, tile;
   const size_t bytes = static_cast<size_t>(num_columns) * sizeof(float);
-  if (options.add != nullptr) {
+  const auto copy_inner = [&](const float*& from, int64_t& from_stride, Tile& to) {
+    if (from == nullptr) return;
     for (int64_t r = 0; r < num_rows; ++r) {
-      std::memcpy(add + r * kPanelColumns, options.add + r * options.add_stride, bytes);
+      std::memcpy(to + r * kPanelColumns, from + r * from_stride, bytes);
     }
-    options.add = add;
-    options.add_stride = kPanelColumns;
-  }
+    from = to;
+    from_stride = kPanelColumns;
+  };
+  copy_inner(options.add, options.add_stride, add);
+  copy_inner(options.mask, options.mask_stride, mask);
   multiply(options, tile, kPanelColumns);
   for (int64_t r = 0; r < num_rows; ++r) {
     std::memcpy(out + r * stride, tile + r * kPanelColumns, bytes);

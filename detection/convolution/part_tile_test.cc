@@ -33,6 +33,22 @@ TEST(MultiplyPartTileTest, ReadsOnlyTheInnerPartOfTheAddend) {
   EXPECT_EQ(out, (std::vector<float>{8, 9, 11, 12}));
 }
 
+TEST(MultiplyPartTileTest, ReadsOnlyTheInnerPartOfTheMask) {
+  const std::vector<float> mask = {1, 2, 3, 4, 5};  // [2, 2], rows three apart
+  TileOptions options;
+  options.mask = mask.data();
+  options.mask_stride = 3;
+  std::vector<float> out(4);
+  MultiplyPartTile(2, 2, options, out.data(), 2,
+                   [](const TileOptions& whole, float* tile, int64_t stride) {
+                     for (int64_t i = 0; i < kMaxPanelRows * kPanelColumns; ++i) {
+                       const int64_t r = i / kPanelColumns, c = i % kPanelColumns;
+                       tile[r * stride + c] = whole.mask[r * whole.mask_stride + c];
+                     }
+                   });
+  EXPECT_EQ(out, (std::vector<float>{1, 2, 4, 5}));
+}
+
 // One row of addends for every row.
 TEST(MultiplyPartTileTest, AddsOneRowToAll) {
   const std::vector<float> add = {1, 2};

@@ -32,6 +32,7 @@
 
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/target_clones.h"
+#include "rcnn/detection/convolution/masked_copy.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/patch_lanes.h"
 #include "rcnn/detection/convolution/plane_kernels.h"
@@ -91,7 +92,8 @@ struct Panel {
 
 class Gradient {
  public:
-  Gradient(const float* weight, const float* dy, const PatchShape& shape, float* dx)
+  Gradient(const float* weight, const float* dy, const PatchShape& shape, float* dx,
+           const float* mask)
       : product_(CurrentPanelKernel()),
         planes_(GetPlaneKernel(CurrentInstructionLevel())),
         shape_(shape),
@@ -100,6 +102,7 @@ class Gradient {
         row_panels_(NumPanels(shape.in_channels, product_.rows)),
         dy_(dy),
         dx_(dx),
+        mask_(mask),
         weights_(PackWeights(weight)) {
     const int64_t plane = cells_.height * cells_.width;
     for (int64_t k = 0; k < shape.out_channels; ++k) offsets_.push_back(k * plane);
@@ -246,8 +249,9 @@ class Gradient {
             stride * cells.lane + begin - x};
   }
 
-  float* Plane(int64_t image, int64_t channel) const {
-    return dx_ + (image * shape_.in_channels + channel) * shape_.height * shape_.width;
+  // Where a plane begins, from dx on.
+  int64_t Plane(int64_t image, int64_t channel) const {
+    return (image * shape_.in_channels + channel) * shape_.height * shape_.width;
   }
 
   // Asks for the cache lines that WriteTiles will write. Inlined, because GCC drops calls of
@@ -256,10 +260,12 @@ class Gradient {
                                                             int64_t row_panel) const {
     const LaneRows rows(cells_, panel.first, panel.count);
     const PixelRow pixels = FindPixels(*rows.begin(), a);
-    const float* to =
+    const int64_t first =
         Plane(panel.image, row_panel * product_.rows) + pixels.y * shape_.width + pixels.begin;
+    const int64_t plane = shape_.height * shape_.width;
     for (int64_t b = 0; b < shape_.kernel.stride; ++b) {
-      PrefetchTile(to + b * kPanelColumns, product_.rows, shape_.height * shape_.width);
+      PrefetchTile(dx_ + first + b * kPanelColumns, product_.rows, plane);
+      if (mask_ != nullptr) PrefetchTile(mask_ + first + b * kPanelColumns, product_.rows, plane);
     }
   }
 
@@ -270,12 +276,17 @@ class Gradient {
     for (int64_t c = 0; c < channels; ++c) {
       Interleave(&scratch.tiles[c * kPanelColumns], kMaxTile, shape_.kernel.stride,
                  &scratch.row[0]);
-      float* plane = Plane(panel.image, first + c);
+      const int64_t plane = Plane(panel.image, first + c);
       for (const LaneRows::Row& cells : rows) {
         const PixelRow pixels = FindPixels(cells, a);
         if (pixels.y < 0 || pixels.y >= shape_.height) continue;
-        std::copy_n(&scratch.row[pixels.skipped], pixels.end - pixels.begin,
-                    plane + pixels.y * shape_.width + pixels.begin);
+        const int64_t at = plane + pixels.y * shape_.width + pixels.begin;
+        const int64_t count = pixels.end - pixels.begin;
+        if (mask_ != nullptr) {
+          CopyMasked(&scratch.row[pixels.skipped], mask_ + at, count, dx_ + at);
+        } else {
+          std::copy_n(&scratch.row[pixels.skipped], count, dx_ + at);
+        }
       }
     }
   }
@@ -288,15 +299,17 @@ class Gradient {
   const int64_t row_panels_;
   const float* const dy_;
   float* const dx_;
+  const float* const mask_;
   std::vector<int64_t> offsets_;  // of the planes of dy in an image
   const AlignedFloats weights_;
 };
 
 }  // namespace
 
-void PatchInputGradient(const float* weight, const float* dy, const PatchShape& shape, float* dx) {
+void PatchInputGradient(const float* weight, const float* dy, const PatchShape& shape, float* dx,
+                        const float* mask) {
   if (shape.batch == 0 || shape.in_channels == 0 || shape.height == 0 || shape.width == 0) return;
-  Gradient(weight, dy, shape, dx).Run();
+  Gradient(weight, dy, shape, dx, mask).Run();
 }
 
 }  // namespace rcnn::detection

@@ -23,8 +23,10 @@ namespace rcnn::detection {
 
 // weight [out_channels, in_channels, size, size], dy [batch, out_channels, H', W'] -> dx [batch,
 // in_channels, height, width], all without gaps. The padded map must hold the kernel, and
-// PanelProductAvailable() must hold. Uses LibTorch's threads.
-void PatchInputGradient(const float* weight, const float* dy, const PatchShape& shape, float* dx);
+// PanelProductAvailable() must hold. `mask`, of dx's shape: where it is at most 0, dx is 0, as in
+// the gradient of a ReLU; may be null. Uses LibTorch's threads.
+void PatchInputGradient(const float* weight, const float* dy, const PatchShape& shape, float* dx,
+                        const float* mask = nullptr);
 
 }  // namespace rcnn::detection
 

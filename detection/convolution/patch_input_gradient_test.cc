@@ -113,6 +113,19 @@ TEST_P(PatchInputGradientTest, ThreadsAndLevelsChangeNoBit) {
   }
 }
 
+TEST_P(PatchInputGradientTest, AMaskSetsPixelsToZero) {
+  for (const PatchKernel& kernel : {PatchKernel{3, 2, 1}, {1, 2, 0}, {5, 3, 2}}) {
+    const PatchShape s = {2, 21, 20, 23, 29, kernel};
+    const Operands o(s);
+    at::Tensor mask = at::randn({2, 21, 23, 29}, at::detail::createCPUGenerator(3)).relu();
+    mask.select(3, 1).fill_(NAN);
+    at::Tensor dx = at::full(mask.sizes(), NAN);
+    PatchInputGradient(o.weight.data_ptr<float>(), o.dy.data_ptr<float>(), s, dx.data_ptr<float>(),
+                       mask.data_ptr<float>());
+    EXPECT_TRUE(dx.equal(at::where(mask <= 0, at::zeros({}), Gradient(s, o)))) << kernel.size;
+  }
+}
+
 TEST_P(PatchInputGradientTest, NoImagesHaveNoGradient) {
   const PatchShape s = {0, 3, 5, 9, 9, {3, 2, 1}};
   EXPECT_EQ(Gradient(s, Operands(s)).numel(), 0);

@@ -23,10 +23,19 @@ int64_t BlockPanels(int64_t in_channels) {
 
 }  // namespace
 
+// The arguments of Run.
+struct PointwiseConvolution::Job {
+  const float* x;
+  int64_t area;
+  const float* add;
+  bool relu;
+  float* y;
+  const float* mask;
+};
+
 // Columns [begin, end) of one image.
 struct PointwiseConvolution::Block {
-  int64_t image, area;
-  int64_t begin, end;
+  int64_t image, begin, end;
 };
 
 PointwiseConvolution::PointwiseConvolution(const float* bias, int64_t out_channels,
@@ -64,14 +73,13 @@ AlignedFloats PointwiseConvolution::PackWeights(const float* weight) const {
 
 // All channels of the block are packed before the first is written, and no other block reads them:
 // y may be x.
-void PointwiseConvolution::RunBlock(const Block& block, const float* x, const float* add, bool relu,
-                                    float* columns, float* y) const {
-  const int64_t area = block.area, panel = in_channels_ * kPanelColumns;
-  kernel_.pack_columns(x + block.image * in_channels_ * area + block.begin, block.end - block.begin,
-                       in_channels_, area, columns);
+void PointwiseConvolution::RunBlock(const Job& job, const Block& block, float* columns) const {
+  const int64_t area = job.area, panel = in_channels_ * kPanelColumns;
+  kernel_.pack_columns(job.x + block.image * in_channels_ * area + block.begin,
+                       block.end - block.begin, in_channels_, area, columns);
   TileOptions options;
-  options.add_stride = area;
-  options.relu = relu;
+  options.add_stride = options.mask_stride = area;
+  options.relu = job.relu;
   for (int64_t k = 0; k < out_channels_; k += kernel_.rows) {
     const int64_t num_rows = std::min(kernel_.rows, out_channels_ - k);
     options.bias = &bias_[k];
@@ -79,25 +87,30 @@ void PointwiseConvolution::RunBlock(const Block& block, const float* x, const fl
       const int64_t num_columns = std::min(kPanelColumns, block.end - at);
       const int64_t offset = (block.image * out_channels_ + k) * area + at;
       const float* rows = &weight_[k * in_channels_];
-      if (add != nullptr) {
-        options.add = add + offset;
+      if (job.add != nullptr) {
+        options.add = job.add + offset;
         PrefetchTile(options.add + kPanelColumns, num_rows, area);
       }
-      PrefetchTile(y + offset + kPanelColumns, num_rows, area);
+      if (job.mask != nullptr) {
+        options.mask = job.mask + offset;
+        PrefetchTile(options.mask + kPanelColumns, num_rows, area);
+      }
+      PrefetchTile(job.y + offset + kPanelColumns, num_rows, area);
       const auto multiply = [&](const TileOptions& whole, float* tile, int64_t stride) {
         MultiplyPanels(kernel_, rows, columns + p * panel, in_channels_, whole, tile, stride);
       };
       if (num_rows == kernel_.rows && num_columns == kPanelColumns) {
-        multiply(options, y + offset, area);
+        multiply(options, job.y + offset, area);
       } else {
-        MultiplyPartTile(num_rows, num_columns, options, y + offset, area, multiply);
+        MultiplyPartTile(num_rows, num_columns, options, job.y + offset, area, multiply);
       }
     }
   }
 }
 
 void PointwiseConvolution::Run(const float* x, int64_t batch, int64_t area, const float* add,
-                               bool relu, float* y) const {
+                               bool relu, float* y, const float* mask) const {
+  const Job job = {x, area, add, relu, y, mask};
   const int64_t panels = NumPanels(area, kPanelColumns);
   at::parallel_for(0, batch * panels, 1, [&](int64_t begin, int64_t end) {
     const int64_t size = std::min({BlockPanels(in_channels_), panels, end - begin});
@@ -105,9 +118,9 @@ void PointwiseConvolution::Run(const float* x, int64_t batch, int64_t area, cons
     for (int64_t i = begin, next; i < end; i = next) {
       const int64_t image = i / panels, first = i % panels;
       next = std::min({i + size, (image + 1) * panels, end});
-      RunBlock(
-          {image, area, first * kPanelColumns, std::min((first + next - i) * kPanelColumns, area)},
-          x, add, relu, &columns[0], y);
+      RunBlock(job,
+               {image, first * kPanelColumns, std::min((first + next - i) * kPanelColumns, area)},
+               &columns[0]);
     }
   });
 }

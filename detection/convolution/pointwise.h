@@ -37,15 +37,17 @@ class PointwiseConvolution {
 
   // x [batch, in_channels, area] -> y [batch, out_channels, area], both dense. They may be
   // the same memory if they have the same number of channels, else not. `add`, of y's shape, is
-  // added before the ReLU; may be null, or y itself unless that is x. Thread-safe; uses LibTorch's
-  // threads.
-  void Run(const float* x, int64_t batch, int64_t area, const float* add, bool relu,
-           float* y) const;
+  // added before the ReLU; may be null, or y itself unless that is x. `mask`, of y's shape: where
+  // it is at most 0, the result is 0, as in the gradient of a ReLU; may be null. Thread-safe; uses
+  // LibTorch's threads.
+  void Run(const float* x, int64_t batch, int64_t area, const float* add, bool relu, float* y,
+           const float* mask = nullptr) const;
 
   // The packed weights.
   StoredPanels panels() const { return weight_.stored(); }
 
  private:
+  struct Job;
   struct Block;
 
   // Without weights.
@@ -55,8 +57,7 @@ class PointwiseConvolution {
   int64_t NumWeights() const { return static_cast<int64_t>(bias_.size()) * in_channels_; }
   AlignedFloats PackWeights(const float* weight) const;
 
-  void RunBlock(const Block& block, const float* x, const float* add, bool relu, float* columns,
-                float* y) const;
+  void RunBlock(const Job& job, const Block& block, float* columns) const;
 
   const PanelKernel& kernel_;
   int64_t out_channels_, in_channels_;

@@ -97,6 +97,23 @@ TEST_P(PointwiseTest, ThreadsAndLevelsChangeNoBit) {
   EXPECT_TRUE(run().equal(expected));
 }
 
+// Areas that end within a panel, and a summand.
+TEST_P(PointwiseTest, AMaskSetsResultsToZero) {
+  for (const int64_t area : {1, 16, 333}) {
+    const at::Tensor weight = Draw({19, 70}, 1), x = Draw({2, 70, area}, 2);
+    const at::Tensor other = Draw({2, 19, area}, 3), mask = Draw({2, 19, area}, 4).relu();
+    const PointwiseConvolution conv(weight.data_ptr<float>(), nullptr, 19, 70);
+    const auto run = [&](const float* masking) {
+      at::Tensor y = at::full({2, 19, area}, NAN);
+      conv.Run(x.data_ptr<float>(), 2, area, other.data_ptr<float>(), false, y.data_ptr<float>(),
+               masking);
+      return y;
+    };
+    EXPECT_TRUE(run(mask.data_ptr<float>()).equal(at::where(mask > 0, run(nullptr), at::zeros({}))))
+        << area;
+  }
+}
+
 TEST_P(PointwiseTest, AddsInPlace) {
   const at::Tensor weight = Draw({10, 4}, 1), x = Draw({1, 4, 100}, 2),
                    other = Draw({1, 10, 100}, 3);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "rcnn/detection/convolution/masked_copy.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
@@ -101,7 +102,8 @@ int64_t TilesPerBlock(int64_t total, int64_t threads, int64_t limit) {
 }
 
 void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t channel,
-                const TileGrid& grid, const std::vector<TileSegment>& segments, float* maps) {
+                const TileGrid& grid, const std::vector<TileSegment>& segments, float* maps,
+                const float* mask) {
   for (const TileSegment& segment : segments) {
     const int64_t begin = kTileOut * segment.row, x = kTileOut * segment.column;
     const int64_t rows = std::min(kTileOut, grid.height - begin);
@@ -110,10 +112,17 @@ void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t 
     float* to = plane + (begin - grid.output_rows.first) * grid.width + x;
     // Callers write one channel after the other.
     if (channel + 1 < channels) {
-      Prefetch(to + Plane(1, grid.output_rows, grid), rows, width, grid.width);
+      const int64_t next = Plane(1, grid.output_rows, grid);
+      Prefetch(to + next, rows, width, grid.width);
+      if (mask != nullptr) Prefetch(mask + (to - maps) + next, rows, width, grid.width);
     }
     for (int64_t i = 0; i < rows; ++i, to += grid.width) {
-      std::memcpy(to, outputs + i * stride + kTileOut * segment.offset, width * sizeof(float));
+      const float* from = outputs + i * stride + kTileOut * segment.offset;
+      if (mask != nullptr) {
+        CopyMasked(from, mask + (to - maps), width, to);
+      } else {
+        std::memcpy(to, from, width * sizeof(float));
+      }
     }
   }
 }

@@ -51,12 +51,14 @@ struct WinogradRows {
   int64_t begin, end;
 };
 
-// The tiles `begin` to `end` - 1 of a convolution that reads x and writes y.
+// The tiles `begin` to `end` - 1 of a convolution that reads x and writes y. `mask`, of y's shape:
+// where it is at most 0, y becomes 0, as in the gradient of a ReLU; null: nothing.
 struct TileJob {
   const float* x;
   TileGrid grid;
   int64_t begin, end;
   float* y;
+  const float* mask = nullptr;
 };
 
 // All tiles of `batch` maps that are in memory as a whole.
@@ -96,9 +98,10 @@ int64_t TilesPerBlock(int64_t total, int64_t threads, int64_t limit);
 
 // Writes channel `channel` of `segments` to maps [batch, channels, grid.output_rows.count,
 // grid.width]: row i of tile p is at outputs + i * stride + 4 p, 4 floats. Outputs beyond the maps
-// are left out; the other rows must be in memory.
+// are left out; the other rows must be in memory. `mask`: as of a TileJob.
 void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t channel,
-                const TileGrid& grid, const std::vector<TileSegment>& segments, float* maps);
+                const TileGrid& grid, const std::vector<TileSegment>& segments, float* maps,
+                const float* mask = nullptr);
 
 }  // namespace rcnn::detection
 

@@ -27,6 +27,11 @@ RCNN_AVX512 RCNN_UNROLLED void StoreTileRows(const __m512* sums, const TileOptio
     // A NaN passes: maxps returns its second operand then. With a mask, because GCC 12 takes the
     // form without one for a use of an uninitialised value.
     if (options.relu) sum = _mm512_maskz_max_ps(0xffff, _mm512_setzero_ps(), sum);
+    if (options.mask != nullptr) {
+      // A NaN passes, as in LibTorch.
+      const __m512 mask = _mm512_loadu_ps(options.mask + kRow * options.mask_stride);
+      sum = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(mask, _mm512_setzero_ps(), _CMP_NLE_UQ), sum);
+    }
     _mm512_storeu_ps(tile + kRow * stride, sum);
     StoreTileRows<kRow + 1>(sums, options, tile, stride);
   }

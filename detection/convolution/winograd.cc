@@ -249,7 +249,8 @@ void WinogradConvolution::TransformOutput(const TileJob& job, const Weights& wei
       transforms_.transform_output(row + p, sums.stride, bias_[k], relu_,
                                    &sums.outputs[kTileOut * p], row_stride);
     }
-    WriteTiles(&sums.outputs[0], row_stride, out_channels_, k, job.grid, inputs.segments, job.y);
+    WriteTiles(&sums.outputs[0], row_stride, out_channels_, k, job.grid, inputs.segments, job.y,
+               job.mask);
   }
 }
 
@@ -323,7 +324,7 @@ void WinogradConvolution::RunByOutputs(const TileJob& job) const {
   const AlignedFloats transformed =
       AllocateFloats(NumPanels(group, block) * kTilePoints * (in_channels_ * block + kLine));
   for (int64_t begin = job.begin; begin < job.end; begin += group) {
-    RunGroup({job.x, job.grid, begin, std::min(begin + group, job.end), job.y}, block,
+    RunGroup({job.x, job.grid, begin, std::min(begin + group, job.end), job.y, job.mask}, block,
              &transformed[0]);
   }
 }
@@ -344,8 +345,10 @@ void WinogradConvolution::RunJob(const TileJob& job) const {
 }
 
 void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int64_t width,
-                              float* y) const {
-  RunJob(JobOfMaps(x, batch, height, width, y));
+                              float* y, const float* mask) const {
+  TileJob job = JobOfMaps(x, batch, height, width, y);
+  job.mask = mask;
+  RunJob(job);
 }
 
 AlignedFloats WinogradConvolution::TransformForRows() const {

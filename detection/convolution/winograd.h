@@ -53,8 +53,10 @@ class WinogradConvolution {
                                        int64_t out_channels, int64_t in_channels, bool relu);
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, height, width],
-  // both without gaps, and not the same. Thread-safe; uses LibTorch's threads.
-  void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
+  // both without gaps, and not the same. `mask`, of y's shape: where it is at most 0, the result is
+  // 0, as in the gradient of a ReLU; may be null. Thread-safe; uses LibTorch's threads.
+  void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y,
+           const float* mask = nullptr) const;
 
   // All kernels, transformed, for several calls of RunRows; null where they are kept so.
   AlignedFloats TransformForRows() const;

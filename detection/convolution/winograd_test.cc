@@ -110,6 +110,25 @@ TEST_P(WinogradTest, AConvolutionForOneRunHasTheSameBits) {
   }
 }
 
+// By tiles and by outputs; the last tiles extend beyond the map.
+TEST_P(WinogradTest, AMaskSetsResultsToZero) {
+  for (const Case& c : {Case{2, 5, 37, 9, 8}, Case{1, 4, 13, 33, 65}, Case{1, 8, 12, 70, 300}}) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    const at::Tensor weight = Weight(c), x = Input(c), none;
+    at::Tensor mask = at::randn({c.batch, c.out_channels, c.height, c.width}, Generator(4)).relu();
+    mask.select(3, 1).fill_(NAN);
+    for (const WinogradWeights kept : {WinogradWeights::kTransformed, WinogradWeights::kKernels}) {
+      const WinogradConvolution conv(weight.data_ptr<float>(), nullptr, c.out_channels,
+                                     c.in_channels, false, {}, kept);
+      at::Tensor y = at::full(mask.sizes(), NAN);
+      conv.Run(x.data_ptr<float>(), c.batch, c.height, c.width, y.data_ptr<float>(),
+               mask.data_ptr<float>());
+      EXPECT_TRUE(
+          y.equal(at::where(mask <= 0, at::zeros({}), Convolve(c, weight, none, x, false))));
+    }
+  }
+}
+
 // A quarter of the bytes.
 TEST_P(WinogradTest, KeptKernelsTakeNineNumbersEach) {
   const Case c = {1, 3, 48, 8, 8};
