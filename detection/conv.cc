@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/training_convolution.h"
@@ -50,6 +51,9 @@ at::Tensor ConvolvePart(const at::Tensor& x, const at::Tensor& weight, const at:
   if (CanTrainPatches(x, weight, stride, padding)) {
     return TrainingPatches(x, weight, bias, stride, padding, epilogue);
   }
+  const GradientLinks& links = epilogue.links;
+  TORCH_CHECK(!links.output_is_masked && !links.masks_input && links.input == nullptr,
+              "convolution: maps ", x.toString(), " ", x.sizes(), " cannot be linked");
   at::Tensor y = at::conv2d(x, weight, bias, stride, padding);
   if (epilogue.add.defined()) y.add_(epilogue.add);
   return epilogue.relu ? y.relu_() : y;
@@ -110,7 +114,8 @@ bool Conv::HasSeparateNorm() const {
   return norm_ != nullptr && !norm_->IsAffine();
 }
 
-BatchMap Conv::Convolve(const BatchMap& x, const BatchMap& add, bool relu) const {
+BatchMap Conv::Convolve(const BatchMap& x, const BatchMap& add, bool relu,
+                        const ConvLinks& links) const {
   RecordCalls(*this, x);
   if (packed_ != nullptr) {
     return ForEachPart(x, [&](const at::Tensor& part) { return packed_->Run(part); });
@@ -119,9 +124,13 @@ BatchMap Conv::Convolve(const BatchMap& x, const BatchMap& add, bool relu) const
                               : HasSeparateNorm()     ? std::pair(weight_, bias_)
                                                       : FoldedWeights();
   BatchMap y;
+  if (links.input != nullptr) links.input->parts.resize(x.parts.size());
   for (size_t p = 0; p < x.parts.size(); ++p) {
     const at::Tensor of_part = add.parts.empty() ? at::Tensor() : add.parts[p];
-    y.parts.push_back(ConvolvePart(x.parts[p], weight, bias, options_, {of_part, relu}));
+    at::Tensor* input = links.input != nullptr ? &links.input->parts[p] : nullptr;
+    y.parts.push_back(
+        ConvolvePart(x.parts[p], weight, bias, options_,
+                     {of_part, relu, {links.output_is_masked, links.masks_input, input}}));
   }
   return y;
 }
@@ -150,6 +159,30 @@ const PackedConvolution* Conv::Packed(const BatchMap& x) const {
   if (packed_ == nullptr || HasSeparateNorm() || keeps_float32()) return nullptr;
   CheckPrepared(x);
   return packed_.get();
+}
+
+bool Conv::CanLink(at::IntArrayRef map) const {
+  if (IsPrepared() || HasSeparateNorm() || keeps_float32() || !weight_.device().is_cpu() ||
+      weight_.scalar_type() != at::kFloat || AutocastType(c10::DeviceType::CPU).has_value()) {
+    return false;
+  }
+  const at::IntArrayRef weight = weight_.sizes();
+  const int64_t stride = options_.stride, padding = options_.padding;
+  return CanTrainWithWinograd(map, weight, stride, padding) ||
+         CanTrainPointwise(map, weight, stride, padding) ||
+         CanTrainPatches(map, weight, stride, padding);
+}
+
+std::vector<int64_t> Conv::OutputSizes(at::IntArrayRef map) const {
+  const auto size = [&](int64_t cells) {
+    return (cells + 2 * options_.padding - options_.kernel) / options_.stride + 1;
+  };
+  return {map[0], options_.out_channels, size(map[2]), size(map[3])};
+}
+
+BatchMap Conv::ForwardLinked(const BatchMap& x, const BatchMap& add, const ConvLinks& links) const {
+  const bool relu = options_.activation == Activation::kRelu || !add.parts.empty();
+  return Convolve(x, add, relu, links);
 }
 
 BatchMap Conv::ForwardConsuming(BatchMap x) const {

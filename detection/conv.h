@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/convolution/precision.h"
@@ -35,6 +36,15 @@ struct ConvOptions {
   bool bias = true;
   Activation activation = Activation::kNone;
   Init init = {};
+};
+
+// What a convolution computes in training together with those before and after it
+// (convolution/training_epilogue.h).
+struct ConvLinks {
+  bool output_is_masked = false;
+  bool masks_input = false;
+  // Becomes x, for its other readers; null: there are none.
+  BatchMap* input = nullptr;
 };
 
 class Conv : public PreparedLayer {
@@ -61,6 +71,17 @@ class Conv : public PreparedLayer {
   // parts of the result may lie in the memory of those of `other`, which must not be that of x, and
   // which nobody may use any more.
   BatchMap ForwardAddRelu(const BatchMap& x, const BatchMap& other, bool overwrite = false) const;
+
+  // Whether ForwardLinked can convolve float32 maps of these sizes, [N, C, H, W], on the CPU: it is
+  // a convolution of rcnn's own with gradients, and no norm is applied separately.
+  bool CanLink(at::IntArrayRef map) const;
+
+  // [N, out, H', W'] of Forward of such maps.
+  std::vector<int64_t> OutputSizes(at::IntArrayRef map) const;
+
+  // Forward(x), or ForwardAddRelu(x, add) if `add` has parts, in training with `links`. CanLink
+  // must hold for all parts.
+  BatchMap ForwardLinked(const BatchMap& x, const BatchMap& add, const ConvLinks& links) const;
 
   // Forward(x) of maps that are moved in: a part of the result may lie in the memory of the part of
   // x if nothing else refers to that, after PrepareForInference.
@@ -105,7 +126,8 @@ class Conv : public PreparedLayer {
   bool HasSeparateNorm() const;
   // Convolves without a separate norm. What is packed has its own ReLU; else the parts of `add`, if
   // there are any, are added and then `relu` is applied.
-  BatchMap Convolve(const BatchMap& x, const BatchMap& add, bool relu) const;
+  BatchMap Convolve(const BatchMap& x, const BatchMap& add, bool relu,
+                    const ConvLinks& links = {}) const;
   // Forward without the care for KeepFloat32.
   BatchMap ForwardAsTyped(const BatchMap& x) const;
 

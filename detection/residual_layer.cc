@@ -1,7 +1,9 @@
 #include "rcnn/detection/residual_layer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <string>
 
 namespace rcnn::detection {
@@ -17,6 +19,16 @@ ConvOptions Options(int64_t in, int64_t out, int64_t kernel, int64_t stride,
   options.padding = kernel / 2;
   options.activation = activation;
   return options;
+}
+
+bool IsPlain(const at::Tensor& part) {
+  return part.dim() == 4 && part.device().is_cpu() && part.scalar_type() == at::kFloat;
+}
+
+MapSizes SizesAfter(const Conv& conv, const MapSizes& x) {
+  MapSizes sizes;
+  for (const std::vector<int64_t>& part : x) sizes.push_back(conv.OutputSizes(part));
+  return sizes;
 }
 
 }  // namespace
@@ -68,6 +80,35 @@ BatchMap ResidualBlock::Forward(const BatchMap& x, bool overwrite) const {
   return convs_.back()->ForwardAddRelu(y, downsample_->Forward(x), /*overwrite=*/true);
 }
 
+BatchMap ResidualBlock::ForwardLinked(const BatchMap& x, bool masks_input,
+                                      bool output_is_masked) const {
+  BatchMap input;
+  BatchMap y = convs_.front()->ForwardLinked(x, {}, {true, masks_input, &input});
+  for (size_t i = 1; i + 1 < convs_.size(); ++i) {
+    y = convs_[i]->ForwardLinked(y, {}, {true, true, nullptr});
+  }
+  const BatchMap shortcut = downsample_ == nullptr ? input : downsample_->Forward(input);
+  return convs_.back()->ForwardLinked(y, shortcut, {output_is_masked, true, nullptr});
+}
+
+bool ResidualBlock::CanLink(const MapSizes& x) const {
+  MapSizes sizes = x;
+  for (const auto& conv : convs_) {
+    if (!std::all_of(sizes.begin(), sizes.end(),
+                     [&](const std::vector<int64_t>& part) { return conv->CanLink(part); })) {
+      return false;
+    }
+    sizes = SizesAfter(*conv, sizes);
+  }
+  return true;
+}
+
+MapSizes ResidualBlock::OutputSizes(const MapSizes& x) const {
+  MapSizes sizes = x;
+  for (const auto& conv : convs_) sizes = SizesAfter(*conv, sizes);
+  return sizes;
+}
+
 ResidualLayer::ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t stride,
                              const NormOptions& norm) {
   int64_t in_channels = layer == 1 ? 64 : shape.OutChannels(layer - 1);
@@ -84,9 +125,29 @@ at::Tensor ResidualLayer::Forward(const at::Tensor& x) const {
   return Forward(BatchMap(x)).parts.front();
 }
 
+std::vector<bool> ResidualLayer::FindLinked(const BatchMap& x) const {
+  std::vector<bool> linked(blocks_.size());
+  if (!at::GradMode::is_enabled() || !std::all_of(x.parts.begin(), x.parts.end(), IsPlain)) {
+    return linked;
+  }
+  MapSizes sizes;
+  for (const at::Tensor& part : x.parts) sizes.push_back(part.sizes().vec());
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    linked[i] = blocks_[i]->CanLink(sizes);
+    sizes = blocks_[i]->OutputSizes(sizes);
+  }
+  return linked;
+}
+
+// The output of a block, which ends with a ReLU, is read by the next one alone; that of the last
+// block, others may read.
 BatchMap ResidualLayer::Forward(BatchMap x) const {
-  x = blocks_.front()->Forward(x);
-  for (size_t i = 1; i < blocks_.size(); ++i) x = blocks_[i]->Forward(x, /*overwrite=*/true);
+  const std::vector<bool> linked = FindLinked(x);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const bool next_is_linked = i + 1 < blocks_.size() && linked[i + 1];
+    x = linked[i] ? blocks_[i]->ForwardLinked(x, /*masks_input=*/i > 0, next_is_linked)
+                  : blocks_[i]->Forward(x, /*overwrite=*/i > 0);
+  }
   return x;
 }
 

@@ -7,6 +7,7 @@
 #ifndef RCNN_DETECTION_RESIDUAL_LAYER_H_
 #define RCNN_DETECTION_RESIDUAL_LAYER_H_
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct ResNetShape {
 // c10::Error on any other.
 ResNetShape FindResNetShape(int64_t depth);
 
+// The sizes [N, C, H, W] of the parts of a map.
+using MapSizes = std::vector<std::vector<int64_t>>;
+
 class ResidualBlock : public torch::nn::Module {
  public:
   // `width`: channels inside the block; a bottleneck has 4 times as many at its output.
@@ -37,6 +41,17 @@ class ResidualBlock : public torch::nn::Module {
   // With `overwrite`, after PrepareForInference, the parts of the result may lie in the memory of
   // those of x, which nobody may use any more.
   BatchMap Forward(const BatchMap& x, bool overwrite = false) const;
+
+  // Forward(x) in training, up to rounding, with gradients that are masked by ReLUs and added up
+  // while they are computed, rather than in passes of their own. `masks_input`: x is the output of
+  // a ReLU, and its gradient is masked. `output_is_masked`: all readers of the result do so.
+  // CanLink(sizes) must hold of x, float32 on the CPU.
+  BatchMap ForwardLinked(const BatchMap& x, bool masks_input, bool output_is_masked) const;
+
+  // Whether all convolutions but that of the shortcut can be linked (Conv::CanLink).
+  bool CanLink(const MapSizes& x) const;
+  // Those of Forward(x).
+  MapSizes OutputSizes(const MapSizes& x) const;
 
  private:
   std::vector<std::shared_ptr<Conv>> convs_;
@@ -53,6 +68,9 @@ class ResidualLayer : public torch::nn::Module {
   BatchMap Forward(BatchMap x) const;
 
  private:
+  // Which blocks are linked in training, for maps x; none without gradients.
+  std::vector<bool> FindLinked(const BatchMap& x) const;
+
   std::vector<std::shared_ptr<ResidualBlock>> blocks_;
 };
 

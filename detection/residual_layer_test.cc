@@ -6,10 +6,12 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/tensor_memory.h"
 #include "rcnn/detection/batch_map.h"
+#include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -92,6 +94,65 @@ TEST(ResidualLayerTest, TrainedNormsLearnThroughTheShortcut) {
     ASSERT_TRUE(item.value().grad().defined()) << item.key();
     EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>()) << item.key();
   }
+}
+
+// The output, and the gradients of x and all parameters.
+template <typename Forward>
+std::vector<at::Tensor> Train(const ResidualLayer& layer, const Forward& forward) {
+  const auto draw = [](at::IntArrayRef sizes, uint64_t seed) {
+    return at::randn(sizes, at::detail::createCPUGenerator(seed));
+  };
+  const at::Tensor x = draw({2, 64, 16, 16}, 3).requires_grad_();
+  const at::Tensor y = forward(BatchMap(x)).parts.front();
+  y.backward(draw(y.sizes(), 4));
+  std::vector<at::Tensor> results = {y.detach(), x.grad()};
+  for (at::Tensor& parameter : layer.parameters()) {
+    if (!parameter.defined()) continue;
+    results.push_back(parameter.grad());
+    parameter.mutable_grad() = at::Tensor();
+  }
+  return results;
+}
+
+// Blocks of two convolutions and of three, of which the first changes the channels. No sum has more
+// than one chunk where a second reader's gradient or the shortcut is added to it.
+TEST(ResidualLayerTest, LinkedBlocksHaveTheBitsOfBlocksAlone) {
+  if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  for (const int64_t depth : {18, 50}) {
+    const auto layer = std::make_shared<ResidualLayer>(FindResNetShape(depth), 1, 1, Norms());
+    FillAtRandom(*layer, 0.1, 6);
+    const auto blocks = layer->children();
+    MapSizes sizes = {{2, 64, 16, 16}};
+    for (const auto& child : blocks) {
+      const auto& block = dynamic_cast<const ResidualBlock&>(*child);
+      EXPECT_TRUE(block.CanLink(sizes)) << depth;
+      sizes = block.OutputSizes(sizes);
+    }
+    EXPECT_EQ(sizes, (MapSizes{{2, depth == 50 ? 256 : 64, 16, 16}}));
+    const auto found = Train(*layer, [&](BatchMap x) { return layer->Forward(std::move(x)); });
+    const auto expected = Train(*layer, [&](BatchMap x) {
+      for (const auto& child : blocks) x = dynamic_cast<ResidualBlock&>(*child).Forward(x);
+      return x;
+    });
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_TRUE(found[i].equal(expected[i])) << depth << ": " << i;
+      EXPECT_GT(found[i].abs().max().item<float>(), 0) << depth << ": " << i;
+    }
+  }
+}
+
+// Few pixels, other channels, and a norm that uses the batch's statistics.
+TEST(ResidualLayerTest, SomeBlocksCannotBeLinked) {
+  const auto layer = std::make_shared<ResidualLayer>(FindResNetShape(50), 1, 1, Norms());
+  FillAtRandom(*layer, 0.1, 6);
+  const auto& block = dynamic_cast<const ResidualBlock&>(*layer->children().front());
+  EXPECT_FALSE(block.CanLink({{2, 64, 16, 16}, {1, 64, 5, 5}}));
+  EXPECT_FALSE(block.CanLink({{2, 32, 16, 16}}));
+  const auto trained =
+      std::make_shared<ResidualLayer>(FindResNetShape(50), 1, 1, Norms(NormOptions::kBatchNorm));
+  EXPECT_FALSE(
+      dynamic_cast<const ResidualBlock&>(*trained->children().front()).CanLink({{2, 64, 16, 16}}));
 }
 
 TEST(ResNetShapeTest, HasThePublishedBlocks) {

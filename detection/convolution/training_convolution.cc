@@ -17,7 +17,7 @@ constexpr int64_t kMinChannels = 16;
 constexpr int64_t kMinPixels = 512;
 
 at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, KernelOrder order,
-               const at::Tensor& bias, bool relu) {
+               const at::Tensor& bias, bool relu, const at::Tensor& mask = {}) {
   const at::Tensor input = x.contiguous(), kernels = weight.contiguous();
   const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
   const float* shift_data = shift.defined() ? shift.data_ptr<float>() : nullptr;
@@ -25,7 +25,9 @@ at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, KernelOrder order,
   const WinogradConvolution convolution = WinogradConvolution::ForOneRun(
       kernels.data_ptr<float>(), order, shift_data, out_channels, x.size(1), relu);
   at::Tensor y = at::empty({x.size(0), out_channels, x.size(2), x.size(3)}, input.options());
-  convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
+  const at::Tensor masking = mask.defined() ? mask.contiguous() : mask;
+  convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>(),
+                  masking.defined() ? masking.data_ptr<float>() : nullptr);
   const at::Tensor of_zeros = relu && shift.defined() ? shift.relu() : shift;
   FixZeroPatches(input.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)},
                  of_zeros.defined() ? of_zeros.data_ptr<float>() : nullptr, out_channels,
@@ -44,9 +46,14 @@ struct WinogradMethod {
     return y;
   }
 
+  // The same holds for the gradients of other readers.
   static at::Tensor InputGradient(const at::Tensor& weight, const at::Tensor& dy, at::IntArrayRef,
-                                  const KernelMotion&) {
-    return Run(dy, weight, KernelOrder::kInputGradient, {}, /*relu=*/false);
+                                  const KernelMotion&, const GradientEpilogue& epilogue) {
+    const bool adds = epilogue.add.defined(), masks = epilogue.mask.defined();
+    at::Tensor dx = Run(dy, weight, KernelOrder::kInputGradient, {}, /*relu=*/false,
+                        adds ? at::Tensor() : epilogue.mask);
+    if (adds) dx.add_(epilogue.add);
+    return adds && masks ? at::threshold_backward(dx, epilogue.mask, 0) : dx;
   }
 
   static at::Tensor WeightGradient(const at::Tensor& x, const at::Tensor& dy,
@@ -62,12 +69,18 @@ struct WinogradMethod {
 
 }  // namespace
 
+bool CanTrainWithWinograd(at::IntArrayRef x, at::IntArrayRef weight, int64_t stride,
+                          int64_t padding) {
+  return PanelProductAvailable() && stride == 1 && padding == 1 && weight[2] == 3 &&
+         weight[3] == 3 && weight[0] >= kMinChannels && weight[1] >= kMinChannels &&
+         x[1] == weight[1] && x[0] * x[2] * x[3] >= kMinPixels;
+}
+
 bool CanTrainWithWinograd(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                           int64_t padding) {
-  return PanelProductAvailable() && stride == 1 && padding == 1 && weight.size(2) == 3 &&
-         weight.size(3) == 3 && weight.size(0) >= kMinChannels && weight.size(1) >= kMinChannels &&
-         x.device().is_cpu() && x.scalar_type() == at::kFloat &&
-         weight.scalar_type() == at::kFloat && x.size(0) * x.size(2) * x.size(3) >= kMinPixels;
+  return x.device().is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 4 &&
+         weight.scalar_type() == at::kFloat &&
+         CanTrainWithWinograd(x.sizes(), weight.sizes(), stride, padding);
 }
 
 at::Tensor TrainingConvolution(const at::Tensor& x, const at::Tensor& weight,

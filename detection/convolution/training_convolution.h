@@ -25,6 +25,9 @@ namespace rcnn::detection {
 // transform of the weights.
 bool CanTrainWithWinograd(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                           int64_t padding);
+// The same of float32 tensors [N, C, H, W] and [K, C, k, k] of these sizes, on the CPU.
+bool CanTrainWithWinograd(at::IntArrayRef x, at::IntArrayRef weight, int64_t stride,
+                          int64_t padding);
 
 // x [N, C, H, W], weight [K, C, 3, 3], bias [K] or undefined -> [N, K, H, W], contiguous.
 // CanTrainWithWinograd() must hold. Differentiable once.

@@ -138,6 +138,27 @@ TEST_P(TrainingConvolutionTest, AnEpilogueHasTheBitsOfItsOperators) {
   }
 }
 
+// A residual block of two convolutions after a ReLU.
+TEST_P(TrainingConvolutionTest, LinkedGradientsHaveTheBitsOfSeparateOnes) {
+  const Case& c = std::get<0>(GetParam());
+  const auto results = [&](bool linked) {
+    const auto leaf = [](const at::Tensor& tensor) { return tensor.clone().requires_grad_(true); };
+    const at::Tensor x = leaf(x_), first = leaf(weight_);
+    const at::Tensor last =
+        leaf(at::randn({c.in_channels, c.out_channels, 3, 3}, Generator(5)) / 20);
+    const at::Tensor before = x.relu();
+    at::Tensor input = before;
+    const at::Tensor inner = TrainingConvolution(
+        before, first, bias_, {{}, true, {linked, linked, linked ? &input : nullptr}});
+    const at::Tensor y =
+        TrainingConvolution(inner, last, {}, {input, true, {false, linked, nullptr}});
+    y.backward(at::randn(y.sizes(), Generator(6)));
+    return std::vector<at::Tensor>{y.detach(), x.grad(), first.grad(), last.grad()};
+  };
+  const auto expected = results(false), found = results(true);
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(found[i].equal(expected[i])) << i;
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, TrainingConvolutionTest,
                          ::testing::Combine(::testing::Values(Case{1, 16, 16, 32, 16},
                                                               Case{2, 24, 40, 30, 41},

@@ -2,7 +2,9 @@
 //
 // A convolution with its bias, a second summand (the shortcut of a residual block) and a ReLU is
 // one function, so that these are applied while the sums are in registers: apart, each reads and
-// writes the whole map once more. The ReLU's decisions are those of the saved output.
+// writes the whole map once more. The ReLU's decisions are those of the saved output. In the
+// backward pass the same holds for the ReLU before it, and for other readers of its input
+// (training_epilogue.h).
 //
 // Example, a method and its use:
 //   struct Method {
@@ -10,7 +12,8 @@
 //                              const at::Tensor& bias, const TrainingEpilogue& epilogue,
 //                              const KernelMotion& motion);
 //     static at::Tensor InputGradient(const at::Tensor& weight, const at::Tensor& dy,
-//                                     at::IntArrayRef x_sizes, const KernelMotion& motion);
+//                                     at::IntArrayRef x_sizes, const KernelMotion& motion,
+//                                     const GradientEpilogue& epilogue);
 //     static at::Tensor WeightGradient(const at::Tensor& x, const at::Tensor& dy,
 //                                      at::IntArrayRef weight_sizes, const KernelMotion& motion);
 //   };
@@ -45,19 +48,23 @@ class TrainedConvolution : public torch::autograd::Function<TrainedConvolution<M
   // Autograd cannot track an undefined tensor as an input.
   using Optional = c10::optional<at::Tensor>;
 
-  static at::Tensor forward(Context* context, const at::Tensor& x, const at::Tensor& weight,
-                            const Optional& bias, const Optional& add, bool relu, int64_t stride,
-                            int64_t padding) {
-    at::Tensor y = Method::Output(x, weight, bias.value_or(at::Tensor()),
-                                  {add.value_or(at::Tensor()), relu}, {stride, padding});
+  // The output, and x again if `passes_input`.
+  static Tensors forward(Context* context, const at::Tensor& x, const at::Tensor& weight,
+                         const Optional& bias, const Optional& add, bool relu,
+                         bool output_is_masked, bool masks_input, bool passes_input, int64_t stride,
+                         int64_t padding) {
+    const at::Tensor y = Method::Output(x, weight, bias.value_or(at::Tensor()),
+                                        {add.value_or(at::Tensor()), relu}, {stride, padding});
     Tensors saved = {x, weight};
-    if (relu) saved.push_back(y);
+    if (relu && !output_is_masked) saved.push_back(y);
     context->save_for_backward(std::move(saved));
     context->saved_data["has_bias"] = bias.has_value();
     context->saved_data["has_add"] = add.has_value();
+    context->saved_data["masks_input"] = masks_input;
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
-    return y;
+    if (passes_input) return {y, x};
+    return {y};
   }
 
   static Tensors backward(Context* context, const Tensors& gradients) {
@@ -72,14 +79,18 @@ class TrainedConvolution : public torch::autograd::Function<TrainedConvolution<M
     if (saved.size() == 3) dy = at::threshold_backward(dy, saved[2], 0);
     at::Tensor dx, dw, db, of_add;
     if (context->needs_input_grad(0)) {
-      dx = Method::InputGradient(weight, dy, x.sizes(), motion);
+      GradientEpilogue epilogue;
+      if (gradients.size() == 2) epilogue.add = gradients[1];
+      if (context->saved_data["masks_input"].toBool()) epilogue.mask = x;
+      dx = Method::InputGradient(weight, dy, x.sizes(), motion, epilogue);
     }
     if (context->needs_input_grad(1)) {
       dw = Method::WeightGradient(x, dy, weight.sizes(), motion);
     }
     if (has_bias && context->needs_input_grad(2)) db = dy.sum({0, 2, 3});
     if (context->saved_data["has_add"].toBool()) of_add = dy;
-    return {dx, dw, db, of_add, at::Tensor(), at::Tensor(), at::Tensor()};
+    const at::Tensor none;
+    return {dx, dw, db, of_add, none, none, none, none, none, none};
   }
 };
 
@@ -91,8 +102,12 @@ at::Tensor Train(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
   const auto optional = [](const at::Tensor& tensor) {
     return tensor.defined() ? c10::optional<at::Tensor>(tensor) : c10::nullopt;
   };
-  return TrainedConvolution<Method>::apply(x, weight, optional(bias), optional(epilogue.add),
-                                           epilogue.relu, motion.stride, motion.padding);
+  const GradientLinks& links = epilogue.links;
+  const torch::autograd::variable_list outputs = TrainedConvolution<Method>::apply(
+      x, weight, optional(bias), optional(epilogue.add), epilogue.relu, links.output_is_masked,
+      links.masks_input, links.input != nullptr, motion.stride, motion.padding);
+  if (links.input != nullptr) *links.input = outputs[1];
+  return outputs[0];
 }
 
 }  // namespace rcnn::detection

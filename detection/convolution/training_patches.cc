@@ -54,13 +54,20 @@ struct PatchMethod {
     return y;
   }
 
+  // The gradients of other readers are added apart: those of a block's input go to a convolution
+  // without a stride where the block is a bottleneck.
   static at::Tensor InputGradient(const at::Tensor& weight, const at::Tensor& dy,
-                                  at::IntArrayRef x_sizes, const KernelMotion& motion) {
+                                  at::IntArrayRef x_sizes, const KernelMotion& motion,
+                                  const GradientEpilogue& epilogue) {
+    const bool adds = epilogue.add.defined(), masks = epilogue.mask.defined();
     const at::Tensor kernels = weight.contiguous();
+    const at::Tensor mask = masks && !adds ? epilogue.mask.contiguous() : at::Tensor();
     at::Tensor dx = at::empty(x_sizes, dy.options());
     PatchInputGradient(kernels.data_ptr<float>(), dy.data_ptr<float>(),
-                       FindShape(x_sizes, weight.sizes(), motion), dx.data_ptr<float>());
-    return dx;
+                       FindShape(x_sizes, weight.sizes(), motion), dx.data_ptr<float>(),
+                       DataOrNull(mask));
+    if (adds) dx.add_(epilogue.add);
+    return adds && masks ? at::threshold_backward(dx, epilogue.mask, 0) : dx;
   }
 
   static at::Tensor WeightGradient(const at::Tensor& x, const at::Tensor& dy,
@@ -84,19 +91,24 @@ bool HoldsKernel(const PatchShape& shape) {
 
 }  // namespace
 
-bool CanTrainPatches(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
-                     int64_t padding) {
-  if (!PanelProductAvailable() || AutocastType(c10::DeviceType::CPU).has_value() || !IsPlain(x) ||
-      !IsPlain(weight) || x.size(1) != weight.size(1) || weight.size(2) != weight.size(3)) {
+bool CanTrainPatches(at::IntArrayRef x, at::IntArrayRef weight, int64_t stride, int64_t padding) {
+  if (!PanelProductAvailable() || AutocastType(c10::DeviceType::CPU).has_value() ||
+      x[1] != weight[1] || weight[2] != weight[3]) {
     return false;
   }
-  const PatchShape shape = FindShape(x.sizes(), weight.sizes(), {stride, padding});
+  const PatchShape shape = FindShape(x, weight, {stride, padding});
   if (!HoldsKernel(shape)) return false;
   const SlidingWindow window = FindWindow(shape);
   return (stride > 1 || shape.in_channels <= kMaxChannelsWithoutStride) &&
          shape.out_channels >= kMinOutputs &&
-         shape.in_channels * weight.size(2) * weight.size(3) >= kMinDepth &&
+         shape.in_channels * weight[2] * weight[3] >= kMinDepth &&
          shape.batch * window.out_height * window.out_width >= kMinPixels;
+}
+
+bool CanTrainPatches(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
+                     int64_t padding) {
+  return IsPlain(x) && IsPlain(weight) &&
+         CanTrainPatches(x.sizes(), weight.sizes(), stride, padding);
 }
 
 at::Tensor TrainingPatches(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

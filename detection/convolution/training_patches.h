@@ -25,6 +25,8 @@ namespace rcnn::detection {
 // and FMA outside autocast, at least 16 outputs, and enough pixels to pay for packing the weights.
 bool CanTrainPatches(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                      int64_t padding);
+// The same of float32 tensors [N, C, H, W] and [K, C, k, k] of these sizes, on the CPU.
+bool CanTrainPatches(at::IntArrayRef x, at::IntArrayRef weight, int64_t stride, int64_t padding);
 
 // x [N, C, H, W], weight [K, C, k, k], bias [K] or undefined -> [N, K, H', W'], contiguous.
 // CanTrainPatches() must hold. Differentiable once. The bits do not depend on the instruction level

@@ -153,6 +153,29 @@ TEST_P(TrainingPatchesTest, AnEpilogueHasTheBitsOfItsOperators) {
   }
 }
 
+// A ReLU, a convolution, and another reader of the ReLU's output.
+TEST_P(TrainingPatchesTest, LinkedGradientsHaveTheBitsOfSeparateOnes) {
+  const auto results = [](bool linked, bool reads) {
+    const auto leaf = [](at::IntArrayRef shape, uint64_t seed) {
+      return Draw(shape, seed).requires_grad_(true);
+    };
+    const at::Tensor x = leaf({2, 6, 33, 37}, 1), first = leaf({18, 6, 3, 3}, 2);
+    const at::Tensor second = leaf({21, 18, 3, 3}, 3);
+    at::Tensor y = TrainingPatches(x, first, {}, 1, 1, {{}, true, {linked, false, nullptr}});
+    at::Tensor again = y;
+    const at::Tensor z = TrainingPatches(
+        y, second, {}, 2, 1, {{}, false, {false, linked, linked && reads ? &again : nullptr}});
+    at::Tensor loss = (z * Draw({2, 21, 17, 19}, 5)).sum();
+    if (reads) loss = loss + (again * Draw({2, 18, 33, 37}, 6)).sum();
+    loss.backward();
+    return std::vector<at::Tensor>{z.detach(), x.grad(), first.grad(), second.grad()};
+  };
+  for (const bool reads : {false, true}) {
+    const auto expected = results(false, reads), found = results(true, reads);
+    for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(found[i].equal(expected[i])) << i;
+  }
+}
+
 TEST(CanTrainPatchesTest, IsUsedOnlyWhereItCanBe) {
   if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
   const at::Tensor x = at::zeros({1, 64, 50, 50}), weight = at::zeros({64, 64, 3, 3});

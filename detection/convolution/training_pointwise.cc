@@ -22,7 +22,8 @@ const float* DataOrNull(const at::Tensor& tensor) {
 
 // `weight` has the channels of x as columns, or as rows.
 at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, MatrixOrder order,
-               const at::Tensor& bias, const TrainingEpilogue& epilogue) {
+               const at::Tensor& bias, const TrainingEpilogue& epilogue,
+               const at::Tensor& mask = {}) {
   const at::Tensor input = x.contiguous(), matrix = weight.contiguous();
   const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
   const at::Tensor add = epilogue.add.defined() ? epilogue.add.contiguous() : epilogue.add;
@@ -32,8 +33,9 @@ at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, MatrixOrder order,
   at::Tensor y = at::empty({x.size(0), out_channels, x.size(2), x.size(3)}, input.options());
   TORCH_CHECK(!add.defined() || add.sizes() == y.sizes(), "convolution: a summand of ", add.sizes(),
               " for an output of ", y.sizes());
+  const at::Tensor masking = mask.defined() ? mask.contiguous() : mask;
   convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2) * x.size(3), DataOrNull(add),
-                  epilogue.relu, y.data_ptr<float>());
+                  epilogue.relu, y.data_ptr<float>(), DataOrNull(masking));
   return y;
 }
 
@@ -44,8 +46,8 @@ struct PointwiseMethod {
   }
 
   static at::Tensor InputGradient(const at::Tensor& weight, const at::Tensor& dy, at::IntArrayRef,
-                                  const KernelMotion&) {
-    return Run(dy, weight, MatrixOrder::kColumns, {}, {});
+                                  const KernelMotion&, const GradientEpilogue& epilogue) {
+    return Run(dy, weight, MatrixOrder::kColumns, {}, {epilogue.add}, epilogue.mask);
   }
 
   // The products of gradients and inputs, summed over the pixels of all images.
@@ -63,18 +65,21 @@ struct PointwiseMethod {
 };
 
 bool IsPlain(const at::Tensor& tensor) {
-  return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat;
+  return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.dim() == 4;
 }
 
 }  // namespace
 
+bool CanTrainPointwise(at::IntArrayRef x, at::IntArrayRef weight, int64_t stride, int64_t padding) {
+  return PanelProductAvailable() && !AutocastType(c10::DeviceType::CPU).has_value() &&
+         stride == 1 && padding == 0 && weight[2] == 1 && weight[3] == 1 &&
+         weight[1] >= kMinChannels && x[1] == weight[1] && x[0] * x[2] * x[3] >= kMinPixels;
+}
+
 bool CanTrainPointwise(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                        int64_t padding) {
-  return PanelProductAvailable() && stride == 1 && padding == 0 && weight.size(2) == 1 &&
-         weight.size(3) == 1 && weight.size(1) >= kMinChannels && IsPlain(x) && IsPlain(weight) &&
-         x.dim() == 4 && x.size(1) == weight.size(1) &&
-         x.size(0) * x.size(2) * x.size(3) >= kMinPixels &&
-         !AutocastType(c10::DeviceType::CPU).has_value();
+  return IsPlain(x) && IsPlain(weight) &&
+         CanTrainPointwise(x.sizes(), weight.sizes(), stride, padding);
 }
 
 at::Tensor TrainingPointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

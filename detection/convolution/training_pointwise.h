@@ -23,6 +23,8 @@ namespace rcnn::detection {
 // enough pixels to pay for packing the weights.
 bool CanTrainPointwise(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                        int64_t padding);
+// The same of float32 tensors [N, C, H, W] and [K, C, k, k] of these sizes, on the CPU.
+bool CanTrainPointwise(at::IntArrayRef x, at::IntArrayRef weight, int64_t stride, int64_t padding);
 
 // x [N, C, H, W], weight [K, C, 1, 1], bias [K] or undefined -> [N, K, H, W], contiguous.
 // CanTrainPointwise() must hold. Differentiable once. The bits do not depend on the instruction

@@ -147,6 +147,52 @@ TEST_P(TrainingPointwiseTest, AnEpilogueHasTheBitsOfItsOperators) {
   }
 }
 
+// Two residual blocks of two convolutions, of which the second's input is the first's ReLU.
+TEST_P(TrainingPointwiseTest, LinkedGradientsHaveTheBitsOfSeparateOnes) {
+  const auto results = [](bool linked) {
+    const auto leaf = [](at::IntArrayRef shape, uint64_t seed) {
+      return Draw(shape, seed).requires_grad_(true);
+    };
+    const at::Tensor x = leaf({2, 18, 17, 19}, 1), bias = leaf({21}, 2);
+    std::vector<at::Tensor> leaves = {x, bias};
+    at::Tensor y = x;
+    for (uint64_t block = 0; block < 2; ++block) {
+      const at::Tensor first = leaf({21, 18, 1, 1}, 10 + block),
+                       last = leaf({18, 21, 1, 1}, 20 + block);
+      at::Tensor input = y;
+      const at::Tensor inner = TrainingPointwise(
+          y, first, bias, {{}, true, {linked, linked && block > 0, linked ? &input : nullptr}});
+      y = TrainingPointwise(inner, last, {},
+                            {input, true, {linked && block == 0, linked, nullptr}});
+      leaves.insert(leaves.end(), {first, last});
+    }
+    y.backward(Draw({2, 18, 17, 19}, 5));
+    std::vector<at::Tensor> found = {y.detach()};
+    for (const at::Tensor& of : leaves) found.push_back(of.grad());
+    return found;
+  };
+  const auto expected = results(false), found = results(true);
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(found[i].equal(expected[i])) << i;
+}
+
+// A block whose input has no gradient.
+TEST_P(TrainingPointwiseTest, AnInputWithoutGradientPassesThrough) {
+  const at::Tensor x = Draw({1, 16, 20, 30}, 1);
+  const at::Tensor first = Draw({16, 16, 1, 1}, 2).requires_grad_();
+  const at::Tensor last = Draw({16, 16, 1, 1}, 3).requires_grad_();
+  at::Tensor input;
+  const at::Tensor y = TrainingPointwise(x, first, {}, {{}, true, {true, false, &input}});
+  EXPECT_TRUE(input.equal(x));
+  TrainingPointwise(y, last, {}, {input, true, {false, true, nullptr}})
+      .backward(Draw({1, 16, 20, 30}, 4));
+  EXPECT_FALSE(x.grad().defined());
+  const at::Tensor plain = first.detach().requires_grad_(), other = last.detach().requires_grad_();
+  const at::Tensor z = TrainingPointwise(x, plain, {}, {{}, true});
+  TrainingPointwise(z, other, {}, {x, true}).backward(Draw({1, 16, 20, 30}, 4));
+  EXPECT_TRUE(first.grad().equal(plain.grad()));
+  EXPECT_TRUE(last.grad().equal(other.grad()));
+}
+
 TEST_P(TrainingPointwiseTest, ASummandOfAnotherShapeIsAnError) {
   const at::Tensor x = Draw({1, 16, 20, 30}, 1), weight = Draw({18, 16, 1, 1}, 2);
   EXPECT_THROW(TrainingPointwise(x, weight, {}, {at::zeros({1, 18, 1, 1}), false}), c10::Error);
