@@ -16,6 +16,7 @@
 #include <cstring>
 #include <utility>
 
+#include "rcnn/detection/conv_chain.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/layer_calls.h"
 
@@ -197,8 +198,9 @@ BatchMap ConvolveAndPool(const std::vector<std::shared_ptr<Conv>>& convs,
                      });
   if (!bands) {
     // Together: a norm in training looks at all parts.
-    for (const auto& conv : convs) x = conv->Forward(x);
-    return MaxPool(x, pool);
+    MaxPoolOptions options = pool;
+    options.masks_gradient = LinksChain(convs, x);
+    return MaxPool(ForwardChain(convs, std::move(x), options.masks_gradient), options);
   }
   for (at::Tensor& part : x.parts) {
     part = HasBands(convs, pool, part, band_rows)

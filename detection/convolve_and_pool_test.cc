@@ -91,6 +91,29 @@ TEST(ConvolveAndPoolTest, BandsHaveTheBitsOfLayers) {
   }
 }
 
+// In training, the ReLUs' gradients are computed with those of the layers after them.
+TEST(ConvolveAndPoolTest, GradientsHaveTheBitsOfLayers) {
+  const Block blocks[] = {Block({3, 16, 24}), Block({16, 20, 18}), Stem()};
+  for (const Block& block : blocks) {
+    const auto train = [&](bool together) {
+      const MaxPoolOptions pool = {3, 2, 1, false};
+      const at::Tensor x =
+          Image(block.convs.front()->options().in_channels, 70, 80).requires_grad_();
+      const at::Tensor y = together ? ConvolveAndPool(block.convs, pool, x).parts.front()
+                                    : block.LayerByLayer(x, pool);
+      y.backward(at::randn(y.sizes(), Generator(4)));
+      std::vector<at::Tensor> results = {y.detach(), x.grad()};
+      for (at::Tensor& parameter : block.module->parameters()) {
+        results.push_back(parameter.grad());
+        parameter.mutable_grad() = at::Tensor();
+      }
+      return results;
+    };
+    const auto found = train(true), expected = train(false);
+    for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(found[i].equal(expected[i])) << i;
+  }
+}
+
 // Windows that overlap, that see padding, and that reach into the next band but one.
 TEST(ConvolveAndPoolTest, BandsOfAStemHaveTheBitsOfLayers) {
   const at::NoGradGuard no_grad;

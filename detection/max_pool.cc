@@ -161,7 +161,11 @@ void AddGradient(const float* x, const float* dy, const PlaneShape& shape,
                  const MaxPoolOptions& options, RowScratch& scratch, float* dx) {
   for (int64_t i = 0; i < shape.pooled_height; ++i, dy += shape.pooled_width) {
     FindRow(x, i, shape, options, scratch.best.data(), scratch.places.data());
-    for (int64_t j = 0; j < shape.pooled_width; ++j) dx[scratch.places[j]] += dy[j];
+    for (int64_t j = 0; j < shape.pooled_width; ++j) {
+      // Where all of a window is masked, so is its largest value. A NaN passes, as in LibTorch.
+      const bool masked = options.masks_gradient && scratch.best[j] <= 0;
+      dx[scratch.places[j]] += masked ? 0.0f : dy[j];
+    }
   }
 }
 
@@ -199,11 +203,12 @@ at::Tensor PoolWithoutGradient(const at::Tensor& x, const MaxPoolOptions& option
 class Function : public torch::autograd::Function<Function> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, int64_t kernel,
-                            int64_t stride, int64_t padding, bool ceil_mode) {
+                            int64_t stride, int64_t padding, bool ceil_mode, bool masks_gradient) {
     context->save_for_backward({x});
     context->saved_data["kernel"] = kernel;
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
+    context->saved_data["masks_gradient"] = masks_gradient;
     return PoolWithoutGradient(x.detach(), {kernel, stride, padding, ceil_mode});
   }
 
@@ -213,8 +218,9 @@ class Function : public torch::autograd::Function<Function> {
     options.kernel = context->saved_data["kernel"].toInt();
     options.stride = context->saved_data["stride"].toInt();
     options.padding = context->saved_data["padding"].toInt();
+    options.masks_gradient = context->saved_data["masks_gradient"].toBool();
     const at::Tensor dx = Gradient(context->get_saved_variables()[0], gradients[0], options);
-    return {dx, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+    return {dx, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -259,8 +265,13 @@ void MaxPoolRows(const at::Tensor& x, int64_t first, int64_t height, const MaxPo
 
 at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options) {
   if (!at::GradMode::is_enabled() || !x.requires_grad()) return PoolWithoutGradient(x, options);
-  if (!IsPlain(x)) return Pool(x, options);
-  return Function::apply(x, options.kernel, options.stride, options.padding, options.ceil_mode);
+  if (!IsPlain(x)) {
+    TORCH_CHECK(!options.masks_gradient, "max pool: no masked gradient of ", x.toString(), " ",
+                x.sizes());
+    return Pool(x, options);
+  }
+  return Function::apply(x, options.kernel, options.stride, options.padding, options.ceil_mode,
+                         options.masks_gradient);
 }
 
 BatchMap MaxPool(const BatchMap& x, const MaxPoolOptions& options) {

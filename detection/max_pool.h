@@ -27,6 +27,8 @@ struct MaxPoolOptions {
   // Whether to include a last window that starts inside the map or its left and top padding
   // but ends outside.
   bool ceil_mode = false;
+  // x is the output of a ReLU: its gradient is 0 where it is at most 0. Only of float32 on the CPU.
+  bool masks_gradient = false;
 };
 
 // H' or W' of a map of `size` cells; 0 if no window fits.

@@ -113,6 +113,21 @@ TEST_P(MaxPoolLevelTest, GradientsEqualLibTorchBitForBit) {
   }
 }
 
+TEST_P(MaxPoolLevelTest, GradientsOfAReluMayBeMasked) {
+  for (MaxPoolOptions options : {MaxPoolOptions{2, 2, 0, false}, MaxPoolOptions{3, 2, 1, false}}) {
+    const auto gradient = [&](bool masks) {
+      const at::Tensor x = SpecialValues({2, 3, 33, 71}, 7).requires_grad_();
+      // The gradient of the map after the ReLU.
+      const at::Tensor map = x.detach().relu().requires_grad_();
+      options.masks_gradient = masks;
+      const at::Tensor y = MaxPool(masks ? map : x.relu(), options);
+      y.backward(at::randn(y.sizes(), at::detail::createCPUGenerator(8)));
+      return masks ? map.grad() : x.grad();
+    };
+    EXPECT_TRUE(gradient(true).equal(gradient(false))) << options.kernel;
+  }
+}
+
 // A window that covers less than the kernel, in a map that is smaller than it.
 TEST(MaxPoolTest, SmallMapsEqualLibTorch) {
   const at::Tensor x = Values({1, 2, 1, 3}, 5);

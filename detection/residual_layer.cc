@@ -1,9 +1,7 @@
 #include "rcnn/detection/residual_layer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
-#include <algorithm>
 #include <string>
 
 namespace rcnn::detection {
@@ -19,16 +17,6 @@ ConvOptions Options(int64_t in, int64_t out, int64_t kernel, int64_t stride,
   options.padding = kernel / 2;
   options.activation = activation;
   return options;
-}
-
-bool IsPlain(const at::Tensor& part) {
-  return part.dim() == 4 && part.device().is_cpu() && part.scalar_type() == at::kFloat;
-}
-
-MapSizes SizesAfter(const Conv& conv, const MapSizes& x) {
-  MapSizes sizes;
-  for (const std::vector<int64_t>& part : x) sizes.push_back(conv.OutputSizes(part));
-  return sizes;
 }
 
 }  // namespace
@@ -91,21 +79,11 @@ BatchMap ResidualBlock::ForwardLinked(const BatchMap& x, bool masks_input,
   return convs_.back()->ForwardLinked(y, shortcut, {output_is_masked, true, nullptr});
 }
 
-bool ResidualBlock::CanLink(const MapSizes& x) const {
-  MapSizes sizes = x;
-  for (const auto& conv : convs_) {
-    if (!std::all_of(sizes.begin(), sizes.end(),
-                     [&](const std::vector<int64_t>& part) { return conv->CanLink(part); })) {
-      return false;
-    }
-    sizes = SizesAfter(*conv, sizes);
-  }
-  return true;
-}
+bool ResidualBlock::CanLink(const MapSizes& x) const { return CanLinkAll(convs_, x); }
 
 MapSizes ResidualBlock::OutputSizes(const MapSizes& x) const {
   MapSizes sizes = x;
-  for (const auto& conv : convs_) sizes = SizesAfter(*conv, sizes);
+  for (const auto& conv : convs_) sizes = detection::OutputSizes(*conv, sizes);
   return sizes;
 }
 
@@ -127,14 +105,10 @@ at::Tensor ResidualLayer::Forward(const at::Tensor& x) const {
 
 std::vector<bool> ResidualLayer::FindLinked(const BatchMap& x) const {
   std::vector<bool> linked(blocks_.size());
-  if (!at::GradMode::is_enabled() || !std::all_of(x.parts.begin(), x.parts.end(), IsPlain)) {
-    return linked;
-  }
-  MapSizes sizes;
-  for (const at::Tensor& part : x.parts) sizes.push_back(part.sizes().vec());
-  for (size_t i = 0; i < blocks_.size(); ++i) {
-    linked[i] = blocks_[i]->CanLink(sizes);
-    sizes = blocks_[i]->OutputSizes(sizes);
+  c10::optional<MapSizes> sizes = LinkableSizes(x);
+  for (size_t i = 0; sizes && i < blocks_.size(); ++i) {
+    linked[i] = blocks_[i]->CanLink(*sizes);
+    sizes = blocks_[i]->OutputSizes(*sizes);
   }
   return linked;
 }

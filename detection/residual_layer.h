@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "rcnn/detection/batch_map.h"
+#include "rcnn/detection/conv_chain.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -29,9 +30,6 @@ struct ResNetShape {
 // c10::Error on any other.
 ResNetShape FindResNetShape(int64_t depth);
 
-// The sizes [N, C, H, W] of the parts of a map.
-using MapSizes = std::vector<std::vector<int64_t>>;
-
 class ResidualBlock : public torch::nn::Module {
  public:
   // `width`: channels inside the block; a bottleneck has 4 times as many at its output.
@@ -48,7 +46,7 @@ class ResidualBlock : public torch::nn::Module {
   // CanLink(sizes) must hold of x, float32 on the CPU.
   BatchMap ForwardLinked(const BatchMap& x, bool masks_input, bool output_is_masked) const;
 
-  // Whether all convolutions but that of the shortcut can be linked (Conv::CanLink).
+  // Whether all convolutions but that of the shortcut can be linked (conv_chain.h).
   bool CanLink(const MapSizes& x) const;
   // Those of Forward(x).
   MapSizes OutputSizes(const MapSizes& x) const;

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/tensor_memory.h"
 #include "rcnn/detection/batch_map.h"
+#include "rcnn/detection/conv_chain.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/testing/slow_layers.h"
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "rcnn/detection/conv_chain.h"
 #include "rcnn/detection/convolve_and_pool.h"
 
 namespace rcnn::detection {
@@ -55,8 +56,7 @@ std::vector<BatchMap> Vgg16::Compute(BatchMap images) const {
     x = ConvolveAndPool(blocks_[block], {/*kernel=*/2, /*stride=*/2, /*padding=*/0, ceil_mode_},
                         std::move(x));
   }
-  for (const auto& conv : blocks_.back()) x = conv->Forward(x);
-  return {x};
+  return {ForwardChain(blocks_.back(), std::move(x))};
 }
 
 }  // namespace rcnn::detection
