@@ -31,6 +31,7 @@
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/solver.pb.h"
 #include "rcnn/configs/textproto.h"
 #include "rcnn/detection/borrowed_weights.h"
 #include "rcnn/detection/convolution/precision.h"
@@ -41,6 +42,7 @@
 #include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/unfilled_weights.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -49,6 +51,7 @@
 #include "rcnn/tools/detect_model.h"
 #include "rcnn/tools/layer_times.h"
 #include "rcnn/tools/time_detector_flags.h"
+#include "rcnn/training/trainer/solver.h"
 
 namespace rcnn::detection {
 namespace {
@@ -75,7 +78,8 @@ struct Job {
   configs::DetectorConfig config;
   std::shared_ptr<FasterRcnn> model;
   std::vector<at::Tensor> images;
-  std::vector<at::Tensor> momentum;
+  std::optional<training::Solver> solver;
+  int64_t updates = 0;
   std::vector<Detections> found;  // by the last inference
 };
 
@@ -102,22 +106,16 @@ absl::Status Infer(Job& job, Parts& parts) {
   return absl::OkStatus();
 }
 
-// SGD with momentum, as torch.optim.SGD does it.
-void Step(Job& job) {
-  at::NoGradGuard no_grad;
-  std::vector<at::Tensor> parameters = job.model->parameters();
-  job.momentum.resize(parameters.size());
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const at::Tensor grad = parameters[i].grad();
-    if (!grad.defined()) continue;
-    if (job.momentum[i].defined()) {
-      job.momentum[i].mul_(0.9).add_(grad);
-    } else {
-      job.momentum[i] = grad.clone();
-    }
-    parameters[i].sub_(job.momentum[i], 1e-6);
-    parameters[i].mutable_grad() = at::Tensor();
-  }
+// SGD with momentum, by the formula of torch.optim.SGD.
+absl::StatusOr<training::Solver> MakeSolver(const FasterRcnn& model) {
+  configs::SolverConfig config;
+  config.mutable_sgd()->set_momentum(0.9);
+  config.set_learning_rate(1e-6);
+  config.set_weight_decay(0);
+  config.set_iterations(FLAGS_repeats + 1);
+  std::vector<training::TrainedParameter> parameters;
+  for (auto& [name, value] : TrainableParameters(model)) parameters.push_back({name, value});
+  return training::Solver::Create(config, std::move(parameters));
 }
 
 // Two objects, an eighth to a half of the image wide, and two that are smaller.
@@ -152,7 +150,7 @@ absl::Status Train(Job& job, Parts& parts) {
   clock.Lap("forward");
   loss.backward();
   clock.Lap("backward");
-  Step(job);
+  RCNN_RETURN_IF_ERROR(job.solver->Update(job.updates++).status());
   clock.Lap("step");
   whole.Lap("total");
   return absl::OkStatus();
@@ -263,6 +261,10 @@ absl::StatusOr<Job> Prepare() {
   RCNN_ASSIGN_OR_RETURN(const at::Tensor image, Image());
   job.images.assign(static_cast<size_t>(FLAGS_batch), image);
   job.model->train(FLAGS_train);
+  if (FLAGS_train) {
+    RCNN_ASSIGN_OR_RETURN(training::Solver solver, MakeSolver(*job.model));
+    job.solver.emplace(std::move(solver));
+  }
   if (!FLAGS_device.empty()) return job;
   RCNN_ASSIGN_OR_RETURN(const Precision precision, FindPrecision());
   if (!FLAGS_train) PrepareForInference(*job.model, {precision, /*drop_weights=*/true});
