@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "rcnn/detection/convolution/masked_copy.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
@@ -36,30 +37,41 @@ int64_t Plane(int64_t index, const StoredRows& stored, const TileGrid& grid) {
   return index * stored.count * grid.width;
 }
 
+// How many of the chosen tiles from index `first` on, at most `limit`, follow each other.
+int64_t CountAdjacent(const std::vector<int64_t>& chosen, int64_t first, int64_t limit) {
+  int64_t count = 1;
+  while (count < limit && chosen[first + count] == chosen[first] + count) ++count;
+  return count;
+}
+
 }  // namespace
 
-TileGrid::TileGrid(int64_t batch, int64_t height, int64_t width)
+TileGrid::TileGrid(int64_t batch, int64_t height, int64_t width, ChosenTiles chosen_tiles)
     : height(height),
       width(width),
       rows((height + kTileOut - 1) / kTileOut),
       columns((width + kTileOut - 1) / kTileOut),
-      total(batch * rows * columns),
+      chosen(std::move(chosen_tiles)),
+      total(chosen != nullptr ? static_cast<int64_t>(chosen->size()) : batch * rows * columns),
       input_rows{0, height},
       output_rows{0, height} {}
 
 std::vector<TileSegment> TileGrid::Segments(int64_t begin, int64_t end) const {
   std::vector<TileSegment> segments;
   for (int64_t tile = begin; tile < end;) {
-    const int64_t column = tile % columns, row = tile / columns;
-    const int64_t count = std::min(columns - column, end - tile);
+    const int64_t place = chosen != nullptr ? (*chosen)[tile] : tile;
+    const int64_t column = place % columns, row = place / columns;
+    int64_t count = std::min(columns - column, end - tile);
+    if (chosen != nullptr) count = CountAdjacent(*chosen, tile, count);
     segments.push_back({row / rows, row % rows, column, count, tile - begin});
     tile += count;
   }
   return segments;
 }
 
-TileJob JobOfMaps(const float* x, int64_t batch, int64_t height, int64_t width, float* y) {
-  const TileGrid grid(batch, height, width);
+TileJob JobOfMaps(const float* x, int64_t batch, int64_t height, int64_t width, float* y,
+                  ChosenTiles chosen) {
+  const TileGrid grid(batch, height, width, std::move(chosen));
   return {x, grid, 0, grid.total, y};
 }
 

@@ -10,6 +10,7 @@
 #define RCNN_DETECTION_CONVOLUTION_TILE_GRID_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "rcnn/detection/convolution/panel_product.h"
@@ -28,18 +29,22 @@ struct StoredRows {
   int64_t first, count;
 };
 
+// Some of the tiles of a batch by their place in it, ascending; null: all.
+using ChosenTiles = std::shared_ptr<const std::vector<int64_t>>;
+
 // The tiles of a batch, in order of image, row and column. Tiles at the right and lower
 // edge may extend beyond the map.
 struct TileGrid {
   // Of maps that are in memory as a whole.
-  TileGrid(int64_t batch, int64_t height, int64_t width);
+  TileGrid(int64_t batch, int64_t height, int64_t width, ChosenTiles chosen = nullptr);
 
   // The tiles `begin` to `end` - 1, cut into segments.
   std::vector<TileSegment> Segments(int64_t begin, int64_t end) const;
 
   int64_t height, width;  // of a map, in pixels
   int64_t rows, columns;  // of tiles in a map
-  int64_t total;
+  ChosenTiles chosen;
+  int64_t total;                       // of those that are chosen
   StoredRows input_rows, output_rows;  // of the maps that are read and written
 };
 
@@ -61,8 +66,9 @@ struct TileJob {
   const float* mask = nullptr;
 };
 
-// All tiles of `batch` maps that are in memory as a whole.
-TileJob JobOfMaps(const float* x, int64_t batch, int64_t height, int64_t width, float* y);
+// The chosen tiles of `batch` maps that are in memory as a whole.
+TileJob JobOfMaps(const float* x, int64_t batch, int64_t height, int64_t width, float* y,
+                  ChosenTiles chosen = nullptr);
 
 // The tiles of some rows of one map; x and y have the rows that `rows` says are in memory.
 TileJob JobOfRows(const float* x, int64_t height, int64_t width, const WinogradRows& rows,

@@ -1,5 +1,6 @@
 #include "rcnn/detection/convolution/tile_grid.h"
 
+#include <memory>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -24,6 +25,25 @@ TEST(TileGridTest, SegmentsAreTheTilesInOrder) {
     EXPECT_EQ(tile, 11);
   }
   EXPECT_TRUE(grid.Segments(3, 3).empty());
+}
+
+// Of two maps of 2 x 3 tiles: neighbours in a row, at its end, and in the next map.
+TEST(TileGridTest, SegmentsAreTheChosenTiles) {
+  const auto chosen =
+      std::make_shared<const std::vector<int64_t>>(std::vector<int64_t>{0, 1, 2, 3, 5, 6, 10, 11});
+  const TileGrid grid(2, 5, 9, chosen);
+  EXPECT_EQ(grid.total, 8);
+  std::vector<int64_t> tiles, counts;
+  for (const TileSegment& segment : grid.Segments(1, 8)) {
+    EXPECT_EQ(segment.offset, static_cast<int64_t>(tiles.size()));
+    counts.push_back(segment.count);
+    for (int64_t i = 0; i < segment.count; ++i) {
+      tiles.push_back((segment.image * grid.rows + segment.row) * grid.columns + segment.column +
+                      i);
+    }
+  }
+  EXPECT_EQ(tiles, std::vector<int64_t>(chosen->begin() + 1, chosen->end()));
+  EXPECT_EQ(counts, (std::vector<int64_t>{2, 1, 1, 1, 2}));
 }
 
 TEST(TileJobTest, OfMapsIsAllTiles) {

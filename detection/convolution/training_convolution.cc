@@ -2,7 +2,13 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/tile_grid.h"
 #include "rcnn/detection/convolution/training_function.h"
 #include "rcnn/detection/convolution/winograd.h"
 #include "rcnn/detection/convolution/winograd_weight_gradient.h"
@@ -16,31 +22,39 @@ namespace {
 constexpr int64_t kMinChannels = 16;
 constexpr int64_t kMinPixels = 512;
 
-at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, KernelOrder order,
-               const at::Tensor& bias, bool relu, const at::Tensor& mask = {}) {
-  const at::Tensor input = x.contiguous(), kernels = weight.contiguous();
-  const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
-  const float* shift_data = shift.defined() ? shift.data_ptr<float>() : nullptr;
-  const int64_t out_channels = weight.size(order == KernelOrder::kForward ? 0 : 1);
-  const WinogradConvolution convolution = WinogradConvolution::ForOneRun(
-      kernels.data_ptr<float>(), order, shift_data, out_channels, x.size(1), relu);
-  at::Tensor y = at::empty({x.size(0), out_channels, x.size(2), x.size(3)}, input.options());
-  const at::Tensor masking = mask.defined() ? mask.contiguous() : mask;
-  convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>(),
-                  masking.defined() ? masking.data_ptr<float>() : nullptr);
-  const at::Tensor of_zeros = relu && shift.defined() ? shift.relu() : shift;
-  FixZeroPatches(input.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)},
-                 of_zeros.defined() ? of_zeros.data_ptr<float>() : nullptr, out_channels,
-                 y.data_ptr<float>());
-  return y;
+const float* DataOrNull(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<float>() : nullptr;
+}
+
+// Tiles of zeros are left out where they are at least one in ten.
+constexpr int64_t kMaxTenths = 9;
+
+ZeroPixels FindZeros(const at::Tensor& x) {
+  return {x.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)}};
+}
+
+// The tiles of x that have values within `halo` pixels; null if they are nearly all.
+ChosenTiles ChooseTiles(const at::Tensor& x, const ZeroPixels& zeros, int64_t halo) {
+  std::vector<int64_t> tiles = zeros.FindTiles(halo);
+  const TileGrid grid(x.size(0), x.size(2), x.size(3));
+  if (10 * static_cast<int64_t>(tiles.size()) > kMaxTenths * grid.total) return nullptr;
+  return std::make_shared<const std::vector<int64_t>>(std::move(tiles));
 }
 
 struct WinogradMethod {
   // A second summand cannot be added while the sums are in registers: these are of other tiles.
   static at::Tensor Output(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                            const TrainingEpilogue& epilogue, const KernelMotion&) {
-    const bool adds = epilogue.add.defined();
-    at::Tensor y = Run(x, weight, KernelOrder::kForward, bias, epilogue.relu && !adds);
+    const bool adds = epilogue.add.defined(), relu = epilogue.relu && !adds;
+    const at::Tensor input = x.contiguous(), kernels = weight.contiguous();
+    const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
+    const WinogradConvolution convolution =
+        WinogradConvolution::ForOneRun(kernels.data_ptr<float>(), KernelOrder::kForward,
+                                       DataOrNull(shift), weight.size(0), x.size(1), relu);
+    at::Tensor y = at::empty({x.size(0), weight.size(0), x.size(2), x.size(3)}, input.options());
+    convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
+    const at::Tensor of_zeros = relu && shift.defined() ? shift.relu() : shift;
+    FindZeros(input).FixPatches(DataOrNull(of_zeros), weight.size(0), y.data_ptr<float>());
     if (adds) y.add_(epilogue.add);
     if (adds && epilogue.relu) y.relu_();
     return y;
@@ -50,8 +64,19 @@ struct WinogradMethod {
   static at::Tensor InputGradient(const at::Tensor& weight, const at::Tensor& dy, at::IntArrayRef,
                                   const KernelMotion&, const GradientEpilogue& epilogue) {
     const bool adds = epilogue.add.defined(), masks = epilogue.mask.defined();
-    at::Tensor dx = Run(dy, weight, KernelOrder::kInputGradient, {}, /*relu=*/false,
-                        adds ? at::Tensor() : epilogue.mask);
+    const at::Tensor kernels = weight.contiguous();
+    const at::Tensor mask = masks && !adds ? epilogue.mask.contiguous() : at::Tensor();
+    const WinogradConvolution convolution =
+        WinogradConvolution::ForOneRun(kernels.data_ptr<float>(), KernelOrder::kInputGradient,
+                                       nullptr, weight.size(1), weight.size(0), /*relu=*/false);
+    const ZeroPixels zeros = FindZeros(dy);
+    const ChosenTiles tiles = ChooseTiles(dy, zeros, /*halo=*/1);
+    const std::vector<int64_t> sizes = {dy.size(0), weight.size(1), dy.size(2), dy.size(3)};
+    at::Tensor dx =
+        tiles != nullptr ? at::zeros(sizes, dy.options()) : at::empty(sizes, dy.options());
+    convolution.Run(dy.data_ptr<float>(), dy.size(0), dy.size(2), dy.size(3), dx.data_ptr<float>(),
+                    DataOrNull(mask), tiles);
+    zeros.FixPatches(nullptr, weight.size(1), dx.data_ptr<float>());
     if (adds) dx.add_(epilogue.add);
     return adds && masks ? at::threshold_backward(dx, epilogue.mask, 0) : dx;
   }
@@ -62,7 +87,7 @@ struct WinogradMethod {
     at::Tensor dw = at::empty(weight_sizes, input.options());
     WinogradWeightGradient(input.data_ptr<float>(), dy.data_ptr<float>(),
                            {x.size(0), x.size(1), dy.size(1), x.size(2), x.size(3)},
-                           dw.data_ptr<float>());
+                           dw.data_ptr<float>(), ChooseTiles(dy, FindZeros(dy), /*halo=*/0));
     return dw;
   }
 };

@@ -2,7 +2,8 @@
 //
 // The output and both gradients take a quarter of the multiplications; the weights are
 // transformed in every call. Results differ from at::conv2d by rounding (winograd.h). For
-// an all-zero patch the output is exactly the bias (zero_patches.h).
+// an all-zero patch the output is exactly the bias, and tiles where the gradient of the output is
+// zero take no time (zero_patches.h).
 //
 // Example:
 //   if (CanTrainWithWinograd(x, weight, stride, padding)) {

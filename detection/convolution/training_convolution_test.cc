@@ -138,6 +138,33 @@ TEST_P(TrainingConvolutionTest, AnEpilogueHasTheBitsOfItsOperators) {
   }
 }
 
+// Nearly all tiles of the gradient are left out.
+TEST_P(TrainingConvolutionTest, GradientsOfFewOutputsAreThoseOfAConvolution) {
+  const at::Tensor all = dy_;
+  const at::Tensor some =
+      at::rand({dy_.size(0), 1, dy_.size(2), dy_.size(3)}, Generator(5)).lt(0.01);
+  dy_ = all * some;
+  if (!some.any().item<bool>()) return;
+  const auto plain = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+    return at::conv2d(x, weight, bias, 1, 1);
+  };
+  const Results exact = Run(plain, at::kDouble, true), ours = Run(kOurs, at::kFloat, true);
+  EXPECT_LE(RelativeError(ours.dx, exact.dx), 3e-6);
+  EXPECT_LE(RelativeError(ours.dw, exact.dw), 3e-6);
+  EXPECT_LE(RelativeError(ours.db, exact.db), 3e-6);
+  // Pixels that no output with a gradient sees.
+  const at::Tensor unseen =
+      at::max_pool2d(some.to(at::kFloat), {3, 3}, {1, 1}, {1, 1}).eq(0).expand_as(ours.dx);
+  EXPECT_EQ(ours.dx.masked_select(unseen).abs().sum().item<float>(), 0);
+}
+
+TEST_P(TrainingConvolutionTest, WithoutAGradientThereIsNone) {
+  dy_ = at::zeros_like(dy_);
+  const Results ours = Run(kOurs, at::kFloat, true);
+  EXPECT_EQ(ours.dx.abs().sum().item<float>(), 0);
+  EXPECT_EQ(ours.dw.abs().sum().item<float>(), 0);
+}
+
 // A residual block of two convolutions after a ReLU.
 TEST_P(TrainingConvolutionTest, LinkedGradientsHaveTheBitsOfSeparateOnes) {
   const Case& c = std::get<0>(GetParam());

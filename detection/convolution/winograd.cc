@@ -345,8 +345,8 @@ void WinogradConvolution::RunJob(const TileJob& job) const {
 }
 
 void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int64_t width,
-                              float* y, const float* mask) const {
-  TileJob job = JobOfMaps(x, batch, height, width, y);
+                              float* y, const float* mask, const ChosenTiles& tiles) const {
+  TileJob job = JobOfMaps(x, batch, height, width, y, tiles);
   job.mask = mask;
   RunJob(job);
 }

@@ -54,9 +54,10 @@ class WinogradConvolution {
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, height, width],
   // both without gaps, and not the same. `mask`, of y's shape: where it is at most 0, the result is
-  // 0, as in the gradient of a ReLU; may be null. Thread-safe; uses LibTorch's threads.
+  // 0, as in the gradient of a ReLU; may be null. With `tiles` no others of y are written, and
+  // those have the same bits. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y,
-           const float* mask = nullptr) const;
+           const float* mask = nullptr, const ChosenTiles& tiles = nullptr) const;
 
   // All kernels, transformed, for several calls of RunRows; null where they are kept so.
   AlignedFloats TransformForRows() const;

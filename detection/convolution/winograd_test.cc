@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/detection/convolution/tile_grid.h"
 
 namespace rcnn::detection {
 namespace {
@@ -106,6 +108,36 @@ TEST_P(WinogradTest, AConvolutionForOneRunHasTheSameBits) {
       EXPECT_TRUE(ConvolveOnce(c, weight, KernelOrder::kForward, bias, x, relu).equal(expected));
       EXPECT_TRUE(
           ConvolveOnce(c, turned, KernelOrder::kInputGradient, bias, x, relu).equal(expected));
+    }
+  }
+}
+
+// Every third tile, and one that follows it: by tiles and by outputs.
+TEST_P(WinogradTest, ChosenTilesHaveTheSameBits) {
+  for (const Case& c : {Case{2, 5, 37, 9, 8}, Case{1, 8, 12, 150, 300}}) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    const at::Tensor weight = Weight(c), x = Input(c), none;
+    const TileGrid grid(c.batch, c.height, c.width);
+    std::vector<int64_t> tiles;
+    at::Tensor is_chosen = at::zeros({c.batch, 1, c.height, c.width}, at::kBool);
+    for (int64_t t = 0; t < grid.total; ++t) {
+      if (t % 3 == 2) continue;
+      tiles.push_back(t);
+      const int64_t row = t / grid.columns % grid.rows, column = t % grid.columns;
+      is_chosen[t / grid.columns / grid.rows][0]
+          .slice(0, 4 * row, 4 * row + 4)
+          .slice(1, 4 * column, 4 * column + 4)
+          .fill_(true);
+    }
+    const auto chosen = std::make_shared<const std::vector<int64_t>>(tiles);
+    for (const WinogradWeights kept : {WinogradWeights::kTransformed, WinogradWeights::kKernels}) {
+      const WinogradConvolution conv(weight.data_ptr<float>(), nullptr, c.out_channels,
+                                     c.in_channels, false, {}, kept);
+      at::Tensor y = at::full({c.batch, c.out_channels, c.height, c.width}, 7.0f);
+      conv.Run(x.data_ptr<float>(), c.batch, c.height, c.width, y.data_ptr<float>(), nullptr,
+               chosen);
+      EXPECT_TRUE(
+          y.equal(at::where(is_chosen, Convolve(c, weight, none, x, false), at::full({}, 7.0f))));
     }
   }
 }

@@ -200,20 +200,20 @@ void TransformSums(const float* sums, int64_t rows, int64_t columns, const Convo
 }  // namespace
 
 void WinogradWeightGradient(const float* x, const float* dy, const ConvolutionShape& shape,
-                            float* dw) {
-  const TileGrid grid(shape.batch, shape.height, shape.width);
+                            float* dw, const ChosenTiles& tiles) {
+  const TileGrid grid(shape.batch, shape.height, shape.width, tiles);
   if (grid.total == 0) {
     std::fill_n(dw, 9 * shape.out_channels * shape.in_channels, 0.0f);
     return;
   }
-  const int64_t tiles = ChooseBlock(shape, grid.total);
+  const int64_t block = ChooseBlock(shape, grid.total);
   const PanelKernel& kernel = CurrentPanelKernel();
-  Panels outputs(Maps::kOutputGradients, dy, shape.out_channels, kernel.rows, grid, tiles);
-  Panels inputs(Maps::kInputs, x, shape.in_channels, kPanelColumns, grid, tiles);
+  Panels outputs(Maps::kOutputGradients, dy, shape.out_channels, kernel.rows, grid, block);
+  Panels inputs(Maps::kInputs, x, shape.in_channels, kPanelColumns, grid, block);
   const int64_t rows = outputs.count() * kernel.rows, columns = inputs.count() * kPanelColumns;
   const AlignedFloats sums = AllocateFloats(kTilePoints * rows * columns);
-  for (int64_t begin = 0; begin < grid.total; begin += tiles) {
-    const int64_t end = std::min(begin + tiles, grid.total);
+  for (int64_t begin = 0; begin < grid.total; begin += block) {
+    const int64_t end = std::min(begin + block, grid.total);
     outputs.Pack(begin, end);
     inputs.Pack(begin, end);
     Multiply(kernel, outputs, inputs, end - begin, begin == 0, &sums[0]);

@@ -12,6 +12,8 @@
 
 #include <cstdint>
 
+#include "rcnn/detection/convolution/tile_grid.h"
+
 namespace rcnn::detection {
 
 struct ConvolutionShape {
@@ -20,9 +22,10 @@ struct ConvolutionShape {
 
 // x [batch, in_channels, height, width], dy [batch, out_channels, height, width]
 // -> dw [out_channels, in_channels, 3, 3], all without gaps. PanelProductAvailable() must
-// hold. Bit-identical for any number of threads.
+// hold. Bit-identical for any number of threads. `tiles`: those outside which dy is 0
+// (tile_grid.h).
 void WinogradWeightGradient(const float* x, const float* dy, const ConvolutionShape& shape,
-                            float* dw);
+                            float* dw, const ChosenTiles& tiles = nullptr);
 
 }  // namespace rcnn::detection
 

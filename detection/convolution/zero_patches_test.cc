@@ -2,18 +2,24 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+#include <vector>
+
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
 
-// Applies FixZeroPatches to a map of sevens.
+ZeroPixels FindZeros(const at::Tensor& x) {
+  return {x.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)}};
+}
+
+// Applies FixPatches to a map of sevens.
 at::Tensor Settled(const at::Tensor& x, const at::Tensor& bias, int64_t out_channels) {
   at::Tensor y = at::full({x.size(0), out_channels, x.size(2), x.size(3)}, 7.0F);
-  FixZeroPatches(x.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)},
-                 bias.defined() ? bias.data_ptr<float>() : nullptr, out_channels,
-                 y.data_ptr<float>());
+  FindZeros(x).FixPatches(bias.defined() ? bias.data_ptr<float>() : nullptr, out_channels,
+                          y.data_ptr<float>());
   return y;
 }
 
@@ -30,12 +36,12 @@ at::Tensor SparseMap(at::IntArrayRef shape, double share) {
   return at::randn(shape, generator) * at::rand(shape, generator).lt(share);
 }
 
-class FixZeroPatchesLevelTest : public InstructionLevelTest {};
+class ZeroPixelsLevelTest : public InstructionLevelTest {};
 
-INSTANTIATE_TEST_SUITE_P(Levels, FixZeroPatchesLevelTest, LevelsFrom(InstructionLevel::kPortable),
+INSTANTIATE_TEST_SUITE_P(Levels, ZeroPixelsLevelTest, LevelsFrom(InstructionLevel::kPortable),
                          LevelName);
 
-TEST_P(FixZeroPatchesLevelTest, SetsOnlyZeroPatches) {
+TEST_P(ZeroPixelsLevelTest, SetsOnlyZeroPatches) {
   const at::Tensor bias = at::arange(1, 6).to(at::kFloat);
   for (const double share : {0.0, 0.001, 0.01, 0.2}) {
     const at::Tensor x = SparseMap({2, 11, 19, 150}, share);
@@ -44,7 +50,7 @@ TEST_P(FixZeroPatchesLevelTest, SetsOnlyZeroPatches) {
   }
 }
 
-TEST(FixZeroPatchesTest, SeesTheLastChannelAndMinusZero) {
+TEST(ZeroPixelsTest, SeesTheLastChannelAndMinusZero) {
   at::Tensor x = at::zeros({1, 40, 5, 9});
   x[0][39][2][4] = 1e-45F;  // the smallest there is
   x[0][3][0][0] = -0.0F;
@@ -53,9 +59,30 @@ TEST(FixZeroPatchesTest, SeesTheLastChannelAndMinusZero) {
   EXPECT_EQ(y[0][0][0][0].item<float>(), 0);
 }
 
-TEST(FixZeroPatchesTest, TakesEmptyMaps) {
+// By definition, on maps of whole tiles and of others.
+TEST_P(ZeroPixelsLevelTest, FindsTilesWithValues) {
+  for (const auto& [height, width] : {std::pair(16, 152), std::pair(19, 150)}) {
+    for (const int64_t halo : {0, 1}) {
+      for (const double share : {0.0, 0.001, 0.01, 1.0}) {
+        const at::Tensor x = SparseMap({2, 11, height, width}, share);
+        const int64_t below = halo + (4 - height % 4) % 4, right = halo + (4 - width % 4) % 4;
+        const at::Tensor values =
+            at::constant_pad_nd((x != 0).any(1).to(at::kFloat), {halo, right, halo, below});
+        const at::Tensor tiles = at::max_pool2d(values, {4 + 2 * halo, 4 + 2 * halo}, {4, 4});
+        const at::Tensor expected = tiles.flatten().nonzero().squeeze(1);
+        const std::vector<int64_t> found = FindZeros(x).FindTiles(halo);
+        EXPECT_EQ(found, std::vector<int64_t>(expected.data_ptr<int64_t>(),
+                                              expected.data_ptr<int64_t>() + expected.numel()))
+            << share << " " << halo;
+      }
+    }
+  }
+}
+
+TEST(ZeroPixelsTest, TakesEmptyMaps) {
   EXPECT_EQ(Settled(at::zeros({0, 2, 3, 4}), {}, 1).numel(), 0);
   EXPECT_EQ(Settled(at::zeros({1, 2, 3, 0}), {}, 1).numel(), 0);
+  EXPECT_TRUE(FindZeros(at::zeros({1, 2, 3, 0})).FindTiles(1).empty());
 }
 
 }  // namespace
