@@ -33,6 +33,9 @@ static_assert(kPartDepth % kPanelChunk == 0);
 constexpr int64_t kBlockPanels = 32;
 // Floats of a cache line.
 constexpr int64_t kLine = 16;
+// The next part of a block's rows of a is prefetched, a quarter of a core's second-level cache at
+// most.
+constexpr int64_t kPrefetchedBytes = 256 << 10;
 // Between computed rows of b: at a power of two they would map to the same cache sets.
 constexpr int64_t kFilledStride = kPartDepth + kLine;
 
@@ -88,6 +91,40 @@ class Product {
     AlignedFloats filled;       // computed rows of b, [kPanelColumns, kFilledStride]
   };
 
+  // The cache lines of the next part of the rows of a, some with each tile of this part. Rows lie
+  // far apart, so the processor does not foresee them.
+  class RowPrefetch {
+   public:
+    // For `panels` column panels.
+    RowPrefetch(const Product& product, const Part& part, const Range& rows, int64_t panels)
+        : depth_(product.depth_),
+          row_(product.a_.floats + part.matrix * product.a_.stride + rows.begin * product.depth_ +
+               part.end),
+          lines_(NumPanels(std::min(kPartDepth, product.depth_ - part.end), kLine)) {
+      const int64_t all = rows.size() * lines_;
+      if (all * kLine * static_cast<int64_t>(sizeof(float)) > kPrefetchedBytes) return;
+      left_ = all;
+      per_tile_ = NumPanels(all, panels * NumPanels(rows.size(), product.kernel_.rows));
+    }
+
+    // Inlined, because GCC drops calls of functions that do nothing but prefetch.
+    inline __attribute__((always_inline)) void Next() {
+      for (int64_t i = std::min(per_tile_, left_); i > 0; --i, --left_) {
+        __builtin_prefetch(row_ + kLine * line_, /*rw=*/0, /*locality=*/2);
+        if (++line_ < lines_) continue;
+        line_ = 0;
+        row_ += depth_;
+      }
+    }
+
+   private:
+    int64_t depth_;
+    const float* row_;
+    int64_t lines_;     // of a row; 0 after the last part
+    int64_t line_ = 0;  // the next one of the row
+    int64_t left_ = 0, per_tile_ = 0;
+  };
+
   int64_t TileSize() const { return kernel_.rows * kPanelColumns; }
 
   void RunPart(const Range& rows, const Range& columns) const {
@@ -124,11 +161,12 @@ class Product {
       kernel_.pack_rows(a + i * depth_, depth_, std::min(kernel_.rows, rows.end - i), part.size(),
                         &scratch.left[(i - rows.begin) * part.size()]);
     }
+    RowPrefetch prefetch(*this, part, rows, NumPanels(columns.size(), kPanelColumns));
     float* tiles = &scratch.tiles[0];
     for (int64_t j = columns.begin; j < columns.end; j += kPanelColumns) {
       const Range panel = {j, std::min(j + kPanelColumns, columns.end)};
       PackColumns(part, panel, scratch);
-      MultiplyPanel(part, rows, panel, scratch, tiles);
+      MultiplyPanel(part, rows, panel, scratch, prefetch, tiles);
       tiles += NumPanels(rows.size(), kernel_.rows) * TileSize();
     }
   }
@@ -149,7 +187,7 @@ class Product {
 
   // The tiles of all rows and sixteen columns, whose sums are in `tiles`.
   void MultiplyPanel(const Part& part, const Range& rows, const Range& columns,
-                     const Scratch& scratch, float* tiles) const {
+                     const Scratch& scratch, RowPrefetch& prefetch, float* tiles) const {
     const int64_t lines = fill_ != nullptr ? 0 : NumPanels(part.size(), kLine);
     const int64_t lines_per_tile =
         NumPanels(lines * kPanelColumns, NumPanels(rows.size(), kernel_.rows));
@@ -158,6 +196,7 @@ class Product {
       for (const int64_t end = line + lines_per_tile; line < end; ++line) {
         PrefetchNext(part, columns, line % kPanelColumns, line / kPanelColumns);
       }
+      prefetch.Next();
       MultiplyTile(part, {i, std::min(i + kernel_.rows, rows.end)}, columns,
                    &scratch.left[(i - rows.begin) * part.size()], &scratch.right[0], tiles);
     }
