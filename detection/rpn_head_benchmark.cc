@@ -1,7 +1,8 @@
-// A step of the RPN's layers, forward and backward, over a whole map and at a share of its
-// cells.
+// A step of the RPN's layers, forward and backward, over a whole map, at a share of its cells, and
+// as in joint training: the output of the whole map, and a step at a share of its cells.
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <benchmark/benchmark.h>
 
 #include <tuple>
@@ -59,6 +60,19 @@ void BM_AtCells(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_AtCells)->Apply(Shapes);
+
+void BM_WholeOutputAndCells(benchmark::State& state) {
+  const Step step(state);
+  for (auto _ : state) {
+    {
+      const at::NoGradGuard no_grad;
+      benchmark::DoNotOptimize(step.head.Forward(step.map));
+    }
+    const auto [logits, deltas] = step.head.ForwardAt(step.map, step.cells);
+    (logits.sum() + deltas.sum()).backward();
+  }
+}
+BENCHMARK(BM_WholeOutputAndCells)->Apply(Shapes);
 
 }  // namespace
 }  // namespace rcnn::detection

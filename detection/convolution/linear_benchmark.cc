@@ -1,10 +1,12 @@
 // Fully connected layers in float32 and in bfloat16, compared with LibTorch's in float32 on the
-// same tensors.
+// same tensors; and their gradients as the products of pointwise.h, which training does not use,
+// because LibTorch's BLAS reads matrices as they are, too.
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
 #include "rcnn/detection/convolution/bfloat16_linear.h"
+#include "rcnn/detection/convolution/pointwise.h"
 #include "rcnn/detection/convolution/row_product.h"
 
 namespace rcnn::detection {
@@ -16,6 +18,7 @@ void Shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"rows", "in", "out"})
       ->Args({1000, 12544, 1024})
       ->Args({1000, 1024, 1024})
+      ->Args({512, 12544, 1024})
       ->Args({334, 12544, 1024})
       ->Args({334, 1024, 1024})
       ->Args({334, 1024, 364})
@@ -76,6 +79,51 @@ void BM_LibTorch(benchmark::State& state) {
   CountFlops(state, tensors);
 }
 BENCHMARK(BM_LibTorch)->Apply(Shapes);
+
+// The gradients of `dy`, in training.
+void BM_InputGradient(benchmark::State& state) {
+  const Tensors tensors(state);
+  const at::Tensor dy = at::randn({state.range(0), state.range(2)});
+  at::Tensor dx = at::empty_like(tensors.x);
+  for (auto _ : state) {
+    PointwiseConvolution::ForOneRun(dy.data_ptr<float>(), MatrixOrder::kRows, nullptr,
+                                    state.range(0), state.range(2))
+        .Run(tensors.weight.data_ptr<float>(), 1, state.range(1), nullptr, /*relu=*/false,
+             dx.data_ptr<float>());
+  }
+  CountFlops(state, tensors);
+}
+BENCHMARK(BM_InputGradient)->Apply(Shapes);
+
+void BM_LibTorchInputGradient(benchmark::State& state) {
+  const Tensors tensors(state);
+  const at::Tensor dy = at::randn({state.range(0), state.range(2)});
+  for (auto _ : state) benchmark::DoNotOptimize(at::mm(dy, tensors.weight));
+  CountFlops(state, tensors);
+}
+BENCHMARK(BM_LibTorchInputGradient)->Apply(Shapes);
+
+void BM_WeightGradient(benchmark::State& state) {
+  const Tensors tensors(state);
+  const at::Tensor dy = at::randn({state.range(0), state.range(2)});
+  at::Tensor dw = at::empty_like(tensors.weight);
+  for (auto _ : state) {
+    PointwiseConvolution::ForOneRun(dy.data_ptr<float>(), MatrixOrder::kColumns, nullptr,
+                                    state.range(2), state.range(0))
+        .Run(tensors.x.data_ptr<float>(), 1, state.range(1), nullptr, /*relu=*/false,
+             dw.data_ptr<float>());
+  }
+  CountFlops(state, tensors);
+}
+BENCHMARK(BM_WeightGradient)->Apply(Shapes);
+
+void BM_LibTorchWeightGradient(benchmark::State& state) {
+  const Tensors tensors(state);
+  const at::Tensor dy = at::randn({state.range(0), state.range(2)});
+  for (auto _ : state) benchmark::DoNotOptimize(at::mm(dy.t(), tensors.x));
+  CountFlops(state, tensors);
+}
+BENCHMARK(BM_LibTorchWeightGradient)->Apply(Shapes);
 
 }  // namespace
 }  // namespace rcnn::detection
