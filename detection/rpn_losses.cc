@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/image_rows.h"
 #include "rcnn/detection/rpn.h"
@@ -291,6 +292,8 @@ RpnPass Rpn::ForwardWithLosses(const BatchFeatures& maps, const TrainingTargets&
   if (AreFew(drawn.cells, maps, kMaxSampledShareWithProposals)) {
     {
       const at::NoGradGuard no_grad;
+      // Weights that autocast converts here have no gradient: LossesOfCells must not find them.
+      const UncachedAutocastScope uncached;
       pass.parts = ForwardParts(maps);
       CheckOutputs(pass.parts);
     }

@@ -18,6 +18,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
@@ -565,6 +567,23 @@ TEST(RpnTest, ForwardWithLossesHasTheLossesAndTheOutputsOfWholeMaps) {
       ExpectSameStep(step, RunStep(config, false));
     }
   }
+}
+
+// The weights that autocast converts for the outputs, without gradients, are not those of the
+// losses.
+TEST(RpnTest, ForwardWithLossesTrainsAllLayersUnderAutocast) {
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
+  const std::string config =
+      "channels: 5 num_convs: 2 anchors { size_px: [16, 48] } targets { anchors_per_image: 4 }";
+  const auto step = [&](bool with_outputs) {
+    return RunStepWith(config, [&](const Rpn& rpn, const BatchFeatures& maps) {
+      const AutocastScope scope(c10::DeviceType::CPU, at::kBFloat16);
+      const TrainingTargets targets = {Sizes(), Truths()};
+      return with_outputs ? rpn.ForwardWithLosses(maps, targets, Generator()).losses
+                          : rpn.LossesAtSamples(maps, targets, Generator());
+    });
+  };
+  ExpectSameStep(step(true), step(false));
 }
 
 // By the cells of the samples or by whole maps. `own`: the images of a part of the batch, whose
