@@ -103,10 +103,12 @@ at::Tensor Train(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
     return tensor.defined() ? c10::optional<at::Tensor>(tensor) : c10::nullopt;
   };
   const GradientLinks& links = epilogue.links;
+  // An output of the function has a gradient, and one that nobody wants would be computed.
+  const bool passes_input = links.input != nullptr && x.requires_grad();
   const torch::autograd::variable_list outputs = TrainedConvolution<Method>::apply(
       x, weight, optional(bias), optional(epilogue.add), epilogue.relu, links.output_is_masked,
-      links.masks_input, links.input != nullptr, motion.stride, motion.padding);
-  if (links.input != nullptr) *links.input = outputs[1];
+      links.masks_input, passes_input, motion.stride, motion.padding);
+  if (links.input != nullptr) *links.input = passes_input ? outputs[1] : x;
   return outputs[0];
 }
 

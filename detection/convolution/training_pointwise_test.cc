@@ -183,6 +183,7 @@ TEST_P(TrainingPointwiseTest, AnInputWithoutGradientPassesThrough) {
   at::Tensor input;
   const at::Tensor y = TrainingPointwise(x, first, {}, {{}, true, {true, false, &input}});
   EXPECT_TRUE(input.equal(x));
+  EXPECT_FALSE(input.requires_grad());  // or the shortcut would compute its gradient
   TrainingPointwise(y, last, {}, {input, true, {false, true, nullptr}})
       .backward(Draw({1, 16, 20, 30}, 4));
   EXPECT_FALSE(x.grad().defined());
