@@ -232,7 +232,7 @@ data.transform.flip: AT_RANDOM
 data.transform.resize: {}
 data.transform.resize.shortest_side_px: [96, 112]
 fingerprint.train: aa
-format: 6
+format: 7
 model.backbone: {}
 model.backbone.tiny: {}
 model.backbone.tiny.channels: 8
