@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_device.h"
 
@@ -45,6 +46,8 @@ const std::vector<int64_t>& MapSizes::Lengths(int64_t pixels, int64_t dimension)
   const auto [found, is_new] = lengths_.try_emplace({pixels, dimension});
   if (is_new) {
     const at::NoGradGuard no_grad;
+    // Weights that autocast converts here have no gradient: the step that asks must not find them.
+    const UncachedAutocastScope uncached;
     const FixedNorms fixed(model_);
     std::vector<int64_t> strip = {1, 3, kStripPx, kStripPx};
     strip[static_cast<size_t>(dimension)] = pixels;

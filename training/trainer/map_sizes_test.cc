@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/random_stream.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::training {
@@ -62,6 +64,26 @@ TEST(MapSizesTest, TrainedNormsKeepTheirStatistics) {
   }
   // The norms train again.
   EXPECT_FALSE(at::equal(model->buffers()[0], before[0]));
+}
+
+// Autocast keeps none of the weights that it converts for the strips, which have no gradient.
+TEST(MapSizesTest, WeightsLearnInTheSameStep) {
+  RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
+  configs::ModelConfig config;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      "backbone { tiny { channels: 8 } } rpn {}", &config));
+  const auto model = detection::FasterRcnn::Create(config, 2).value();
+  detection::ResetParameters(*model, MakeGenerator({7, "map_sizes_test", 2, "weights"}));
+  MapSizes sizes(*model);
+  const auto step = [&] {
+    const AutocastScope scope(c10::DeviceType::CPU, at::kBFloat16);
+    sizes.Extents({96, 160});
+    return model->Features(at::ones({1, 3, 96, 160})).levels.front().sum();
+  };
+  step().backward();
+  for (const at::Tensor& parameter : model->backbone()->parameters()) {
+    EXPECT_TRUE(!parameter.defined() || parameter.grad().defined());
+  }
 }
 
 }  // namespace
