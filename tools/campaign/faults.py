@@ -40,6 +40,8 @@ ERRORS = {
     "list": ["EIO", "EACCES", "ENOMEM"],
 }
 
+# What is to be repeated or continued at once, unnoticed.
+HARMLESS = ("EINTR", "short")
 
 # What a run finds in its directory, and the name of such a run.
 STATES = {"nothing": "a run from scratch", "unfinished": "a run that resumes", "finished": "a finished run"}
@@ -191,6 +193,8 @@ class Faults(campaign.Campaign):
         code, output, counts = self.run_with(run_dir, fault)
         if code not in (0, 1):
             return "crashed", "%s: ended with %d:\n%s" % (where, code, output)
+        if code == 1 and fault.error in HARMLESS:
+            return "stopped for no reason", "%s:\n%s" % (where, output)
         if code == 1 and not self.names_a_path(output):
             return "an error without a path", "%s:\n%s" % (where, output)
         if code == 0:

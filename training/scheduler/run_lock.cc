@@ -130,8 +130,8 @@ absl::StatusOr<int> LockTheFile(const std::string& directory) {
     RCNN_ASSIGN_OR_RETURN(const int descriptor, TryFile(directory, path));
     if (descriptor < 0) continue;
     const std::string text = LockText();
-    if (ftruncate(descriptor, 0) == 0 &&
-        pwrite(descriptor, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size())) {
+    if (ftruncate(descriptor, 0) == 0 && lseek(descriptor, 0, SEEK_SET) == 0 &&
+        WriteAllRetried(descriptor, text)) {
       return descriptor;
     }
     const absl::Status error = ErrnoStatus("write to", path);
