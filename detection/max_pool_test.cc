@@ -69,6 +69,11 @@ at::Tensor SpecialValues(at::IntArrayRef sizes, uint64_t seed) {
       .view(sizes);
 }
 
+constexpr MaxPoolOptions kOptions[] = {{2, 2, 0, false}, {2, 2, 0, true},  {3, 2, 1, false},
+                                       {3, 2, 1, true},  {3, 1, 1, false}, {2, 3, 1, true},
+                                       {5, 3, 2, false}};
+constexpr std::pair<int64_t, int64_t> kSizes[] = {{8, 8}, {7, 9}, {3, 4}, {33, 71}, {5, 200}};
+
 class MaxPoolLevelTest : public InstructionLevelTest {};
 
 INSTANTIATE_TEST_SUITE_P(Levels, MaxPoolLevelTest, LevelsFrom(InstructionLevel::kPortable),
@@ -76,15 +81,8 @@ INSTANTIATE_TEST_SUITE_P(Levels, MaxPoolLevelTest, LevelsFrom(InstructionLevel::
 
 TEST_P(MaxPoolLevelTest, WithoutGradientsEqualsLibTorchBitForBit) {
   uint64_t seed = 100;
-  for (const MaxPoolOptions& options : std::vector<MaxPoolOptions>{{2, 2, 0, false},
-                                                                   {2, 2, 0, true},
-                                                                   {3, 2, 1, false},
-                                                                   {3, 2, 1, true},
-                                                                   {3, 1, 1, false},
-                                                                   {2, 3, 1, true},
-                                                                   {5, 3, 2, false}}) {
-    for (const auto& size :
-         std::vector<std::pair<int64_t, int64_t>>{{8, 8}, {7, 9}, {3, 4}, {33, 71}, {5, 200}}) {
+  for (const MaxPoolOptions& options : kOptions) {
+    for (const auto& size : kSizes) {
       const at::Tensor x = SpecialValues({2, 3, size.first, size.second}, ++seed);
       const at::Tensor expected = LibTorchPool(x, options), y = MaxPool(x, options);
       ASSERT_EQ(y.sizes(), expected.sizes()) << options.kernel << " " << size.first;
@@ -95,15 +93,8 @@ TEST_P(MaxPoolLevelTest, WithoutGradientsEqualsLibTorchBitForBit) {
 
 TEST_P(MaxPoolLevelTest, GradientsEqualLibTorchBitForBit) {
   uint64_t seed = 200;
-  for (const MaxPoolOptions& options : std::vector<MaxPoolOptions>{{2, 2, 0, false},
-                                                                   {2, 2, 0, true},
-                                                                   {3, 2, 1, false},
-                                                                   {3, 2, 1, true},
-                                                                   {3, 1, 1, false},
-                                                                   {2, 3, 1, true},
-                                                                   {5, 3, 2, false}}) {
-    for (const auto& size :
-         std::vector<std::pair<int64_t, int64_t>>{{8, 8}, {7, 9}, {3, 4}, {33, 71}, {5, 200}}) {
+  for (const MaxPoolOptions& options : kOptions) {
+    for (const auto& size : kSizes) {
       const at::Tensor x = SpecialValues({2, 3, size.first, size.second}, ++seed);
       const auto expected = PoolAndGradient(LibTorchPool, x, options, seed);
       const auto actual = PoolAndGradient(OurPool, x, options, seed);

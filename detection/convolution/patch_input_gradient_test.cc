@@ -1,7 +1,6 @@
 #include "rcnn/detection/convolution/patch_input_gradient.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/training_checks.h"
 
 namespace rcnn::detection {
 
@@ -101,15 +101,7 @@ TEST_P(PatchInputGradientTest, ThreadsAndLevelsChangeNoBit) {
   for (const PatchKernel& kernel : {PatchKernel{3, 2, 1}, {1, 2, 0}, {5, 3, 2}}) {
     const PatchShape s = {2, 21, 70, 23, 29, kernel};
     const Operands o(s);
-    const at::Tensor expected = Gradient(s, o);
-    const int threads = at::get_num_threads();
-    for (const int n : {1, 3}) {
-      at::set_num_threads(n);
-      EXPECT_TRUE(Gradient(s, o).equal(expected)) << n;
-    }
-    at::set_num_threads(threads);
-    const ScopedInstructionLevel level(InstructionLevel::kAvx2);
-    EXPECT_TRUE(Gradient(s, o).equal(expected));
+    ExpectThreadsAndLevelsChangeNoBit([&]() -> Tensors { return {Gradient(s, o)}; });
   }
 }
 

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/training_checks.h"
 
 namespace rcnn::detection {
 namespace {
@@ -128,14 +129,7 @@ TEST_P(TrainingConvolutionTest, AnEpilogueHasTheBitsOfItsOperators) {
     return std::vector<at::Tensor>{y.detach(), x.grad(), weight.grad(), bias.grad(),
                                    has_add ? add.grad() : at::ones({1})};
   };
-  for (const bool has_add : {false, true}) {
-    for (const bool relu : {false, true}) {
-      const auto expected = results(has_add, relu, true), found = results(has_add, relu, false);
-      for (size_t i = 0; i < found.size(); ++i) {
-        EXPECT_TRUE(found[i].equal(expected[i])) << has_add << relu << " " << i;
-      }
-    }
-  }
+  ExpectAnEpilogueHasTheBitsOfItsOperators(results);
 }
 
 // Nearly all tiles of the gradient are left out.
@@ -182,8 +176,7 @@ TEST_P(TrainingConvolutionTest, LinkedGradientsHaveTheBitsOfSeparateOnes) {
     y.backward(at::randn(y.sizes(), Generator(6)));
     return std::vector<at::Tensor>{y.detach(), x.grad(), first.grad(), last.grad()};
   };
-  const auto expected = results(false), found = results(true);
-  for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(found[i].equal(expected[i])) << i;
+  ExpectSameBits(results(true), results(false));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, TrainingConvolutionTest,

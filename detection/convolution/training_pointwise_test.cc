@@ -1,7 +1,6 @@
 #include "rcnn/detection/convolution/training_pointwise.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <cmath>
 #include <tuple>
@@ -11,6 +10,7 @@
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/training_checks.h"
 
 namespace rcnn::detection {
 namespace {
@@ -49,10 +49,6 @@ const auto kOurs = [](const at::Tensor& x, const at::Tensor& weight, const at::T
   return TrainingPointwise(x, weight, bias);
 };
 
-bool SameBits(const Results& a, const Results& b) {
-  return a.y.equal(b.y) && a.dx.equal(b.dx) && a.dw.equal(b.dw) && a.db.equal(b.db);
-}
-
 class TrainingPointwiseTest : public InstructionLevelTest {};
 
 INSTANTIATE_TEST_SUITE_P(Levels, TrainingPointwiseTest, LevelsFrom(InstructionLevel::kAvx2),
@@ -79,15 +75,10 @@ TEST_P(TrainingPointwiseTest, GradientsAreThoseOfAConvolution) {
 
 TEST_P(TrainingPointwiseTest, ThreadsAndLevelsChangeNoBit) {
   const Case c = {2, 40, 33, 17, 31};
-  const Results expected = Train(c, kOurs, at::kFloat, false);
-  const int threads = at::get_num_threads();
-  for (const int n : {1, 3}) {
-    at::set_num_threads(n);
-    EXPECT_TRUE(SameBits(Train(c, kOurs, at::kFloat, false), expected)) << n;
-  }
-  at::set_num_threads(threads);
-  const ScopedInstructionLevel level(InstructionLevel::kAvx2);
-  EXPECT_TRUE(SameBits(Train(c, kOurs, at::kFloat, false), expected));
+  ExpectThreadsAndLevelsChangeNoBit([&]() -> Tensors {
+    const Results results = Train(c, kOurs, at::kFloat, false);
+    return {results.y, results.dx, results.dw, results.db};
+  });
 }
 
 TEST_P(TrainingPointwiseTest, InputsWithoutGradientGetNone) {
@@ -137,14 +128,7 @@ TEST_P(TrainingPointwiseTest, AnEpilogueHasTheBitsOfItsOperators) {
     return std::vector<at::Tensor>{y.detach(), x.grad(), weight.grad(), bias.grad(),
                                    has_add ? add.grad() : at::ones({1})};
   };
-  for (const bool has_add : {false, true}) {
-    for (const bool relu : {false, true}) {
-      const auto expected = results(has_add, relu, true), found = results(has_add, relu, false);
-      for (size_t i = 0; i < found.size(); ++i) {
-        EXPECT_TRUE(found[i].equal(expected[i])) << has_add << relu << " " << i;
-      }
-    }
-  }
+  ExpectAnEpilogueHasTheBitsOfItsOperators(results);
 }
 
 // Two residual blocks of two convolutions, of which the second's input is the first's ReLU.
@@ -171,8 +155,7 @@ TEST_P(TrainingPointwiseTest, LinkedGradientsHaveTheBitsOfSeparateOnes) {
     for (const at::Tensor& of : leaves) found.push_back(of.grad());
     return found;
   };
-  const auto expected = results(false), found = results(true);
-  for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(found[i].equal(expected[i])) << i;
+  ExpectSameBits(results(true), results(false));
 }
 
 // A block whose input has no gradient.
