@@ -3,8 +3,8 @@
 #ifndef RCNN_DETECTION_CONVOLUTION_TRAINING_CHECKS_H_
 #define RCNN_DETECTION_CONVOLUTION_TRAINING_CHECKS_H_
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstddef>
 #include <functional>
