@@ -157,12 +157,16 @@ absl::Status ReadInPieces(const std::string& path,
 }
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t max_bytes) {
-  std::string text;
-  RCNN_RETURN_IF_ERROR(ReadInPieces(path, [&](absl::string_view piece) {
-    text.append(piece.data(), piece.size());
-    if (static_cast<int64_t>(text.size()) <= max_bytes) return absl::OkStatus();
+  const auto check = [&](int64_t size) {
+    if (size <= max_bytes) return absl::OkStatus();
     return absl::DataLossError(
         absl::StrCat(path, " is damaged: it has more than ", Counted(max_bytes, "byte")));
+  };
+  std::string text;
+  RCNN_RETURN_IF_ERROR(ReadRegular(path, check, [&](absl::string_view piece) {
+    text.append(piece.data(), piece.size());
+    // It has grown meanwhile, perhaps without end.
+    return check(static_cast<int64_t>(text.size()));
   }));
   return text;
 }

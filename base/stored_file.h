@@ -51,8 +51,8 @@ absl::Status ReadInPieces(const std::string& path,
                           absl::FunctionRef<absl::Status(absl::string_view)> take);
 
 // The contents of a file that has at most `max_bytes` if it is intact: a larger one is kDataLoss,
-// which is damage, where that of ReadFile is kResourceExhausted, like a full disk. Other errors as
-// those of ReadFile.
+// which is damage, where that of ReadFile is kResourceExhausted, like a full disk, and is not read.
+// Other errors as those of ReadFile.
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t max_bytes);
 
 // Size and checksum of a regular file, read in pieces.

@@ -143,6 +143,15 @@ TEST_F(StoredFileTest, ASmallFileThatIsLargeIsDamaged) {
   EXPECT_FALSE(IsDamage(absl::ResourceExhaustedError("a full disk")));
 }
 
+// Reading as much as it may have would take longer than a test may.
+TEST_F(StoredFileTest, ASmallFileThatIsTooLargeIsNotRead) {
+  const std::string path = Put("file", "12345");
+  constexpr int64_t kBytes = int64_t{1} << 40;
+  fs::resize_file(path, kBytes);
+  EXPECT_THAT(ReadSmallFile(path, kBytes - 1),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("it has more than 1099511627775")));
+}
+
 TEST_F(StoredFileTest, EveryFlippedBitIsNoticed) {
   std::string bytes = "what was written";
   const FileDigest digest = Digest(bytes);

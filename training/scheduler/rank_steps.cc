@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <system_error>
 
@@ -26,6 +27,7 @@ namespace {
 
 constexpr char kEnd[] = "end";
 constexpr char kTokenFile[] = "ranks.txt";
+constexpr int64_t kMaxTokenBytes = 4096;
 
 // Unlike any token that an earlier run has left.
 std::string MakeToken() {
@@ -36,7 +38,7 @@ std::string MakeToken() {
 absl::Status WaitForToken(const std::string& path, const std::string& token, absl::Duration wait) {
   const absl::Time deadline = MonotonicNow() + wait;
   while (true) {
-    const absl::StatusOr<std::string> text = ReadFile(path);
+    const absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxTokenBytes});
     if (text.ok() && *text == token) return absl::OkStatus();
     if (MonotonicNow() >= deadline) break;
     absl::SleepFor(absl::Milliseconds(100));

@@ -131,11 +131,7 @@ absl::Status WriteFiles(const Checkpoint& checkpoint, const std::string& key,
 
 absl::StatusOr<Json> ReadManifest(const std::string& directory) {
   const std::string path = absl::StrCat(directory, "/", kManifestFile);
-  std::error_code ignored;
-  const std::uintmax_t size = fs::file_size(path, ignored);
-  if (!ignored && size > static_cast<std::uintmax_t>(kMaxManifestBytes))
-    return Damaged(path, "is damaged: it is too large");
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxManifestBytes}));
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path, kMaxManifestBytes));
   RCNN_ASSIGN_OR_RETURN(const SealedJson read,
                         ParseSealed(text, {"format", "iteration", "key", "files", "facts"}), path);
   const Json& manifest = read.record;

@@ -214,7 +214,10 @@ TEST_F(CheckpointStoreTest, AFileThatHasBecomeVeryLongIsDamaged) {
     Write(2);
     fs::resize_file(File(2, name), uintmax_t{1} << 40);
     EXPECT_EQ(Latest(), 1) << name;
-    EXPECT_THAT(problems_, ElementsAre(AllOf(HasSubstr(name), HasSubstr("is damaged"))));
+    const auto is_damage = ElementsAre(AllOf(HasSubstr(name), HasSubstr("is damaged")));
+    EXPECT_THAT(problems_, is_damage);
+    int64_t files = 0;
+    EXPECT_THAT(store_.Verify(&files), IsOkAndHolds(is_damage));
   }
 }
 
