@@ -1,17 +1,27 @@
 #include "rcnn/training/trainer/append_file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/retried_calls.h"
 
 namespace rcnn::training {
 
 absl::StatusOr<AppendFile> AppendFile::Open(const std::string& path) {
-  const int descriptor = OpenRetried(path, O_WRONLY | O_CREAT | O_APPEND);
+  const int descriptor = OpenRetried(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
   if (descriptor < 0) return ErrnoStatus("open", path);
   return AppendFile(path, descriptor);
+}
+
+absl::StatusOr<AppendFile> AppendFile::Create(const std::string& path) {
+  const int descriptor = OpenRetried(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND);
+  if (descriptor >= 0) return AppendFile(path, descriptor);
+  if (errno != EEXIST) return ErrnoStatus("create", path);
+  return absl::AlreadyExistsError(absl::StrCat(path, " exists"));
 }
 
 AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {

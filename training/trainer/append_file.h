@@ -17,9 +17,13 @@ namespace rcnn::training {
 
 class AppendFile {
  public:
-  // Opens the file for appending; creates it if missing, in a directory that exists.
-  // Errors name the path and the meaning of errno.
+  // Opens the file for appending; creates it if missing, in a directory that exists. A link is not
+  // followed, and is an error: it may lead to any file of the user. Errors name the path and the
+  // meaning of errno.
   static absl::StatusOr<AppendFile> Open(const std::string& path);
+
+  // Creates the file. kAlreadyExists if anything is in its place, also a link that leads nowhere.
+  static absl::StatusOr<AppendFile> Create(const std::string& path);
 
   AppendFile(AppendFile&& other) noexcept
       : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <filesystem>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -63,6 +64,34 @@ TEST(AppendFileTest, AFullDiskLeavesNoTornRecord) {
 TEST(AppendFileTest, OpenErrorNamesThePath) {
   const std::string path = absl::StrCat(FreshDirectory(), "/none/log");
   EXPECT_THAT(AppendFile::Open(path), StatusIs(absl::StatusCode::kNotFound, HasSubstr(path)));
+}
+
+// It may lead to any file of the user.
+TEST(AppendFileTest, ALinkIsNotFollowed) {
+  const std::string folder = FreshDirectory(), path = folder + "/log", mine = folder + "/mine";
+  ASSERT_THAT(WriteFileAtomically(mine, "my only copy"), IsOk());
+  for (const std::string& target : {mine, folder + "/nothing"}) {
+    std::filesystem::create_symlink(target, path);
+    EXPECT_THAT(AppendFile::Open(path), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
+    EXPECT_THAT(AppendFile::Create(path),
+                StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(path)));
+    std::filesystem::remove(path);
+  }
+  EXPECT_THAT(ReadFile(mine), IsOkAndHolds("my only copy"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/nothing"));
+}
+
+TEST(AppendFileTest, CreatesOnlyAFileThatIsMissing) {
+  const std::string path = absl::StrCat(FreshDirectory(), "/log");
+  {
+    auto file = AppendFile::Create(path);
+    ASSERT_THAT(file, IsOk());
+    ASSERT_THAT(file->Append("one\n"), IsOk());
+    ASSERT_THAT(file->Append("two\n"), IsOk());
+  }
+  EXPECT_THAT(AppendFile::Create(path), StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(ReadFile(path), IsOkAndHolds("one\ntwo\n"));
+  EXPECT_THAT(AppendFile::Create(path + "/below/log"), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST(AppendFileTest, MovesItsFile) {

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "glog/logging.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/host_name.h"
@@ -31,6 +32,7 @@ constexpr int kRgb = 3;
 constexpr int kHistogramBuckets = 40;
 constexpr size_t kHeaderBytes = 12;  // length and its checksum
 constexpr size_t kFrameBytes = 16;   // and that of the payload
+constexpr int64_t kMaxBytes = int64_t{1} << 30;
 
 std::string LittleEndian(uint64_t value, int bytes) {
   std::string text(static_cast<size_t>(bytes), '\0');
@@ -114,10 +116,30 @@ std::string KeptRecords(absl::string_view file, int64_t first_step) {
 }
 
 absl::Status CutFile(const std::string& path, int64_t first_step) {
-  RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  const std::string kept = KeptRecords(bytes, first_step);
-  if (kept == bytes) return absl::OkStatus();
+  const absl::StatusOr<std::string> bytes = ReadSmallFile(path, kMaxBytes);
+  if (absl::IsDataLoss(bytes.status())) {
+    LOG(WARNING) << PrintableMessage(bytes.status().message())
+                 << "; it stays, and TensorBoard may show events twice";
+    return absl::OkStatus();
+  }
+  RCNN_RETURN_IF_ERROR(bytes.status());
+  const std::string kept = KeptRecords(*bytes, first_step);
+  if (kept == *bytes) return absl::OkStatus();
   return kept.empty() ? RemovePath(path) : WriteFileAtomically(path, kept).status();
+}
+
+// With the first name that is free.
+absl::StatusOr<AppendFile> CreateFile(const std::string& directory, absl::string_view label,
+                                      absl::Time now) {
+  // Makes names unique within a second and a process.
+  static std::atomic<int> counter{0};
+  for (;;) {
+    const std::string path =
+        absl::StrFormat("%s/%s%010d.%s.%d.%d.%s", directory, kPrefix, absl::ToUnixSeconds(now),
+                        HostName("localhost"), getpid(), counter.fetch_add(1), label);
+    absl::StatusOr<AppendFile> file = AppendFile::Create(path);
+    if (!absl::IsAlreadyExists(file.status())) return file;
+  }
 }
 
 void FillHistogram(absl::Span<const double> values, Histogram& histogram) {
@@ -165,19 +187,16 @@ absl::Status RemoveEvents(const std::string& directory, absl::string_view label,
   const std::string ending = absl::StrCat(".", label);
   for (const std::string& name : names) {
     if (!absl::StartsWith(name, kPrefix) || !absl::EndsWith(name, ending)) continue;
-    RCNN_RETURN_IF_ERROR(CutFile(absl::StrCat(directory, "/", name), first_step));
+    const std::string path = absl::StrCat(directory, "/", name);
+    RCNN_ASSIGN_OR_RETURN(const bool is_file, IsRegularFile(path));
+    if (is_file) RCNN_RETURN_IF_ERROR(CutFile(path, first_step));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<EventFile> EventFile::Create(const std::string& directory, absl::string_view label,
                                             absl::Time now) {
-  // Makes names unique within a second and a process.
-  static std::atomic<int> counter{0};
-  const std::string path =
-      absl::StrFormat("%s/%s%010d.%s.%d.%d.%s", directory, kPrefix, absl::ToUnixSeconds(now),
-                      HostName("localhost"), getpid(), counter.fetch_add(1), label);
-  RCNN_ASSIGN_OR_RETURN(AppendFile file, AppendFile::Open(path));
+  RCNN_ASSIGN_OR_RETURN(AppendFile file, CreateFile(directory, label, now));
   EventFile events(std::move(file));
   Event version = NewEvent(0, now);
   version.set_file_version(std::string(kFileVersion));

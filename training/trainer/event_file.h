@@ -39,8 +39,8 @@ struct ThresholdCounts {
 class EventFile {
  public:
   // Creates events.out.tfevents.<seconds>.<host>.<process>.<n>.<label> in
-  // `directory`, which exists. TensorBoard reads all such files of a directory, in
-  // the order of their names, as one.
+  // `directory`, which exists; never writes to what is there, nor through a link. TensorBoard reads
+  // all such files of a directory, in the order of their names, as one.
   static absl::StatusOr<EventFile> Create(const std::string& directory, absl::string_view label,
                                           absl::Time now);
 
@@ -79,7 +79,9 @@ class EventFile {
 
 // Removes the records of `first_step` or later from the event files of `label` in
 // `directory`, for a run that resumes there and writes them again; empty files are
-// deleted. A torn record, or one with a wrong checksum, is removed too, and no other.
+// deleted. A torn record, or one with a wrong checksum, is removed too, and no other. Links, and
+// whatever else is not a regular file, stay: EventFile has not made them. So does a file of more
+// than 1 GiB, with a warning.
 absl::Status RemoveEvents(const std::string& directory, absl::string_view label,
                           int64_t first_step);
 

@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -67,6 +70,25 @@ TEST(EventFileTest, IsNamedSoThatTensorBoardFindsIt) {
   EXPECT_THAT(written.path, HasSubstr("/events.out.tfevents.1700000000."));
   EXPECT_THAT(written.path, EndsWith(".rpn1"));
   EXPECT_NE(WriteSteps(directory, "rpn1", 0).path, written.path);
+}
+
+// `path` with the next number for the number before the label "rpn1".
+std::string NextPath(const std::string& path) {
+  std::vector<std::string> parts = absl::StrSplit(path, '.');
+  std::string& number = parts[parts.size() - 2];
+  number = absl::StrCat(std::stoi(number) + 1);
+  return absl::StrJoin(parts, ".");
+}
+
+// It may lead to any file of the user.
+TEST(EventFileTest, ALinkInTheFilesPlaceIsNotFollowed) {
+  const std::string directory = FreshDirectory(), mine = directory + "/mine";
+  ASSERT_THAT(WriteFileAtomically(mine, "my only copy"), IsOk());
+  const std::string link = NextPath(WriteSteps(directory, "rpn1", 0).path);
+  std::filesystem::create_symlink(mine, link);
+  EXPECT_EQ(WriteSteps(directory, "rpn1", 0).path, NextPath(link));
+  EXPECT_THAT(ReadFile(mine), IsOkAndHolds("my only copy"));
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
 }
 
 TEST(EventFileTest, NamesTheMissingDirectory) {
@@ -166,6 +188,30 @@ TEST(RemoveEventsTest, LeavesOtherStagesAndOtherFilesAlone) {
   ASSERT_THAT(RemoveEvents(directory, "rpn1", 0), IsOk());
   EXPECT_EQ(ReadFile(other.path)->size(), other.ends[3]);
   EXPECT_EQ(CountFiles(directory), 2);
+}
+
+TEST(RemoveEventsTest, LeavesLinksAndWhatTheyLeadToAlone) {
+  const std::string directory = FreshDirectory();
+  const Written elsewhere = WriteSteps(directory, "other", 3);
+  const std::string bytes = *ReadFile(elsewhere.path);
+  const std::string link = directory + "/events.out.tfevents.1.x.rpn1";
+  for (const std::string& target : {elsewhere.path, directory, directory + "/nothing", link}) {
+    std::filesystem::create_symlink(target, link);
+    EXPECT_THAT(RemoveEvents(directory, "rpn1", 0), IsOk()) << target;
+    EXPECT_TRUE(std::filesystem::is_symlink(link)) << target;
+    EXPECT_THAT(ReadFile(elsewhere.path), IsOkAndHolds(bytes));
+    std::filesystem::remove(link);
+  }
+}
+
+// Reading one to its end would take longer than a test may.
+TEST(RemoveEventsTest, AFileThatHasBecomeVeryLongStays) {
+  const std::string directory = FreshDirectory();
+  const Written one = WriteSteps(directory, "rpn1", 3), other = WriteSteps(directory, "rpn1", 3);
+  std::filesystem::resize_file(one.path, uintmax_t{1} << 40);
+  ASSERT_THAT(RemoveEvents(directory, "rpn1", 0), IsOk());
+  EXPECT_EQ(std::filesystem::file_size(one.path), uintmax_t{1} << 40);
+  EXPECT_FALSE(std::filesystem::exists(other.path));
 }
 
 TEST(RemoveEventsTest, CutsOffATornEnd) {

@@ -22,6 +22,7 @@ using Json = nlohmann::ordered_json;
 
 // Far more than a line of metrics has. A value of one byte takes up to 64 in memory.
 constexpr size_t kLongestLine = 1 << 20;
+constexpr int64_t kMaxBytes = int64_t{1} << 30;
 
 // The iteration of a line of metrics; nullopt if the line is torn or not a line of metrics.
 absl::optional<int64_t> IterationIn(absl::string_view text) {
@@ -55,11 +56,17 @@ std::string KeptLines(absl::string_view text, int64_t first_iteration, const std
   return kept;
 }
 
-// "" if there is no file.
+// "" if there is no file, or if it has become too long for a log, and makes way.
 absl::StatusOr<std::string> ReadIfThere(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
   if (!is_there) return "";
-  return ReadFile(path);
+  absl::StatusOr<std::string> lines = ReadSmallFile(path, kMaxBytes);
+  if (!absl::IsDataLoss(lines.status())) return lines;
+  RCNN_ASSIGN_OR_RETURN(const std::string aside, FreePathBeside(path));
+  LOG(WARNING) << PrintableMessage(lines.status().message()) << "; it is renamed to "
+               << Printable(aside);
+  RCNN_RETURN_IF_ERROR(RenamePath(path, aside));
+  return "";
 }
 
 // Makes the file the lines before `first_iteration`, and returns them.
@@ -106,6 +113,11 @@ absl::Status MetricsLog::Log(int64_t iteration,
   RCNN_RETURN_IF_ERROR(file_.Append(text));
   lines_ += text;
   return events_.AddScalars(iteration, now, tagged);
+}
+
+std::optional<std::string> MetricsLog::LinesToKeep() const {
+  if (lines_.size() > kMostKeptBytes) return std::nullopt;
+  return lines_;
 }
 
 absl::Status MetricsLog::Sync() {

@@ -12,6 +12,7 @@
 #ifndef RCNN_TRAINING_TRAINER_METRICS_LOG_H_
 #define RCNN_TRAINING_TRAINER_METRICS_LOG_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,14 +26,18 @@
 
 namespace rcnn::training {
 
+// Of the lines that a checkpoint keeps: 300,000 lines, say.
+inline constexpr size_t kMostKeptBytes = size_t{1} << 27;
+
 class MetricsLog {
  public:
   // Opens the stage's metrics.jsonl, creating it if missing, and removes what a run
   // resuming at `first_iteration` will write again: lines and events of that iteration
   // or later. The earlier lines become `covered`, the lines() that the checkpoint has kept, with
-  // a warning if the file had others. A checkpoint of an older version has kept none: then an
-  // unreadable line is removed with a warning, a torn last one without. Both directories must
-  // exist.
+  // a warning if the file had others. A checkpoint of an older version, or of very many lines, has
+  // kept none: then an unreadable line is removed with a warning, a torn last one without. A file
+  // of more than 1 GiB is renamed (FreePathBeside) with a warning, as if it were missing. Both
+  // directories must exist.
   static absl::StatusOr<MetricsLog> Open(const std::string& stage_directory,
                                          const std::string& events_directory,
                                          const std::string& stage_name, int64_t first_iteration,
@@ -46,8 +51,12 @@ class MetricsLog {
   // a run that resumes there does not write them again.
   absl::Status Sync();
 
-  // All lines of the file, for a checkpoint to keep.
+  // All lines of the file.
   const std::string& lines() const { return lines_; }
+
+  // The same for a checkpoint to keep; nullopt if they have more than kMostKeptBytes: its manifest
+  // could not be read again.
+  std::optional<std::string> LinesToKeep() const;
 
  private:
   MetricsLog(std::string lines, AppendFile file, std::string prefix, EventFile events)

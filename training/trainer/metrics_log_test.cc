@@ -1,6 +1,7 @@
 #include "rcnn/training/trainer/metrics_log.h"
 
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -147,6 +148,33 @@ TEST_F(MetricsLogTest, LinesThatACheckpointCoversAreRestored) {
   std::filesystem::remove(path_);
   EXPECT_EQ(reopen(), covered);
   EXPECT_EQ(*ReadFile(path_), covered);
+}
+
+// In its manifest they would be too long to be read again, and no checkpoint could be used.
+TEST_F(MetricsLogTest, ACheckpointDoesNotKeepVeryManyLines) {
+  auto log = MetricsLog::Open(directory_, directory_, "rpn1", 5,
+                              std::string(kMostKeptBytes - 1, 'x') + "\n");
+  ASSERT_THAT(log, IsOk());
+  EXPECT_TRUE(log->LinesToKeep() == log->lines());  // not printed
+  ASSERT_THAT(log->Log(5, {{"loss", 0.1}}), IsOk());
+  EXPECT_FALSE(log->LinesToKeep().has_value());
+  EXPECT_EQ(std::filesystem::file_size(path_), log->lines().size());
+}
+
+// Reading it to its end would take longer than a test may.
+TEST_F(MetricsLogTest, AFileThatHasBecomeVeryLongMakesWay) {
+  Write(0, 30);
+  const std::string covered = *ReadFile(path_);
+  const std::vector<std::string> asides = {path_ + ".before", path_ + ".before-2"};
+  std::filesystem::resize_file(path_, uintmax_t{1} << 40);
+  EXPECT_EQ(MetricsLog::Open(directory_, directory_, "rpn1", 30, covered)->lines(), covered);
+  EXPECT_THAT(ReadFile(path_), IsOkAndHolds(covered));
+  std::filesystem::resize_file(path_, uintmax_t{1} << 40);
+  Write(30, 40);
+  EXPECT_THAT(Iterations(), ElementsAre(30));
+  for (const std::string& aside : asides) {
+    EXPECT_EQ(std::filesystem::file_size(aside), uintmax_t{1} << 40);
+  }
 }
 
 TEST_F(MetricsLogTest, SyncsBothFiles) {

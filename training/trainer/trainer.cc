@@ -352,7 +352,9 @@ absl::Status Trainer::State::WriteCheckpoint() {
   RCNN_RETURN_IF_ERROR(gradients_.CheckFinite());
   if (IsFirst()) {
     Checkpoint checkpoint = state_.Save();
-    checkpoint.facts[kMetrics] = log_->lines();
+    if (std::optional<std::string> lines = log_->LinesToKeep()) {
+      checkpoint.facts[kMetrics] = *std::move(lines);
+    }
     if (KeepsBest() && state_.best_value.has_value()) best_.AddTo(checkpoint);
     // Lines that a checkpoint covers are not written again, so they must be on disk first.
     RCNN_RETURN_IF_ERROR(log_->Sync());
