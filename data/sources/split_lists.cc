@@ -12,6 +12,7 @@
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/image_list.h"
 
 namespace rcnn::data {
@@ -21,7 +22,9 @@ namespace fs = std::filesystem;
 
 constexpr char kFolderFile[] = "folder.txt";
 constexpr char kChecksumsFile[] = "checksums.txt";
+constexpr int64_t kMaxFolderBytes = int64_t{1} << 20;
 constexpr int64_t kMaxChecksumsBytes = int64_t{1} << 24;
+constexpr int64_t kMaxListBytes = int64_t{1} << 30;
 
 std::string In(const std::string& directory, absl::string_view name) {
   return absl::StrCat(directory, "/", name);
@@ -55,6 +58,16 @@ absl::Status CheckListable(const std::string& folder, const std::string& name) {
       "bytes that mark the encoding of a file; rename the image"));
 }
 
+// Lists may be read where a link leads to, but not written: there may be those of another run.
+absl::Status RefuseLink(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(directory));
+  if (type != fs::file_type::symlink) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      directory,
+      ": is a link, and the lists of the split would be written where it leads to; put the "
+      "directory itself there"));
+}
+
 absl::Status WriteChecksums(const std::string& directory, const ListChecksums& checksums) {
   return WriteFileAtomically(In(directory, kChecksumsFile), checksums.Text()).status();
 }
@@ -72,7 +85,8 @@ absl::StatusOr<SplitLists> SplitLists::Read(const std::string& directory,
 }
 
 absl::Status SplitLists::ReadAll() {
-  const absl::StatusOr<std::string> recorded = ReadFile(In(directory_, kFolderFile));
+  const absl::StatusOr<std::string> recorded =
+      ReadSmallFile(In(directory_, kFolderFile), kMaxFolderBytes);
   if (absl::IsNotFound(recorded.status())) return CheckReplaceable();
   RCNN_RETURN_IF_ERROR(recorded.status());
   if (absl::StripAsciiWhitespace(*recorded) != folder_) {
@@ -118,8 +132,9 @@ absl::Status SplitLists::CheckReplaceable() const {
 // None in a directory of an earlier version.
 absl::Status SplitLists::ReadChecksums() {
   const std::string path = In(directory_, kChecksumsFile);
-  const absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxChecksumsBytes});
+  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxChecksumsBytes);
   if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  if (absl::IsDataLoss(text.status())) return Changed(path, "is damaged: it is too large");
   RCNN_RETURN_IF_ERROR(text.status());
   absl::StatusOr<ListChecksums> checksums = ListChecksums::Parse(*text);
   if (!checksums.ok()) return Changed(path, "is damaged");
@@ -136,11 +151,12 @@ absl::Status SplitLists::Changed(const std::string& path, absl::string_view how)
 // False if there is none.
 absl::StatusOr<bool> SplitLists::ReadList(SplitSide side, int64_t place) {
   const std::string name = ListName(side, place), file = Path(side, place);
-  const absl::StatusOr<std::string> text = ReadFile(file);
+  const absl::StatusOr<std::string> text = ReadSmallFile(file, kMaxListBytes);
   if (absl::IsNotFound(text.status())) {
     if (checksums_ && checksums_->Has(name)) return Changed(file, "is missing");
     return false;
   }
+  if (absl::IsDataLoss(text.status())) return Changed(file, "is damaged: it is too large");
   RCNN_RETURN_IF_ERROR(text.status());
   const FileDigest digest = Digest(*text);
   if (checksums_ && !checksums_->Allows(name, digest)) {
@@ -211,8 +227,7 @@ absl::Status SplitLists::Write(const std::string& growth_directory) {
   if (elsewhere) directory_ = growth_directory;
   const bool grow = were_there_ && !elsewhere;
   const std::string target = grow ? directory_ : directory_ + ".unfinished";
-  std::error_code error;
-  if (!grow) fs::remove_all(target, error);
+  RCNN_RETURN_IF_ERROR(grow ? RefuseLink(target) : RemovePath(target));
   RCNN_RETURN_IF_ERROR(CreateDirectories(target));
   const std::map<std::string, std::string> texts = Texts();
   ListChecksums after, during = found_;
@@ -224,14 +239,12 @@ absl::Status SplitLists::Write(const std::string& growth_directory) {
   }
   if (grow) return WriteChecksums(target, after);
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(In(target, kFolderFile), folder_ + "\n").status());
-  fs::rename(target, directory_, error);
-  if (!error) return SyncDirectory(fs::path(directory_).parent_path().string());
-  return absl::UnavailableError(
-      absl::StrCat("cannot rename ", target, " to ", directory_, ": ", error.message()));
+  return RenamePath(target, directory_);
 }
 
 absl::Status SplitLists::RecordChecksums() const {
   if (checksums_ && *checksums_ == found_) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(RefuseLink(directory_));
   return WriteChecksums(directory_, found_);
 }
 

@@ -74,10 +74,12 @@ class SplitLists {
 
   // Writes all lists, durably; every side gets one for every place. `growth_directory`: "", or a
   // missing directory for the lists if there were some, which are then unchanged.
+  // kFailedPrecondition if the lists are those that a link in the directory's place leads to: they
+  // are read, but nothing is written there.
   absl::Status Write(const std::string& growth_directory = "");
 
   // Writes checksums.txt for the lists as they were read, unless it is there: they come from an
-  // earlier version, or were edited, or a kill has left checksums of two versions.
+  // earlier version, or were edited, or a kill has left checksums of two versions. Errors as above.
   absl::Status RecordChecksums() const;
 
  private:

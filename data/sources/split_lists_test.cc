@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -286,6 +288,71 @@ TEST_F(SplitListsTest, AFileOrALinkIsNotReplaced) {
   for (const char* target : {"empty", "missing"}) {
     fs::create_symlink(root_ + "/" + target, directory_);
     expect_refusal("a link");
+  }
+}
+
+// They may be those of another run.
+TEST_F(SplitListsTest, ListsThatALinkLeadsToAreReadAndNotWritten) {
+  WriteFour();
+  fs::rename(directory_, root_ + "/elsewhere");
+  fs::create_directory_symlink(root_ + "/elsewhere", directory_);
+  const std::map<std::string, std::string> before = Files();
+  const auto is_refused =
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/split: is a link"));
+  auto lists = Read();
+  ASSERT_THAT(lists, IsOk());
+  EXPECT_EQ(lists->Find(0, "c.jpg"), SplitSide::kVal);
+  EXPECT_THAT(lists->RecordChecksums(), IsOk()) << "they have them";
+  ASSERT_THAT(lists->Add(SplitSide::kTest, 0, "e.jpg"), IsOk());
+  EXPECT_THAT(lists->Write(), is_refused);
+  EXPECT_EQ(Files(), before);
+  EXPECT_THAT(lists->Write(root_ + "/grown"), IsOk());
+  EXPECT_EQ(Files(), before);
+  fs::remove(In("checksums.txt"));
+  EXPECT_THAT(Read()->RecordChecksums(), is_refused);
+  EXPECT_FALSE(fs::exists(In("checksums.txt")));
+}
+
+// What it leads to is neither deleted nor written.
+TEST_F(SplitListsTest, ALinkInThePlaceOfAListOrOfTheUnfinishedDirectoryIsReplaced) {
+  ASSERT_THAT(CreateDirectories(root_ + "/elsewhere"), IsOk());
+  const std::string mine = root_ + "/elsewhere/test.txt";
+  ASSERT_THAT(WriteFileAtomically(mine, "d.jpg\n"), IsOk());
+  fs::create_directory_symlink(root_ + "/elsewhere", directory_ + ".unfinished");
+  WriteFour();
+  EXPECT_FALSE(fs::is_symlink(directory_));
+  fs::remove(In("test.txt"));
+  fs::create_symlink(mine, In("test.txt"));
+  Write({{"e.jpg", SplitSide::kTest}});
+  EXPECT_FALSE(fs::is_symlink(In("test.txt")));
+  EXPECT_EQ(Files().at("test.txt"), "d.jpg\ne.jpg\n");
+  EXPECT_THAT(ReadFile(mine), IsOkAndHolds("d.jpg\n"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(root_ + "/elsewhere"), {}), 1);
+}
+
+// A link that may not be deleted must not be written through either.
+TEST_F(SplitListsTest, AnUnfinishedDirectoryThatCannotBeRemovedIsNotWrittenTo) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may delete everything";
+  ASSERT_THAT(CreateDirectories(root_ + "/elsewhere"), IsOk());
+  fs::create_directory_symlink(root_ + "/elsewhere", directory_ + ".unfinished");
+  auto lists = Read();
+  ASSERT_THAT(lists, IsOk());
+  ASSERT_THAT(lists->Add(SplitSide::kTest, 0, "e.jpg"), IsOk());
+  fs::permissions(root_, fs::perms::owner_read | fs::perms::owner_exec);
+  EXPECT_THAT(lists->Write(), StatusIs(absl::StatusCode::kPermissionDenied));
+  fs::permissions(root_, fs::perms::owner_all);
+  EXPECT_TRUE(fs::is_empty(root_ + "/elsewhere"));
+}
+
+// Reading one to its end would take longer than a test may.
+TEST_F(SplitListsTest, AFileThatHasBecomeVeryLongIsDamaged) {
+  WriteFour();
+  const std::map<std::string, std::string> whole = Files();
+  for (const auto& [name, bytes] : whole) {
+    fs::resize_file(In(name), uintmax_t{1} << 40);
+    EXPECT_THAT(Read(),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr(absl::StrCat("/split/", name))));
+    ASSERT_THAT(WriteFileAtomically(In(name), bytes), IsOk());
   }
 }
 
