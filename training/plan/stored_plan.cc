@@ -3,6 +3,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,9 @@
 
 namespace rcnn::training {
 namespace {
+
+// Of a plan and its basis.
+constexpr int64_t kMaxBytes = int64_t{1} << 24;
 
 std::string BasisPath(const std::string& run_directory) {
   return run_directory + "/plan_basis.textproto";
@@ -71,9 +75,14 @@ absl::Status ParseIntact(const std::string& text, const std::string& path, PlanB
   return basis.has_folder() ? absl::OkStatus() : damaged;
 }
 
-absl::Status ParseBasis(const std::string& text, const std::string& path, PlanBasis& basis) {
-  const absl::Status status = ParseIntact(text, path, basis);
-  if (status.ok()) return status;
+absl::Status ReadIntact(const std::string& path, PlanBasis& basis) {
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path, kMaxBytes));
+  return ParseIntact(text, path, basis);
+}
+
+absl::Status ReadBasis(const std::string& path, PlanBasis& basis) {
+  const absl::Status status = ReadIntact(path, basis);
+  if (status.ok() || !IsDamage(status)) return status;
   return absl::DataLossError(absl::StrCat(
       status.message(),
       ". The plan beside it may have been edited: to use it, give it with --config; to "
@@ -83,15 +92,14 @@ absl::Status ParseBasis(const std::string& text, const std::string& path, PlanBa
 
 // Whether the plan of this text is known to be as it was written.
 bool IsAsWritten(const std::string& run_directory, absl::string_view text) {
-  const std::string path = BasisPath(run_directory);
-  const absl::StatusOr<std::string> read = ReadFile(path);
   PlanBasis basis;
-  if (!read.ok() || !ParseIntact(*read, path, basis).ok()) return false;
+  if (!ReadIntact(BasisPath(run_directory), basis).ok()) return false;
   return basis.has_plan_crc32c() && basis.plan_crc32c() == Crc32c(text);
 }
 
 // Writes the text to plan.previous.textproto, or with the first number that is free, and returns
-// the path. A file that has this text is used as it is.
+// the path. A file that has this text is used as it is; not a link, which may lead to the plan that
+// is about to be replaced.
 absl::StatusOr<std::string> WriteAside(const std::string& run_directory, absl::string_view text) {
   for (int number = 1;; ++number) {
     const std::string path =
@@ -102,19 +110,34 @@ absl::StatusOr<std::string> WriteAside(const std::string& run_directory, absl::s
       RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, text).status());
       return path;
     }
-    const absl::StatusOr<std::string> kept = ReadFile(path);
+    RCNN_ASSIGN_OR_RETURN(const bool is_file, IsRegularFile(path));
+    if (!is_file) continue;
+    const absl::StatusOr<std::string> kept = ReadSmallFile(path, kMaxBytes);
     if (kept.ok() && *kept == text) return path;
   }
 }
 
-// Keeps the plan that `new_text` is to replace, if it may have been edited.
+// Keeps the plan that `new_text` is to replace, if it may have been edited. A file that is too
+// large for a plan is renamed.
 absl::StatusOr<std::string> KeepEditedPlan(const std::string& run_directory,
                                            absl::string_view new_text) {
-  const absl::StatusOr<std::string> text = ReadFile(PlanPath(run_directory));
-  if (absl::IsNotFound(text.status())) return std::string();
+  const std::string path = PlanPath(run_directory);
+  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxBytes);
+  if (absl::IsDataLoss(text.status())) {
+    RCNN_ASSIGN_OR_RETURN(std::string aside, FreePathBeside(path));
+    RCNN_RETURN_IF_ERROR(RenamePath(path, aside));
+    return aside;
+  }
+  RCNN_ASSIGN_OR_RETURN(const bool is_broken_link, IsBrokenLink(path));
+  if (IsDamage(text.status()) || is_broken_link) return std::string();
   RCNN_RETURN_IF_ERROR(text.status());
   if (*text == new_text || IsAsWritten(run_directory, *text)) return std::string();
   return WriteAside(run_directory, *text);
+}
+
+absl::StatusOr<FileDigest> ReplaceFile(const std::string& path, absl::string_view text) {
+  RCNN_RETURN_IF_ERROR(MakeWayForFile(path));
+  return WriteFileAtomically(path, text);
 }
 
 std::string Budget(const PlanBasis& basis) {
@@ -132,8 +155,7 @@ absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_
     if (!exists) return std::nullopt;
   }
   StoredPlan plan;
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  RCNN_RETURN_IF_ERROR(ParseBasis(text, path, plan.basis));
+  RCNN_RETURN_IF_ERROR(ReadBasis(path, plan.basis));
   RCNN_ASSIGN_OR_RETURN(plan.config, LoadExperiment(PlanPath(run_directory)));
   RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(PlanPath(run_directory)));
   // Earlier versions have recorded no checksum.
@@ -147,12 +169,10 @@ absl::StatusOr<std::string> WriteStoredPlan(const std::string& run_directory,
   RCNN_RETURN_IF_ERROR(CreateDirectories(run_directory));
   const std::string text = PlanText(plan);
   RCNN_ASSIGN_OR_RETURN(std::string kept, KeepEditedPlan(run_directory, text));
-  RCNN_ASSIGN_OR_RETURN(const FileDigest digest,
-                        WriteFileAtomically(PlanPath(run_directory), text));
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ReplaceFile(PlanPath(run_directory), text));
   PlanBasis basis = plan.basis;
   basis.set_plan_crc32c(digest.crc32c);
-  RCNN_RETURN_IF_ERROR(
-      WriteFileAtomically(BasisPath(run_directory), WithChecksum(Text(basis))).status());
+  RCNN_RETURN_IF_ERROR(ReplaceFile(BasisPath(run_directory), WithChecksum(Text(basis))).status());
   return kept;
 }
 

@@ -40,7 +40,9 @@ absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_
 // Creates the directory if missing. A plan that is there is first copied to
 // plan.previous.textproto, unless its basis says that it is as it was written: it may have been
 // edited, also if the basis is missing. An earlier plan that was kept is never replaced: then the
-// name has a number. Returns the path of the copy; empty if there was nothing to keep. Errors:
+// name has a number. Returns the path of the copy; empty if there was nothing to keep. Of a link in
+// the place of one of the files only the link is replaced; what else is not a file makes way
+// (MakeWayForFile), and a file that is too large for a plan is renamed (FreePathBeside). Errors:
 // those of base/file_io.h.
 absl::StatusOr<std::string> WriteStoredPlan(const std::string& run_directory,
                                             const StoredPlan& plan);

@@ -1,10 +1,12 @@
 #include "rcnn/training/plan/stored_plan.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -179,6 +181,70 @@ TEST(StoredPlanTest, TellsThatThePlanIsNotAsItWasWritten) {
   read = ReadStoredPlan(directory);
   ASSERT_THAT(read, IsOk());
   EXPECT_FALSE((*read)->edited);
+}
+
+// Of links only the links are replaced, and a plan that one led to is kept.
+TEST(StoredPlanTest, LinksAreNotFollowedWhenAPlanIsWritten) {
+  const std::string directory = Fresh(), kept = directory + "/plan.previous.textproto";
+  for (const std::string& path : {PlanPath(directory), directory + "/plan_basis.textproto"}) {
+    Fresh();
+    const std::string mine = testing::TempDir() + "/mine";
+    ASSERT_THAT(WriteFileAtomically(mine, "seed: 77 # mine\n"), IsOk());
+    std::filesystem::create_directories(directory);
+    std::filesystem::create_symlink(mine, path);
+    EXPECT_THAT(WriteStoredPlan(directory, Plan()),
+                IsOkAndHolds(path == PlanPath(directory) ? kept : ""));
+    EXPECT_THAT(ReadFile(mine), IsOkAndHolds("seed: 77 # mine\n"));
+    EXPECT_FALSE(std::filesystem::is_symlink(path));
+    const auto read = ReadStoredPlan(directory);
+    ASSERT_THAT(read, IsOk());
+    EXPECT_TRUE(read->has_value());
+  }
+}
+
+// With the plan, that link would lead to the new one.
+TEST(StoredPlanTest, ALinkToThePlanDoesNotKeepIt) {
+  const std::string directory = Fresh(), kept = directory + "/plan.previous";
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  ASSERT_THAT(WriteFileAtomically(PlanPath(directory), "seed: 77 # mine\n"), IsOk());
+  std::filesystem::create_symlink("plan.textproto", kept + ".textproto");
+  EXPECT_THAT(WriteStoredPlan(directory, Plan()), IsOkAndHolds(kept + "-2.textproto"));
+  EXPECT_THAT(ReadFile(kept + "-2.textproto"), IsOkAndHolds("seed: 77 # mine\n"));
+  EXPECT_TRUE(std::filesystem::is_symlink(kept + ".textproto"));
+}
+
+TEST(StoredPlanTest, WhatIsInThePlaceOfAPlanMakesWay) {
+  for (const std::string name : {"plan.textproto", "plan_basis.textproto"}) {
+    const std::string directory = Fresh(), path = absl::StrCat(directory, "/", name);
+    std::filesystem::create_directories(path);
+    ASSERT_THAT(WriteFileAtomically(path + "/mine", "x"), IsOk());
+    EXPECT_THAT(WriteStoredPlan(directory, Plan()), IsOkAndHolds(""));
+    EXPECT_THAT(ReadFile(path + ".before/mine"), IsOkAndHolds("x"));
+    std::filesystem::remove(path);
+    std::filesystem::create_symlink(path, path);  // to itself
+    EXPECT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+    const auto read = ReadStoredPlan(directory);
+    ASSERT_THAT(read, IsOk());
+    EXPECT_TRUE(read->has_value());
+  }
+}
+
+// Reading one to its end would take longer than a test may.
+TEST(StoredPlanTest, AFileThatHasBecomeVeryLongIsNotReadAsAPlan) {
+  const std::string directory = Fresh(), basis = directory + "/plan_basis.textproto";
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  std::filesystem::resize_file(basis, uintmax_t{1} << 40);
+  EXPECT_THAT(ReadStoredPlan(directory),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(HasSubstr(basis), HasSubstr("give it with --config"))));
+  std::filesystem::remove(basis);
+  std::filesystem::resize_file(PlanPath(directory), uintmax_t{1} << 40);
+  const std::string aside = PlanPath(directory) + ".before";
+  EXPECT_THAT(WriteStoredPlan(directory, Plan()), IsOkAndHolds(aside));
+  EXPECT_EQ(std::filesystem::file_size(aside), uintmax_t{1} << 40);
+  const auto read = ReadStoredPlan(directory);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_TRUE(read->has_value());
 }
 
 TEST(StoredPlanTest, AnErrorInAnEditedPlanNamesItsPlace) {
