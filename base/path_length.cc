@@ -15,6 +15,8 @@ namespace {
 static_assert(NAME_MAX == 255 && PATH_MAX == 4096, "kPathTooLong names other limits");
 
 constexpr size_t kShownBytes = 60;
+// ".tmp-<process>-<number>", two numbers of at most ten digits.
+constexpr size_t kTemporaryBytes = 26;
 
 bool IsContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
@@ -25,6 +27,10 @@ bool IsPathTooLong(absl::string_view path) {
   const std::vector<absl::string_view> names = absl::StrSplit(path, '/');
   return std::any_of(names.begin(), names.end(),
                      [](absl::string_view name) { return name.size() > NAME_MAX; });
+}
+
+bool IsPathTooLongToWrite(absl::string_view path) {
+  return IsPathTooLong(path) || path.size() + kTemporaryBytes >= PATH_MAX;
 }
 
 std::string ShownPath(absl::string_view path) {

@@ -26,6 +26,10 @@ inline constexpr char kPathTooLong[] =
 // end), or more than 255 (NAME_MAX) between two slashes.
 bool IsPathTooLong(absl::string_view path);
 
+// Whether AtomicFile (file_io.h) cannot write a file there: the path is too long, or would be with
+// the ending of up to 26 bytes that the file has until it is complete.
+bool IsPathTooLongToWrite(absl::string_view path);
+
 // `path` for a message: of one that is too long the beginning and the size, "xxxx... (300 bytes)".
 // UTF-8 is not cut inside a character.
 std::string ShownPath(absl::string_view path);

@@ -1,11 +1,14 @@
 #include "rcnn/base/path_length.h"
 
+#include <cstddef>
+#include <filesystem>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/deep_file.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
@@ -38,6 +41,22 @@ TEST(PathLengthTest, TheLimitsAreThoseOfTheSystem) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("No such file")));
   EXPECT_THAT(ReadFile(Names(16)),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr(kPathTooLong)));
+}
+
+TEST(PathLengthTest, AFileIsLongerUntilItIsComplete) {
+  EXPECT_TRUE(IsPathTooLongToWrite(X(256)));
+  EXPECT_FALSE(IsPathTooLongToWrite(X(255)));
+  constexpr size_t kLongest = 4095 - 26;
+  const std::string root = testing::TempDir() + "/path_length_test";
+  std::filesystem::remove_all(root);
+  const std::string folder = DeepPath(root, kLongest - 255);
+  const std::string path = absl::StrCat(folder, "/", X(kLongest - folder.size() - 4), "/", X(2));
+  ASSERT_EQ(path.size(), kLongest);
+  ASSERT_THAT(CreateDirectories(std::filesystem::path(path).parent_path().string()), IsOk());
+  EXPECT_FALSE(IsPathTooLongToWrite(path));
+  EXPECT_THAT(WriteFileAtomically(path, "whole"), IsOk());
+  EXPECT_THAT(ReadFile(path), IsOkAndHolds("whole"));
+  EXPECT_TRUE(IsPathTooLongToWrite(path + "x"));
 }
 
 TEST(PathLengthTest, OnlyPathsThatAreTooLongAreCut) {

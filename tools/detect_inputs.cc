@@ -124,7 +124,17 @@ std::vector<fs::path> Finder::List(const fs::path& folder) {
   fs::directory_iterator entries(folder.empty() ? "." : folder, error), end;
   for (; !error && entries != end; entries.increment(error)) {
     const fs::path name = entries->path().filename();
-    if (name.string().front() != '.') paths.push_back(folder / name);
+    if (name.string().front() == '.') continue;
+    const fs::path path = folder / name;
+    // Nobody can open such a folder. A file fails when it is read, if it is an image.
+    std::error_code unknown;
+    if (IsPathTooLong(path.string()) && !entries->is_regular_file(unknown)) {
+      Problem(path.string(), absl::StrCat(kPathTooLong,
+                                          "; its images are left out, unless the program is "
+                                          "started in a folder nearer to them"));
+      continue;
+    }
+    paths.push_back(path);
   }
   // Also in the middle: the rest of its images would be missing without a message.
   if (error) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/deep_file.h"
 
 namespace rcnn::tools {
 namespace {
@@ -131,6 +132,23 @@ TEST_F(DetectInputsTest, AnInputThatIsTooLongSaysWhatToGive) {
     EXPECT_THAT(FindImages({name.substr(1) + "*"}).problems,
                 ElementsAre(shown + "no file matches this pattern"));
   }
+}
+
+// Of more than 4095 bytes. What is in such a folder must not be left out without a word.
+TEST_F(DetectInputsTest, AFolderWhosePathIsTooLongIsAProblemAndAFileIsNot) {
+  Touch({"in/a.jpg"});
+  const std::string deep = DeepPath("in", 3900);
+  const std::string file = absl::StrCat(deep, "/", std::string(100, 'c'), ".jpg");
+  const std::string folder = absl::StrCat(deep, "/", std::string(100, 'e'));
+  WriteDeepFile(file, "x");
+  WriteDeepFile(folder + "/b.jpg", "x");
+  const FoundInputs found = FindImages({"in"});
+  EXPECT_THAT(found.images, ElementsAre("in/a.jpg", file));
+  EXPECT_THAT(
+      found.problems,
+      ElementsAre(AllOf(StartsWith(absl::StrCat(folder.substr(0, 60), "... (", folder.size(),
+                                                " bytes): no file can have")),
+                        HasSubstr("its images are left out"))));
 }
 
 TEST_F(DetectInputsTest, DrawnImagesAreNotInputs) {

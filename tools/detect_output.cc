@@ -1,6 +1,7 @@
 #include "rcnn/tools/detect_output.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -25,6 +26,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;
 constexpr char kProgram[] = "detect";
+// Of a million names of a kilobyte.
+constexpr int64_t kMaxManifestBytes = int64_t{1} << 30;
 constexpr absl::string_view kResults[] = {"detections.json", "images.json", "detections.csv"};
 
 std::string In(const std::string& folder, absl::string_view name) {
@@ -106,9 +109,12 @@ absl::Status CheckLiesInside(const std::string& folder, const std::string& name)
       absl::StrCat(path.string(), " is a folder where detect would write a file"));
 }
 
+// A unique name for a file, independent of the path to it where the file system can tell. It cannot
+// if the path is too long; all these files would have the name "".
 std::string Canonical(const std::string& path) {
   std::error_code error;
-  return fs::weakly_canonical(path, error).string();
+  const fs::path canonical = fs::weakly_canonical(path, error);
+  return error ? fs::path(path).lexically_normal().string() : canonical.string();
 }
 
 absl::Status CheckKeepsInputs(const OutputFolder& output, const std::vector<std::string>& own,
@@ -153,8 +159,10 @@ absl::StatusOr<std::vector<std::string>> ReadManifest(const std::string& folder)
   // The file of another folder lists the files of that one.
   RCNN_ASSIGN_OR_RETURN(const bool is_file, IsRegularFile(path));
   if (!is_file) return UntrustedManifest(folder, "it is a link or not a file");
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  absl::StatusOr<std::vector<std::string>> names = ParseManifest(text);
+  const absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxManifestBytes);
+  if (absl::IsDataLoss(text.status())) return UntrustedManifest(folder, "it is too large");
+  RCNN_RETURN_IF_ERROR(text.status());
+  absl::StatusOr<std::vector<std::string>> names = ParseManifest(*text);
   if (!names.ok()) return UntrustedManifest(folder, names.status().message());
   return names;
 }

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -10,10 +11,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/sealed_json.h"
+#include "rcnn/base/testing/deep_file.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::tools {
@@ -192,6 +196,30 @@ TEST_F(DetectOutputTest, InputImagesAreNeitherOverwrittenNorDeleted) {
     EXPECT_THAT(CheckOutputFolder(Output({written}, true), inputs),
                 StatusIs(kRefused, HasSubstr("is one of the input images")));
   }
+}
+
+// Where the file system cannot tell their canonical paths, because these are too long.
+TEST_F(DetectOutputTest, InputsInADeepFolderAreNotTakenForResults) {
+  const std::string deep = DeepPath(root_, 4200);
+  WriteDeepFile(deep + "/in/a.jpg", "x");
+  WriteDeepFile(deep + "/out/notes.txt", "x");
+  const fs::path before = fs::current_path();
+  fs::current_path("/");
+  for (const absl::string_view name : absl::StrSplit(deep, '/', absl::SkipEmpty())) {
+    fs::current_path(std::string(name));
+  }
+  EXPECT_THAT(CheckOutputFolder({"out", {"images.json"}, false}, {"in/a.jpg"}), IsOk());
+  EXPECT_THAT(CheckOutputFolder({"out", {"notes.txt"}, false}, {"out/notes.txt"}),
+              StatusIs(kRefused, HasSubstr("is one of the input images")));
+  fs::current_path(before);
+}
+
+// Nobody has time to read it to its end.
+TEST_F(DetectOutputTest, AManifestThatHasBecomeVeryLongIsDamaged) {
+  Run({"images.json"});
+  fs::resize_file(out_ + "/" + kManifestName, uintmax_t{1} << 40);
+  EXPECT_THAT(CheckOutputFolder(Output({"images.json"}, true), {}),
+              StatusIs(kRefused, AllOf(HasSubstr(kManifestName), HasSubstr("it is too large"))));
 }
 
 // Every changed byte, and every other file of that name.

@@ -1,8 +1,10 @@
 #include "rcnn/tools/detect_run.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -57,7 +59,12 @@ absl::Status CheckGiven(const DetectOptions& options) {
   if (options.output.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("--output is empty; ", kOutputAdvice));
   }
-  return CheckPathLength("--output", options.output, kOutputAdvice);
+  RCNN_RETURN_IF_ERROR(CheckPathLength("--output", options.output, kOutputAdvice));
+  // The longest name of a result.
+  if (!IsPathTooLongToWrite(In(options.output, "detections.json"))) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--output: the folder's path of ", options.output.size(),
+                   " bytes leaves no room for the names of results; ", kOutputAdvice));
 }
 
 absl::Status CheckInRange(const char* flag, int64_t value, int64_t least, int64_t most) {
@@ -120,14 +127,32 @@ OutputFolder FindOutput(const DetectOptions& options, const std::vector<ImageJob
   return output;
 }
 
-std::vector<ImageJob> MakeJobs(const DetectOptions& options, const FoundInputs& found,
-                               const ResultIds& ids, bool turned_in_training) {
+// What is wrong with an image whose path, or that of its drawing, is too long; "" if neither is.
+std::string PathProblem(const std::string& image, const std::string& drawn) {
+  if (IsPathTooLong(image)) {
+    return absl::StrCat(ShownPath(image), ": ", kPathTooLong,
+                        "; start the program in a folder nearer to it");
+  }
+  if (!IsPathTooLongToWrite(drawn)) return "";
+  return absl::StrCat(image, ": the path of its drawing would have ", drawn.size(),
+                      " bytes, too many for a file; name a shorter --output, or append --nodraw");
+}
+
+// Images that cannot be read or drawn because of their paths become problems of `found`.
+std::vector<ImageJob> MakeJobs(const DetectOptions& options, const ResultIds& ids,
+                               bool turned_in_training, FoundInputs& found) {
   const std::vector<std::string> names = ListNames(found.images);
   const std::vector<std::string> drawn = DrawnNames(names);
   const std::string folder = In(options.output, kDrawnFolder);
   std::vector<ImageJob> jobs;
   for (size_t i = 0; i < found.images.size(); ++i) {
     if (!ids.images[i].has_value()) continue;
+    const std::string problem =
+        PathProblem(found.images[i], options.draw ? In(folder, drawn[i]) : "");
+    if (!problem.empty()) {
+      found.problems.push_back(problem);
+      continue;
+    }
     ImageJob job = {found.images[i], names[i], *ids.images[i],
                     options.draw ? In(folder, drawn[i]) : ""};
     job.result_is_turned = options.exif_orientation.value_or(ids.exif_applied[i]);
@@ -196,14 +221,16 @@ void PrintPrecision(const c10::Device& device, detection::Precision precision) {
   if (!notice.empty()) std::fprintf(stderr, "%s\n", notice.c_str());
 }
 
-void PrintBefore(const DetectOptions& options, const FoundInputs& found,
-                 const std::vector<ImageJob>& jobs) {
+void PrintBefore(const DetectOptions& options, const FoundInputs& found, const ResultIds& ids) {
   const std::string others = OtherFormats(found);
   if (!others.empty()) std::fprintf(stderr, "%s\n", Printable(others).c_str());
-  if (jobs.size() == found.images.size()) return;
-  std::fprintf(stderr, "%d of %s %s to %s; the others are left out\n",
-               static_cast<int>(jobs.size()), Counted(found.images.size(), "image").c_str(),
-               Noun(jobs.size(), "belongs", "belong").c_str(), Printable(options.ids_of).c_str());
+  const auto known = static_cast<size_t>(
+      std::count_if(ids.images.begin(), ids.images.end(),
+                    [](const std::optional<int64_t>& id) { return id.has_value(); }));
+  if (known == ids.images.size()) return;
+  std::fprintf(stderr, "%d of %s %s to %s; the others are left out\n", static_cast<int>(known),
+               Counted(ids.images.size(), "image").c_str(),
+               Noun(known, "belongs", "belong").c_str(), Printable(options.ids_of).c_str());
 }
 
 absl::StatusOr<std::unique_ptr<detection::Detector>> Load(const DetectOptions& options,
@@ -240,15 +267,15 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_ASSIGN_OR_RETURN(const c10::Device device, FindDevice(options.device));
   // Before the model is loaded, and again when the names of all files are known.
   RCNN_RETURN_IF_ERROR(CheckOutputFolder({options.output, ResultNames(), options.overwrite}, {}));
-  RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
+  RCNN_ASSIGN_OR_RETURN(FoundInputs found, FindInputs(options));
   RCNN_ASSIGN_OR_RETURN(const auto detector, Load(options, precision, device));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
-  const std::vector<ImageJob> jobs = MakeJobs(options, found, ids, WasTurnedInTraining(*detector));
+  const std::vector<ImageJob> jobs = MakeJobs(options, ids, WasTurnedInTraining(*detector), found);
   const OutputFolder output = FindOutput(options, jobs);
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
   RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
   PrintPrecision(device, precision);
-  if (!options.quiet) PrintBefore(options, found, jobs);
+  if (!options.quiet) PrintBefore(options, found, ids);
   PipelineOptions pipeline;
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
   pipeline.quiet = options.quiet;

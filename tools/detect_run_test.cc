@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/deep_file.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/decode_image.h"
@@ -198,6 +199,44 @@ TEST_F(DetectRunTest, SkipsUnreadableImages) {
   EXPECT_EQ(images[0]["id"], 1);
   EXPECT_EQ(images[1]["id"], 6);
   EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "z.jpg"));
+}
+
+// Of more bytes than system calls take.
+TEST_F(DetectRunTest, APathThatIsTooLongCostsItsImageAlone) {
+  const Image image = RandomImage(100, 80);
+  Write("in/a.png", image);
+  Write("in/z.png", image);
+  const std::string deep = absl::StrCat(DeepPath("in", 3900), "/", std::string(100, 'n'), ".png");
+  WriteDeepFile(deep, data::EncodeFor("n.png", image).value());
+  ::testing::internal::CaptureStderr();
+  EXPECT_THAT(RunDetect(Options({"in"})), IsOkAndHolds(1));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("1 of 3 failed"),
+                    HasSubstr(absl::StrCat("d... (", deep.size(), " bytes): no file can have"))));
+  const json images = Read("out/images.json")["images"];
+  ASSERT_EQ(images.size(), 2u);
+  EXPECT_EQ(images[0]["id"], 1);
+  EXPECT_EQ(images[1]["id"], 3);
+  EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "z.jpg"));
+}
+
+TEST_F(DetectRunTest, ADrawingWhosePathIsTooLongCostsItsImageAlone) {
+  const Image image = RandomImage(100, 80);
+  Write("in/a.png", image);
+  WriteDeepFile(DeepPath("in", 3700) + "/n.png", data::EncodeFor("n.png", image).value());
+  DetectOptions options = Options({"in"});
+  options.output = DeepPath("out", 500);
+  ::testing::internal::CaptureStderr();
+  EXPECT_THAT(RunDetect(options), IsOkAndHolds(1));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("1 of 2 failed"), HasSubstr("/n.png: the path of its drawing would"),
+                    HasSubstr("--nodraw")));
+  EXPECT_EQ(Read(options.output + "/images.json")["images"].size(), 1u);
+  EXPECT_TRUE(fs::exists(options.output + "/drawn/a.jpg"));
+  options.draw = false;
+  options.overwrite = true;
+  EXPECT_THAT(RunDetect(options), IsOkAndHolds(0));
+  EXPECT_EQ(Read(options.output + "/images.json")["images"].size(), 2u);
 }
 
 // A name cannot control the terminal or look like another line.
@@ -523,6 +562,13 @@ TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("--output=xxx"), HasSubstr("x... (300 bytes): no file can"),
                              HasSubstr("as in --output=found"))));
+  options.output = absl::StrCat(DeepPath("out", 4000), "/", std::string(60, 'x'));
+  EXPECT_THAT(
+      RunDetect(options),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr(absl::StrCat(options.output.size(), " bytes leaves no room")),
+                     HasSubstr("as in --output=found"))));
+  EXPECT_FALSE(fs::exists("out"));
   options = Options({"in"});
   options.inference_graphs = -1;
   EXPECT_THAT(RunDetect(options),
