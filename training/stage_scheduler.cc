@@ -40,7 +40,6 @@
 #include "rcnn/training/distributed/rank_environment.h"
 #include "rcnn/training/distributed/rank_group.h"
 #include "rcnn/training/plan/folder_experiment.h"
-#include "rcnn/training/scheduler/run_lock.h"
 #include "rcnn/training/scheduler/scheduler.h"
 #include "rcnn/training/scheduler/verify_run.h"
 #include "rcnn/training/stage_scheduler_flags.h"
@@ -50,20 +49,12 @@ namespace {
 
 constexpr char kDefaultConfig[] = "shapes_tiny_alternating";
 
-// A sentence about the scheduler that works in the directory; empty if there is none.
-absl::StatusOr<std::string> WorkNotice(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const std::string holder, RunLock::Holder(path));
-  if (holder.empty()) return std::string();
-  return absl::StrCat("a scheduler is working in ", path, " (", holder,
-                      "): verify again when it has ended");
-}
-
 absl::Status Verify(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(std::string notice, WorkNotice(path));
   RCNN_ASSIGN_OR_RETURN(const RunVerification run, VerifyRun(path));
-  // Or it has begun meanwhile.
-  if (notice.empty()) {
-    RCNN_ASSIGN_OR_RETURN(notice, WorkNotice(path));
+  std::string notice;
+  if (!run.scheduler.empty()) {
+    notice = absl::StrCat("a scheduler is working in ", path, " (", run.scheduler,
+                          "): verify again when it has ended");
   }
   if (!FLAGS_quiet) std::printf("%s", PrintableLines(run.ToString()).c_str());
   if (!FLAGS_quiet && !notice.empty()) std::printf("%s\n", Printable(notice).c_str());

@@ -10,14 +10,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/file_state.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/training/scheduler/published_results.h"
 #include "rcnn/training/scheduler/recorded_experiment.h"
+#include "rcnn/training/scheduler/run_lock.h"
 #include "rcnn/training/scheduler/stage_files.h"
 #include "rcnn/training/trainer/checkpoint.h"
 
@@ -25,6 +29,10 @@ namespace rcnn::training {
 namespace {
 
 namespace fs = std::filesystem;
+
+// How often a directory is examined in which a scheduler works.
+constexpr int kLooks = 3;
+constexpr absl::Duration kPause = absl::Seconds(1);
 
 struct RecordedFiles {
   // By file name, all digests that finished stages have recorded.
@@ -246,6 +254,76 @@ std::string PublishedStage(const configs::ExperimentConfig& config) {
   return published;
 }
 
+// Examines the directory once. `is_worked_in`: by a scheduler, which makes missing stages and
+// results.
+absl::StatusOr<RunVerification> Look(const std::string& path, bool is_worked_in) {
+  const std::string stages = absl::StrCat(path, "/stages");
+  RCNN_ASSIGN_OR_RETURN(const bool has_stages, PathExists(stages));
+  RCNN_ASSIGN_OR_RETURN(const RecordedExperiment experiment, ReadRecordedExperiment(path));
+  if (!has_stages && !experiment.is_there) {
+    return absl::NotFoundError(absl::StrCat(
+        path, " is not a run directory: missing folder: stages; name one with --run_dir"));
+  }
+  const configs::ExperimentConfig config = experiment.config.value_or(configs::ExperimentConfig());
+  RunVerification run;
+  RecordedFiles recorded;
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
+  for (const std::string& name : names) {
+    if (absl::EndsWith(name, ".removed") || absl::StrContains(name, ".before")) continue;
+    RCNN_ASSIGN_OR_RETURN(VerifiedDirectory stage, VerifyStage(path, name, recorded));
+    run.directories.push_back(std::move(stage));
+  }
+  VerifiedDirectory top;
+  top.name = ".";
+  top.state = "results";
+  bool has_results = false;
+  RCNN_RETURN_IF_ERROR(VerifyExperiment(path, experiment, top));
+  if (is_worked_in) {
+    top.state = "results, left out while a scheduler works";
+    run.directories.push_back(std::move(top));
+    return run;
+  }
+  RCNN_RETURN_IF_ERROR(VerifyTop(path, PublishedStage(config), recorded, top, has_results));
+  for (const std::string& missing : MissingStages(config, names, has_results)) {
+    VerifiedDirectory stage;
+    stage.name = missing;
+    stage.state = "missing";
+    stage.damage.push_back(
+        absl::StrCat(path, "/", missing, " is missing; the next run makes the stage again"));
+    run.directories.push_back(std::move(stage));
+  }
+  run.directories.push_back(std::move(top));
+  return run;
+}
+
+// Who works in a run directory, and the state of its LOCK, which every scheduler writes when it
+// begins.
+struct Work {
+  std::string scheduler;  // empty: nobody
+  std::string lock;       // empty: there is none
+};
+
+absl::StatusOr<Work> ReadWork(const std::string& run) {
+  Work work;
+  RCNN_ASSIGN_OR_RETURN(work.scheduler, RunLock::Holder(run));
+  const absl::StatusOr<FileState> lock = ReadFileState(absl::StrCat(run, "/", kLockFile));
+  if (lock.ok()) work.lock = lock->ToString();
+  return work;
+}
+
+// Leaves of the damage what the look before has seen too.
+void KeepRepeatedDamage(const RunVerification& before, RunVerification& run) {
+  std::set<std::string> seen;
+  for (const VerifiedDirectory& one : before.directories) {
+    seen.insert(one.damage.begin(), one.damage.end());
+  }
+  for (VerifiedDirectory& one : run.directories) {
+    const auto is_new = [&](const std::string& damage) { return seen.count(damage) == 0; };
+    one.damage.erase(std::remove_if(one.damage.begin(), one.damage.end(), is_new),
+                     one.damage.end());
+  }
+}
+
 }  // namespace
 
 int64_t RunVerification::Damaged() const {
@@ -270,39 +348,26 @@ std::string RunVerification::ToString() const {
   return text;
 }
 
-absl::StatusOr<RunVerification> VerifyRun(const std::string& path) {
-  const std::string stages = absl::StrCat(path, "/stages");
-  RCNN_ASSIGN_OR_RETURN(const bool has_stages, PathExists(stages));
-  RCNN_ASSIGN_OR_RETURN(const RecordedExperiment experiment, ReadRecordedExperiment(path));
-  if (!has_stages && !experiment.is_there) {
-    return absl::NotFoundError(absl::StrCat(
-        path, " is not a run directory: missing folder: stages; name one with --run_dir"));
-  }
-  const configs::ExperimentConfig config = experiment.config.value_or(configs::ExperimentConfig());
+absl::StatusOr<RunVerification> VerifyRun(const std::string& path,
+                                          const std::function<void()>& pause) {
   RunVerification run;
-  RecordedFiles recorded;
-  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
-  for (const std::string& name : names) {
-    if (absl::EndsWith(name, ".removed") || absl::StrContains(name, ".before")) continue;
-    RCNN_ASSIGN_OR_RETURN(VerifiedDirectory stage, VerifyStage(path, name, recorded));
-    run.directories.push_back(std::move(stage));
+  for (int look = 1;; ++look) {
+    RCNN_ASSIGN_OR_RETURN(const Work before, ReadWork(path));
+    RCNN_ASSIGN_OR_RETURN(RunVerification seen, Look(path, !before.scheduler.empty()));
+    RCNN_ASSIGN_OR_RETURN(const Work after, ReadWork(path));
+    const bool is_worked_in = !after.scheduler.empty();
+    if (before.scheduler.empty() && !is_worked_in && before.lock == after.lock) return seen;
+    seen.scheduler = is_worked_in ? after.scheduler : before.scheduler;
+    if (look > 1) KeepRepeatedDamage(run, seen);
+    // When the scheduler has ended, the next look leaves nothing out.
+    if (look == kLooks || (is_worked_in && seen.Damaged() == 0)) return seen;
+    run = std::move(seen);
+    if (pause) {
+      pause();
+    } else {
+      absl::SleepFor(kPause);
+    }
   }
-  VerifiedDirectory top;
-  top.name = ".";
-  top.state = "results";
-  bool has_results = false;
-  RCNN_RETURN_IF_ERROR(VerifyExperiment(path, experiment, top));
-  RCNN_RETURN_IF_ERROR(VerifyTop(path, PublishedStage(config), recorded, top, has_results));
-  for (const std::string& missing : MissingStages(config, names, has_results)) {
-    VerifiedDirectory stage;
-    stage.name = missing;
-    stage.state = "missing";
-    stage.damage.push_back(
-        absl::StrCat(path, "/", missing, " is missing; the next run makes the stage again"));
-    run.directories.push_back(std::move(stage));
-  }
-  run.directories.push_back(std::move(top));
-  return run;
 }
 
 }  // namespace rcnn::training

@@ -10,6 +10,7 @@
 #define RCNN_TRAINING_SCHEDULER_VERIFY_RUN_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct VerifiedDirectory {
 
 struct RunVerification {
   std::vector<VerifiedDirectory> directories;
+  // Who worked in the directory meanwhile, as its LOCK says ("process 17 on host since ..."); empty
+  // if nobody did.
+  std::string scheduler;
 
   int64_t Damaged() const;
   // A line for each directory, and one for each damage below it.
@@ -39,8 +43,14 @@ struct RunVerification {
 // experiment and the results at the top. Missing are damage too: second copies, a stage of the
 // experiment after which another one has begun, and results of the last evaluation at the top, also
 // if the run was stopped just before it copied them. Stages that have not run yet are not.
+//
+// A scheduler may work in the directory meanwhile. Then missing stages and the results at the top
+// are left out, because it makes them, and what looks damaged is looked at again after `pause`
+// (null: a second), and counts only if it looks so three times, or when the scheduler has ended.
+//
 // kNotFound if `path` is not a run directory; other errors if a file cannot be read now.
-absl::StatusOr<RunVerification> VerifyRun(const std::string& path);
+absl::StatusOr<RunVerification> VerifyRun(const std::string& path,
+                                          const std::function<void()>& pause = nullptr);
 
 }  // namespace rcnn::training
 

@@ -1,8 +1,13 @@
 #include "rcnn/training/scheduler/verify_run.h"
 
+#include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -11,6 +16,7 @@
 #include "rcnn/training/config/experiment.h"
 #include "rcnn/training/scheduler/published_results.h"
 #include "rcnn/training/scheduler/recorded_experiment.h"
+#include "rcnn/training/scheduler/run_lock.h"
 #include "rcnn/training/scheduler/stage_files.h"
 #include "rcnn/training/scheduler/stage_plan.h"
 #include "rcnn/training/testing/fresh_directory.h"
@@ -175,6 +181,87 @@ TEST_F(VerifyRunTest, WhatIsInThePlaceOfAStageIsDamage) {
   fs::remove(run_ + "/metrics.json");
   fs::create_symlink(run_ + "/metrics.json", run_ + "/metrics.json");
   EXPECT_THAT(Damage(), ElementsAre(HasSubstr("metrics.json is a link that leads nowhere")));
+}
+
+// Its DONE is written last, between two looks.
+TEST_F(VerifyRunTest, AStageThatEndsMeanwhileIsNotDamage) {
+  const auto lock = RunLock::Take(run_);
+  ASSERT_THAT(lock, IsOk());
+  const std::string done = run_ + "/stages/4_rpn2/DONE", bytes = ReadFile(done).value();
+  fs::remove(done);
+  int pauses = 0;
+  const auto run = VerifyRun(run_, [&] {
+    ++pauses;
+    Put("stages/4_rpn2/DONE", bytes);
+  });
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->Damaged(), 0);
+  EXPECT_EQ(pauses, 1);
+  EXPECT_THAT(run->scheduler, HasSubstr("process"));
+}
+
+// Each look finds something else.
+TEST_F(VerifyRunTest, StagesThatEndOneAfterTheOtherAreNotDamage) {
+  const auto lock = RunLock::Take(run_);
+  ASSERT_THAT(lock, IsOk());
+  const std::vector<std::string> stages = {"stages/4_rpn2", "stages/6_fast2", "stages/7_final"};
+  std::vector<std::string> records;
+  for (const std::string& stage : stages) {
+    records.push_back(ReadFile(run_ + "/" + stage + "/DONE").value());
+  }
+  size_t ending = 0;
+  fs::remove(run_ + "/" + stages[0] + "/DONE");
+  const auto run = VerifyRun(run_, [&] {
+    Put(stages[ending] + "/DONE", records[ending]);
+    ++ending;
+    fs::remove(run_ + "/" + stages[ending] + "/DONE");
+  });
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->Damaged(), 0) << run->ToString();
+}
+
+TEST_F(VerifyRunTest, DamageThatStaysIsFoundWhileASchedulerWorks) {
+  const auto lock = RunLock::Take(run_);
+  ASSERT_THAT(lock, IsOk());
+  Flip("stages/4_rpn2/result");
+  Flip("stages/1_rpn1/checkpoint-12/model.safetensors");
+  int pauses = 0;
+  const auto run = VerifyRun(run_, [&] { ++pauses; });
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->Damaged(), 2);
+  EXPECT_THAT(run->ToString(), HasSubstr("4_rpn2/result is damaged"));
+  EXPECT_EQ(pauses, 2);
+}
+
+// It copies the results after its last stage.
+TEST_F(VerifyRunTest, AWorkingSchedulerMakesStagesAndResults) {
+  Put("metrics.json", "{\"of\": \"the run before\"}");
+  fs::remove(run_ + "/model.safetensors");
+  fs::rename(run_ + "/stages/4_rpn2", run_ + "/aside");
+  {
+    const auto lock = RunLock::Take(run_);
+    ASSERT_THAT(lock, IsOk());
+    const auto run = VerifyRun(run_, [] { ADD_FAILURE() << "nothing is damaged"; });
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->Damaged(), 0) << run->ToString();
+    EXPECT_THAT(run->ToString(), HasSubstr("results, left out while a scheduler works"));
+  }
+  EXPECT_THAT(Damage(),
+              ElementsAre(HasSubstr("4_rpn2 is missing"), HasSubstr("metrics.json does not match"),
+                          HasSubstr("model.safetensors is missing")));
+}
+
+TEST_F(VerifyRunTest, WhenTheSchedulerHasEndedNothingIsLeftOut) {
+  absl::StatusOr<RunLock> taken = RunLock::Take(run_);
+  ASSERT_THAT(taken, IsOk());
+  std::optional<RunLock> lock = *std::move(taken);
+  Flip("stages/4_rpn2/result");
+  fs::remove(run_ + "/metrics.json");
+  const auto run = VerifyRun(run_, [&] { lock.reset(); });
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->scheduler, "");
+  EXPECT_EQ(run->Damaged(), 2);
+  EXPECT_THAT(run->ToString(), HasSubstr("metrics.json is missing"));
 }
 
 TEST_F(VerifyRunTest, ChangesNothing) {
