@@ -174,10 +174,10 @@ write_page() {
 # The first hour
 
 A new user's first hour on a minimal Debian 12 (debootstrap and git), starting from a clone of commit
-$(git -C "${root}/srv/rcnn" rev-parse --short=10 HEAD). Machine: $(grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'), $(nproc) cores, \
+$(git -C "${root}/srv/rcnn" log -1 --abbrev=10 --date=format:'%-d %B %Y' --format='%h of %cd'). Machine: $(grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'), $(nproc) cores, \
 $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo).
-To repeat it, run \`tools/developer/first_hour.sh\`. Its packages are those of that commit;
-[tools/setup/packages.txt](../tools/setup/packages.txt) has today's.
+To repeat it, run \`tools/developer/first_hour.sh\`. Times, results and output are those of that commit;
+[tools/setup/packages.txt](../tools/setup/packages.txt) has today's packages.
 
 | step | time | target |
 | --- | --- | --- |
@@ -194,10 +194,13 @@ PAGE
     printf '![Cells found after the first hour](images/first_hour.jpg)\n'
   fi
   printf '\n## Output\n'
-  local step
+  local step lines
   for step in "${all_steps[@]}"; do
     [[ -n $(step_seconds "${step}" "${root}") ]] || continue
-    printf '\n### %s\n\n```text\n%s\n```\n' "${step}" "$(excerpt "${root}/first_hour/${step}.txt" 40)"
+    lines=40
+    # The count of the tests, not the list of them.
+    if [[ ${step} == tests ]]; then lines=1; fi
+    printf '\n### %s\n\n```text\n%s\n```\n' "${step}" "$(excerpt "${root}/first_hour/${step}.txt" "${lines}")"
   done
 }
 
