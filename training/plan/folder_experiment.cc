@@ -29,8 +29,8 @@
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/training/plan/plan_experiment.h"
 #include "rcnn/training/plan/stored_plan.h"
-#include "rcnn/training/scheduler/run_directory.h"
 #include "rcnn/training/scheduler/run_lock.h"
+#include "rcnn/training/scheduler/run_owner.h"
 
 namespace rcnn::training {
 namespace {
@@ -83,7 +83,7 @@ absl::StatusOr<data::FolderSplit> Split(const data::OpenedFolder& folder,
 // going on are replaced. Nothing is locked for a dry run, which reads only.
 absl::StatusOr<std::optional<RunLock>> LockExisting(const std::string& run_directory,
                                                     bool dry_run) {
-  RCNN_RETURN_IF_ERROR(RunDirectory::CheckUsable(run_directory));
+  RCNN_RETURN_IF_ERROR(CheckUsableRunDirectory(run_directory));
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(run_directory));
   if (!is_there || dry_run) return std::nullopt;
   RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take(run_directory));

@@ -46,12 +46,8 @@ class RunDirectory {
   // kFailedPrecondition, saying what to do, if another scheduler holds the lock, if the
   // directory belongs to another experiment, if it has files but is not a run directory, or if a
   // stage's directory is a link, which is never followed (`path` and stages/ may be links);
-  // kDataLoss if nobody can tell which experiment it belongs to; also the errors of
-  // base/file_io.h. Errors leave everything unchanged.
-  //
-  // Whose run it is says the second copy of experiment.textproto. If that is missing or damaged, a
-  // directory with stages of `plan` in it, and with none of their names that has another key, is of
-  // this experiment, whatever experiment.textproto says.
+  // kDataLoss if nobody can tell which experiment it belongs to (CheckRunOwner, which `plan` is
+  // for); also the errors of base/file_io.h. Errors leave everything unchanged.
   static absl::StatusOr<RunDirectory> Open(const std::string& path,
                                            const configs::ExperimentConfig& config,
                                            const std::vector<PlannedStage>& plan = {});
@@ -61,10 +57,6 @@ class RunDirectory {
   static absl::StatusOr<RunDirectory> OpenReadOnly(const std::string& path,
                                                    const configs::ExperimentConfig& config,
                                                    const std::vector<PlannedStage>& plan = {});
-
-  // Checks, without changing anything, that the directory is missing, of a run, or has only what is
-  // written before a run starts: its split and its plan. kFailedPrecondition, saying what to do.
-  static absl::Status CheckUsable(const std::string& path);
 
   const std::string& path() const { return path_; }
 
