@@ -3,7 +3,7 @@
 //   1 check      config, data, weights; changes nothing
 //   2 open       takes the lock and writes experiment.textproto (RunDirectory::Open); Arrange then
 //                moves directories to where the plan wants them. A dry run skips this step.
-//   3 Decide     for each stage, from its key and its directory (stage_plan.h):
+//   3 decide     for each stage, from its key and its directory (scheduled_stages.h):
 //
 //        directory (run_directory.cc)    action
 //        done, same key                  skip
@@ -17,7 +17,7 @@
 //                copy.
 //                A dry run prints the table and ends here.
 //   4 rehearse   opens every image, then runs a few iterations of every stage on a few images,
-//                unless done for these keys or switched off
+//                unless done for these keys or switched off (rehearse_once.h)
 //   5 run        for each stage that is not skipped: Begin, RunStage, Finish
 //   6 publish    results of the last evaluation to the top of the run directory
 //
@@ -35,26 +35,21 @@
 
 #include "rcnn/training/scheduler/scheduler.h"
 
-#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "glog/logging.h"
-#include "rcnn/base/counted.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
@@ -62,98 +57,57 @@
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/base/stored_file.h"
 #include "rcnn/base/terminal.h"
-#include "rcnn/data/core/dataset.h"
-#include "rcnn/data/core/defect_report.h"
 #include "rcnn/training/config/check_experiment.h"
-#include "rcnn/training/config/stage_parts.h"
-#include "rcnn/training/scheduler/check_images.h"
 #include "rcnn/training/scheduler/data_notices.h"
+#include "rcnn/training/scheduler/data_root_record.h"
+#include "rcnn/training/scheduler/data_summary.h"
 #include "rcnn/training/scheduler/memory_notices.h"
 #include "rcnn/training/scheduler/open_experiment.h"
 #include "rcnn/training/scheduler/plan_progress.h"
 #include "rcnn/training/scheduler/published_results.h"
 #include "rcnn/training/scheduler/rank_steps.h"
 #include "rcnn/training/scheduler/rehearsal.h"
-#include "rcnn/training/scheduler/rehearsal_record.h"
+#include "rcnn/training/scheduler/rehearse_once.h"
 #include "rcnn/training/scheduler/run_directory.h"
 #include "rcnn/training/scheduler/run_tables.h"
+#include "rcnn/training/scheduler/scheduled_stages.h"
 #include "rcnn/training/scheduler/stage_plan.h"
-#include "rcnn/training/scheduler/unrecorded_results.h"
-#include "rcnn/training/stages/stage_device.h"
+#include "rcnn/training/stages/experiment_run.h"
 #include "rcnn/training/stages/stage_runner.h"
 
 namespace rcnn::training {
 namespace {
 
-constexpr char kRehearsedFile[] = "rehearsed.txt";
-constexpr char kDataRootFile[] = "data_root.txt";
-constexpr int64_t kMaxRecordBytes = int64_t{1} << 20;
-
-// A stage of the plan with its progress.
-struct Step {
-  PlannedStage planned;
-  StageDecision decision;
-  absl::Duration time;
-  // A finished result from other images or annotations exists.
-  bool is_of_other_data = false;
-  bool needs_repair = false;
-  double seconds_per_unit = 0;
-  std::string result = {};  // in a few words
-};
-
 class Scheduler {
  public:
   Scheduler(const SchedulerOptions& options, ExperimentRun run, std::vector<PlannedStage> plan)
-      : options_(options), run_(std::move(run)) {
-    for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
+      : options_(options), run_(std::move(run)), plan_(std::move(plan)) {
+    for (const PlannedStage& planned : plan_) stages_.push_back({planned});
   }
 
-  // Prints images, classes and annotation defects of each dataset, and the notices about memory
-  // and data (memory_notices.h, data_notices.h).
+  // Prints what the datasets hold, and the notices about memory and data (memory_notices.h,
+  // data_notices.h).
   absl::Status PrintData() const;
   absl::Status DryRun(const std::string& path);
   absl::Status Run(const std::string& path);
 
  private:
-  // `notices`: pairs (dataset, notice).
-  void PrintNotices(const std::vector<std::pair<std::string, std::string>>& notices) const;
-  absl::Status Decide(const RunDirectory& directory);
-  absl::Status DecideStep(const RunDirectory& directory, Step& step) const;
-  // Refuses a precision that the device lacks in a stage that is to train, and graphs of training
-  // that it lacks. If no stage is to train, leaves the graphs out, because the rehearsal trains in
-  // stages that are done, too.
-  absl::Status CheckTraining();
-  // Repairs files that have an intact copy, and records missing checksums, of results only after
-  // they are compared with those at the top.
-  absl::Status Repair(RunDirectory& directory);
-  // Refuses to replace results of the same experiment on another data folder.
-  absl::Status ProtectResultsOfOtherData(const std::string& path) const;
-  std::string DataRoot() const;
-  absl::Status RecordDataRoot(const std::string& path) const;
-  // Checks that the inputs of the stage are unchanged: hours may have passed.
-  absl::Status CheckInputs(const RunDirectory& directory, const Step& step) const;
-  // Rehearses all stages, with their progress.
-  absl::StatusOr<SecondsPerUnit> RehearseAll(const RunDirectory& directory) const;
-  // The measurements of the rehearsal of these stages, from now or from an earlier
-  // run.
-  absl::StatusOr<SecondsPerUnit> RehearseIfNew(const RunDirectory& directory);
+  // Step 3, apart from the repairs.
+  absl::Status DecideAndCheck(const RunDirectory& directory, const std::string& path);
   void BeginProgress(const SecondsPerUnit& seconds);
-  absl::Status RunStep(RunDirectory& directory, size_t index);
+  absl::Status RunStageAt(RunDirectory& directory, size_t index);
   absl::Status WriteSpeed(const PlannedStage& stage, StageResult& result) const;
   absl::Status Publish(const RunDirectory& directory) const;
-  // The last evaluation, whose results are published; the number of steps if there is none.
-  size_t PublishedStep() const;
   std::vector<StageRow> Rows() const;
   void PrintSummary(const std::string& path) const;
-  std::string AllKeys() const;
-  std::vector<PlannedStage> Plan() const;
-  bool AnythingToDo() const;
   const configs::StageConfig& Config(size_t index) const {
     return run_.config.stages(static_cast<int>(index));
   }
   void Warn(const std::string& stage, const std::string& text) const;
+  StageNotice Warning() const {
+    return [this](const std::string& stage, const std::string& text) { Warn(stage, text); };
+  }
   void Print(const std::string& text) const {
     if (!options_.quiet) std::printf("%s", text.c_str());
     std::fflush(stdout);
@@ -161,52 +115,15 @@ class Scheduler {
 
   const SchedulerOptions& options_;
   ExperimentRun run_;
-  std::vector<Step> steps_;
+  const std::vector<PlannedStage> plan_;
+  std::vector<ScheduledStage> stages_;
   std::unique_ptr<PlanProgress> progress_;
   std::string last_note_;  // of the stage that runs
   const TextStyle style_{stdout};
 };
 
-// "256 images, 3 classes (Platelets, RBC, WBC)".
-std::string Contents(const data::Dataset& dataset) {
-  constexpr size_t kMaxNames = 10;
-  const std::vector<std::string>& names = dataset.classes().names;
-  return absl::StrCat(Counted(dataset.size(), "image"), ", ",
-                      Counted(names.size(), "class", "classes"), " (", NameList(names, kMaxNames),
-                      ")");
-}
-
-// Notices that several parts of one folder have are printed once, with all their names.
-void Scheduler::PrintNotices(
-    const std::vector<std::pair<std::string, std::string>>& notices) const {
-  std::vector<std::string> texts;
-  std::map<std::string, std::vector<std::string>> datasets;
-  for (const auto& [dataset, text] : notices) {
-    if (datasets.count(text) == 0) texts.push_back(text);
-    datasets[text].push_back(dataset);
-  }
-  for (const std::string& text : texts) {
-    Print(absl::StrCat(Printable(absl::StrCat(absl::StrJoin(datasets[text], ", "), ": ", text)),
-                       "\n"));
-  }
-}
-
 absl::Status Scheduler::PrintData() const {
-  constexpr int64_t kMaxLines = 5;
-  std::vector<std::pair<std::string, std::string>> notices;
-  for (const auto& [role, dataset] : run_.datasets) {
-    if (role == configs::VALIDATION && !run_.config.data().has_validation()) continue;
-    const std::string name =
-        absl::StrCat("data.", absl::AsciiStrToLower(configs::DatasetRole_Name(role)));
-    Print(absl::StrCat(name, ": ", Contents(*dataset), "\n"));
-    const data::DefectReport& defects = dataset->defects();
-    for (const std::string& notice : defects.notices()) notices.emplace_back(name, notice);
-    if (defects.total() == 0) continue;
-    Print(absl::StrCat(name, ": ", Counted(defects.total(), "annotation defect"),
-                       ", which ./bazelw run //data:inspect shows:\n",
-                       PrintableLines(defects.ToString(kMaxLines))));
-  }
-  PrintNotices(notices);
+  Print(DataSummary(run_));
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> surprises, MemoryNotices(run_));
   for (std::string& notice : DataNotices(run_)) surprises.push_back(std::move(notice));
   for (const std::string& notice : surprises) {
@@ -216,204 +133,43 @@ absl::Status Scheduler::PrintData() const {
   return absl::OkStatus();
 }
 
-// A small file of the run; "" if it is missing, too large, or something else is in its place.
-absl::StatusOr<std::string> ReadRecord(const std::string& path) {
-  absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxRecordBytes);
-  if (text.ok()) return text;
-  RCNN_ASSIGN_OR_RETURN(const bool is_broken_link, IsBrokenLink(path));
-  if (IsDamage(text.status()) || is_broken_link) return std::string();
-  return text;
-}
-
-// Writes one, also where something else is in its place.
-absl::Status WriteRecord(const std::string& path, const std::string& text) {
-  RCNN_RETURN_IF_ERROR(MakeWayForFile(path));
-  return WriteFileAtomically(path, text).status();
-}
-
-bool HasOtherData(const FieldMap& before, const FieldMap& after) {
-  return std::any_of(before.begin(), before.end(), [&](const auto& part) {
-    const auto now = after.find(part.first);
-    return absl::StartsWith(part.first, kFingerprintPrefix) && now != after.end() &&
-           now->second != part.second;
-  });
-}
-
-absl::Status Scheduler::Decide(const RunDirectory& directory) {
-  for (Step& step : steps_) {
-    RCNN_RETURN_IF_ERROR(DecideStep(directory, step));
-    RCNN_ASSIGN_OR_RETURN(run_.directories[step.planned.name], directory.StagePath(step.planned));
-    run_.keys[step.planned.name] = step.planned.key;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Scheduler::DecideStep(const RunDirectory& directory, Step& step) const {
-  RCNN_ASSIGN_OR_RETURN(const StageStatus status, directory.ReadStatus(step.planned));
-  step.decision = training::Decide(step.planned, status);
-  step.is_of_other_data = status.done && HasOtherData(status.recorded.parts, step.planned.parts);
-  step.needs_repair = status.needs_repair;
-  for (const std::string& notice : status.notices) Warn(step.planned.name, notice);
-  if (!status.problem.empty() && status.notices.empty()) {
-    Warn(step.planned.name, status.problem);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Scheduler::CheckTraining() {
-  bool trains = false;
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const bool runs = steps_[i].decision.action != StageDecision::kSkip;
-    if (!runs || FindTraining(Config(i)) == nullptr) continue;
-    RCNN_RETURN_IF_ERROR(CheckTrainingPrecision(Config(i), run_.device));
-    trains = true;
-  }
-  if (trains) return CheckTrainingGraphs(run_.config.resources(), run_.device);
-  run_.config.mutable_resources()->set_training_graphs(0);
-  return absl::OkStatus();
-}
-
 void Scheduler::Warn(const std::string& stage, const std::string& text) const {
   const std::string line = Printable(absl::StrCat(stage, ": ", text));
   LOG(WARNING) << line;
   Print(absl::StrCat(line, "\n"));
 }
 
-absl::Status Scheduler::Repair(RunDirectory& directory) {
-  const size_t published = PublishedStep();
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    Step& step = steps_[i];
-    const std::string& name = step.planned.name;
-    if (step.decision.action != StageDecision::kSkip || !step.needs_repair) continue;
-    if (i == published) {
-      RCNN_ASSIGN_OR_RETURN(const std::string stage, directory.StagePath(step.planned));
-      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> notices,
-                            SettleUnrecordedResults(stage, directory.path()));
-      for (const std::string& notice : notices) Warn(name, notice);
-    }
-    RCNN_RETURN_IF_ERROR(directory.Repair(step.planned), absl::StrCat("stage ", name));
-    LOG(INFO) << name << ": repaired or recorded";
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Scheduler::CheckInputs(const RunDirectory& directory, const Step& step) const {
-  for (const Step& input : steps_) {
-    const std::string& name = input.planned.name;
-    const auto& reads = step.planned.reads;
-    if (std::find(reads.begin(), reads.end(), name) == reads.end()) continue;
-    RCNN_ASSIGN_OR_RETURN(const StageStatus status, directory.ReadStatus(input.planned), name);
-    if (status.done && status.notices.empty()) continue;
-    const std::string why =
-        status.notices.empty() ? status.problem : absl::StrJoin(status.notices, "; ");
-    return absl::DataLossError(
-        absl::StrCat(name, ", which this stage reads, has since been damaged: ", why,
-                     "; the same command repairs or recomputes it"));
-  }
-  return absl::OkStatus();
-}
-
-std::string Scheduler::DataRoot() const {
-  std::error_code error;
-  const auto path = std::filesystem::weakly_canonical(options_.data_root, error);
-  return error ? options_.data_root : path.string();
-}
-
-absl::Status Scheduler::RecordDataRoot(const std::string& path) const {
-  const std::string record = absl::StrCat(path, "/", kDataRootFile);
-  const std::string text = DataRoot() + "\n";
-  RCNN_ASSIGN_OR_RETURN(const std::string before, ReadRecord(record));
-  if (before == text) return absl::OkStatus();
-  RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
-  return WriteRecord(record, text);
-}
-
-absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const {
-  RCNN_ASSIGN_OR_RETURN(const std::string before,
-                        ReadRecord(absl::StrCat(path, "/", kDataRootFile)));
-  if (before.empty() || before == absl::StrCat(DataRoot(), "\n")) return absl::OkStatus();
-  for (const Step& step : steps_) {
-    if (!step.is_of_other_data) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, " holds results for other data, from --data_root=", absl::StripSuffix(before, "\n"),
-        ", and stage ", step.planned.name,
-        " would replace them; choose another directory with --run_dir"));
-  }
-  return absl::OkStatus();
-}
-
-bool Scheduler::AnythingToDo() const {
-  return std::any_of(steps_.begin(), steps_.end(),
-                     [](const Step& step) { return step.decision.action != StageDecision::kSkip; });
+absl::Status Scheduler::DecideAndCheck(const RunDirectory& directory, const std::string& path) {
+  RCNN_RETURN_IF_ERROR(DecideStages(directory, Warning(), stages_, run_));
+  RCNN_RETURN_IF_ERROR(CheckTrainingStages(stages_, run_));
+  return CheckDataRoot(run_, path, StageOfOtherData(stages_));
 }
 
 std::vector<StageRow> Scheduler::Rows() const {
   std::vector<StageRow> rows;
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const Step& step = steps_[i];
-    rows.push_back({step.planned.name, step.decision, StageUnits(run_, Config(i)),
-                    StageUnit(Config(i)), step.time, step.seconds_per_unit, step.result});
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const ScheduledStage& stage = stages_[i];
+    rows.push_back({stage.planned.name, stage.decision, StageUnits(run_, Config(i)),
+                    StageUnit(Config(i)), stage.time, stage.seconds_per_unit, stage.result});
   }
   return rows;
 }
 
 absl::Status Scheduler::DryRun(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const RunDirectory directory,
-                        RunDirectory::OpenReadOnly(path, run_.config, Plan()));
+                        RunDirectory::OpenReadOnly(path, run_.config, plan_));
   for (const std::string& notice : directory.notices()) Warn("run directory", notice);
-  RCNN_RETURN_IF_ERROR(Decide(directory));
-  RCNN_RETURN_IF_ERROR(CheckTraining());
-  RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
+  RCNN_RETURN_IF_ERROR(DecideAndCheck(directory, path));
   Print(absl::StrCat("dry run of ", run_.config.name(), " in ", Printable(path), "\n"));
   Print(PlanTable(Rows(), style_));
   return absl::OkStatus();
 }
 
-std::vector<PlannedStage> Scheduler::Plan() const {
-  std::vector<PlannedStage> plan;
-  for (const Step& step : steps_) plan.push_back(step.planned);
-  return plan;
-}
-
-std::string Scheduler::AllKeys() const {
-  std::string keys;
-  for (const Step& step : steps_) absl::StrAppend(&keys, step.planned.key, "\n");
-  return keys;
-}
-
-absl::StatusOr<SecondsPerUnit> Scheduler::RehearseAll(const RunDirectory& directory) const {
-  ProgressOptions printed;
-  printed.quiet = options_.quiet;
-  printed.unit = "stages";
-  Progress progress("rehearsal", static_cast<int64_t>(steps_.size()), 0, printed);
-  bool is_first = true;
-  return Rehearse(run_, absl::StrCat(directory.path(), "/rehearsal"),
-                  [&](const std::string& stage) {
-                    if (!std::exchange(is_first, false)) progress.Add();
-                    progress.SetNote(stage);
-                    progress.Show();
-                  });
-}
-
-absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& directory) {
-  const std::string record = absl::StrCat(directory.path(), "/", kRehearsedFile);
-  RCNN_ASSIGN_OR_RETURN(const std::string rehearsed, ReadRecord(record));
-  if (auto known = ParseRehearsalRecord(rehearsed, AllKeys())) return *std::move(known);
-  if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
-  RCNN_RETURN_IF_ERROR(CheckImages(run_, options_.quiet));
-  const absl::Time start = MonotonicNow();
-  RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseAll(directory));
-  Print(absl::StrCat("rehearsed all stages in ", HumanDuration(MonotonicNow() - start), "\n"));
-  RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
-  RCNN_RETURN_IF_ERROR(WriteRecord(record, RehearsalRecordText(AllKeys(), seconds)));
-  return seconds;
-}
-
 void Scheduler::BeginProgress(const SecondsPerUnit& seconds) {
   std::vector<StageEffort> efforts;
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const std::string& name = steps_[i].planned.name;
-    const bool skipped = steps_[i].decision.action == StageDecision::kSkip;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const std::string& name = stages_[i].planned.name;
+    const bool skipped = stages_[i].decision.action == StageDecision::kSkip;
     const auto found = seconds.find(name);
     efforts.push_back({name, skipped ? 0 : StageUnits(run_, Config(i)),
                        found == seconds.end() ? 0 : found->second, StageUnit(Config(i))});
@@ -440,14 +196,14 @@ absl::Status Scheduler::WriteSpeed(const PlannedStage& stage, StageResult& resul
       .status();
 }
 
-absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
-  Step& step = steps_[index];
-  const std::string& name = step.planned.name;
+absl::Status Scheduler::RunStageAt(RunDirectory& directory, size_t index) {
+  ScheduledStage& stage = stages_[index];
+  const std::string& name = stage.planned.name;
   const absl::Time start = MonotonicNow();
-  LOG(INFO) << "stage " << name << ": " << ActionName(step.decision.action) << ", "
-            << Printable(step.decision.reason);
-  RCNN_RETURN_IF_ERROR(CheckInputs(directory, step));
-  RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
+  LOG(INFO) << "stage " << name << ": " << ActionName(stage.decision.action) << ", "
+            << Printable(stage.decision.reason);
+  RCNN_RETURN_IF_ERROR(CheckStageInputs(directory, stages_, stage.planned));
+  RCNN_RETURN_IF_ERROR(directory.Begin(stage.planned));
   last_note_.clear();
   if (run_.ranks != nullptr) RCNN_RETURN_IF_ERROR(StartStage(*run_.ranks, index));
   progress_->Begin(index);
@@ -456,12 +212,12 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   // The cause of other errors, if the directory was moved while a file was written.
   if (!result.ok()) RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
   RCNN_RETURN_IF_ERROR(result.status());
-  RCNN_RETURN_IF_ERROR(WriteSpeed(step.planned, *result));
+  RCNN_RETURN_IF_ERROR(WriteSpeed(stage.planned, *result));
   const int processes = run_.ranks == nullptr ? 1 : run_.ranks->size();
-  RCNN_RETURN_IF_ERROR(directory.Finish(step.planned, result->outputs, processes));
-  step.time = MonotonicNow() - start;
-  step.seconds_per_unit = progress_->SecondsPerUnit();
-  step.result = result->summary.empty() ? last_note_ : result->summary;
+  RCNN_RETURN_IF_ERROR(directory.Finish(stage.planned, result->outputs, processes));
+  stage.time = MonotonicNow() - start;
+  stage.seconds_per_unit = progress_->SecondsPerUnit();
+  stage.result = result->summary.empty() ? last_note_ : result->summary;
   if (!result->report.empty()) {
     const std::string report = PrintableLines(result->report);
     LOG(INFO) << name << ":\n" << report;
@@ -470,23 +226,15 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   return absl::OkStatus();
 }
 
-size_t Scheduler::PublishedStep() const {
-  size_t published = steps_.size();
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    if (Config(i).has_evaluate()) published = i;
-  }
-  return published;
-}
-
 absl::Status Scheduler::Publish(const RunDirectory& directory) const {
-  const size_t published = PublishedStep();
-  if (published == steps_.size()) return absl::OkStatus();
-  const PlannedStage& planned = steps_[published].planned;
+  const size_t published = FindPublishedStage(run_.config);
+  if (published == plan_.size()) return absl::OkStatus();
+  const PlannedStage& planned = plan_[published];
   RCNN_ASSIGN_OR_RETURN(const std::string stage, directory.StagePath(planned));
   RCNN_RETURN_IF_ERROR(CheckMayWrite(run_));
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> replaced,
                         PublishResults(stage, directory.path()));
-  if (AnythingToDo()) return absl::OkStatus();
+  if (AnythingToDo(stages_)) return absl::OkStatus();
   for (const std::string& file : replaced) {
     Warn(planned.name,
          absl::StrCat(file, " did not match this stage's result; it has been restored"));
@@ -495,7 +243,7 @@ absl::Status Scheduler::Publish(const RunDirectory& directory) const {
 }
 
 void Scheduler::PrintSummary(const std::string& path) const {
-  if (!AnythingToDo()) Print("everything is up to date\n");
+  if (!AnythingToDo(stages_)) Print("everything is up to date\n");
   Print(absl::StrCat("\n", SummaryTable(Rows(), style_), "\n"));
   for (const char* file : {"metrics.json", "report.html", "contact_sheet.jpg", "detections.json",
                            "model.safetensors"}) {
@@ -510,25 +258,26 @@ void Scheduler::PrintSummary(const std::string& path) const {
 }
 
 absl::Status Scheduler::Run(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Open(path, run_.config, Plan()));
+  RCNN_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Open(path, run_.config, plan_));
   run_.may_write = [&directory] { return directory.CheckLock(); };
   const auto forget = absl::MakeCleanup([this] { run_.may_write = nullptr; });
   for (const std::string& notice : directory.notices()) Warn("run directory", notice);
-  RCNN_RETURN_IF_ERROR(directory.Arrange(Plan()));
+  RCNN_RETURN_IF_ERROR(directory.Arrange(plan_));
   run_.events_directory = directory.path();
-  RCNN_RETURN_IF_ERROR(Decide(directory));
-  RCNN_RETURN_IF_ERROR(CheckTraining());
-  RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
-  RCNN_RETURN_IF_ERROR(Repair(directory));
-  RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
+  RCNN_RETURN_IF_ERROR(DecideAndCheck(directory, path));
+  RCNN_RETURN_IF_ERROR(RepairStages(run_.config, stages_, Warning(), directory));
+  RCNN_RETURN_IF_ERROR(RecordDataRoot(run_, path));
   if (run_.ranks != nullptr) RCNN_RETURN_IF_ERROR(LeadRanks(*run_.ranks, directory.path()));
   Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", Printable(directory.path()), "\n"));
   Print(PlanTable(Rows(), style_));
-  RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseIfNew(directory));
+  RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds,
+                        RehearseOnce(run_, directory.path(), plan_,
+                                     {.wanted = options_.rehearse && AnythingToDo(stages_),
+                                      .quiet = options_.quiet}));
   BeginProgress(seconds);
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    if (steps_[i].decision.action == StageDecision::kSkip) continue;
-    RCNN_RETURN_IF_ERROR(RunStep(directory, i), absl::StrCat("stage ", steps_[i].planned.name));
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    if (stages_[i].decision.action == StageDecision::kSkip) continue;
+    RCNN_RETURN_IF_ERROR(RunStageAt(directory, i), absl::StrCat("stage ", plan_[i].name));
   }
   RCNN_RETURN_IF_ERROR(Publish(directory));
   if (run_.ranks != nullptr) RCNN_RETURN_IF_ERROR(DismissRanks(*run_.ranks));

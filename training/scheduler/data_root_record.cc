@@ -1,0 +1,47 @@
+#include "rcnn/training/scheduler/data_root_record.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/training/scheduler/run_record.h"
+
+namespace rcnn::training {
+namespace {
+
+constexpr char kDataRootFile[] = "data_root.txt";
+
+std::string RecordPath(const std::string& run_directory) {
+  return absl::StrCat(run_directory, "/", kDataRootFile);
+}
+
+std::string RecordText(const ExperimentRun& run) {
+  std::error_code error;
+  const auto path = std::filesystem::weakly_canonical(run.data_root, error);
+  return (error ? run.data_root : path.string()) + "\n";
+}
+
+}  // namespace
+
+absl::Status CheckDataRoot(const ExperimentRun& run, const std::string& run_directory,
+                           const std::string& stage_of_other_data) {
+  RCNN_ASSIGN_OR_RETURN(const std::string before, ReadRunRecord(RecordPath(run_directory)));
+  if (before.empty() || before == RecordText(run)) return absl::OkStatus();
+  if (stage_of_other_data.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(run_directory, " holds results for other data, from --data_root=",
+                   absl::StripSuffix(before, "\n"), ", and stage ", stage_of_other_data,
+                   " would replace them; choose another directory with --run_dir"));
+}
+
+absl::Status RecordDataRoot(const ExperimentRun& run, const std::string& run_directory) {
+  const std::string record = RecordPath(run_directory), text = RecordText(run);
+  RCNN_ASSIGN_OR_RETURN(const std::string before, ReadRunRecord(record));
+  if (before == text) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
+  return WriteRunRecord(record, text);
+}
+
+}  // namespace rcnn::training
