@@ -169,6 +169,11 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   if (IsPathTooLong(path)) return ErrorNumberStatus(ENAMETOOLONG, "create a file for", path);
   std::error_code error;
   const std::filesystem::file_status target = std::filesystem::status(path, error);
+  // What cannot be examined may be a device; a link to itself is none.
+  if (target.type() == std::filesystem::file_type::none &&
+      error != std::errc::too_many_symbolic_link_levels) {
+    return ErrorNumberStatus(error.value(), "create a file for", path);
+  }
   if (std::filesystem::is_directory(target)) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot write ", path, ": it is a directory; give the name of a file"));

@@ -154,6 +154,16 @@ TEST_F(FileIoTest, ReplacesOnlyRegularFiles) {
   EXPECT_THAT(Names(), testing::UnorderedElementsAre("pipe", "link"));
 }
 
+// No user can follow a link to a name that is too long. What it leads to might be a device.
+TEST_F(FileIoTest, WhatCannotBeExaminedNowIsNotReplaced) {
+  fs::create_symlink(std::string(300, 'x'), Path("link"));
+  EXPECT_THAT(WriteFileAtomically(Path("link"), "x"),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       testing::AllOf(HasSubstr(Path("link")), HasSubstr("File name too long"))));
+  EXPECT_TRUE(fs::is_symlink(Path("link")));
+  EXPECT_THAT(Names(), testing::ElementsAre("link"));
+}
+
 TEST_F(FileIoTest, RejectsFilesOverTheLimit) {
   ASSERT_THAT(WriteFileAtomically(Path("f"), "12345"), IsOk());
   EXPECT_THAT(ReadFile(Path("f"), {5, {}}), IsOk());

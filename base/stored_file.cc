@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,7 @@
 #include "rcnn/base/counted.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/errno_status.h"
+#include "rcnn/base/path_length.h"
 #include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
 
@@ -123,6 +125,28 @@ absl::StatusOr<fs::file_type> PathType(const std::string& path) {
   // A missing path is an error and a type.
   if (type != fs::file_type::none) return type;
   return ErrorNumberStatus(error.value(), "access", path);
+}
+
+absl::StatusOr<fs::file_type> TargetType(const std::string& path) {
+  if (IsPathTooLong(path)) return fs::file_type::not_found;
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  // A missing path is an error and a type.
+  if (type != fs::file_type::none) return type;
+  return ErrorNumberStatus(error.value(), "access", path);
+}
+
+absl::StatusOr<bool> LeadToSameFile(const std::string& a, const std::string& b) {
+  struct stat of_a = {}, of_b = {};
+  for (const auto& [path, status] : {std::pair(&a, &of_a), std::pair(&b, &of_b)}) {
+    if (stat(path->c_str(), status) == 0) continue;
+    const absl::Status error = ErrnoStatus("access", *path);
+    if (absl::IsNotFound(error) || IsPathTooLong(*path)) return false;
+    RCNN_ASSIGN_OR_RETURN(const bool is_broken_link, IsBrokenLink(*path));
+    if (is_broken_link) return false;
+    return error;
+  }
+  return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
 }
 
 absl::StatusOr<bool> IsBrokenLink(const std::string& path) {

@@ -37,6 +37,14 @@ absl::StatusOr<bool> IsRegularFile(const std::string& path);
 // not exist. Errors as above.
 absl::StatusOr<std::filesystem::file_type> PathType(const std::string& path);
 
+// What `path` leads to, through links; not_found if that does not exist, and for a path that no
+// file can have (path_length.h). Errors as above, also for a link to itself.
+absl::StatusOr<std::filesystem::file_type> TargetType(const std::string& path);
+
+// Whether both paths lead to one file or directory, through links. False if either does not exist,
+// or is a link as IsBrokenLink says. Errors as above.
+absl::StatusOr<bool> LeadToSameFile(const std::string& a, const std::string& b);
+
 // Whether `path` is a link that leads nowhere or to itself, which nobody can read. Errors as above.
 absl::StatusOr<bool> IsBrokenLink(const std::string& path);
 

@@ -74,6 +74,40 @@ TEST_F(StoredFileTest, TellsWhatExists) {
   EXPECT_THAT(IsBrokenLink(folder_ + "/itself"), IsOkAndHolds(true));
 }
 
+TEST_F(StoredFileTest, TellsWhatALinkLeadsTo) {
+  Put("file", "x");
+  fs::create_symlink("file", folder_ + "/good");
+  fs::create_directory_symlink(".", folder_ + "/here");
+  fs::create_symlink("nowhere", folder_ + "/link");
+  for (const char* name : {"/file", "/good", "/here/good"}) {
+    EXPECT_THAT(TargetType(folder_ + name), IsOkAndHolds(fs::file_type::regular)) << name;
+  }
+  EXPECT_THAT(TargetType(folder_ + "/here"), IsOkAndHolds(fs::file_type::directory));
+  for (const std::string& name :
+       {std::string("/nothing"), std::string("/link"), std::string("/file/below"),
+        "/" + std::string(kTooLong, 'n'), "/" + std::string(5000, '/')}) {
+    EXPECT_THAT(TargetType(folder_ + name), IsOkAndHolds(fs::file_type::not_found)) << name;
+  }
+}
+
+TEST_F(StoredFileTest, TellsWhetherTwoPathsLeadToOneFile) {
+  const std::string file = Put("file", "x"), other = Put("other", "x");
+  fs::create_hard_link(file, folder_ + "/hard");
+  fs::create_symlink("file", folder_ + "/link");
+  for (const char* name :
+       {"/file", "/hard", "/link", "/../TellsWhetherTwoPathsLeadToOneFile/file"}) {
+    EXPECT_THAT(LeadToSameFile(file, folder_ + name), IsOkAndHolds(true)) << name;
+    EXPECT_THAT(LeadToSameFile(other, folder_ + name), IsOkAndHolds(false)) << name;
+  }
+  fs::create_symlink("itself", folder_ + "/itself");
+  fs::create_symlink("nowhere", folder_ + "/dangling");
+  for (const std::string& name : {std::string("/nothing"), std::string("/itself"),
+                                  std::string("/dangling"), "/" + std::string(kTooLong, 'n')}) {
+    EXPECT_THAT(LeadToSameFile(file, folder_ + name), IsOkAndHolds(false)) << name;
+    EXPECT_THAT(LeadToSameFile(folder_ + name, folder_ + name), IsOkAndHolds(false)) << name;
+  }
+}
+
 TEST_F(StoredFileTest, WhatTheFileSystemDoesNotSayIsAnError) {
   EXPECT_THAT(PathExists(Unanswerable()),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("loop")));
@@ -83,6 +117,18 @@ TEST_F(StoredFileTest, WhatTheFileSystemDoesNotSayIsAnError) {
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot access")));
   EXPECT_THAT(ListNames(Unanswerable()),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot list")));
+  // A link to a name that is too long, whose own path is short.
+  fs::create_symlink(std::string(kTooLong, 'n'), folder_ + "/link");
+  const std::string file = Put("file", "x");
+  for (const std::string& path : {Unanswerable(), folder_ + "/loop", folder_ + "/link"}) {
+    EXPECT_THAT(TargetType(path), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
+  }
+  for (const std::string& path : {Unanswerable(), folder_ + "/link"}) {
+    EXPECT_THAT(LeadToSameFile(file, path),
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
+    EXPECT_THAT(LeadToSameFile(path, file),
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
+  }
 }
 
 TEST_F(StoredFileTest, ListsNamesInOrder) {
