@@ -214,6 +214,7 @@ CocoTableMaker::ListedImage CocoTableMaker::LookUp(CocoImage image) {
   info.width = image.width;
   info.height = image.height;
   absl::StatusOr<std::string> name = NameInFolder(images_folder_, image.file_name);
+  KeepUnreadable(name.status(), unreadable_);
   if (!name.ok()) {
     info.name = image.file_name;
     DropImage(DefectKind::kUnsafeFileName, std::move(image.file_name), listed);

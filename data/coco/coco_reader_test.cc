@@ -211,6 +211,17 @@ TEST(MakeCocoTable, AnImageThatCannotBeReadNowIsNotADefect) {
   }
 }
 
+// Their folder might be that of the images, by another path.
+TEST(MakeCocoTable, AbsoluteNamesAreNotUnsafeWhileTheFolderCannotBeExamined) {
+  const std::string folder = testing::TempDir() + "/images_in_a_loop";
+  std::filesystem::remove(folder);
+  std::filesystem::create_symlink(folder, folder);
+  CocoInstances instances = Instances();
+  for (CocoImage& image : instances.images) image.file_name = "/elsewhere/" + image.file_name;
+  EXPECT_THAT(Make(instances, "", folder, {.check_images = false}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(folder)));
+}
+
 TEST(MakeCocoTable, ANameThatNoFileCanHaveIsADefect) {
   const std::string folder = testing::TempDir() + "/images_of_long_names";
   ASSERT_THAT(CreateDirectories(folder), IsOk());

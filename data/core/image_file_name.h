@@ -18,7 +18,8 @@ namespace rcnn::data {
 // removed from an absolute name. Other names are unchanged. "" is the current folder.
 //
 // kInvalidArgument for a name outside the folder: with "..", absolute and elsewhere, or
-// with a drive.
+// with a drive. kUnavailable or kPermissionDenied if a path that decides this cannot be examined
+// now: the name may be one inside the folder.
 absl::StatusOr<std::string> NameInFolder(absl::string_view folder, absl::string_view name);
 
 }  // namespace rcnn::data

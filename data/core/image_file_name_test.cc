@@ -57,5 +57,34 @@ TEST_F(NameInFolderTest, NamesThatLeadOutAreErrors) {
   }
 }
 
+// A link to itself can be examined as little as a folder on a disk with errors.
+TEST_F(NameInFolderTest, WhatCannotBeExaminedNowIsNotAnUnsafeName) {
+  std::filesystem::create_symlink("loop", folder_ + "/loop");
+  std::filesystem::create_symlink("loop\\a.jpg", folder_ + "/loop\\a.jpg");
+  for (const std::string& name : {std::string("/elsewhere/a.jpg"), std::string(R"(sub\a.jpg)")}) {
+    EXPECT_THAT(NameInFolder(folder_ + "/loop", name),
+                StatusIs(absl::StatusCode::kUnavailable, testing::HasSubstr(folder_ + "/loop")))
+        << name;
+  }
+  EXPECT_THAT(NameInFolder(folder_, R"(loop\a.jpg)"),
+              StatusIs(absl::StatusCode::kUnavailable, testing::HasSubstr(R"(loop\a.jpg)")));
+  // Of a missing folder it is known that no name lies in it.
+  EXPECT_THAT(NameInFolder(folder_ + "/missing", "/elsewhere/a.jpg"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(NameInFolder(folder_ + "/missing", R"(sub\a.jpg)"), IsOkAndHolds("sub/a.jpg"));
+}
+
+// Relative to a deleted folder.
+TEST_F(NameInFolderTest, WithoutACurrentFolderAnAbsoluteNameIsNotUnsafe) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::create_directories(folder_ + "/deleted");
+  std::filesystem::current_path(folder_ + "/deleted");
+  std::filesystem::remove(folder_ + "/deleted");
+  EXPECT_THAT(
+      NameInFolder("images", folder_ + "/deleted/images/a.jpg"),
+      StatusIs(absl::StatusCode::kUnavailable, testing::HasSubstr("the current directory")));
+  std::filesystem::current_path(before);
+}
+
 }  // namespace
 }  // namespace rcnn::data

@@ -102,7 +102,7 @@ absl::StatusOr<std::vector<AnnotationPair>> FindPairs(const FolderContents& cont
   std::map<std::pair<std::string, std::string>, AnnotationPair> pairs;
   std::string lonely;
   for (const AnnotationFolder& folder : contents.annotations(kind)) {
-    std::optional<std::string> images = FindImagesOfPart(contents, folder);
+    RCNN_ASSIGN_OR_RETURN(std::optional<std::string> images, FindImagesOfPart(contents, folder));
     if (!images) {
       RCNN_ASSIGN_OR_RETURN(images, FindNamedImages(contents, folder));
     }

@@ -41,7 +41,7 @@ struct AnnotationPair {
 // labels/train/day and images/train/day become labels/train and images/train.
 //
 // kInvalidArgument, naming the folder and a file, if no file has images. Also the errors of
-// ReadFile that say that a file cannot be read now.
+// ReadFile and FolderContents::FolderWith that say that a file cannot be read now.
 absl::StatusOr<std::vector<AnnotationPair>> FindPairs(const FolderContents& contents,
                                                       AnnotationKind kind, absl::string_view format,
                                                       bool widen, Notices& notices);

@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/sources/part_folders.h"
@@ -82,12 +83,15 @@ struct FileWithoutImages {
   std::string advice;  // on the name of the image
 };
 
-FileWithoutImages DescribeWithoutImages(const FolderContents& contents, const std::string& file,
-                                        const std::vector<std::string>& names) {
+absl::StatusOr<FileWithoutImages> DescribeWithoutImages(const FolderContents& contents,
+                                                        const std::string& file,
+                                                        const std::vector<std::string>& names) {
   const std::string name = names.empty() ? "no image" : names.front();
-  const bool leaves = !NameInFolder(contents.folder(), name).ok();
-  return {absl::StrCat(file, " names ", name, leaves ? ", a path that leaves the folder" : ""),
-          AdviceOnName(contents, name)};
+  const absl::Status status = NameInFolder(contents.folder(), name).status();
+  if (IsUnreadableNow(status)) return status;
+  return FileWithoutImages{
+      absl::StrCat(file, " names ", name, status.ok() ? "" : ", a path that leaves the folder"),
+      AdviceOnName(contents, name)};
 }
 
 }  // namespace
@@ -97,12 +101,13 @@ absl::StatusOr<std::vector<PartPlace>> FindCoco(const FolderContents& contents, 
   FileWithoutImages without;
   for (const std::string& file : ListCocoFiles(contents)) {
     const std::vector<std::string>& names = contents.coco_images().at(file);
-    const std::optional<std::string> images = FolderOfPartWith(contents, names, file);
+    RCNN_ASSIGN_OR_RETURN(const std::optional<std::string> images,
+                          FolderOfPartWith(contents, names, file));
     if (images) {
       places.push_back(MakePlace(file, *images));
       continue;
     }
-    without = DescribeWithoutImages(contents, file, names);
+    RCNN_ASSIGN_OR_RETURN(without, DescribeWithoutImages(contents, file, names));
     notices.push_back(
         absl::StrCat(without.text, ", and none of its images is in the folder, so it is not read"));
   }

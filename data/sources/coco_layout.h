@@ -17,7 +17,7 @@ namespace rcnn::data {
 
 // As part_place.h says. Files whose images are not in the folder are left out with a notice.
 // kInvalidArgument, naming the folder and a file, if that leaves none, and for two files that
-// compete for one part.
+// compete for one part. Also the errors of FolderContents::FolderWith.
 absl::StatusOr<std::vector<PartPlace>> FindCoco(const FolderContents& contents, Notices& notices);
 
 }  // namespace rcnn::data

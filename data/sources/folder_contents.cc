@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_names.h"
 
@@ -228,11 +229,12 @@ std::optional<std::string> FolderContents::FindImages(const AnnotationFolder& an
   return best;
 }
 
-std::optional<std::string> FolderContents::FolderWith(const std::vector<std::string>& names,
-                                                      absl::string_view near) const {
+absl::StatusOr<std::optional<std::string>> FolderContents::FolderWith(
+    const std::vector<std::string>& names, absl::string_view near) const {
   std::map<std::string, int64_t> hits;
   for (const std::string& name : names) {
     const absl::StatusOr<std::string> path = NameInFolder(folder_, name);
+    if (IsUnreadableNow(path.status())) return path.status();
     if (!path.ok()) continue;
     const bool absolute = absl::StartsWith(name, "/");
     const absl::string_view plain = absl::StripPrefix(*path, "./");

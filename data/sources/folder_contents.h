@@ -61,9 +61,10 @@ class FolderContents {
   std::vector<std::string> WithoutImages(const AnnotationFolder& annotations) const;
 
   // The FOLDER such that FOLDER/name is an image for the most of `names`, which may be absolute; of
-  // several, the one whose path is most similar to `near`. nullopt if there is none.
-  std::optional<std::string> FolderWith(const std::vector<std::string>& names,
-                                        absl::string_view near) const;
+  // several, the one whose path is most similar to `near`. nullopt if there is none. An error of
+  // NameInFolder for a path that cannot be examined now.
+  absl::StatusOr<std::optional<std::string>> FolderWith(const std::vector<std::string>& names,
+                                                        absl::string_view near) const;
 
   // Whether there is a file, or an image file, of this path.
   bool HasFile(absl::string_view path) const;

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/folder_listing.h"
 
 namespace rcnn::data {
@@ -70,26 +71,28 @@ std::vector<std::string> Spread(const std::vector<std::string>& files) {
   return some;
 }
 
-std::optional<std::string> FolderOfPartWith(const FolderContents& contents,
-                                            const std::vector<std::string>& names,
-                                            absl::string_view near) {
-  std::optional<std::string> found = contents.FolderWith(names, near);
+absl::StatusOr<std::optional<std::string>> FolderOfPartWith(const FolderContents& contents,
+                                                            const std::vector<std::string>& names,
+                                                            absl::string_view near) {
+  RCNN_ASSIGN_OR_RETURN(const std::optional<std::string> found, contents.FolderWith(names, near));
   const std::string part = PartName(near);
   if (!found || part.empty() || PartName(*found) == part) return found;
   for (const std::string& folder : FoldersOfPart(contents, part)) {
-    if (contents.FolderWith(names, folder) == folder) return folder;
+    RCNN_ASSIGN_OR_RETURN(const std::optional<std::string> own, contents.FolderWith(names, folder));
+    if (own == folder) return own;
   }
   return found;
 }
 
-std::optional<std::string> FindImagesOfPart(const FolderContents& contents,
-                                            const AnnotationFolder& annotations) {
-  std::optional<std::string> found = contents.FindImages(annotations);
+absl::StatusOr<std::optional<std::string>> FindImagesOfPart(const FolderContents& contents,
+                                                            const AnnotationFolder& annotations) {
+  const std::optional<std::string> found = contents.FindImages(annotations);
   const std::string part = PartName(annotations.folder);
   if (!found || part.empty() || PartName(*found) == part) return found;
   std::vector<std::string> names = Spread(annotations.files);
   for (std::string& name : names) name = std::string(StemPart(name));
-  const std::optional<std::string> named = FolderOfPartWith(contents, names, annotations.folder);
+  RCNN_ASSIGN_OR_RETURN(const std::optional<std::string> named,
+                        FolderOfPartWith(contents, names, annotations.folder));
   return named && PartName(*named) == part ? named : found;
 }
 

@@ -6,7 +6,9 @@
 //
 // Example:
 //   PartName("images/valid2017");                          // "val"
-//   FolderOfPartWith(contents, {"1.jpg"}, "val.json");     // "images/val", not "images/train"
+//   // "images/val", not "images/train"
+//   RCNN_ASSIGN_OR_RETURN(const std::optional<std::string> images,
+//                         FolderOfPartWith(contents, {"1.jpg"}, "val.json"));
 
 #ifndef RCNN_DATA_SOURCES_PART_FOLDERS_H_
 #define RCNN_DATA_SOURCES_PART_FOLDERS_H_
@@ -17,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/data/sources/folder_contents.h"
 
@@ -32,14 +35,14 @@ std::vector<std::string> Spread(const std::vector<std::string>& files);
 
 // FolderContents::FolderWith, but of several that suit equally the one that is named after the
 // part that `near` is named after: images/val/1.jpg and not images/train/1.jpg for
-// annotations/val.json.
-std::optional<std::string> FolderOfPartWith(const FolderContents& contents,
-                                            const std::vector<std::string>& names,
-                                            absl::string_view near);
+// annotations/val.json. The same errors.
+absl::StatusOr<std::optional<std::string>> FolderOfPartWith(const FolderContents& contents,
+                                                            const std::vector<std::string>& names,
+                                                            absl::string_view near);
 
-// FolderContents::FindImages, with the same choice.
-std::optional<std::string> FindImagesOfPart(const FolderContents& contents,
-                                            const AnnotationFolder& annotations);
+// FolderContents::FindImages, with the same choice and errors.
+absl::StatusOr<std::optional<std::string>> FindImagesOfPart(const FolderContents& contents,
+                                                            const AnnotationFolder& annotations);
 
 // The folder of the images of one part of `file`, which annotates all images of `names`. Where
 // images of the same names lie in several folders: the one that is named after the part, if it has

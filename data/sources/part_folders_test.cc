@@ -1,8 +1,10 @@
 #include "rcnn/data/sources/part_folders.h"
 
+#include <filesystem>
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -12,6 +14,7 @@ namespace rcnn::data {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::Optional;
 using ::testing::Pair;
 using ::testing::SizeIs;
@@ -38,14 +41,25 @@ TEST_F(PartFoldersTest, ImagesOfOneNameAreThoseOfThePart) {
   for (const char* image : {"images/train/1.jpg", "images/val/1.jpg", "other/2.jpg"}) Put(image);
   const FolderContents contents = Read();
   EXPECT_THAT(FolderOfPartWith(contents, {"1.jpg"}, "val.json"),
-              Optional(std::string("images/val")));
+              IsOkAndHolds(Optional(std::string("images/val"))));
   EXPECT_THAT(FolderOfPartWith(contents, {"1.jpg"}, "train.json"),
-              Optional(std::string("images/train")));
-  EXPECT_THAT(FolderOfPartWith(contents, {"2.jpg"}, "val.json"), Optional(std::string("other")));
-  EXPECT_EQ(FolderOfPartWith(contents, {"3.jpg"}, "val.json"), std::nullopt);
+              IsOkAndHolds(Optional(std::string("images/train"))));
+  EXPECT_THAT(FolderOfPartWith(contents, {"2.jpg"}, "val.json"),
+              IsOkAndHolds(Optional(std::string("other"))));
+  EXPECT_THAT(FolderOfPartWith(contents, {"3.jpg"}, "val.json"),
+              IsOkAndHolds(std::optional<std::string>()));
   EXPECT_EQ(ImagesOfPart(contents, "boxes.csv", "val", {"1.jpg"}), "images/val");
   EXPECT_EQ(ImagesOfPart(contents, "boxes.csv", "test", {"1.jpg"}), "");
   EXPECT_EQ(ImagesOfPart(contents, "other/boxes.csv", "val", {"2.jpg"}), "other");
+}
+
+// A link to itself can be examined as little as a file on a disk with errors. If it were no file,
+// the name would be that of the image in the folder val.
+TEST_F(PartFoldersTest, ANameThatCannotBeExaminedNowIsAnError) {
+  Put("val/1.jpg");
+  std::filesystem::create_symlink(R"(val\1.jpg)", folder_ + R"(/val\1.jpg)");
+  EXPECT_THAT(FolderOfPartWith(Read(), {R"(val\1.jpg)"}, "val.json"),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(R"(val\1.jpg)")));
 }
 
 TEST_F(PartFoldersTest, ListsAreNamedAfterTheirPart) {
