@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <system_error>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/nearest_names.h"
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 
 namespace rcnn::training {
 namespace {
@@ -21,35 +24,38 @@ constexpr char kExtension[] = ".textproto";
 
 // Bazel puts data files next to the program. In a test they are in the current
 // directory.
-fs::path BundledFolder() {
-  std::error_code error;
-  const fs::path beside = ProgramPath() + ".runfiles/rcnn/configs";
-  return fs::is_directory(beside, error) ? beside : fs::path("configs");
+absl::StatusOr<fs::path> BundledFolder() {
+  const std::string beside = ProgramPath() + ".runfiles/rcnn/configs";
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, TargetType(beside));
+  return fs::path(type == fs::file_type::directory ? beside : "configs");
 }
 
 }  // namespace
 
-std::vector<std::string> BundledConfigs() {
+absl::StatusOr<std::vector<std::string>> BundledConfigs() {
+  RCNN_ASSIGN_OR_RETURN(const fs::path folder, BundledFolder());
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> files, ListNames(folder.string()));
   std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(BundledFolder(), error)) {
-    if (entry.path().extension() == kExtension) names.push_back(entry.path().stem());
+  for (const std::string& file : files) {
+    if (absl::EndsWith(file, kExtension)) names.emplace_back(absl::StripSuffix(file, kExtension));
   }
   std::sort(names.begin(), names.end());
   return names;
 }
 
 absl::StatusOr<std::string> FindConfig(const std::string& name) {
-  std::error_code error;
-  if (fs::is_regular_file(name, error)) return name;
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, TargetType(name), "--config");
+  if (type == fs::file_type::regular) return name;
   absl::string_view stem = name;
   absl::ConsumePrefix(&stem, "configs/");
   absl::ConsumeSuffix(&stem, kExtension);
-  const fs::path bundled = BundledFolder() / absl::StrCat(stem, kExtension);
-  if (stem.find('/') == absl::string_view::npos && fs::is_regular_file(bundled, error)) {
-    return bundled.string();
+  if (!absl::StrContains(stem, '/')) {
+    RCNN_ASSIGN_OR_RETURN(const fs::path folder, BundledFolder());
+    const std::string bundled = (folder / absl::StrCat(stem, kExtension)).string();
+    RCNN_ASSIGN_OR_RETURN(const fs::file_type bundled_type, TargetType(bundled));
+    if (bundled_type == fs::file_type::regular) return bundled;
   }
-  const std::vector<std::string> names = BundledConfigs();
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, BundledConfigs());
   const std::vector<std::string> near = NearestNames(stem, names);
   return absl::NotFoundError(absl::StrCat(
       ShownFlag("--config", name),

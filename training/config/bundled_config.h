@@ -16,11 +16,12 @@ namespace rcnn::training {
 
 // Returns the path of an experiment: `name` itself if it is a file, else the bundled
 // experiment of that name, with or without "configs/" and ".textproto". kNotFound,
-// with the nearest names and listing all bundled experiments, if there is neither.
+// with the nearest names and listing all bundled experiments, if there is neither. Other codes if
+// it cannot be told now whether there is such a file: a bundled experiment is another one.
 absl::StatusOr<std::string> FindConfig(const std::string& name);
 
-// Names of the bundled experiments, sorted.
-std::vector<std::string> BundledConfigs();
+// Names of the bundled experiments, sorted. An error if their folder cannot be listed now.
+absl::StatusOr<std::vector<std::string>> BundledConfigs();
 
 }  // namespace rcnn::training
 
