@@ -1,7 +1,8 @@
-// Absolute paths in a program whose current directory may have been deleted.
+// Absolute paths, and paths without links, where the file system may be unable to tell them.
 //
-// std::filesystem::absolute and current_path throw there, or, if the error is ignored, leave the
-// path relative.
+// The current directory may have been deleted, and a link may be unreadable now. The functions of
+// std::filesystem then throw, or, if the error is ignored, return a path that is still relative, or
+// none.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const std::string path, AbsolutePath("cells/1.jpg"));
@@ -19,6 +20,12 @@ namespace rcnn {
 // directory. Links, "." and ".." stay. kUnavailable, naming a relative path, if the current
 // directory has been deleted, or the file system does not tell its path now.
 absl::StatusOr<std::string> AbsolutePath(const std::string& path);
+
+// The same without links, "." and "..": two paths of one file give the same. The parts at its end
+// that do not exist stay; links that lead nowhere count among them. Of a path that no file can have
+// (path_length.h) links stay. The errors above, and those of errno_status.h, such as for a link to
+// itself.
+absl::StatusOr<std::string> ResolvedPath(const std::string& path);
 
 }  // namespace rcnn
 

@@ -37,7 +37,43 @@ TEST(AbsolutePathTest, InADeletedDirectoryOnlyAnAbsolutePathIsKnown) {
                AllOf(StartsWith("in/a.jpg: the current directory"), HasSubstr("was deleted"))));
   EXPECT_THAT(AbsolutePath(""),
               StatusIs(absl::StatusCode::kUnavailable, StartsWith("the current directory")));
+  EXPECT_THAT(ResolvedPath("a"),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("the current directory")));
   fs::current_path(before);
+}
+
+class ResolvedPathTest : public testing::Test {
+ protected:
+  ResolvedPathTest() {
+    const std::string folder = testing::TempDir() + "/resolved";
+    fs::remove_all(folder);
+    fs::create_directories(folder + "/real");
+    folder_ = fs::canonical(folder).string();
+    fs::create_directory_symlink("real", folder_ + "/link");
+  }
+  std::string folder_;
+};
+
+TEST_F(ResolvedPathTest, HasNoLinks) {
+  EXPECT_THAT(ResolvedPath(folder_ + "/link"), IsOkAndHolds(folder_ + "/real"));
+  EXPECT_THAT(ResolvedPath(folder_ + "/./link/../link/new/a.jpg"),
+              IsOkAndHolds(folder_ + "/real/new/a.jpg"));
+  fs::create_symlink("nowhere", folder_ + "/dangling");
+  EXPECT_THAT(ResolvedPath(folder_ + "/link/../dangling"), IsOkAndHolds(folder_ + "/dangling"));
+  const std::string here = fs::canonical(fs::current_path()).string();
+  EXPECT_THAT(ResolvedPath("no/such/../file"), IsOkAndHolds(here + "/no/file"));
+  EXPECT_THAT(ResolvedPath(""), IsOkAndHolds(here));
+  const std::string name(300, 'x');
+  EXPECT_THAT(ResolvedPath(folder_ + "/./" + name), IsOkAndHolds(folder_ + "/" + name));
+}
+
+TEST_F(ResolvedPathTest, ALinkThatCannotBeFollowedNowIsAnError) {
+  fs::create_symlink("loop", folder_ + "/loop");
+  fs::create_symlink(std::string(300, 'x'), folder_ + "/long");
+  for (const char* name : {"/loop", "/loop/a.jpg", "/long"}) {
+    EXPECT_THAT(ResolvedPath(folder_ + name),
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr(folder_ + name)));
+  }
 }
 
 }  // namespace
