@@ -6,7 +6,6 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "gflags/gflags.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/path_length.h"
@@ -243,20 +243,23 @@ int64_t DecodeAll(const Dataset& dataset) {
 }
 
 // Whether a file of this path would be one of the folder's files.
-bool LiesIn(const std::string& folder, const std::string& file) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  const fs::path from = fs::weakly_canonical(folder, error);
-  const fs::path path = fs::weakly_canonical(fs::absolute(file, error), error);
-  const fs::path relative = path.lexically_relative(from);
+absl::StatusOr<bool> LiesIn(const std::string& folder, const std::string& file) {
+  RCNN_ASSIGN_OR_RETURN(const std::filesystem::path from, ResolvedPath(folder));
+  RCNN_ASSIGN_OR_RETURN(const std::filesystem::path path, ResolvedPath(file));
+  const std::filesystem::path relative = path.lexically_relative(from);
   return !relative.empty() && *relative.begin() != "..";
 }
 
 absl::Status WriteContactSheet(const Dataset& dataset) {
   const int64_t count = std::min<int64_t>(FLAGS_contact_sheet_images, dataset.size());
   if (FLAGS_contact_sheet.empty() || count == 0) return absl::OkStatus();
-  const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
-  if (named && LiesIn(named->first, FLAGS_contact_sheet)) {
+  RCNN_ASSIGN_OR_RETURN(const auto named, FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root),
+                        ShownFlag("--dataset", FLAGS_dataset));
+  bool lies_inside = false;
+  if (named) {
+    RCNN_ASSIGN_OR_RETURN(lies_inside, LiesIn(named->first, FLAGS_contact_sheet));
+  }
+  if (lies_inside) {
     absl::PrintF(
         "\nno contact sheet: %s would become one of the images of %s; give "
         "--contact_sheet=FILE with a place outside of it\n",
@@ -332,7 +335,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& others) {
                                       .follow_links = FLAGS_follow_links,
                                       .box_units = FLAGS_box_units,
                                       .exif_orientation = FLAGS_exif_orientation};
-  const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
+  RCNN_ASSIGN_OR_RETURN(const auto named, FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root),
+                        ShownFlag("--dataset", FLAGS_dataset));
   if (!named) {
     return OpenDatasetFlag(FLAGS_dataset,
                            {.data_root = FLAGS_data_root,

@@ -127,7 +127,8 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset() {
   const DatasetFlagOptions options = {.follow_links = FLAGS_follow_links,
                                       .box_units = FLAGS_box_units,
                                       .exif_orientation = FLAGS_exif_orientation};
-  const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
+  RCNN_ASSIGN_OR_RETURN(const auto named, FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root),
+                        ShownFlag("--dataset", FLAGS_dataset));
   if (!named) {
     return OpenDatasetFlag(
         FLAGS_dataset, {.data_root = FLAGS_data_root, .follow_links = FLAGS_follow_links}, options);

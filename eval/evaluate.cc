@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -30,6 +29,7 @@
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/coco_similarity.h"
@@ -307,18 +307,21 @@ absl::Status CheckFlags() {
     return absl::InvalidArgumentError(absl::StrCat("--worst_images draws boxes, --iou_type is ",
                                                    FLAGS_iou_type, "; --report draws shapes too"));
   }
-  std::error_code error;
-  if (!FLAGS_images.empty() && !std::filesystem::is_directory(FLAGS_images, error)) {
-    return absl::NotFoundError(
-        absl::StrCat(ShownFlag("--images", FLAGS_images), ": no such folder"));
+  if (!FLAGS_images.empty()) {
+    RCNN_ASSIGN_OR_RETURN(const std::filesystem::file_type type, TargetType(FLAGS_images),
+                          "--images");
+    if (type != std::filesystem::file_type::directory) {
+      return absl::NotFoundError(
+          absl::StrCat(ShownFlag("--images", FLAGS_images), ": no such folder"));
+    }
   }
   if (!FLAGS_worst_images.empty()) {
     RCNN_RETURN_IF_ERROR(CreateDirectories(FLAGS_worst_images), "--worst_images");
   }
   std::vector<NamedFile> inputs = {{"--detections", FLAGS_detections}};
-  for (const std::string& file : GroundTruthFiles(FLAGS_dataset)) {
-    inputs.push_back({"--dataset", file});
-  }
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> files, GroundTruthFiles(FLAGS_dataset),
+                        ShownFlag("--dataset", FLAGS_dataset));
+  for (const std::string& file : files) inputs.push_back({"--dataset", file});
   return CheckOutputs({{"--out", FLAGS_out},
                        {"--report", FLAGS_report},
                        {"--export_errors", FLAGS_export_errors},

@@ -52,6 +52,10 @@ expect 1 "IoU threshold 1.5" "${good[@]}" --iou_thresholds=0.5,1.5
 expect 1 "'a:1' is not NAME:LOW:HIGH" "${good[@]}" --areas=a:1
 expect 1 "num_worst_images must be >= 1" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --num_worst_images=0
 expect 1 "--images=absent: no such folder" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --images=absent
+# A folder that cannot be examined now is not missing.
+ln -s loop "${TEST_TMPDIR}/loop"
+expect 1 "--images: cannot access ${TEST_TMPDIR}/loop: Too many levels of symbolic links" "${good[@]}" \
+  --images="${TEST_TMPDIR}/loop"
 # Names that no file can have.
 shown="$(printf '%60s' '' | tr ' ' x)... (300 bytes)"
 long=$(printf '%300s' '' | tr ' ' x)

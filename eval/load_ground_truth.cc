@@ -10,6 +10,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/image_file_name.h"
@@ -107,7 +108,7 @@ absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
   std::fprintf(stderr, "%s", PrintableLines(data::Describe(folder)).c_str());
   RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const data::Dataset> part,
                         data::OpenPartOfFolder(dataset, folder, options.folder));
-  const auto config = data::ConfigOfPart(dataset, folder, options.folder);
+  RCNN_ASSIGN_OR_RETURN(const auto config, data::ConfigOfPart(dataset, folder, options.folder));
   SetIfGiven(is_voc, config && IsVoc(*config));
   if (config && IsUsedUnchanged(*config)) return LoadCoco(*config, options, part);
   PrintDefects(*part);
@@ -118,9 +119,8 @@ absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
 
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
                                             const LoadGroundTruthOptions& options, bool* is_voc) {
-  if (const auto folder = data::FolderOfDatasetFlag(dataset)) {
-    return LoadFolder(dataset, *folder, options, is_voc);
-  }
+  RCNN_ASSIGN_OR_RETURN(const auto folder, data::FolderOfDatasetFlag(dataset));
+  if (folder) return LoadFolder(dataset, *folder, options, is_voc);
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config,
                         data::ParseDatasetFlag(dataset, options.folder));
   SetIfGiven(is_voc, IsVoc(config));
@@ -133,10 +133,12 @@ absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
   return FromDataset(*opened);
 }
 
-std::vector<std::string> GroundTruthFiles(const std::string& dataset) {
-  if (data::FolderOfDatasetFlag(dataset)) return {};
+absl::StatusOr<std::vector<std::string>> GroundTruthFiles(const std::string& dataset) {
+  RCNN_ASSIGN_OR_RETURN(const auto folder, data::FolderOfDatasetFlag(dataset));
+  if (folder) return std::vector<std::string>();
   std::vector<std::string> files = {dataset};
   const absl::StatusOr<configs::DatasetConfig> config = data::ParseDatasetFlag(dataset);
+  if (IsUnreadableNow(config.status())) return config.status();
   if (config.ok() && config->has_coco()) files.push_back(config->paths().annotations());
   return files;
 }

@@ -43,8 +43,9 @@ absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
                                             bool* is_voc = nullptr);
 
 // The files that `dataset` names: a COCO file, a file of a DatasetConfig and what it lists.
-// None for a folder, whose files are not known before it is read.
-std::vector<std::string> GroundTruthFiles(const std::string& dataset);
+// None for a folder, whose files are not known before it is read. An error, which does not name the
+// flag, if a path that decides this cannot be examined now; with other errors, `dataset` alone.
+absl::StatusOr<std::vector<std::string>> GroundTruthFiles(const std::string& dataset);
 
 }  // namespace rcnn::eval
 

@@ -7,13 +7,16 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/status/status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr char kFile[] = "eval/testdata/shapes/instances.json";
@@ -27,6 +30,25 @@ TEST(LoadGroundTruthTest, TakesACocoFileByItsNameOrTheFlag) {
   ASSERT_THAT(flag, IsOk());
   EXPECT_EQ(flag->images[0].file, "eval/testdata/shapes/images/shapes_1.png");
   EXPECT_EQ(flag->annotations.size(), plain->annotations.size());
+}
+
+TEST(GroundTruthFilesTest, NamesWhatMayNotBeReplaced) {
+  EXPECT_THAT(GroundTruthFiles(kFile), IsOkAndHolds(ElementsAre(kFile, kFile)));
+  EXPECT_THAT(GroundTruthFiles(std::string("coco:") + kFile),
+              IsOkAndHolds(ElementsAre(std::string("coco:") + kFile, kFile)));
+  EXPECT_THAT(GroundTruthFiles("eval/testdata/shapes/images"), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(GroundTruthFiles("absent"), IsOkAndHolds(ElementsAre("absent")));
+}
+
+// It may be a folder or a file. No user can follow a link to itself.
+TEST(GroundTruthFilesTest, WhatCannotBeExaminedNowIsAnError) {
+  const std::string loop = ::testing::TempDir() + "/ground_truth_loop";
+  std::filesystem::remove(loop);
+  std::filesystem::create_symlink(loop, loop);
+  for (const std::string& flag : {loop, "coco:" + loop}) {
+    EXPECT_THAT(GroundTruthFiles(flag), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(loop)));
+    EXPECT_THAT(LoadGroundTruth(flag), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(loop)));
+  }
 }
 
 TEST(LoadGroundTruthTest, TakesGeneratedShapes) {

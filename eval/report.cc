@@ -227,9 +227,9 @@ absl::Status CheckFiles(const std::vector<std::string>& results) {
     RCNN_RETURN_IF_ERROR(CheckPathLength("", result, "give a run directory or a results file"));
     inputs.push_back({"a result", ResultsFile(result)});
   }
-  for (const std::string& file : GroundTruthFiles(FLAGS_dataset)) {
-    inputs.push_back({"--dataset", file});
-  }
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> files, GroundTruthFiles(FLAGS_dataset),
+                        ShownFlag("--dataset", FLAGS_dataset));
+  for (const std::string& file : files) inputs.push_back({"--dataset", file});
   return CheckOutputs({{"--out", OutFile()}}, inputs);
 }
 

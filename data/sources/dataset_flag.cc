@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -11,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/shards/shard_index.h"
@@ -145,10 +144,12 @@ std::shared_ptr<const Dataset> FindOpened(const OpenedFolder& folder, const std:
 }
 
 // The part in a flag FORMAT:FOLDER:PART takes precedence over the one in the options.
-DatasetFlagOptions TakePart(const std::string& flag, DatasetFlagOptions options) {
+absl::StatusOr<DatasetFlagOptions> TakePart(const std::string& flag, DatasetFlagOptions options) {
   const std::vector<std::string> parts = absl::StrSplit(flag, ':');
-  std::error_code error;
-  if (parts.size() == 3 && !fs::exists(flag, error)) options.part = parts[2];
+  if (parts.size() == 3) {
+    RCNN_ASSIGN_OR_RETURN(const fs::file_type type, TargetType(flag));
+    if (type == fs::file_type::not_found) options.part = parts[2];
+  }
   if (options.part == "all") options.part.clear();
   return options;
 }
@@ -171,10 +172,22 @@ absl::Status NoSuchDataset() {
                                           "shapes:num_images=20"));
 }
 
+// Through links.
+absl::StatusOr<bool> IsFolder(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, TargetType(path));
+  return type == fs::file_type::directory;
+}
+
+// VOC's own layout, with lists of any name.
+absl::StatusOr<bool> HasVocLayout(const std::string& folder) {
+  RCNN_ASSIGN_OR_RETURN(const bool has_annotations, IsFolder(folder + "/Annotations"));
+  if (!has_annotations) return false;
+  return IsFolder(folder + "/JPEGImages");
+}
+
 // What is not a folder to be recognised.
 absl::StatusOr<configs::DatasetConfig> ParseOtherFlag(const std::string& flag) {
   const std::string form = flag.substr(0, flag.find(':'));
-  std::error_code error;
   if (form == "shapes") return ParseShapes(flag);
   if (absl::StartsWith(flag, "voc:")) return ParseVoc(flag);
   if (absl::StartsWith(flag, "coco:")) return ParseCoco(flag);
@@ -189,12 +202,8 @@ absl::StatusOr<configs::DatasetConfig> ParseOtherFlag(const std::string& flag) {
   }
   if (form == "voc") return ParseVoc(flag);
   if (form == "coco") return ParseCoco(flag);
-  const bool is_there = fs::exists(flag, error);
-  // No file can have a name that is too long.
-  if (error && error != std::errc::filename_too_long) {
-    return ErrorNumberStatus(error.value(), "read", flag);
-  }
-  if (!is_there) return NoSuchDataset();
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, TargetType(flag));
+  if (type == fs::file_type::not_found) return NoSuchDataset();
   constexpr char kAs[] = "read as a DatasetConfig (textproto)";
   RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(flag, {.max_bytes = kMaxConfigBytes}), kAs);
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetConfig(text, flag), kAs);
@@ -210,25 +219,22 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetConfig(absl::string_view text
   return config;
 }
 
-std::optional<std::pair<std::string, std::string>> FolderOfDatasetFlag(
+absl::StatusOr<std::optional<std::pair<std::string, std::string>>> FolderOfDatasetFlag(
     const std::string& flag, const std::string& data_root) {
-  std::error_code error;
   const std::vector<std::string> parts = absl::StrSplit(flag, ':');
   const bool named = parts.size() >= 2 && parts.size() <= 3 &&
                      std::find(std::begin(kFolderFormats), std::end(kFolderFormats), parts[0]) !=
                          std::end(kFolderFormats);
-  if (!named) {
-    if (flag.empty() || !fs::is_directory(flag, error)) return std::nullopt;
-    return std::pair(flag, std::string());
+  if (flag.empty() || (named && parts[1].empty())) return std::nullopt;
+  const std::string folder =
+      named ? (fs::path(data_root.empty() ? "." : data_root) / parts[1]).string() : flag;
+  RCNN_ASSIGN_OR_RETURN(const bool is_folder, IsFolder(folder));
+  if (!is_folder) return std::nullopt;
+  if (named && parts[0] == "voc") {
+    RCNN_ASSIGN_OR_RETURN(const bool is_voc, HasVocLayout(folder));
+    if (is_voc) return std::nullopt;
   }
-  const fs::path folder = fs::path(data_root.empty() ? "." : data_root) / parts[1];
-  if (parts[1].empty() || !fs::is_directory(folder, error)) return std::nullopt;
-  // VOC's own layout, with lists of any name.
-  if (parts[0] == "voc" && fs::is_directory(folder / "Annotations", error) &&
-      fs::is_directory(folder / "JPEGImages", error)) {
-    return std::nullopt;
-  }
-  return std::pair(folder.string(), parts[0]);
+  return std::pair(folder, named ? parts[0] : "");
 }
 
 absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
@@ -236,8 +242,9 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
   if (flag.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("no dataset given: ", kDatasetFlagHelp));
   }
-  if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
-    const DatasetFlagOptions resolved = TakePart(flag, options);
+  RCNN_ASSIGN_OR_RETURN(const auto folder, FolderOfDatasetFlag(flag, options.data_root));
+  if (folder) {
+    RCNN_ASSIGN_OR_RETURN(const DatasetFlagOptions resolved, TakePart(flag, options));
     RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenFolderOfFlag(*folder, resolved));
     if (auto config = FindConfig(opened, resolved.part)) return *std::move(config);
     return absl::InvalidArgumentError(
@@ -253,9 +260,10 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(const std::string& fla
                                                           const DatasetFlagOptions& flag_options) {
   RCNN_RETURN_IF_ERROR(
       CheckPathLength("--data_root", options.data_root, "give the folder of the data"));
-  DatasetFlagOptions resolved = TakePart(flag, flag_options);
+  RCNN_ASSIGN_OR_RETURN(DatasetFlagOptions resolved, TakePart(flag, flag_options));
   resolved.data_root = options.data_root;
-  if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
+  RCNN_ASSIGN_OR_RETURN(const auto folder, FolderOfDatasetFlag(flag, options.data_root));
+  if (folder) {
     RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenFolderOfFlag(*folder, resolved));
     return OpenFolderPart(opened, resolved);
   }
@@ -282,15 +290,15 @@ absl::StatusOr<OpenedFolder> OpenFolderOfFlag(const std::pair<std::string, std::
 
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenPartOfFolder(
     const std::string& flag, const OpenedFolder& folder, const DatasetFlagOptions& flag_options) {
-  const DatasetFlagOptions resolved = TakePart(flag, flag_options);
+  RCNN_ASSIGN_OR_RETURN(const DatasetFlagOptions resolved, TakePart(flag, flag_options));
   if (auto opened = FindOpened(folder, resolved.part)) return opened;
   return OpenFolderPart(folder, resolved);
 }
 
-std::optional<configs::DatasetConfig> ConfigOfPart(const std::string& flag,
-                                                   const OpenedFolder& folder,
-                                                   const DatasetFlagOptions& flag_options) {
-  return FindConfig(folder, TakePart(flag, flag_options).part);
+absl::StatusOr<std::optional<configs::DatasetConfig>> ConfigOfPart(
+    const std::string& flag, const OpenedFolder& folder, const DatasetFlagOptions& flag_options) {
+  RCNN_ASSIGN_OR_RETURN(const DatasetFlagOptions resolved, TakePart(flag, flag_options));
+  return FindConfig(folder, resolved.part);
 }
 
 }  // namespace rcnn::data

@@ -60,13 +60,14 @@ struct DatasetFlagOptions {
 // kNotFound with all forms if it names nothing; the errors of ReadFile for a file.
 // A recognised folder is opened for its classes, with the errors of OpenFolder, and
 // kInvalidArgument for a part that it does not have. kInvalidArgument for the box_units or
-// exif_orientation of `options` if `flag` names another dataset.
+// exif_orientation of `options` if `flag` names another dataset. The errors of FolderOfDatasetFlag.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
                                                         const DatasetFlagOptions& options = {});
 
 // The path and the format of a folder to be recognised, if the flag names one; the format is
-// "" if the flag does not say.
-std::optional<std::pair<std::string, std::string>> FolderOfDatasetFlag(
+// "" if the flag does not say. kUnavailable or kPermissionDenied if a path that decides this cannot
+// be examined now: another reader would make another dataset of the folder.
+absl::StatusOr<std::optional<std::pair<std::string, std::string>>> FolderOfDatasetFlag(
     const std::string& flag, const std::string& data_root = {});
 
 // The dataset that `flag` names. Errors, which do not name the flag: those of
@@ -92,10 +93,11 @@ absl::StatusOr<std::shared_ptr<const Dataset>> OpenPartOfFolder(
     const std::string& flag, const OpenedFolder& folder,
     const DatasetFlagOptions& flag_options = {});
 
-// The config of that part; nullopt for a part that the folder does not have.
-std::optional<configs::DatasetConfig> ConfigOfPart(const std::string& flag,
-                                                   const OpenedFolder& folder,
-                                                   const DatasetFlagOptions& flag_options = {});
+// The config of that part; nullopt for a part that the folder does not have. An error if a file
+// called like the flag cannot be examined now.
+absl::StatusOr<std::optional<configs::DatasetConfig>> ConfigOfPart(
+    const std::string& flag, const OpenedFolder& folder,
+    const DatasetFlagOptions& flag_options = {});
 
 // Parses a DatasetConfig from textproto; error messages start with `source`.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetConfig(absl::string_view text,

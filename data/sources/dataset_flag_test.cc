@@ -1,6 +1,8 @@
 #include "rcnn/data/sources/dataset_flag.h"
 
 #include <cstdlib>
+#include <filesystem>
+#include <map>
 #include <string>
 
 #include "absl/status/status.h"
@@ -80,6 +82,26 @@ TEST(ParseDatasetFlag, OnlyAFolderTakesItsOptions) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--exif_orientation")));
   EXPECT_THAT(ParseDatasetFlag("csv:nowhere", {.box_units = "pixels"}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such folder")));
+}
+
+// A link to itself can be examined as little as a folder on a disk with errors. Without its folder
+// Annotations the first would be read by another reader.
+TEST(FolderOfDatasetFlag, WhatCannotBeExaminedNowIsNotMissing) {
+  const std::string folder = testing::TempDir() + "/folder_of_flag";
+  ASSERT_THAT(RemovePath(folder), IsOk());
+  ASSERT_THAT(CreateDirectories(folder + "/JPEGImages"), IsOk());
+  std::filesystem::create_symlink("Annotations", folder + "/Annotations");
+  std::filesystem::create_symlink("loop", folder + "/loop");
+  const std::map<std::string, std::string> flags = {{"voc:" + folder + ":test", "/Annotations"},
+                                                    {"yolo:" + folder + "/loop", "/loop"},
+                                                    {folder + "/loop", "/loop"}};
+  for (const auto& [flag, path] : flags) {
+    const auto is_named =
+        StatusIs(absl::StatusCode::kUnavailable, HasSubstr(folder + path + ": Too many levels"));
+    EXPECT_THAT(FolderOfDatasetFlag(flag), is_named) << flag;
+    EXPECT_THAT(ParseDatasetFlag(flag), is_named) << flag;
+    EXPECT_THAT(OpenDatasetFlag(flag, {}), is_named) << flag;
+  }
 }
 
 TEST(OpenDatasetFlag, CutsAPartThatTheFolderDoesNotHave) {
