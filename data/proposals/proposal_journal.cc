@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/crc32c.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
@@ -70,16 +71,12 @@ absl::Status ReplayRecord(absl::string_view payload, ProposalJournal::Replay rep
   return replay(boxes, scores);
 }
 
-absl::Status Errno(absl::string_view what, const std::string& path) {
-  return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path));
-}
-
 }  // namespace
 
 absl::StatusOr<ProposalJournal> ProposalJournal::Open(const std::string& path,
                                                       const std::string& key, Replay replay) {
   const int descriptor = OpenRetried(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
-  if (descriptor < 0) return Errno("cannot open", path);
+  if (descriptor < 0) return ErrnoStatus("open", path);
   ProposalJournal journal(path, descriptor);
   RCNN_RETURN_IF_ERROR(journal.Lock());
   RCNN_RETURN_IF_ERROR(journal.ReplayOrBegin(key, replay));
@@ -102,8 +99,12 @@ ProposalJournal::~ProposalJournal() {
 }
 
 absl::Status ProposalJournal::Lock() {
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(path_, ": another process is writing it"));
+  while (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return ErrnoStatus("lock", path_);
+    return absl::UnavailableError(absl::StrCat(path_, ": another process is writing it"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ProposalJournal::ReplayOrBegin(const std::string& key, Replay replay) {
@@ -118,12 +119,12 @@ absl::Status ProposalJournal::ReplayOrBegin(const std::string& key, Replay repla
     rest = next;
   }
   const size_t kept = is_ours ? file.bytes().size() - rest.size() : 0;
-  if (ftruncate(descriptor_, static_cast<off_t>(kept)) != 0) return Errno("cannot cut", path_);
+  if (ftruncate(descriptor_, static_cast<off_t>(kept)) != 0) return ErrnoStatus("cut", path_);
   return is_ours ? absl::OkStatus() : Write(Record(key));
 }
 
 absl::Status ProposalJournal::Write(const std::string& bytes) {
-  return WriteAllRetried(descriptor_, bytes) ? absl::OkStatus() : Errno("cannot write", path_);
+  return WriteAllRetried(descriptor_, bytes) ? absl::OkStatus() : ErrnoStatus("write to", path_);
 }
 
 absl::Status ProposalJournal::Append(absl::Span<const Box> boxes, absl::Span<const float> scores) {
@@ -133,7 +134,7 @@ absl::Status ProposalJournal::Append(absl::Span<const Box> boxes, absl::Span<con
 
 absl::Status ProposalJournal::Remove() {
   if (unlink(path_.c_str()) == 0) return absl::OkStatus();
-  return Errno("cannot remove", path_);
+  return ErrnoStatus("delete", path_);
 }
 
 }  // namespace rcnn::data

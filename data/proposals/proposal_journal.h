@@ -41,8 +41,8 @@ class ProposalJournal {
       absl::FunctionRef<absl::Status(absl::Span<const Box> boxes, absl::Span<const float> scores)>;
 
   // Opens or creates the journal at `path` and replays its records in order.
-  // kUnavailable if another process has it open; also the first error of `replay`
-  // and the errors of opening a file.
+  // kUnavailable if another process has it open, or if it cannot be locked, with the cause; also
+  // the first error of `replay` and the errors of opening a file.
   static absl::StatusOr<ProposalJournal> Open(const std::string& path, const std::string& key,
                                               Replay replay);
 

@@ -1,6 +1,14 @@
 #include "rcnn/data/proposals/proposal_journal.h"
 
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,9 +20,24 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 
+namespace {
+
+// What the next call of flock fails with; 0: it does not fail.
+int lock_error = 0;
+
+}  // namespace
+
+// Replaces the C library's function.
+extern "C" int flock(int descriptor, int operation) noexcept {
+  if (lock_error == 0) return static_cast<int>(syscall(SYS_flock, descriptor, operation));
+  errno = std::exchange(lock_error, 0);
+  return -1;
+}
+
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -139,6 +162,35 @@ TEST_F(ProposalJournalTest, OneProcessAtATime) {
   ASSERT_THAT(first, IsOk());
   const absl::Status second = Open().status();
   EXPECT_THAT(second, StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path_)));
+}
+
+TEST_F(ProposalJournalTest, ALockThatFailsIsNotAnotherProcess) {
+  for (const int error : {EIO, ENOLCK, ENOMEM}) {
+    lock_error = error;
+    EXPECT_THAT(
+        Open(),
+        StatusIs(absl::StatusCode::kUnavailable,
+                 HasSubstr(absl::StrCat("cannot lock ", path_, ": ", std::strerror(error)))));
+  }
+  lock_error = EINTR;
+  EXPECT_THAT(Open(), IsOk());
+}
+
+// The limit of a file's size fails a write as a full disk does.
+TEST_F(ProposalJournalTest, AFullDiskIsNamedWithWhatToDo) {
+  absl::StatusOr<ProposalJournal> journal = Open();
+  ASSERT_THAT(journal, IsOk());
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit = {1000, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const absl::Status status =
+      journal->Append(std::vector<Box>(100, ObjectBox(1)), std::vector<float>(100, 1));
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                               AllOf(HasSubstr(path_), HasSubstr("free some space"))));
 }
 
 TEST_F(ProposalJournalTest, IsGoneAfterRemove) {

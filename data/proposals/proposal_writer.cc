@@ -3,18 +3,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/counted.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/safetensors_writer.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/proposals/proposal_file.h"
 
 namespace rcnn::data {
 namespace {
+
+// In messages that begin with the path of the proposal file.
+constexpr char kSpool[] = "a temporary file next to it";
 
 template <typename T>
 absl::string_view AsBytes(absl::Span<const T> values) {
@@ -25,32 +28,32 @@ absl::string_view AsBytes(absl::Span<const T> values) {
 absl::StatusOr<std::FILE*> OpenNameless(const std::string& path) {
   std::string name = absl::StrCat(path, ".spool-XXXXXX");
   const int descriptor = mkstemp(name.data());
-  if (descriptor < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot create ", name));
+  if (descriptor < 0) return ErrnoStatus("create", name);
   unlink(name.c_str());
   std::FILE* file = fdopen(descriptor, "w+b");
   if (file != nullptr) return file;
-  const int error = errno;
+  const absl::Status error = ErrnoStatus("open", name);
   close(descriptor);
-  return absl::ErrnoToStatus(error, absl::StrCat("cannot open ", name));
+  return error;
 }
 
 absl::Status Write(absl::string_view bytes, std::FILE* spool) {
   // Of an image without proposals; its pointer may be null, which fwrite does not allow.
   if (bytes.empty()) return absl::OkStatus();
   if (std::fwrite(bytes.data(), 1, bytes.size(), spool) == bytes.size()) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, "cannot write a temporary file next to it");
+  return ErrnoStatus("write", kSpool);
 }
 
 // Copies all bytes of the spool to array `name`.
 absl::Status Copy(std::FILE* spool, absl::string_view name, SafetensorsWriter& writer) {
   if (std::fflush(spool) != 0 || std::fseek(spool, 0, SEEK_SET) != 0) {
-    return absl::ErrnoToStatus(errno, "cannot write a temporary file next to it");
+    return ErrnoStatus("write", kSpool);
   }
   std::string buffer(size_t{1} << 20, '\0');
   while (const size_t size = std::fread(buffer.data(), 1, buffer.size(), spool)) {
     RCNN_RETURN_IF_ERROR(writer.Append(name, absl::string_view(buffer).substr(0, size)));
   }
-  if (std::ferror(spool) != 0) return absl::ErrnoToStatus(errno, "cannot read a temporary file");
+  if (std::ferror(spool) != 0) return ErrnoStatus("read", kSpool);
   return absl::OkStatus();
 }
 

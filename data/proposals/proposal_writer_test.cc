@@ -1,5 +1,8 @@
 #include "rcnn/data/proposals/proposal_writer.h"
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <filesystem>
 #include <limits>
 #include <string>
@@ -17,6 +20,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using testing::FakeDataset;
 using ::testing::HasSubstr;
 
@@ -103,6 +107,25 @@ TEST(ProposalWriterTest, CopiesManyBoxesInPieces) {
     EXPECT_EQ(proposals.boxes.back(),
               (Box{static_cast<float>(i), 0, static_cast<float>(i + 1999 + i), 1}));
   }
+}
+
+// The limit of a file's size fails a write as a full disk does.
+TEST(ProposalWriterTest, AFullDiskIsNamedWithWhatToDo) {
+  const std::string path = Folder("full") + "/p.safetensors";
+  const FakeDataset dataset({{4, 4}});
+  auto writer = ProposalWriter::Create(path, dataset, "");
+  ASSERT_THAT(writer, IsOk());
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit = {10'000, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const absl::Status status =
+      writer->Append(std::vector<Box>(10'000, Box{0, 0, 1, 1}), std::vector<float>(10'000, 1));
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                               AllOf(HasSubstr(path), HasSubstr("free some space"))));
 }
 
 TEST(ProposalWriterTest, AMissingFolderIsAnErrorWithThePath) {
