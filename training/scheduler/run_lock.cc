@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
@@ -32,13 +33,26 @@ std::string LockText() {
       absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::Now(), absl::UTCTimeZone()));
 }
 
+// flock, again when a signal interrupts it.
+int LockOnce(int descriptor, int operation) {
+  for (;;) {
+    const int result = flock(descriptor, operation);
+    if (result == 0 || errno != EINTR) return result;
+  }
+}
+
 int LockRetried(int descriptor) {
   for (int held = 0;;) {
-    const int result = flock(descriptor, LOCK_EX | LOCK_NB);
-    if (result != 0 && errno == EINTR) continue;
+    const int result = LockOnce(descriptor, LOCK_EX | LOCK_NB);
     if (result == 0 || errno != EWOULDBLOCK || ++held == kHeldTries) return result;
     absl::SleepFor(kHeldPause);
   }
+}
+
+// Whether an error of flock says that the file system does not lock directories. NFS wants a
+// descriptor for writing (EBADF), which no directory has.
+bool IsNotSupported(int error) {
+  return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL || error == EBADF;
 }
 
 std::string HolderText(const std::string& directory) {
@@ -53,14 +67,17 @@ absl::Status Held(const std::string& directory) {
                    "); wait for it, stop it, or choose another --run_dir"));
 }
 
-// Whether somebody has locked the file or directory; not if it is missing.
+// Whether somebody has locked the file or directory; not if it is missing, or the file is a link.
 absl::StatusOr<bool> IsLocked(const std::string& path, int open_flags) {
   const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK | open_flags);
-  if (descriptor < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) return false;
+  const bool is_link = descriptor < 0 && errno == ELOOP && (open_flags & O_NOFOLLOW) != 0;
+  if (is_link || (descriptor < 0 && (errno == ENOENT || errno == ENOTDIR))) return false;
   if (descriptor < 0) return ErrnoStatus("open", path);
-  const bool is_locked = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  close(descriptor);
-  return is_locked;
+  const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
+  if (LockOnce(descriptor, LOCK_SH | LOCK_NB) == 0) return false;
+  if (errno == EWOULDBLOCK) return true;
+  if ((open_flags & O_DIRECTORY) != 0 && IsNotSupported(errno)) return false;
+  return ErrnoStatus("lock", path);
 }
 
 // Whether `descriptor` refers to what is at `path` now: the file itself, not one that a link leads
@@ -81,10 +98,12 @@ absl::StatusOr<int> LockFolder(const std::string& directory) {
   const int descriptor = OpenRetried(directory, O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) return ErrnoStatus("open", directory);
   if (LockRetried(descriptor) == 0) return descriptor;
-  const bool held = errno == EWOULDBLOCK;
+  const bool held = errno == EWOULDBLOCK, not_supported = IsNotSupported(errno);
+  const absl::Status error = ErrnoStatus("lock", directory);
   close(descriptor);
   if (held) return Held(directory);
-  return -1;
+  if (not_supported) return -1;
+  return error;
 }
 
 absl::Status NotALock(const std::string& path, absl::string_view what) {

@@ -3,7 +3,7 @@
 // Holds two locks (flock). All versions check the lock on the file LOCK, which names its
 // holder. But a file can be deleted or replaced, and a second scheduler would then lock
 // the new one. So the directory itself is locked too, where the file system supports it
-// (NFS does not), and Check tells whether LOCK is still the file that was locked.
+// (NFS may not), and Check tells whether LOCK is still the file that was locked.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take("runs/cells"));
@@ -25,13 +25,14 @@ inline constexpr char kLockFile[] = "LOCK";
 class RunLock {
  public:
   // `directory` exists. kFailedPrecondition, naming the holder and what to do, if another
-  // scheduler has it, and if LOCK is a link or not a regular file, which is left as it is. Both
-  // locks are held until destruction, or the end of the process.
+  // scheduler has it, and if LOCK is a link or not a regular file, which is left as it is. Other
+  // codes if the directory or LOCK cannot be opened or locked now. Both locks are held until
+  // destruction, or the end of the process.
   static absl::StatusOr<RunLock> Take(const std::string& directory);
 
   // Who works in the directory, as LOCK names it: "process 17 on host since ...". Empty if nobody
   // does, or if the directory is missing. Changes nothing. For reports: a scheduler may begin or
-  // end at any time. Errors: those of opening the directory and LOCK.
+  // end at any time. Errors: those of opening and locking the directory and LOCK.
   static absl::StatusOr<std::string> Holder(const std::string& directory);
 
   RunLock(RunLock&& other) noexcept

@@ -4,11 +4,15 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -16,6 +20,20 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/fresh_directory.h"
+
+namespace {
+
+// What the next call of flock fails with; 0: it does not fail.
+int lock_error = 0;
+
+}  // namespace
+
+// Replaces the C library's function.
+extern "C" int flock(int descriptor, int operation) noexcept {
+  if (lock_error == 0) return static_cast<int>(syscall(SYS_flock, descriptor, operation));
+  errno = std::exchange(lock_error, 0);
+  return -1;
+}
 
 namespace rcnn::training {
 namespace {
@@ -50,6 +68,44 @@ TEST_F(RunLockTest, OneAtATime) {
                 StatusIs(kHeld, AllOf(HasSubstr(run_), HasSubstr(holder), HasSubstr("--run_dir"))));
   }
   Take();
+}
+
+// Without the lock of the directory a deleted LOCK would let a second scheduler in.
+TEST_F(RunLockTest, ADirectoryThatCannotBeLockedNowIsNotOneWithoutLocks) {
+  for (const int error : {EIO, ENOLCK, ENOMEM, ESTALE}) {
+    const auto is_named =
+        StatusIs(absl::StatusCode::kUnavailable,
+                 HasSubstr(absl::StrCat("cannot lock ", run_, ": ", std::strerror(error))));
+    lock_error = error;
+    EXPECT_THAT(RunLock::Take(run_), is_named);
+    lock_error = error;
+    EXPECT_THAT(RunLock::Holder(run_), is_named);
+  }
+  EXPECT_FALSE(fs::exists(lock_));
+  lock_error = EINTR;
+  const RunLock lock = Take();
+  fs::remove(lock_);
+  EXPECT_THAT(RunLock::Take(run_), StatusIs(kHeld, HasSubstr("another scheduler")));
+  lock_error = EINTR;
+  EXPECT_THAT(RunLock::Holder(run_), IsOkAndHolds("unknown"));
+}
+
+TEST_F(RunLockTest, AFileSystemThatLocksNoDirectoriesHasTheFilesLock) {
+  for (const int error : {EOPNOTSUPP, ENOSYS, EINVAL, EBADF}) {
+    lock_error = error;
+    const RunLock lock = Take();
+    lock_error = error;
+    EXPECT_THAT(RunLock::Take(run_), StatusIs(kHeld, HasSubstr("another scheduler")));
+    lock_error = error;
+    EXPECT_THAT(RunLock::Holder(run_), IsOkAndHolds(HasSubstr("process")));
+  }
+}
+
+// No user can follow a link to itself.
+TEST_F(RunLockTest, ADirectoryThatCannotBeOpenedNowIsNotOneWithoutAHolder) {
+  fs::create_symlink(run_ + ".loop", run_ + ".loop");
+  EXPECT_THAT(RunLock::Holder(run_ + ".loop"),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(".loop")));
 }
 
 TEST_F(RunLockTest, ADeletedFileLetsNobodyIn) {
