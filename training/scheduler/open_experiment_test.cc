@@ -1,5 +1,6 @@
 #include "rcnn/training/scheduler/open_experiment.h"
 
+#include <filesystem>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -63,6 +64,25 @@ TEST(OpenExperimentTest, CountsTheUsedImages) {
                      "stages.rpn1.train_rpn.training.batching.images_per_batch=8"}),
       StatusIs(absl::StatusCode::kInvalidArgument,
                AllOf(HasSubstr("stage rpn1"), HasSubstr("only 1 training image with objects"))));
+}
+
+// No user can read a link to itself.
+TEST(OpenExperimentTest, WeightsThatCannotBeReadNowAreNotMissing) {
+  const std::string root = EmptyDirectory();
+  std::filesystem::create_symlink("loop", root + "/loop");
+  const auto error = [&](const std::string& file) {
+    return OpenExperiment(TinyExperiment({"pretrained.file=" + file,
+                                          "stages.rpn1.init=[{ pretrained: true }]"}),
+                          root)
+        .status();
+  };
+  EXPECT_THAT(error("loop"),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       AllOf(HasSubstr(root + "/loop: Too many levels of symbolic links"),
+                             Not(HasSubstr("missing")))));
+  EXPECT_THAT(error("absent"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("missing pretrained weights: " + root + "/absent. ")));
 }
 
 TEST(PlanInputsTest, HoldFingerprintsAndADigestOfThePretrainedWeights) {

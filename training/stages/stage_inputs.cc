@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/detection/weights/wrapped_names.h"
@@ -90,6 +91,8 @@ absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run) {
                                ? config.file()
                                : absl::StrCat(run.data_root, "/", config.file());
   if (::access(path.c_str(), R_OK) == 0) return path;
+  const absl::Status error = ErrnoStatus("read", path);
+  if (!absl::IsNotFound(error)) return error;
   return absl::NotFoundError(absl::StrCat("missing pretrained weights: ", path, ". ", config.hint(),
                                           config.hint().empty() ? "" : " ",
                                           "Put the file there or give --set pretrained.file=PATH"));

@@ -55,7 +55,8 @@ absl::StatusOr<std::shared_ptr<const data::ProposalFile>> StageProposals(
     const ExperimentRun& run, const std::string& stage, const data::Dataset& dataset);
 
 // The path of the pretrained weights. kInvalidArgument if the config names none;
-// kNotFound, with advice, if the file is missing.
+// kNotFound, with advice, if the file is missing. The errors of errno_status.h if it cannot be read
+// now.
 absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run);
 
 // The lookup for MakeStageModel (stage_model.h). `run` must outlive it.
