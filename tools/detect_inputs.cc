@@ -4,16 +4,20 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/path_length.h"
 
 namespace rcnn::tools {
@@ -29,40 +33,26 @@ std::string FileExtension(const fs::path& path) {
   return absl::AsciiStrToLower(path.extension().string());
 }
 
-bool Exists(const std::string& path) {
-  std::error_code error;
-  return fs::exists(path, error);
+// What a path that the user gives leads to: not_found also for one that no file can have; none,
+// with the cause in `error`, if the file system cannot tell.
+fs::file_type Examine(const fs::path& path, std::error_code& error) {
+  if (IsPathTooLong(path.string())) return fs::file_type::not_found;
+  return fs::status(path, error).type();
 }
 
-// Why there is nothing at `path`.
-std::string WhyMissing(const std::string& path) {
-  if (IsPathTooLong(path)) {
-    return absl::StrCat(kPathTooLong, "; give files, folders or patterns to --input");
-  }
-  std::error_code error;
-  const bool is_there = fs::exists(path, error);
-  return is_there || !error ? "no such file or folder"
-                            : absl::StrCat("cannot be read: ", error.message());
-}
+bool Exists(fs::file_type type) { return fs::exists(fs::file_status(type)); }
 
-bool IsFolder(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
-
-// A unique name for a folder, independent of the path to it.
-std::string Canonical(const fs::path& path) {
-  std::error_code error;
-  const fs::path canonical = fs::weakly_canonical(path, error);
-  return error ? path.lexically_normal().string() : canonical.string();
+std::string Unreadable(const std::error_code& error) {
+  return absl::StrCat("cannot be read: ", error.message());
 }
 
 bool HasWildcard(absl::string_view text) { return text.find_first_of("*?[") != text.npos; }
 
 class Finder {
  public:
-  explicit Finder(const FindOptions& options)
-      : skipped_folder_(options.skipped_folder.empty() ? "" : Canonical(options.skipped_folder)) {}
+  explicit Finder(const FindOptions& options) {
+    if (!options.skipped_folder.empty()) skipped_folder_ = Resolve(options.skipped_folder);
+  }
 
   void Add(const std::string& input);
   FoundInputs Result() { return std::move(found_); }
@@ -78,17 +68,31 @@ class Finder {
              std::set<fs::path>& matches);
   // The names in a folder that are not hidden, sorted.
   std::vector<fs::path> List(const fs::path& folder);
+  // Whether what was found is a folder. If the file system cannot tell, that is a problem, and not
+  // a file that may be left out.
+  std::optional<bool> IsFolder(const fs::path& path);
+  // A unique name for a folder, independent of the path to it. nullopt, and a problem, if the file
+  // system cannot tell.
+  std::optional<std::string> Resolve(const fs::path& path);
+  // Whether it is the skipped folder, or may be, which is a problem.
+  bool IsSkipped(const fs::path& path) {
+    return skipped_folder_.has_value() &&
+           Resolve(path).value_or(*skipped_folder_) == *skipped_folder_;
+  }
   void Problem(absl::string_view path, absl::string_view what) {
     found_.problems.push_back(absl::StrCat(ShownPath(path), ": ", what));
   }
 
-  const std::string skipped_folder_;
   FoundInputs found_;
+  std::optional<std::string> skipped_folder_;
   std::set<std::string> seen_;
 };
 
 void Finder::Add(const std::string& input) {
-  if (Exists(input)) return AddExisting(input);
+  std::error_code error;
+  const fs::file_type type = Examine(input, error);
+  if (Exists(type)) return AddExisting(input);
+  // Their parts may be readable.
   if (absl::StrContains(input, ',')) {
     for (absl::string_view part : absl::StrSplit(input, ',', absl::SkipWhitespace())) {
       Add(std::string(absl::StripAsciiWhitespace(part)));
@@ -96,15 +100,22 @@ void Finder::Add(const std::string& input) {
     return;
   }
   if (HasWildcard(input)) return AddPattern(input);
-  Problem(input, WhyMissing(input));
+  if (IsPathTooLong(input)) {
+    return Problem(input,
+                   absl::StrCat(kPathTooLong, "; give files, folders or patterns to --input"));
+  }
+  Problem(input, type == fs::file_type::none ? Unreadable(error) : "no such file or folder");
 }
 
 void Finder::AddExisting(const fs::path& path) {
-  if (!IsFolder(path)) return AddFile(path);
-  if (Canonical(path) == skipped_folder_) {
+  const std::optional<bool> is_folder = IsFolder(path);
+  if (!is_folder) return;
+  if (!*is_folder) return AddFile(path);
+  const size_t problems = found_.problems.size();
+  if (IsSkipped(path)) {
+    if (found_.problems.size() > problems) return;
     return Problem(path.string(), "drawn images would be written here; choose another --output");
   }
-  const size_t problems = found_.problems.size();
   std::set<std::string> above;
   if (AddFolder(path, above) == 0 && found_.problems.size() == problems) {
     Problem(path.string(),
@@ -113,9 +124,29 @@ void Finder::AddExisting(const fs::path& path) {
 }
 
 void Finder::AddFile(const fs::path& path) {
-  if (seen_.insert(fs::absolute(path).lexically_normal().string()).second) {
+  const absl::StatusOr<std::string> absolute = AbsolutePath(path.string());
+  if (!absolute.ok()) {
+    found_.problems.emplace_back(absolute.status().message());
+    return;
+  }
+  if (seen_.insert(fs::path(*absolute).lexically_normal().string()).second) {
     found_.images.push_back(path.string());
   }
+}
+
+std::optional<bool> Finder::IsFolder(const fs::path& path) {
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (type != fs::file_type::none) return type == fs::file_type::directory;
+  Problem(path.string(), Unreadable(error));
+  return std::nullopt;
+}
+
+std::optional<std::string> Finder::Resolve(const fs::path& path) {
+  absl::StatusOr<std::string> resolved = ResolvedPath(path.string());
+  if (resolved.ok()) return *std::move(resolved);
+  Problem(path.string(), resolved.status().message());
+  return std::nullopt;
 }
 
 std::vector<fs::path> Finder::List(const fs::path& folder) {
@@ -146,12 +177,14 @@ std::vector<fs::path> Finder::List(const fs::path& folder) {
 
 // `above`: the folders on the way here; a link back to one of them is not followed.
 int64_t Finder::AddFolder(const fs::path& folder, std::set<std::string>& above) {
-  const std::string canonical = Canonical(folder);
-  if (canonical == skipped_folder_ || !above.insert(canonical).second) return 0;
+  const std::optional<std::string> resolved = Resolve(folder);
+  if (!resolved || resolved == skipped_folder_ || !above.insert(*resolved).second) return 0;
   int64_t images = 0;
   for (const fs::path& path : List(folder)) {
     const std::string extension = FileExtension(path);
-    if (IsFolder(path)) {
+    const std::optional<bool> is_folder = IsFolder(path);
+    if (!is_folder) continue;
+    if (*is_folder) {
       images += AddFolder(path, above);
     } else if (absl::c_linear_search(kReadable, extension)) {
       AddFile(path);
@@ -160,40 +193,54 @@ int64_t Finder::AddFolder(const fs::path& folder, std::set<std::string>& above) 
       ++found_.other_formats[extension];
     }
   }
-  above.erase(canonical);
+  above.erase(*resolved);
   return images;
 }
 
 void Finder::AddPattern(const std::string& pattern) {
   const bool from_root = absl::StartsWith(pattern, "/");
   const std::vector<std::string> parts = absl::StrSplit(pattern, '/', absl::SkipEmpty());
+  const size_t problems = found_.problems.size();
   std::set<fs::path> matches;
   Match(from_root ? "/" : "", parts, 0, matches);
-  if (matches.empty()) Problem(pattern, "no file matches this pattern");
+  if (matches.empty() && found_.problems.size() == problems) {
+    Problem(pattern, "no file matches this pattern");
+  }
   for (const fs::path& match : matches) AddExisting(match);
 }
 
 void Finder::Match(const fs::path& folder, const std::vector<std::string>& parts, size_t first,
                    std::set<fs::path>& matches) {
   if (first == parts.size()) {
-    if (!folder.empty() && Canonical(folder) != skipped_folder_) matches.insert(folder);
+    if (!folder.empty() && !IsSkipped(folder)) matches.insert(folder);
     return;
   }
   const std::string& part = parts[first];
   const bool last = first + 1 == parts.size();
+  std::error_code error;
   if (!HasWildcard(part)) {
-    if (Exists((folder / part).string())) Match(folder / part, parts, first + 1, matches);
+    const fs::file_type type = Examine(folder / part, error);
+    if (type == fs::file_type::none) Problem((folder / part).string(), Unreadable(error));
+    if (Exists(type)) Match(folder / part, parts, first + 1, matches);
     return;
   }
   const bool any_depth = part == "**";
   if (any_depth && !last) Match(folder, parts, first + 1, matches);
   for (const fs::path& path : List(folder)) {
-    if (any_depth && IsFolder(path) && !fs::is_symlink(path)) {
-      if (Canonical(path) != skipped_folder_) Match(path, parts, first, matches);
-    } else if (any_depth ? last
-                         : fnmatch(part.c_str(), path.filename().c_str(), FNM_PERIOD) == 0 &&
-                               (last || IsFolder(path))) {
-      Match(path, parts, any_depth ? parts.size() : first + 1, matches);
+    if (!any_depth) {
+      const bool matched = fnmatch(part.c_str(), path.filename().c_str(), FNM_PERIOD) == 0;
+      if (matched && (last || IsFolder(path).value_or(false))) {
+        Match(path, parts, first + 1, matches);
+      }
+      continue;
+    }
+    const fs::file_type type = fs::symlink_status(path, error).type();
+    if (type == fs::file_type::none) {
+      Problem(path.string(), Unreadable(error));
+    } else if (type == fs::file_type::directory) {
+      if (!IsSkipped(path)) Match(path, parts, first, matches);
+    } else if (last) {
+      Match(path, parts, parts.size(), matches);
     }
   }
 }

@@ -32,8 +32,9 @@ struct FoundInputs {
   // In the order of the inputs; files of a folder or a pattern are sorted by path
   // (bytes). No duplicates.
   std::vector<std::string> images;
-  // "PATH: problem", one for each input that matches nothing and each unreadable folder, such as
-  // one whose path is too long (base/path_length.h).
+  // "PATH: problem", one for each input that matches nothing, each unreadable folder, such as one
+  // whose path is too long (base/path_length.h), and each file or folder that cannot be examined
+  // now, so that it is not known what it is.
   std::vector<std::string> problems;
   // Images in folders with unsupported formats: extension (".heic") and count.
   std::map<std::string, int64_t> other_formats;

@@ -173,6 +173,35 @@ TEST_F(DetectInputsTest, LinksAreFollowedWithoutCycles) {
   EXPECT_LT(found.images.size(), 10u);
 }
 
+// No user can follow a link to a name that is too long. It may lead to a folder of images.
+TEST_F(DetectInputsTest, WhatCannotBeExaminedNowIsNotLeftOut) {
+  Touch({"in/a.jpg", "in/b.txt"});
+  fs::create_symlink(std::string(300, 'x'), "in/sub");
+  const auto is_named = ElementsAre("in/sub: cannot be read: File name too long");
+  for (const char* input : {"in", "in/**", "in/*[!t]"}) {
+    const FoundInputs found = FindImages({input});
+    EXPECT_THAT(found.images, ::testing::Contains("in/a.jpg")) << input;
+    EXPECT_THAT(found.problems, is_named) << input;
+  }
+  for (const char* input : {"in/sub/*.jpg", "in/*/a.jpg", "in/s*", "in/sub"}) {
+    const FoundInputs found = FindImages({input});
+    EXPECT_THAT(found.images, IsEmpty()) << input;
+    EXPECT_THAT(found.problems, is_named) << input;
+  }
+}
+
+// ".." still leads to the folder around a deleted one.
+TEST_F(DetectInputsTest, InADeletedFolderRelativeInputsAreProblems) {
+  Touch({"a.jpg"});
+  fs::create_directories("deleted");
+  fs::current_path("deleted");
+  fs::remove(folder_ + "/deleted");
+  const FoundInputs found = FindImages({"../a.jpg", ".", folder_ + "/a.jpg"});
+  EXPECT_THAT(found.images, ElementsAre(folder_ + "/a.jpg"));
+  EXPECT_THAT(found.problems, ElementsAre(StartsWith("../a.jpg: the current directory"),
+                                          HasSubstr("the current directory")));
+}
+
 TEST_F(DetectInputsTest, UnreadableFolderIsAProblem) {
   Touch({"in/a.jpg", "in/locked/b.jpg"});
   fs::permissions("in/locked", fs::perms::none);
