@@ -20,6 +20,7 @@
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/proposals/proposal_file.h"
@@ -67,6 +68,7 @@ absl::StatusOr<RecallSeries> Measure(absl::string_view proposals, const data::Da
   if (path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("'", proposals, "' is not NAME=FILE or FILE"));
   }
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult(path));
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const data::ProposalFile> file,
                         data::ProposalFile::Open(path, dataset));
   RecallSeries series;

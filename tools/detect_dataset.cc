@@ -17,11 +17,11 @@
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
-#include "rcnn/detection/detector.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/tools/dataset_detections.h"
 #include "rcnn/tools/detect_dataset_flags.h"
+#include "rcnn/tools/detect_model.h"
 
 namespace rcnn::tools {
 namespace {
@@ -49,8 +49,7 @@ absl::Status Run() {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(FLAGS_dataset),
                         ShownFlag("--dataset", FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(const auto detector, detection::Detector::Load(FLAGS_model),
-                        absl::StrCat("--model=", FLAGS_model));
+  RCNN_ASSIGN_OR_RETURN(const auto detector, LoadDetector(FLAGS_model));
   RCNN_ASSIGN_OR_RETURN(const eval::Detections found,
                         DetectDataset(*detector, truth, FLAGS_images));
   RCNN_RETURN_IF_ERROR(eval::WriteDetections(FLAGS_out, found));

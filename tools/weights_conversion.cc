@@ -91,6 +91,7 @@ absl::StatusOr<std::string> ConvertWeights(const WeightsConversion& conversion) 
 }
 
 absl::StatusOr<std::string> ListWeights(const std::string& input) {
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult(input));
   RCNN_ASSIGN_OR_RETURN(const StateDict weights, LoadStateDict(input));
   return DescribeStateDict(weights);
 }

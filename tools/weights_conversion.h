@@ -34,11 +34,12 @@ struct WeightsConversion {
 };
 
 // Returns a table of what happened to each tensor. kInvalidArgument or kNotFound if the
-// map does not exist, cannot be detected, or matches none of the tensors; otherwise the
-// errors of reading and writing.
+// map does not exist, cannot be detected, or matches none of the tensors; kDataLoss if the input
+// is a damaged file of a finished run (base/recorded_result.h); otherwise the errors of reading and
+// writing.
 absl::StatusOr<std::string> ConvertWeights(const WeightsConversion& conversion);
 
-// The file's tensors and metadata, as text.
+// The file's tensors and metadata, as text. Errors: those of reading, and kDataLoss as above.
 absl::StatusOr<std::string> ListWeights(const std::string& input);
 
 // All name maps with their rules, as text.

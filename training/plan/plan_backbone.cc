@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/state_dict.h"
 #include "rcnn/detection/weights/weights_file.h"
@@ -89,6 +90,7 @@ PlanBackbone RandomTiny() {
 }
 
 absl::StatusOr<PlanBackbone> BackboneOfWeights(const std::string& path) {
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult(path), "--pretrained");
   RCNN_ASSIGN_OR_RETURN(StateDict state, detection::weights::LoadStateDict(path), "--pretrained");
   state = detection::weights::UnwrapNames(std::move(state)).state;
   RCNN_ASSIGN_OR_RETURN(const ResNetConfig::Depth depth, FindDepth(FindShape(state)),

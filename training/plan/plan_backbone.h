@@ -32,7 +32,8 @@ PlanBackbone RandomResNet(configs::ResNetConfig::Depth depth);
 PlanBackbone RandomTiny();
 
 // The ResNet of a file with torchvision's names, at stride 8, with constant batch norms and its
-// first two stages frozen. kInvalidArgument for other weights; also the errors of LoadStateDict.
+// first two stages frozen. kInvalidArgument for other weights; also the errors of LoadStateDict,
+// and of CheckRecordedResult (base/recorded_result.h) if they are those of another run.
 absl::StatusOr<PlanBackbone> BackboneOfWeights(const std::string& path);
 
 }  // namespace rcnn::training

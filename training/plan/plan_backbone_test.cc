@@ -4,8 +4,11 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/stage_record.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/state_dict.h"
 #include "rcnn/detection/weights/weights_file.h"
@@ -53,6 +56,23 @@ TEST(BackboneOfWeightsTest, OtherNetworksAreAnError) {
               ::testing::AllOf(HasSubstr("--pretrained"), HasSubstr("--config")));
   EXPECT_THAT(BackboneOfWeights("/nowhere/weights.pth").status().ToString(),
               HasSubstr("--pretrained"));
+}
+
+TEST(BackboneOfWeightsTest, ADamagedResultOfAnotherRunIsNotUsed) {
+  const std::string stage = testing::TempDir() + "/run/stages/1_rpn1";
+  const std::string path = stage + "/model.pth";
+  std::string bytes = ReadFile(WriteResNet(2, false)).value();
+  StageRecord record;
+  record.files["model.pth"] = Digest(bytes);
+  ASSERT_THAT(CreateDirectories(stage), IsOk());
+  ASSERT_THAT(WriteFileAtomically(stage + "/DONE", StageRecordText(record)), IsOk());
+  ASSERT_THAT(WriteFileAtomically(path, bytes), IsOk());
+  EXPECT_THAT(BackboneOfWeights(path), IsOk());
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_THAT(WriteFileAtomically(path, bytes), IsOk());
+  EXPECT_THAT(BackboneOfWeights(path),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("--pretrained: " + path + " is damaged or was edited")));
 }
 
 TEST(RandomResNetTest, HasStrideEight) {
