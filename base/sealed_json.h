@@ -28,9 +28,10 @@ struct SealedJson {
 std::string SealedText(const nlohmann::ordered_json& record);
 
 // Reads a text of SealedText, or one without a seal. kDataLoss, saying what is wrong, if
-// it is not an object with no other fields than `fields`, has more than 10,000 fields or is
-// nested deeper than 16, or if a sealed text is not byte for byte what SealedText gives for
-// its values.
+// it is not an object with no other fields than `fields`, has more than 10,000 fields, is
+// nested deeper than 16, has more values than 10,000 and one for each 16 bytes, or if a sealed
+// text is not byte for byte what SealedText gives for its values. Takes memory of at most 16 times
+// the text's size, and 4 MiB.
 absl::StatusOr<SealedJson> ParseSealed(absl::string_view text,
                                        const std::vector<std::string>& fields);
 

@@ -1,10 +1,15 @@
 #include "rcnn/base/sealed_json.h"
 
+#include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
@@ -63,6 +68,64 @@ TEST(SealedJsonTest, RefusesManyFieldsAtOnce) {
   for (int i = 0; i < 1'000'000; ++i) absl::StrAppend(&text, ", \"", i, "\": 0");
   EXPECT_THAT(ParseSealed(text + "}}", {"facts"}),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("10000 fields")));
+}
+
+// A record with a list of `count` such items.
+std::string MakeList(absl::string_view item, int64_t count) {
+  std::string text = absl::StrCat("{\"facts\":[", item);
+  for (int64_t i = 1; i < count; ++i) absl::StrAppend(&text, ",", item);
+  return text + "]}";
+}
+
+TEST(SealedJsonTest, ValuesAreBoundedByTheSizeOfTheText) {
+  const auto one = static_cast<int64_t>(MakeList("0", 1).size());
+  // The record and the list are values, too.
+  const auto allows = [one](int64_t count) {
+    return count + 2 <= 10'000 + (one + 2 * (count - 1)) / 16;
+  };
+  int64_t most = 1;
+  while (allows(most + 1)) ++most;
+  EXPECT_GT(most, 11'000);
+  EXPECT_THAT(ParseSealed(MakeList("0", most), {"facts"}), IsOk());
+  EXPECT_THAT(ParseSealed(MakeList("0", most + 1), {"facts"}),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr(" values, the limit for a text of this size")));
+}
+
+TEST(SealedJsonTest, MemoryIsBoundedByTheSizeOfTheFile) {
+  if (!kMeasuresMemory) GTEST_SKIP() << "sanitizers need memory of their own";
+  constexpr int64_t kBytes = 4'000'000;
+  // As many as there may be, as a writer writes them, and in few values.
+  const std::string padded = MakeList("\"\"" + std::string(13, ' '), kBytes / 16);
+  Json names = Json::array();
+  for (int64_t i = 0; i < kBytes / 20; ++i) names.push_back(absl::StrCat("drawn/", i, ".jpg"));
+  const std::string sealed = SealedText({{"facts", names}});
+  const std::string long_text = MakeList("\"" + std::string(kBytes, 'x') + "\"", 1);
+  const std::string long_name = "{\"" + std::string(kBytes, 'x') + "\":0}";
+  for (const std::string& text :
+       {MakeList("0", kBytes / 2), MakeList("[]", kBytes / 3), MakeList("\"\"", kBytes / 3),
+        "{\"facts\":" + MakeList("{}", kBytes / 3) + "}", padded, sealed, long_text, long_name}) {
+    const int64_t peak =
+        MeasurePeakBytes([&] { ParseSealed(text, {"facts"}).status().IgnoreError(); });
+    EXPECT_GE(peak, 0);
+    EXPECT_LE(peak, 16 * static_cast<int64_t>(text.size()) + (4 << 20)) << text.substr(0, 60);
+  }
+  for (const std::string& text : {padded, sealed, long_text}) {
+    EXPECT_THAT(ParseSealed(text, {"facts"}), IsOk()) << text.substr(0, 60);
+  }
+  const absl::Status of_long_name = ParseSealed(long_name, {"facts"}).status();
+  EXPECT_THAT(of_long_name, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("unknown field")));
+  EXPECT_LT(of_long_name.message().size(), 1000u);
+}
+
+// As SealedText writes it, but for the order of the fields.
+TEST(SealedJsonTest, TheSealIsTheLastField) {
+  const std::string text = SealedText({{"number", 3}});
+  Json sealed = Json::parse(text);
+  const Json moved = {{"seal", sealed["seal"]}, {"number", 3}};
+  EXPECT_THAT(ParseSealed(sealed.dump(2) + "\n", {"number"}), IsOk());
+  EXPECT_THAT(ParseSealed(moved.dump(2) + "\n", {"number"}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("its seal does not match")));
 }
 
 TEST(SealedJsonTest, ReplacesInvalidUtf8) {
