@@ -14,7 +14,8 @@ the weights.
     --interruptions=1000 --seconds=36000 --record
 
 With --interruptions it stops when so many kills and power cuts have been checked: tries at whose moment a run has ended do not
-count. --record adds them to kill_totals.json and docs/reliability.md, also when it is stopped by Ctrl-C; commit both files.
+count, nor do power cuts that left no run directory, after which the run only begins from the start. --record adds the kills and power
+cuts to kill_totals.json and docs/reliability.md, also when it is stopped by Ctrl-C; commit both files.
 """
 
 import argparse
@@ -97,17 +98,25 @@ class Kill(campaign.Campaign):
         if code not in (0, -signal.SIGKILL):
             return self.fail("%s: ended with %d:\n%s" % (what, code, output))
         self.share_left = max(0.05, self.share_left - share)
-        if code != 0:
-            self.begun["power_cuts" if power_cut else "kills"] += 1
         if power_cut and code != 0:
-            undone = self.disk.cut_power(self.run_dir, self.draw)
-            self.begun["undone"] += undone
-            what += ", something lost" if undone else ", nothing lost"
+            what += self.cut_power()
+        elif code != 0:
+            self.begun["kills"] += 1
         self.history.append("%s at %s" % (what, "operation %d" % cut_at if by_operation else "%.2f s" % delay))
         self.tries_left -= 1
         if code == 0:
             return self.finish("the run was done before", output)
         return self.finish(what) if self.tries_left <= 0 else (what, None)
+
+    def cut_power(self):
+        """Returns what is lost, in words."""
+        undone = self.disk.cut_power(self.run_dir, self.draw)
+        if not os.path.isdir(self.run_dir):
+            self.begun["wiped"] += 1
+            return ", no run directory left"
+        self.begun["power_cuts"] += 1
+        self.begun["undone"] += undone
+        return ", something lost" if undone else ", nothing lost"
 
     def stage_at_work(self):
         folder = os.path.join(self.run_dir, "stages")
@@ -189,7 +198,8 @@ if __name__ == "__main__":
     if own.interruptions is not None:
         kill.interruptions = own.interruptions
     status = kill.run(kill.one_try)
-    print("checked: %(kills)d kills, %(power_cuts)d power cuts, which undid %(undone)d operations" % kill.counts)
+    print("checked: %s; not counted: %s that left no run directory" % (
+        kill_totals.describe(kill.counts), kill_totals.counted(kill.counts["wiped"], "power cut")))
     if own.record and kill.counts["kills"] + kill.counts["power_cuts"] > 0:
         kill_totals.add(kill.seed, kill.counts)
     sys.exit(status)

@@ -7,7 +7,8 @@
 // that no sync has made durable. Files that are replaced or deleted get a second name in a
 // separate folder, so that they can be restored.
 //
-//   RCNN_CUT_UNDER=/tmp/run      only paths below this folder count
+//   RCNN_CUT_UNDER=/tmp/run      only this folder and the paths below it count, and syncs of its
+//                                parent, which make the folder's own name durable
 //   RCNN_CUT_JOURNAL=/tmp/file   where operations are recorded
 //   RCNN_CUT_GRAVES=/tmp/graves  a folder on the same file system
 //   RCNN_CUT_AT=17               SIGKILL at this operation, from 1; 0: never
@@ -75,7 +76,9 @@ std::string PathAt(int directory, const char* path) {
 
 bool IsUnder(const std::string& path) {
   const std::string& under = ThePlan().under;
-  return !under.empty() && path.compare(0, under.size(), under) == 0;
+  if (under.empty() || path.compare(0, under.size(), under) != 0) return false;
+  // "/tmp/run2" is not under "/tmp/run".
+  return path.size() == under.size() || path[under.size()] == '/';
 }
 
 bool Exists(const std::string& path) {
@@ -161,11 +164,18 @@ int OpenFlags(const char* mode) {
   return mode[0] == 'w' ? O_CREAT | O_TRUNC : O_CREAT;
 }
 
+// Whether it is the directory that holds the folder whose operations count.
+bool HoldsFolder(const struct stat& status) {
+  const std::string& under = ThePlan().under;
+  return !under.empty() && S_ISDIR(status.st_mode) &&
+         Directory(under) == std::to_string(status.st_ino);
+}
+
 template <typename Act>
 int Sync(int descriptor, Act act) {
-  const std::string path = DescriptorPath(descriptor);
   struct stat status;
-  if (!IsUnder(path) || fstat(descriptor, &status) != 0) return act();
+  if (fstat(descriptor, &status) != 0) return act();
+  if (!IsUnder(DescriptorPath(descriptor)) && !HoldsFolder(status)) return act();
   return Operate(act, [&] {
     if (S_ISDIR(status.st_mode)) return "syncdir\t" + std::to_string(status.st_ino);
     return "sync\t" + std::to_string(status.st_ino) + "\t" + std::to_string(status.st_size);

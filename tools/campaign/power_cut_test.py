@@ -95,6 +95,38 @@ class PowerCutTest(unittest.TestCase):
         self.assertEqual(self.outcomes(program, name="new/file"), {b"abc", MISSING})
         self.assertEqual(self.outcomes(program + "; sync()", name="new/file"), {b"abc"})
 
+    def outcomes_of_run(self, *programs):
+        """Whether a run directory that the programs make is there after a power cut, of several. They run in the directory around it."""
+        return {self.is_run_left(programs, seed) for seed in range(10)}
+
+    def is_run_left(self, programs, seed):
+        shutil.rmtree(self.run_dir, ignore_errors=True)
+        run = os.path.join(self.run_dir, "0", "run")
+        os.makedirs(os.path.dirname(run))
+        disk = power_cut.Disk(LIBRARY, self.folder)
+        disk.begin(run)
+        for program in programs:
+            self.execute(program, disk.environment(run))
+        disk.cut_power(run, random.Random(seed))
+        return os.path.isdir(run)
+
+    def test_a_run_directory_needs_its_parent(self):
+        program = "os.mkdir(path('run')); write('run/file', b'abc'); sync('run/file'); sync('run')"
+        self.assertEqual(self.outcomes_of_run(program), {True, False})
+        self.assertEqual(self.outcomes_of_run(program + "; sync()"), {True})
+        self.assertEqual(self.outcomes_of_run(program, "sync()"), {True})
+        self.assertEqual(self.outcomes_of_run(program, "sync('run')"), {True, False})
+
+    def test_a_directory_whose_name_begins_like_that_of_the_run_is_another(self):
+        run = os.path.join(self.run_dir, "0", "run")
+        os.makedirs(os.path.dirname(run))
+        disk = power_cut.Disk(LIBRARY, self.folder)
+        disk.begin(run)
+        self.execute("os.mkdir(path('run2')); write('run2/file', b'abc'); sync('run2')", disk.environment(run))
+        self.assertEqual(disk.operations(), [])
+        self.execute("os.mkdir(path('run'))", disk.environment(run))
+        self.assertEqual([(kind, path) for kind, _, path in disk.operations()], [("mkdir", run)])
+
     def test_what_was_appended_before_a_sync_stays(self):
         found = self.outcomes("write('file', b'abc'); sync('file'); sync(); write('file', b'def')")
         self.assertLessEqual({b"abcdef", b"abc"}, found)
