@@ -1,14 +1,19 @@
 """Tests of what a run makes durable before what, from the operations on files that libpower_cut.so records.
 
 The folder stages/ is synced after a stage's folder is made in it, before any file is written there. The lines of
-metrics.jsonl that a checkpoint covers are synced before the checkpoint gets its name.
+metrics.jsonl that a checkpoint covers are synced before the checkpoint gets its name. So are TensorBoard's file and its name, and the
+whole file before the stage is finished. The names of the run directory and of stages/ are synced by each process, because one that was
+killed may have made them and synced nothing.
 
 Usage: sync_order_test.py STAGE_SCHEDULER EXPERIMENT LIBRARY
 """
 
+import collections
+import glob
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 import unittest
@@ -19,6 +24,7 @@ import power_cut
 import scheduler_process
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+KILLED_AT = 60  # an operation of a run's first stage
 SCHEDULER = None
 LIBRARY = None
 
@@ -78,6 +84,51 @@ class SyncOrderTest(unittest.TestCase):
                 paths[1], max(synced, default=0), needed))
             checked += needed > 0
         self.assertGreater(checked, 0)
+
+    def event_files(self, stage):
+        """(index, path) of the operations that make files for TensorBoard."""
+        return [(index, paths[0]) for index, (kind, _, *paths) in enumerate(self.operations)
+                if kind == "create" and os.path.basename(paths[0]).startswith("events.out.tfevents.")
+                and paths[0].endswith("." + stage)]
+
+    def test_tensorboards_file_is_durable_before_what_covers_it(self):
+        run = str(os.stat(self.run_dir).st_ino)
+        checked = collections.Counter()
+        for index, (kind, _, *paths) in enumerate(self.operations):
+            folder, name = os.path.split(paths[1]) if kind == "rename" else ("", "")
+            is_done = name == "DONE"
+            if os.path.dirname(folder) != os.path.join(self.run_dir, "stages") or not (is_done or CHECKPOINT.fullmatch(name)):
+                continue
+            files = self.event_files(os.path.basename(folder).split("_", 1)[1])
+            self.assertTrue(files, folder)
+            for made, path in files:
+                self.assertIn(["syncdir", run], self.operations[made:index], "%s before %s" % (path, paths[1]))
+                inode = str(os.stat(path).st_ino)
+                synced = [int(size[0]) for other, file, *size in self.operations[made:index] if other == "sync" and file == inode]
+                needed = os.path.getsize(path) if is_done else 1
+                self.assertGreaterEqual(max(synced, default=0), needed, "%s before %s" % (path, paths[1]))
+            checked["finished" if is_done else "checkpoint"] += 1
+        self.assertGreaterEqual(checked["finished"], 7)
+        self.assertGreaterEqual(checked["checkpoint"], 7)
+
+    def test_directories_of_a_killed_process_are_synced_by_the_next_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run_dir = os.path.join(folder, "run")
+            disk = power_cut.Disk(LIBRARY, folder)
+            disk.begin(run_dir)
+            before = 0
+            for _ in range(2):
+                code, output = SCHEDULER.run(run_dir, "--rehearse=false", env=disk.environment(run_dir, cut_at=KILLED_AT))
+                self.assertEqual(code, -signal.SIGKILL, output)
+                operations = disk.operations()[before:]
+                before += len(operations)
+            stages = os.path.join(run_dir, "stages")
+            self.assertTrue(glob.glob(os.path.join(stages, "*", "key.txt")), "it is killed too early")
+            begun = next(
+                index for index, (_, _, *paths) in enumerate(operations) if any(path.startswith(stages + "/") for path in paths))
+            synced = [inode for kind, inode, *_ in operations[:begun] if kind == "syncdir"]
+            for directory in (folder, run_dir):
+                self.assertIn(str(os.stat(directory).st_ino), synced, directory)
 
 
 if __name__ == "__main__":

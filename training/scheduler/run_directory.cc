@@ -97,6 +97,13 @@ absl::StatusOr<bool> IsDone(const std::string& run, const std::string& directory
   return files.ok() && files->IsWhole();
 }
 
+// Makes the name of a directory durable: a killed process may have made it and not synced its
+// parent. A parent that this user may not open is left alone.
+absl::Status SyncParent(const std::string& directory) {
+  const absl::Status status = SyncDirectory(Join(directory, ".."));
+  return absl::IsPermissionDenied(status) ? absl::OkStatus() : status;
+}
+
 absl::Status ForeignFiles(const std::string& directory) {
   return absl::FailedPreconditionError(absl::StrCat(directory, " holds files, but no ", kKeyFile,
                                                     ", so no stage wrote them; move them away"));
@@ -109,6 +116,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
                                                 const std::vector<PlannedStage>& plan) {
   RCNN_RETURN_IF_ERROR(CheckRunOwner(path, config, plan).status());
   RCNN_RETURN_IF_ERROR(CreateDirectories(path), "--run_dir");
+  RCNN_RETURN_IF_ERROR(SyncParent(path));
   RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take(path));
   RunDirectory run(path, std::move(lock));
   // Between the check and the lock another process may have claimed the directory.
@@ -116,6 +124,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
   RCNN_RETURN_IF_ERROR(WriteRecordedExperiment(path, ExperimentText(config)));
   RCNN_RETURN_IF_ERROR(RemoveTemporaries(path));
   RCNN_RETURN_IF_ERROR(CreateDirectories(Join(path, kStagesFolder)));
+  RCNN_RETURN_IF_ERROR(SyncDirectory(path));  // stages/ may be from a killed process too
   RCNN_RETURN_IF_ERROR(RemoveLeftovers(Join(path, kStagesFolder)));
   return run;
 }

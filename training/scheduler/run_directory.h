@@ -41,7 +41,7 @@ namespace rcnn::training {
 
 class RunDirectory {
  public:
-  // Creates the directory if missing, takes its lock, and writes
+  // Creates the directory if missing, makes its name durable, takes its lock, and writes
   // experiment.textproto and its second copy. The lock is held until destruction.
   // kFailedPrecondition, saying what to do, if another scheduler holds the lock, if the
   // directory belongs to another experiment, if it has files but is not a run directory, or if a

@@ -128,7 +128,8 @@ absl::Status WriteEvaluationEvents(const ExperimentRun& run, const std::string& 
                                    const std::vector<InferredProposals>& proposals) {
   RCNN_ASSIGN_OR_RETURN(EventFile events,
                         EventFile::Create(run.events_directory, stage, absl::Now()));
-  return EvaluationEvents(events, stage, dataset, detections, proposals).Write();
+  RCNN_RETURN_IF_ERROR(EvaluationEvents(events, stage, dataset, detections, proposals).Write());
+  return events.Sync();
 }
 
 }  // namespace rcnn::training

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 # The clock-dependent fields of a line of metrics.jsonl.
-_TIMES = ("time", "images_per_second", "data_wait")
+TIMES = ("time", "images_per_second", "data_wait")
 
 
 class Scheduler:
@@ -44,7 +44,7 @@ def wait(process):
 def metrics_lines(path):
     with open(path) as file:
         lines = [json.loads(line) for line in file]
-    return [{key: value for key, value in line.items() if key not in _TIMES} for line in lines]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
 def results(run_dir):

@@ -11,13 +11,20 @@ Event = collections.namedtuple("Event", "wall_time step file_version values")
 Value = collections.namedtuple("Value", "tag number text plugin")
 
 
+def crc32c_of_byte(byte):
+    """Bit by bit, as RFC 3720 defines CRC-32C; without the inversions."""
+    for _ in range(8):
+        byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+CRC32C = [crc32c_of_byte(byte) for byte in range(256)]
+
+
 def crc32c(data):
-    """CRC-32C bit by bit, as RFC 3720 defines it."""
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+        crc = (crc >> 8) ^ CRC32C[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
 
 
@@ -101,6 +108,15 @@ def parse_event(payload):
     summary = one(payload, 5, b"")
     values = [parse_value(value) for key, value in fields(summary) if key == 1]
     return Event(one(payload, 1, 0.0), one(payload, 2, 0), version.decode() if version else None, values)
+
+
+def messages(path):
+    """Yields (step, tag, message) of each value in the file; the message is the value as it is stored."""
+    with open(path, "rb") as file:
+        for payload in records(file.read()):
+            for key, message in fields(one(payload, 5, b"")):
+                if key == 1:
+                    yield one(payload, 2, 0), one(message, 1).decode(), message
 
 
 def read(path):

@@ -124,7 +124,7 @@ absl::Status CutFile(const std::string& path, int64_t first_step) {
   }
   RCNN_RETURN_IF_ERROR(bytes.status());
   const std::string kept = KeptRecords(*bytes, first_step);
-  if (kept == *bytes) return absl::OkStatus();
+  if (kept == *bytes && !kept.empty()) return absl::OkStatus();
   return kept.empty() ? RemovePath(path) : WriteFileAtomically(path, kept).status();
 }
 
@@ -197,6 +197,8 @@ absl::Status RemoveEvents(const std::string& directory, absl::string_view label,
 absl::StatusOr<EventFile> EventFile::Create(const std::string& directory, absl::string_view label,
                                             absl::Time now) {
   RCNN_ASSIGN_OR_RETURN(AppendFile file, CreateFile(directory, label, now));
+  // Otherwise a power cut could lose the whole file, also after Sync().
+  RCNN_RETURN_IF_ERROR(SyncDirectory(directory));
   EventFile events(std::move(file));
   Event version = NewEvent(0, now);
   version.set_file_version(std::string(kFileVersion));

@@ -39,8 +39,9 @@ struct ThresholdCounts {
 class EventFile {
  public:
   // Creates events.out.tfevents.<seconds>.<host>.<process>.<n>.<label> in
-  // `directory`, which exists; never writes to what is there, nor through a link. TensorBoard reads
-  // all such files of a directory, in the order of their names, as one.
+  // `directory`, which exists, and makes its name durable; never writes to what is there, nor
+  // through a link. TensorBoard reads all such files of a directory, in the order of their names,
+  // as one.
   static absl::StatusOr<EventFile> Create(const std::string& directory, absl::string_view label,
                                           absl::Time now);
 

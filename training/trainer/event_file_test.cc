@@ -179,6 +179,10 @@ TEST(RemoveEventsTest, DeletesEmptyFiles) {
   WriteSteps(directory, "rpn1", 5);
   ASSERT_THAT(RemoveEvents(directory, "rpn1", 0), IsOk());
   EXPECT_EQ(CountFiles(directory), 0);
+  // As a kill leaves it before the first record is written.
+  ASSERT_THAT(WriteFileAtomically(WriteSteps(directory, "rpn1", 0).path, ""), IsOk());
+  ASSERT_THAT(RemoveEvents(directory, "rpn1", 1000), IsOk());
+  EXPECT_EQ(CountFiles(directory), 0);
 }
 
 TEST(RemoveEventsTest, LeavesOtherStagesAndOtherFilesAlone) {

@@ -130,7 +130,8 @@ absl::Status LogOnce(const std::string& stage_directory, const std::string& even
                      const std::vector<std::pair<std::string, double>>& values) {
   RCNN_ASSIGN_OR_RETURN(MetricsLog log, MetricsLog::Open(stage_directory, events_directory,
                                                          stage_name, /*first_iteration=*/0));
-  return log.Log(units, values);
+  RCNN_RETURN_IF_ERROR(log.Log(units, values));
+  return log.Sync();
 }
 
 }  // namespace rcnn::training

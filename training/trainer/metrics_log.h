@@ -47,8 +47,8 @@ class MetricsLog {
   // Iterations must not decrease; names must not be "iteration" or "time".
   absl::Status Log(int64_t iteration, const std::vector<std::pair<std::string, double>>& values);
 
-  // Makes all lines durable. Call it before writing a checkpoint that covers them, because
-  // a run that resumes there does not write them again.
+  // Makes all lines and events durable. Call it before writing a checkpoint that covers them, and
+  // before the stage is finished, because a run that resumes there does not write them again.
   absl::Status Sync();
 
   // All lines of the file.
@@ -71,7 +71,7 @@ class MetricsLog {
   EventFile events_;
 };
 
-// Writes a log with a single line, replacing an existing log.
+// Writes a log with a single line, replacing an existing log. It is durable on return.
 absl::Status LogOnce(const std::string& stage_directory, const std::string& events_directory,
                      const std::string& stage_name, int64_t units,
                      const std::vector<std::pair<std::string, double>>& values);

@@ -372,6 +372,8 @@ void Trainer::State::NoteCheckpoint(int64_t iteration) {
 
 absl::StatusOr<StateDict> Trainer::State::Result() {
   if (!IsFirst()) return StateDict();
+  // Lines since the last checkpoint; those of a finished stage are not written again either.
+  RCNN_RETURN_IF_ERROR(log_->Sync());
   if (KeepsBest() && state_.best_value.has_value()) {
     Notice(absl::StrCat("keeps the weights of iteration ", state_.best_iteration));
     return best_.Load();
