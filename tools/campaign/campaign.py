@@ -15,6 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../training/testing"))
 import scheduler_process
+import tensorboard_events
 
 REPORT_EVERY = 10
 
@@ -22,8 +23,13 @@ LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 TOP = (
-    "detections.json", "metrics.json", "contact_sheet.jpg", "model.safetensors", "detector.textproto",
+    "detections.json", "metrics.json", "report.html", "contact_sheet.jpg", "model.safetensors", "detector.textproto",
     "experiment.textproto", "copies/experiment.textproto")
+
+# Of stages, beside scheduler_process.results. DONE has the checksum of metrics.jsonl, which has times in it.
+OF_STAGES = ("key.txt", "report.html", "contact_sheet.jpg", "detector.textproto")
+
+EVENT_FILE = "events.out.tfevents."
 
 
 def parse_arguments(description, own=None):
@@ -38,18 +44,36 @@ def parse_arguments(description, own=None):
     return parser.parse_args()
 
 
-def top_results(run_dir):
+def other_results(run_dir):
     found = {}
-    for name in TOP:
-        path = os.path.join(run_dir, name)
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                found[name] = file.read()
+    for pattern in TOP + tuple(os.path.join("stages", "*", name) for name in OF_STAGES):
+        for path in glob.glob(os.path.join(run_dir, pattern)):
+            name = os.path.relpath(path, run_dir)
+            if ".unfinished" not in name:  # as scheduler_process.results
+                with open(path, "rb") as file:
+                    found[name] = file.read()
     return found
 
 
-def everything(run_dir):
-    return {**scheduler_process.results(run_dir), **top_results(run_dir)}
+def shown_events(run_dir):
+    """What TensorBoard shows of each stage, without times: the values by their tag and step. Which files hold them depends on when
+    processes began and ended."""
+    found = {}
+    for path in glob.glob(os.path.join(run_dir, EVENT_FILE + "*")):
+        try:
+            for step, tag, message in tensorboard_events.messages(path):
+                stage, _, name = tag.partition("/")
+                if name not in scheduler_process.TIMES:
+                    values = found.setdefault("TensorBoard's values of " + stage, {})
+                    values.setdefault((step, name), set()).add(message)
+        except ValueError as error:
+            found["%s (%s)" % (os.path.basename(path), error)] = None
+    return found
+
+
+def everything(run_dir, with_events=True):
+    """All that must not depend on interruptions, by its name."""
+    return {**scheduler_process.results(run_dir), **other_results(run_dir), **(shown_events(run_dir) if with_events else {})}
 
 
 def done_files(run_dir):

@@ -7,8 +7,10 @@ import os
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 import types
 import unittest
@@ -16,6 +18,7 @@ from unittest import mock
 
 import campaign
 import faults
+import tensorboard_events
 
 PLACES = {
     "nothing": [faults.Place("open", "a1", 5), faults.Place("open", "a2", 1), faults.Place("read", "b1", 4)],
@@ -106,6 +109,46 @@ class RunTest(unittest.TestCase):
         if not ended:
             signal.pidfd_send_signal(scheduler, signal.SIGKILL)
         self.assertTrue(ended)
+
+
+def field(number, data):
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+def event_record(step, **values):
+    """A record of TensorBoard's file with values of the stage "rpn1"."""
+    payload = b"".join(field(1, field(1, b"rpn1/" + name.encode()) + b"\x15" + struct.pack("<f", value)) for name, value in values.items())
+    payload = bytes([2 << 3, step]) + field(5, payload)
+    size = struct.pack("<Q", len(payload))
+    checksums = [struct.pack("<I", tensorboard_events.masked(data)) for data in (size, payload)]
+    return size + checksums[0] + payload + checksums[1]
+
+
+class EventsTest(unittest.TestCase):
+    def shown(self, *files):
+        """What TensorBoard shows of these contents of its files."""
+        with tempfile.TemporaryDirectory() as folder:
+            for number, contents in enumerate(files):
+                with open(os.path.join(folder, "events.out.tfevents.%d.host.1.0.rpn1" % number), "wb") as file:
+                    file.write(contents)
+            return campaign.shown_events(folder)
+
+    def test_neither_the_files_nor_times_nor_repeated_records_matter(self):
+        first, second = event_record(1, loss=0.5, data_wait=0.1), event_record(2, loss=0.25)
+        one = self.shown(first + second)
+        self.assertEqual(list(one), ["TensorBoard's values of rpn1"])
+        self.assertEqual(set(one["TensorBoard's values of rpn1"]), {(1, "loss"), (2, "loss")})
+        self.assertEqual(self.shown(event_record(1, loss=0.5, data_wait=0.2), first + second, b""), one)
+
+    def test_a_lost_and_another_value_are_a_difference(self):
+        first, second = event_record(1, loss=0.5), event_record(2, loss=0.25)
+        for other in (first, first + event_record(2, loss=0.125), first + second + event_record(2, loss=0.125)):
+            self.assertEqual(campaign.difference(self.shown(first + second), self.shown(other)), "TensorBoard's values of rpn1 differs")
+
+    def test_a_torn_and_a_damaged_record_are_named(self):
+        record = event_record(1, loss=0.5)
+        for damaged, problem in ((record[:-1], "torn record at byte 0"), (record[:-5] + b"!" + record[-4:], "wrong checksum")):
+            self.assertIn(problem, campaign.difference({}, self.shown(damaged)))
 
 
 class EveryTest(unittest.TestCase):

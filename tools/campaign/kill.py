@@ -6,7 +6,7 @@ sync had made durable, a random part is undone (files created, renamed or delete
 missing, or zeros), also of what processes that were killed before have written. Most moments are drawn from the operations
 of a run on files, the others from the time that it takes.
 After a few tries in a row the run is left to end; it must leave, bit for bit, what an undisturbed one leaves, including
-the weights.
+the weights, and --verify must find each checksum and second copy right.
 
   ./bazelw build //training:stage_scheduler //tools/campaign:libpower_cut.so
   tools/campaign/kill.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
@@ -139,6 +139,9 @@ class Kill(campaign.Campaign):
         left = scheduler_process.leftovers(self.run_dir)
         if left:
             return self.fail("leftovers: %s" % left)
+        code, output = scheduler.run(self.run_dir, "--verify")
+        if code != 0:
+            return self.fail("--verify ended with %d:\n%s" % (code, output))
         self.run_left = None
         self.count()
         return what, None
