@@ -217,6 +217,23 @@ class EveryTest(unittest.TestCase):
         made.begin_every = 10
         self.assertEqual(made.how_to_continue(), "nothing has failed yet; to continue: --seed=28 --every=10")
 
+    def outcome(self, output):
+        """What becomes of a run that prints this and ends well, as does the next one."""
+        made = self.make(0)
+        made.expected = {}
+        with mock.patch.object(made, "run_with", return_value=(0, output, {"failed": 1})), \
+                mock.patch.object(made.scheduler, "run", return_value=(0, "")), \
+                mock.patch.object(campaign, "everything", return_value={}), \
+                mock.patch.object(campaign.shutil, "copytree"):
+            return made.one_try()
+
+    def test_a_file_that_cannot_be_read_now_is_not_damaged(self):
+        self.assertIsNone(self.outcome("everything is up to date\n")[1])
+        for notice in ("x/DONE is damaged: it has 3 bytes; an intact copy is x/copies/DONE", "checkpoint 3 cannot be used: it is torn"):
+            outcome, failure = self.outcome(notice)
+            self.assertEqual(outcome, "taken for damage")
+            self.assertIn(notice, failure)
+
     def test_a_number_behind_the_end_of_the_list_is_an_error(self):
         number = self.make(0).all_faults
         self.assertEqual(len(self.make(number - 1).left), 1)

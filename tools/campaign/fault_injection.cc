@@ -1,7 +1,8 @@
 // A library to be preloaded (LD_PRELOAD) that fails one system call of a program.
 //
 //   RCNN_FAULT_UNDER=/tmp/run   only calls on paths below this folder count
-//   RCNN_FAULT_CALL=read        open, read, write, fsync, rename, mkdir, mmap, stat or list
+//   RCNN_FAULT_CALL=read        open, read, write, fsync, rename, mkdir, mmap, stat, list, unlink,
+//                               link, truncate or lock
 //   RCNN_FAULT_NTH=17           which of them fails, from 1; 0: none
 //   RCNN_FAULT_PLACE=3f09a1     if set, only calls from this place count for RCNN_FAULT_NTH
 //   RCNN_FAULT_ERROR=5          errno that it fails with; -1: reads or writes half the bytes
@@ -9,6 +10,20 @@
 //                               "failed 1" if the call that must fail was made
 //   RCNN_FAULT_PLACES=file      where the number of calls from each place is written at the end, in
 //                               the order of their first calls: "read 3f09a1 12"
+//
+// Each kind of call has several functions:
+//
+//   open      open, openat, mkstemp
+//   write     write, pwrite
+//   stat      stat, lstat, fstat
+//   list      opendir, fdopendir, readdir, and openat of a directory, with which the C++ library
+//             begins to list it
+//   unlink    unlink, unlinkat, rmdir, remove
+//   link      link, symlink
+//   truncate  ftruncate
+//   lock      flock
+//
+// What the C library calls itself is not seen: reads and writes of a FILE, for example.
 //
 // The call fails once. If a program re-executes itself, each execution counts from the
 // start. A place is the chain of functions that leads to the call, from main() or the start
@@ -21,6 +36,8 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -34,6 +51,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,9 +59,25 @@
 
 namespace {
 
-enum Call { kOpen, kRead, kWrite, kFsync, kRename, kMkdir, kMmap, kStat, kList, kCalls };
-constexpr const char* kNames[kCalls] = {"open",  "read", "write", "fsync", "rename",
-                                        "mkdir", "mmap", "stat",  "list"};
+enum Call {
+  kOpen,
+  kRead,
+  kWrite,
+  kFsync,
+  kRename,
+  kMkdir,
+  kMmap,
+  kStat,
+  kList,
+  kUnlink,
+  kLink,
+  kTruncate,
+  kLock,
+  kCalls
+};
+constexpr const char* kNames[kCalls] = {"open",  "read",     "write", "fsync", "rename",
+                                        "mkdir", "mmap",     "stat",  "list",  "unlink",
+                                        "link",  "truncate", "lock"};
 
 std::atomic<long> counts[kCalls];
 std::atomic<bool> has_failed{false};
@@ -76,16 +110,10 @@ bool IsUnder(const char* path) {
   return strncmp(path, under, size) == 0 && (path[size] == '/' || path[size] == '\0');
 }
 
+bool IsUnder(const std::string& path) { return IsUnder(path.c_str()); }
+
 bool IsUnder(int descriptor) {
-  if (ThePlan().under == nullptr || descriptor < 0) return false;
-  char link[64], path[4096];
-  snprintf(link, sizeof(link), "/proc/self/fd/%d", descriptor);
-  const int saved = errno;
-  const ssize_t size = readlink(link, path, sizeof(path) - 1);
-  errno = saved;
-  if (size <= 0) return false;
-  path[size] = '\0';
-  return IsUnder(path);
+  return ThePlan().under != nullptr && descriptor >= 0 && IsUnder(DescriptorPath(descriptor));
 }
 
 // The code of the program, or of a library. Where it is loaded changes from run to run; its name,
@@ -187,7 +215,7 @@ bool IsPlanned(Call call) {
 // Whether this is the call that must fail. Sets errno, unless it is to be a short read or write; if
 // it is another call, errno is unchanged: readdir() does not set it at the end of a directory.
 template <typename Where>
-bool Fails(Call call, Where where) {
+bool Fails(Call call, const Where& where) {
   const int saved = errno;
   const bool is_planned = IsUnder(where) && IsPlanned(call);
   errno = saved;
@@ -200,6 +228,11 @@ bool Fails(Call call, Where where) {
 template <typename Act>
 int OpenUnlessFailed(const char* path, int /*flags*/, Act act) {
   return Fails(kOpen, path) ? -1 : act();
+}
+
+template <typename Act>
+int OpenAtUnlessFailed(const std::string& path, int flags, Act act) {
+  return Fails(flags & O_DIRECTORY ? kList : kOpen, path) ? -1 : act();
 }
 
 bool IsShort() { return ThePlan().error < 0; }
@@ -229,6 +262,13 @@ extern "C" {
 
 RCNN_INTERPOSE_OPEN(open, OpenUnlessFailed)
 RCNN_INTERPOSE_OPEN(open64, OpenUnlessFailed)
+RCNN_INTERPOSE_OPENAT(openat, OpenAtUnlessFailed)
+RCNN_INTERPOSE_OPENAT(openat64, OpenAtUnlessFailed)
+
+int mkstemp(char* path) {
+  static const auto next = Next<int (*)(char*)>("mkstemp");
+  return Fails(kOpen, path) ? -1 : next(path);
+}
 
 ssize_t read(int descriptor, void* bytes, size_t size) {
   static const auto next = Next<ssize_t (*)(int, void*, size_t)>("read");
@@ -286,9 +326,51 @@ void* mmap(void* address, size_t size, int protection, int flags, int descriptor
 RCNN_STAT(stat)
 RCNN_STAT(lstat)
 
+int fstat(int descriptor, struct stat* status) noexcept {
+  static const auto next = Next<int (*)(int, struct stat*)>("fstat");
+  return Fails(kStat, descriptor) ? -1 : next(descriptor, status);
+}
+
+int ftruncate(int descriptor, off_t size) noexcept {
+  static const auto next = Next<int (*)(int, off_t)>("ftruncate");
+  return Fails(kTruncate, descriptor) ? -1 : next(descriptor, size);
+}
+
+int flock(int descriptor, int operation) noexcept {
+  static const auto next = Next<int (*)(int, int)>("flock");
+  return Fails(kLock, descriptor) ? -1 : next(descriptor, operation);
+}
+
+#define RCNN_UNLINK(name)                                       \
+  int name(const char* path) noexcept {                         \
+    static const auto next = Next<int (*)(const char*)>(#name); \
+    return Fails(kUnlink, path) ? -1 : next(path);              \
+  }
+RCNN_UNLINK(unlink)
+RCNN_UNLINK(rmdir)
+RCNN_UNLINK(remove)
+
+int unlinkat(int directory, const char* path, int flags) noexcept {
+  static const auto next = Next<int (*)(int, const char*, int)>("unlinkat");
+  return Fails(kUnlink, PathAt(directory, path)) ? -1 : next(directory, path, flags);
+}
+
+#define RCNN_LINK(name)                                                      \
+  int name(const char* from, const char* to) noexcept {                      \
+    static const auto next = Next<int (*)(const char*, const char*)>(#name); \
+    return Fails(kLink, to) ? -1 : next(from, to);                           \
+  }
+RCNN_LINK(link)
+RCNN_LINK(symlink)
+
 DIR* opendir(const char* path) {
   static const auto next = Next<DIR* (*)(const char*)>("opendir");
   return Fails(kList, path) ? nullptr : next(path);
+}
+
+DIR* fdopendir(int descriptor) {
+  static const auto next = Next<DIR* (*)(int)>("fdopendir");
+  return Fails(kList, descriptor) ? nullptr : next(descriptor);
 }
 
 struct dirent* readdir(DIR* stream) {

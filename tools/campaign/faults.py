@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Fails one system call of a run, once, and then runs the experiment again without.
 
-The call is any open, read, write, fsync, rename, mkdir, mmap, stat or listing of a directory below the run directory,
-the error one of EIO, ENOSPC, EACCES, EINTR, ESTALE and ENOMEM, or half of a read or write. Runs start from scratch, in
-the middle, and finished. The run with the fault must end well with the right results, or with an error that names a
-path; no stage that was finished before may be redone or deleted; and the run after it must leave, bit for bit, what an
-undisturbed one leaves.
+The call is any open, read, write, fsync, rename, mkdir, mmap, stat, unlink, link, truncation, lock or listing of a
+directory below the run directory, the error one of EIO, ENOSPC, EACCES, EINTR, ESTALE, ENOMEM and ENOLCK, or half of a
+read or write. Runs start from scratch, in the middle, and finished. The run with the fault must end well with the right
+results, or with an error that names a path; no stage that was finished before may be redone or deleted; no file may be
+taken for a damaged one, since none is; and the run after it must leave, bit for bit, what an undisturbed one leaves.
 
   ./bazelw build //training:stage_scheduler //tools/campaign:libfault_injection.so
   tools/campaign/faults.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
@@ -38,7 +38,16 @@ ERRORS = {
     "mmap": ["EACCES", "ENOMEM"],
     "stat": ["EIO", "EACCES", "ESTALE", "ENOMEM"],
     "list": ["EIO", "EACCES", "ENOMEM"],
+    "unlink": ["EIO", "EACCES"],
+    "link": ["EIO", "EACCES", "ENOSPC"],
+    "truncate": ["EIO"],
+    "lock": ["EIO", "ENOLCK"],
 }
+
+# What a run says of a file that is damaged, or of the copy that it uses instead. A file that cannot be read now is neither, and only
+# this tells them apart where a copy or an older checkpoint leads to the same results.
+DAMAGE = ("is damaged", "cannot be used", "an intact copy", "is not as it was written", "is unreadable and is removed",
+          "did not match this stage's result")
 
 # What is to be repeated or continued at once, unnoticed.
 HARMLESS = ("EINTR", "short")
@@ -197,6 +206,8 @@ class Faults(campaign.Campaign):
             return "stopped for no reason", "%s:\n%s" % (where, output)
         if code == 1 and not self.names_a_path(output):
             return "an error without a path", "%s:\n%s" % (where, output)
+        if any(text in output for text in DAMAGE):
+            return "taken for damage", "%s:\n%s" % (where, output)
         if code == 0:
             different = campaign.difference(self.expected, campaign.everything(run_dir))
             if different:

@@ -61,19 +61,6 @@ struct KeepErrno {
   ~KeepErrno() { errno = saved; }
 };
 
-std::string DescriptorPath(int descriptor) {
-  char link[64], path[4096];
-  snprintf(link, sizeof(link), "/proc/self/fd/%d", descriptor);
-  const ssize_t size = readlink(link, path, sizeof(path));
-  return size > 0 ? std::string(path, static_cast<size_t>(size)) : "";
-}
-
-std::string PathAt(int directory, const char* path) {
-  if (path == nullptr) return "";
-  if (path[0] == '/' || directory == AT_FDCWD) return path;
-  return DescriptorPath(directory) + "/" + path;
-}
-
 bool IsUnder(const std::string& path) {
   const std::string& under = ThePlan().under;
   if (under.empty() || path.compare(0, under.size(), under) != 0) return false;
