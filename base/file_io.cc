@@ -90,16 +90,16 @@ std::string TemporaryName(const std::string& path) {
   return absl::StrCat(path.substr(0, name + NAME_MAX - ending.size()), ending);
 }
 
-// Creates a file next to `path` and returns its descriptor (-1 on error) and its
-// name. Tries several names: a killed process with the same process id (likely in a
+// Creates a file next to `path`, opens it with `access`, and returns its descriptor (-1 on error)
+// and its name. Tries several names: a killed process with the same process id (likely in a
 // container) may have left a file with the first name.
-std::pair<int, std::string> CreateTemporary(const std::string& path) {
+std::pair<int, std::string> CreateTemporary(const std::string& path, int access) {
   constexpr int kTries = 1000;
   std::string name;
   int descriptor = -1;
   for (int i = 0; i < kTries; ++i) {
     name = TemporaryName(path);
-    descriptor = OpenRetried(name, O_WRONLY | O_CREAT | O_EXCL);
+    descriptor = OpenRetried(name, access | O_CREAT | O_EXCL);
     if (descriptor >= 0 || errno != EEXIST) break;
   }
   return {descriptor, std::move(name)};
@@ -190,7 +190,7 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
     return absl::NotFoundError(absl::StrCat(
         "cannot write ", path, ": no such directory: ", directory, "; create it first"));
   }
-  auto [descriptor, temporary] = CreateTemporary(path);
+  auto [descriptor, temporary] = CreateTemporary(path, O_WRONLY);
   if (descriptor < 0) return ErrnoStatus("create a file for", path);
   return AtomicFile(path, std::move(temporary), descriptor);
 }
@@ -219,6 +219,15 @@ absl::StatusOr<FileDigest> AtomicFile::Commit() {
   close(std::exchange(descriptor_, -1));
   RCNN_RETURN_IF_ERROR(SyncDirectory(ParentDirectory(path_)));
   return digest_;
+}
+
+absl::StatusOr<int> CreateUnnamedFile(const std::string& path) {
+  const auto [descriptor, name] = CreateTemporary(path, O_RDWR);
+  if (descriptor < 0) return ErrnoStatus("create a file for", path);
+  if (unlink(name.c_str()) == 0) return descriptor;
+  const absl::Status error = ErrnoStatus("delete", name);
+  close(descriptor);
+  return error;
 }
 
 absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {

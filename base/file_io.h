@@ -88,6 +88,12 @@ class AtomicFile {
   FileDigest digest_;
 };
 
+// Creates a file without a name in the directory of `path`, for temporary data, and returns its
+// descriptor, open for reading and writing. The caller closes it, which frees the space. For a
+// moment the file has a name like those of AtomicFile's temporary files, which a killed process may
+// leave.
+absl::StatusOr<int> CreateUnnamedFile(const std::string& path);
+
 // A read-only, memory-mapped file. The bytes stay valid until destruction; the file
 // must not be truncated until then (files written atomically never are). What becomes of the
 // program if it is, or if the disk cannot read a page: mapping_error.h.

@@ -108,6 +108,19 @@ TEST_F(FileIoTest, IgnoresFilesOfAKilledProcessWithTheSameId) {
   EXPECT_EQ(Names().size(), left_behind + 1u);
 }
 
+TEST_F(FileIoTest, AnUnnamedFileHoldsBytesAndLeavesNothing) {
+  const absl::StatusOr<int> file = CreateUnnamedFile(Path("f"));
+  ASSERT_THAT(file, IsOk());
+  EXPECT_THAT(Names(), IsEmpty());
+  ASSERT_EQ(pwrite(*file, "abc", 3, 0), 3);
+  char bytes[4] = {};
+  EXPECT_EQ(pread(*file, bytes, sizeof(bytes), 0), 3);
+  EXPECT_STREQ(bytes, "abc");
+  close(*file);
+  EXPECT_THAT(CreateUnnamedFile(Path("none/f")),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(Path("none/f"))));
+}
+
 TEST_F(FileIoTest, PiecesGiveTheDigestOfTheWhole) {
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path("f"));
   ASSERT_THAT(file, IsOk());

@@ -1,14 +1,13 @@
 #include "rcnn/data/proposals/proposal_writer.h"
 
-#include <stdlib.h>
+#include <errno.h>
 #include <unistd.h>
-
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/errno_status.h"
+#include "rcnn/base/retried_calls.h"
 #include "rcnn/base/safetensors_writer.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/proposals/proposal_file.h"
@@ -16,56 +15,45 @@
 namespace rcnn::data {
 namespace {
 
-// In messages that begin with the path of the proposal file.
-constexpr char kSpool[] = "a temporary file next to it";
-
 template <typename T>
 absl::string_view AsBytes(absl::Span<const T> values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-// An unnamed file in the directory of `path`, deleted when it is closed.
-absl::StatusOr<std::FILE*> OpenNameless(const std::string& path) {
-  std::string name = absl::StrCat(path, ".spool-XXXXXX");
-  const int descriptor = mkstemp(name.data());
-  if (descriptor < 0) return ErrnoStatus("create", name);
-  unlink(name.c_str());
-  std::FILE* file = fdopen(descriptor, "w+b");
-  if (file != nullptr) return file;
-  const absl::Status error = ErrnoStatus("open", name);
-  close(descriptor);
-  return error;
+}  // namespace
+
+ProposalWriter::Spool::~Spool() {
+  if (descriptor_ >= 0) close(descriptor_);
 }
 
-absl::Status Write(absl::string_view bytes, std::FILE* spool) {
-  // Of an image without proposals; its pointer may be null, which fwrite does not allow.
-  if (bytes.empty()) return absl::OkStatus();
-  if (std::fwrite(bytes.data(), 1, bytes.size(), spool) == bytes.size()) return absl::OkStatus();
-  return ErrnoStatus("write", kSpool);
+absl::Status ProposalWriter::Spool::Append(absl::string_view bytes, const std::string& path) {
+  if (WriteAllRetried(descriptor_, bytes)) return absl::OkStatus();
+  return ErrnoStatus("write a temporary file for", path);
 }
 
-// Copies all bytes of the spool to array `name`.
-absl::Status Copy(std::FILE* spool, absl::string_view name, SafetensorsWriter& writer) {
-  if (std::fflush(spool) != 0 || std::fseek(spool, 0, SEEK_SET) != 0) {
-    return ErrnoStatus("write", kSpool);
+absl::Status ProposalWriter::Spool::CopyTo(absl::string_view name, SafetensorsWriter& writer,
+                                           const std::string& path) {
+  if (lseek(descriptor_, 0, SEEK_SET) != 0) {
+    return ErrnoStatus("read a temporary file for", path);
   }
   std::string buffer(size_t{1} << 20, '\0');
-  while (const size_t size = std::fread(buffer.data(), 1, buffer.size(), spool)) {
-    RCNN_RETURN_IF_ERROR(writer.Append(name, absl::string_view(buffer).substr(0, size)));
+  for (;;) {
+    const ssize_t size = read(descriptor_, buffer.data(), buffer.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return ErrnoStatus("read a temporary file for", path);
+    if (size == 0) return absl::OkStatus();
+    const auto piece = absl::string_view(buffer).substr(0, static_cast<size_t>(size));
+    RCNN_RETURN_IF_ERROR(writer.Append(name, piece));
   }
-  if (std::ferror(spool) != 0) return ErrnoStatus("read", kSpool);
-  return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::StatusOr<ProposalWriter> ProposalWriter::Create(const std::string& path,
                                                       const Dataset& dataset, std::string source) {
   ProposalWriter writer(path, &dataset, std::move(source));
-  RCNN_ASSIGN_OR_RETURN(std::FILE* const boxes, OpenNameless(path));
-  writer.boxes_.reset(boxes);
-  RCNN_ASSIGN_OR_RETURN(std::FILE* const scores, OpenNameless(path));
-  writer.scores_.reset(scores);
+  RCNN_ASSIGN_OR_RETURN(const int boxes, CreateUnnamedFile(path));
+  writer.boxes_ = Spool(boxes);
+  RCNN_ASSIGN_OR_RETURN(const int scores, CreateUnnamedFile(path));
+  writer.scores_ = Spool(scores);
   return writer;
 }
 
@@ -76,8 +64,8 @@ absl::Status ProposalWriter::Append(absl::Span<const Box> boxes, absl::Span<cons
   }
   RCNN_RETURN_IF_ERROR(CheckProposals(boxes, scores),
                        absl::StrCat("proposals of ", dataset_->image(size()).name));
-  RCNN_RETURN_IF_ERROR(Write(AsBytes(boxes), boxes_.get()), path_);
-  RCNN_RETURN_IF_ERROR(Write(AsBytes(scores), scores_.get()), path_);
+  RCNN_RETURN_IF_ERROR(boxes_.Append(AsBytes(boxes), path_));
+  RCNN_RETURN_IF_ERROR(scores_.Append(AsBytes(scores), path_));
   offsets_.push_back(offsets_.back() + static_cast<int64_t>(boxes.size()));
   return absl::OkStatus();
 }
@@ -101,8 +89,8 @@ absl::StatusOr<FileDigest> ProposalWriter::Commit() {
                                                    {"source", source_}}));
   RCNN_RETURN_IF_ERROR(writer.Append("image_ids", AsBytes(absl::MakeConstSpan(image_ids))));
   RCNN_RETURN_IF_ERROR(writer.Append("offsets", AsBytes(absl::MakeConstSpan(offsets_))));
-  RCNN_RETURN_IF_ERROR(Copy(boxes_.get(), "boxes", writer), path_);
-  RCNN_RETURN_IF_ERROR(Copy(scores_.get(), "scores", writer), path_);
+  RCNN_RETURN_IF_ERROR(boxes_.CopyTo("boxes", writer, path_));
+  RCNN_RETURN_IF_ERROR(scores_.CopyTo("scores", writer, path_));
   return writer.Commit();
 }
 

@@ -1,7 +1,7 @@
 // Writes a proposal file (see proposal_file.h), atomically.
 //
 // Images are appended one at a time in the order of the dataset. Their boxes are
-// kept in unnamed temporary files next to the target, so that memory use is small
+// kept in temporary files without names next to the target, so that memory use is small
 // for any number of boxes.
 //
 // Example:
@@ -15,15 +15,16 @@
 #define RCNN_DATA_PROPOSALS_PROPOSAL_WRITER_H_
 
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/safetensors_writer.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/sample.h"
 
@@ -49,10 +50,25 @@ class ProposalWriter {
   absl::StatusOr<FileDigest> Commit();
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
+  // A temporary file without a name. Errors name `path`, that of the proposals.
+  class Spool {
+   public:
+    Spool() = default;
+    explicit Spool(int descriptor) : descriptor_(descriptor) {}
+    Spool(Spool&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    Spool& operator=(Spool&& other) noexcept {
+      std::swap(descriptor_, other.descriptor_);
+      return *this;
+    }
+    ~Spool();
+
+    absl::Status Append(absl::string_view bytes, const std::string& path);
+    // Appends all bytes to array `name`.
+    absl::Status CopyTo(absl::string_view name, SafetensorsWriter& writer, const std::string& path);
+
+   private:
+    int descriptor_ = -1;
   };
-  using Spool = std::unique_ptr<std::FILE, Close>;
 
   ProposalWriter(std::string path, const Dataset* dataset, std::string source)
       : path_(std::move(path)), dataset_(dataset), source_(std::move(source)) {}

@@ -189,6 +189,14 @@ RCNN_INTERPOSE_OPEN(open64, Open)
 RCNN_FOPEN(fopen)
 RCNN_FOPEN(fopen64)
 
+int mkstemp(char* path) {
+  static const auto next = Next<int (*)(char*)>("mkstemp");
+  if (!IsUnder(path)) return next(path);
+  // The call gives the file its name.
+  return Operate([&] { return next(path); },
+                 [&] { return "create\t" + Directory(path) + "\t" + path; });
+}
+
 int mkdir(const char* path, mode_t mode) noexcept {
   static const auto next = Next<int (*)(const char*, mode_t)>("mkdir");
   return Make(path, "mkdir", [&] { return next(path, mode); });

@@ -3,7 +3,7 @@
 The folder stages/ is synced after a stage's folder is made in it, before any file is written there. The lines of
 metrics.jsonl that a checkpoint covers are synced before the checkpoint gets its name. So are TensorBoard's file and its name, and the
 whole file before the stage is finished. The names of the run directory and of stages/ are synced by each process, because one that was
-killed may have made them and synced nothing.
+killed may have made them and synced nothing. Temporary files have names by which a later process finds them.
 
 Usage: sync_order_test.py STAGE_SCHEDULER EXPERIMENT LIBRARY
 """
@@ -84,6 +84,13 @@ class SyncOrderTest(unittest.TestCase):
                 paths[1], max(synced, default=0), needed))
             checked += needed > 0
         self.assertGreater(checked, 0)
+
+    def test_temporary_files_have_names_by_which_they_are_deleted(self):
+        # As run_directory.cc knows them. Checkpoints are deleted as a whole, journals are known by their stage.
+        temporary = re.compile(r".*/checkpoint-\d+\.tmp/.*|.*\.tmp-\d+-\d+|.*\.partial")
+        made = [paths[0] for kind, _, *paths in self.operations if kind == "create" and not os.path.exists(paths[0])]
+        self.assertTrue([path for path in made if os.path.basename(path).startswith("proposals.")], made)
+        self.assertEqual([path for path in made if not temporary.fullmatch(path)], [])
 
     def event_files(self, stage):
         """(index, path) of the operations that make files for TensorBoard."""
