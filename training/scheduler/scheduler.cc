@@ -42,6 +42,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -243,15 +244,17 @@ absl::Status Scheduler::Publish(const RunDirectory& directory) const {
 }
 
 void Scheduler::PrintSummary(const std::string& path) const {
-  if (!AnythingToDo(stages_)) Print("everything is up to date\n");
+  std::error_code ignored;  // of a file that cannot be examined now: the run is done
+  if (!AnythingToDo(stages_)) Print("everything is up to date
+");
   Print(absl::StrCat("\n", SummaryTable(Rows(), style_), "\n"));
   for (const char* file : {"metrics.json", "report.html", "contact_sheet.jpg", "detections.json",
                            "model.safetensors"}) {
     const std::string full = absl::StrCat(path, "/", file);
-    if (!std::filesystem::exists(full)) continue;
+    if (!std::filesystem::exists(full, ignored)) continue;
     Print(absl::StrCat("  ", style_.Bold(Printable(full)), "\n"));
   }
-  if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"))) return;
+  if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"), ignored)) return;
   const std::string command = BazelCommand(
       "//tools:detect", {absl::StrCat("--model=", path), "--input=IMAGES", "--output=FOLDER"});
   Print(absl::StrCat("\nto detect objects in images:\n  ", Printable(command), "\n"));

@@ -136,6 +136,17 @@ TEST(SchedulerTest, WhatIsInThePlaceOfARecordMakesWay) {
   EXPECT_TRUE(fs::is_regular_file(rehearsed));
 }
 
+TEST(SchedulerTest, ARunIsDoneEvenIfAResultCannotBeExamined) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_THAT(RunIn(Short(), directory), IsOk());
+  // Links to themselves. Nothing is published here, so they stay.
+  for (const char* name : {"report.html", "detector.textproto"}) {
+    fs::create_symlink(name, absl::StrCat(directory, "/", name));
+    EXPECT_THAT(RunIn(Short(), directory), IsOk()) << name;
+    fs::remove(absl::StrCat(directory, "/", name));
+  }
+}
+
 TEST(SchedulerTest, EditOfTheLastStageRerunsOnlyIt) {
   const std::string directory = EmptyDirectory();
   ASSERT_THAT(RunIn(Short(), directory), IsOk());
