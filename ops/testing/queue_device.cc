@@ -20,17 +20,19 @@
 
 #if RCNN_LIBTORCH_2
 
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/detail/XPUHooksInterface.h>
 
 // LibTorch 2 asks the machine's accelerator, which this device is then, for the stream on which
-// gradients are added up.
+// gradients are added up. It allows one accelerator, and asks for it in every backward pass, also
+// on the CPU: where it is built for CUDA, this device is none.
 namespace at {
 namespace {
 
 struct QueueDeviceHooks final : public XPUHooksInterface {
   explicit QueueDeviceHooks(XPUHooksArgs) {}
   void init() const override {}
-  bool isBuilt() const override { return true; }
+  bool isBuilt() const override { return !detail::getCUDAHooks().isBuilt(); }
   bool isAvailable() const override { return true; }
   bool hasXPU() const override { return true; }
   bool hasPrimaryContext(DeviceIndex) const override { return true; }

@@ -8,6 +8,9 @@
 // CPU, and each copy to the device that is not asked for as non-blocking. Takes LibTorch's device
 // type XPU.
 //
+// Gradients of its tensors need a LibTorch without CUDA: LibTorch 2 allows one accelerator. Tests
+// that run on a GPU do not link it.
+//
 // In contrast to far_device.h, where every operator throws.
 //
 // Example:

@@ -73,6 +73,13 @@ TEST(QueueDeviceTest, GradientsFlowThroughConvolutions) {
   EXPECT_TRUE(there.cpu().allclose(gradient(keep), 1e-4, 1e-4));
 }
 
+// Also where LibTorch is built for CUDA (tools/developer/check_cuda_build.sh).
+TEST(QueueDeviceTest, GradientsOfTheCpuStillFlow) {
+  const at::Tensor x = at::arange(6, at::kFloat).requires_grad_();
+  (x * x).sum().backward();
+  EXPECT_TRUE(x.grad().equal(2 * x.detach()));
+}
+
 TEST(QueueDeviceTest, NotesWhatWaits) {
   const at::Tensor x = Moved(at::arange(6, at::kFloat));
   EXPECT_THAT(ListWaits([&] { x.sum().item<float>(); }), ElementsAre("aten::_local_scalar_dense"));

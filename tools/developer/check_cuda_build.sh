@@ -12,8 +12,9 @@
 # succeeds.
 #
 # --libtorch installs LibTorch 2.11 with CUDA (5 GB), builds the targets with it (default: everything), in the output base of
-# tools/gpu/make_bundle.sh, and checks that LibTorch has a CUDA kernel for each operator that has one, also from Python. Exits
-# with 75, after a notice, where there is no nvcc or LibTorch cannot be fetched.
+# tools/gpu/make_bundle.sh, and checks that LibTorch has a CUDA kernel for each operator that has one, also from Python, and that
+# the test which tools/gpu/check.sh runs on a GPU passes on the CPU. Exits with 75, after a notice, where there is no nvcc or
+# LibTorch cannot be fetched.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 home=${CUDA_HOME:-/usr/local/cuda}
@@ -35,7 +36,9 @@ with_libtorch() {
   local targets=("$@")
   if (($# == 0)); then mapfile -t targets < <(all_targets); fi
   with_cuda build "${targets[@]}" || return
-  with_cuda test //ops/cuda:cuda_test || return
+  with_cuda test //ops/cuda:cuda_test //detection:batch_padding_test || return
+  # On a fake device no gradients flow beside CUDA.
+  with_cuda test //ops/testing:queue_device_test --test_filter='*GradientsOfTheCpuStillFlow' || return
   with_cuda build //ops:librcnn_ops.so || return
   tools/developer/check_python_library.sh "$(with_cuda info bazel-bin)/ops/librcnn_ops.so"
 }
