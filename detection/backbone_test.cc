@@ -293,19 +293,45 @@ TEST(ResponseNormTest, WithinChannelEqualsItsFormula) {
   }
 }
 
+// Also of fewer channels than are summed.
 TEST(ResponseNormTest, AcrossChannelsEqualsItsFormula) {
-  const at::Tensor x = at::randn({1, 7, 2, 2}, Generator(), at::kDouble) * 30;
-  const at::Tensor y = AcrossChannelResponseNorm(x, 5, 5e-2, 0.75, 2);
-  for (int c = 0; c < 7; ++c) {
-    const double sum = x.select(2, 1)
-                           .select(2, 0)
-                           .slice(1, std::max(c - 2, 0), c + 3)
-                           .square()
-                           .sum()
-                           .item<double>();
-    EXPECT_NEAR(y[0][c][1][0].item<double>(),
-                x[0][c][1][0].item<double>() * std::pow(2 + 5e-2 / 5 * sum, -0.75), 1e-9);
+  for (const int channels : {1, 2, 7}) {
+    const at::Tensor x = at::randn({1, channels, 2, 2}, Generator(), at::kDouble) * 30;
+    const at::Tensor y = AcrossChannelResponseNorm(x, 5, 5e-2, 0.75, 2);
+    for (int c = 0; c < channels; ++c) {
+      const double sum = x.select(2, 1)
+                             .select(2, 0)
+                             .slice(1, std::max(c - 2, 0), c + 3)
+                             .square()
+                             .sum()
+                             .item<double>();
+      EXPECT_NEAR(y[0][c][1][0].item<double>(),
+                  x[0][c][1][0].item<double>() * std::pow(2 + 5e-2 / 5 * sum, -0.75), 1e-9);
+    }
   }
+}
+
+// By LibTorch's pool, the channels being the depth of a volume.
+at::Tensor PooledResponseNorm(const at::Tensor& x, int64_t size, double alpha, double beta,
+                              double k) {
+  const at::Tensor mean_square =
+      at::avg_pool3d(x.square().unsqueeze(1), {size, 1, 1}, {1, 1, 1}, {size / 2, 0, 0}).squeeze(1);
+  return x * at::pow(mean_square * alpha + k, -beta);
+}
+
+// Results of earlier trainings hold.
+TEST(ResponseNormTest, AcrossChannelsHasTheBitsOfAPool) {
+  const at::Tensor values = at::randn({2, 20, 5, 7}, Generator()).relu() * 30;
+  const at::Tensor weights = at::randn(values.sizes(), Generator()).relu();
+  const auto compute = [&](const auto& norm) {
+    const at::Tensor x = values.clone().requires_grad_();
+    const at::Tensor y = norm(x, 5, 5e-4, 0.75, 2);
+    y.backward(weights);
+    return std::pair(y.detach(), x.grad());
+  };
+  const auto found = compute(AcrossChannelResponseNorm), expected = compute(PooledResponseNorm);
+  EXPECT_TRUE(found.first.equal(expected.first));
+  EXPECT_TRUE(found.second.equal(expected.second));
 }
 
 TEST(FpnTest, AddsUpsampledCoarseMapsAndPoolsTheLast) {

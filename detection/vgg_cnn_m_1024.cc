@@ -1,15 +1,46 @@
 #include "rcnn/detection/vgg_cnn_m_1024.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <utility>
+#include <vector>
 
 #include "rcnn/detection/max_pool.h"
 
 namespace rcnn::detection {
 namespace {
 
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
 constexpr Activation kRelu = Activation::kRelu;
+
+// The sum of `size` neighbouring channels, added in their order, which gives the bits of
+// at::avg_pool3d on the CPU. The gradient of avg_pool3d on CUDA adds with atomics.
+class NeighbourSum : public torch::autograd::Function<NeighbourSum> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, int64_t size) {
+    context->saved_data["size"] = size;
+    const int64_t channels = x.size(1);
+    const at::Tensor sum = at::zeros_like(x);
+    for (int64_t d = -(size / 2); d <= size / 2; ++d) {
+      const int64_t count = channels - std::abs(d);
+      if (count <= 0) continue;
+      sum.narrow(1, std::max<int64_t>(-d, 0), count)
+          .add_(x.narrow(1, std::max<int64_t>(d, 0), count));
+    }
+    return sum;
+  }
+
+  // A channel is in the sums of its neighbours.
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    return {apply(gradients[0], context->saved_data["size"].toInt()), at::Tensor()};
+  }
+};
 
 BatchMap NormAndPool(const BatchMap& x) {
   return ForEachPart(x, [](const at::Tensor& part) {
@@ -22,9 +53,9 @@ BatchMap NormAndPool(const BatchMap& x) {
 
 at::Tensor AcrossChannelResponseNorm(const at::Tensor& x, int64_t size, double alpha, double beta,
                                      double k) {
-  // Channels as the depth of a one-channel volume: the mean over `size` of them.
-  const at::Tensor mean_square =
-      at::avg_pool3d(x.square().unsqueeze(1), {size, 1, 1}, {1, 1, 1}, {size / 2, 0, 0}).squeeze(1);
+  // Sums of short types, as under autocast, are float32.
+  const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor mean_square = NeighbourSum::apply(x.square().to(type), size) / size;
   return x * at::pow(mean_square * alpha + k, -beta);
 }
 
