@@ -22,31 +22,58 @@ class Silence {
   c10::WarningUtils::WarningHandlerGuard guard_{&handler_};
 };
 
+using Option = at::CuBLASReductionOption;
+
+constexpr int kShort = static_cast<int>(Option::AllowReducedPrecisionWithSplitK);
+constexpr int kWhole = static_cast<int>(Option::DisallowReducedPrecisionDisallowSplitK);
+constexpr int kFloat32 = static_cast<int>(Option::DisallowReducedPrecisionAllowSplitK);
+
+int Float16Sums() { return static_cast<int>(at::globalContext().allowFP16ReductionCuBLAS()); }
+int Bfloat16Sums() { return static_cast<int>(at::globalContext().allowBF16ReductionCuBLAS()); }
+void SetFloat16Sums(int sums) {
+  at::globalContext().setAllowFP16ReductionCuBLAS(sums == kShort, sums != kWhole);
+}
+void SetBfloat16Sums(int sums) {
+  at::globalContext().setAllowBF16ReductionCuBLAS(sums == kShort, sums != kWhole);
+}
+
 #else
 
 struct Silence {
   Silence() {}  // so that an object counts as used
 };
 
-#endif
+// 1.13 has no option for bfloat16.
+constexpr int kShort = 0;
+constexpr int kFloat32 = 1;
 
-void Allow(bool cublas, bool cudnn) {
-  const Silence silence;
-  at::globalContext().setAllowTF32CuBLAS(cublas);
-  at::globalContext().setAllowTF32CuDNN(cudnn);
-}
+int Float16Sums() { return at::globalContext().allowFP16ReductionCuBLAS() ? kShort : kFloat32; }
+int Bfloat16Sums() { return kFloat32; }
+void SetFloat16Sums(int sums) { at::globalContext().setAllowFP16ReductionCuBLAS(sums == kShort); }
+void SetBfloat16Sums(int /*sums*/) {}
+
+#endif
 
 }  // namespace
 
-CudaFloat32Scope::CudaFloat32Scope(bool allow_tf32) {
-  {
-    const Silence silence;
-    cublas_ = at::globalContext().allowTF32CuBLAS();
-    cudnn_ = at::globalContext().allowTF32CuDNN();
-  }
-  Allow(allow_tf32, allow_tf32);
+CudaFloat32Scope::Settings CudaFloat32Scope::Read() {
+  const Silence silence;
+  const at::Context& context = at::globalContext();
+  return {context.allowTF32CuBLAS(), context.allowTF32CuDNN(), Float16Sums(), Bfloat16Sums()};
 }
 
-CudaFloat32Scope::~CudaFloat32Scope() { Allow(cublas_, cudnn_); }
+void CudaFloat32Scope::Apply(const Settings& settings) {
+  const Silence silence;
+  at::globalContext().setAllowTF32CuBLAS(settings.cublas_tf32);
+  at::globalContext().setAllowTF32CuDNN(settings.cudnn_tf32);
+  SetFloat16Sums(settings.float16_sums);
+  SetBfloat16Sums(settings.bfloat16_sums);
+}
+
+CudaFloat32Scope::CudaFloat32Scope(bool allow_tf32) : before_(Read()) {
+  Apply({allow_tf32, allow_tf32, kFloat32, kFloat32});
+}
+
+CudaFloat32Scope::~CudaFloat32Scope() { Apply(before_); }
 
 }  // namespace rcnn

@@ -3,11 +3,16 @@
 #include <ATen/Context.h>
 
 #include <utility>
+#include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/libtorch_version.h"
 
 namespace rcnn {
 namespace {
+
+using ::testing::Each;
 
 // Of cuBLAS and of cuDNN.
 std::pair<bool, bool> Allowed() {
@@ -26,6 +31,36 @@ TEST(CudaFloat32ScopeTest, HoldsUntilItsEnd) {
     EXPECT_EQ(Allowed(), std::pair(true, true));
   }
   EXPECT_EQ(Allowed(), before);
+}
+
+// Of products of float16, and of bfloat16, for which 1.13 has no option: whether cuBLAS may round
+// parts of their sums.
+#if RCNN_LIBTORCH_2
+bool IsShort(at::CuBLASReductionOption option) {
+  return option == at::CuBLASReductionOption::AllowReducedPrecisionWithSplitK;
+}
+std::vector<bool> ShortSums() {
+  return {IsShort(at::globalContext().allowFP16ReductionCuBLAS()),
+          IsShort(at::globalContext().allowBF16ReductionCuBLAS())};
+}
+void AllowShortSums(bool allow) {
+  at::globalContext().setAllowFP16ReductionCuBLAS(allow);
+  at::globalContext().setAllowBF16ReductionCuBLAS(allow);
+}
+#else
+std::vector<bool> ShortSums() { return {at::globalContext().allowFP16ReductionCuBLAS()}; }
+void AllowShortSums(bool allow) { at::globalContext().setAllowFP16ReductionCuBLAS(allow); }
+#endif
+
+TEST(CudaFloat32ScopeTest, SumsOfShortNumbersAreFloat32) {
+  for (const bool allowed : {false, true}) {
+    AllowShortSums(allowed);
+    for (const bool tf32 : {false, true}) {
+      const CudaFloat32Scope scope(tf32);
+      EXPECT_THAT(ShortSums(), Each(false));
+    }
+    EXPECT_THAT(ShortSums(), Each(allowed));
+  }
 }
 
 }  // namespace
