@@ -1,6 +1,9 @@
 #include "rcnn/training/trainer/running_means.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
+
+#include <map>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +17,30 @@ namespace {
 void AddTo(double value, double* sum, int64_t* count) {
   *sum = *count == 0 ? value : *sum + value;
   ++*count;
+}
+
+// Their values, in order. One copy from each device, since each waits for all that the device has
+// to do. float64 holds float32 and counts exactly.
+std::vector<double> ReadScalars(const std::vector<at::Tensor>& scalars) {
+  // Device -> type -> places in `scalars`.
+  std::map<std::string, std::map<at::ScalarType, std::vector<size_t>>> groups;
+  for (size_t i = 0; i < scalars.size(); ++i) {
+    groups[scalars[i].device().str()][scalars[i].scalar_type()].push_back(i);
+  }
+  std::vector<double> values(scalars.size());
+  for (const auto& [device, types] : groups) {
+    std::vector<at::Tensor> columns;
+    std::vector<size_t> places;
+    for (const auto& [type, of_type] : types) {
+      std::vector<at::Tensor> rows;
+      for (const size_t i : of_type) rows.push_back(scalars[i].reshape({1}));
+      columns.push_back(at::cat(rows).to(at::kDouble));
+      places.insert(places.end(), of_type.begin(), of_type.end());
+    }
+    const at::Tensor column = at::cat(columns).cpu();
+    for (size_t k = 0; k < places.size(); ++k) values[places[k]] = column.data_ptr<double>()[k];
+  }
+  return values;
 }
 
 }  // namespace
@@ -36,10 +63,12 @@ void RunningMeans::AddUnread(absl::string_view name, const at::Tensor& scalar) {
 }
 
 void RunningMeans::ReadAll() {
+  std::vector<at::Tensor> unread;
+  for (const Sum& sum : sums_) unread.insert(unread.end(), sum.unread.begin(), sum.unread.end());
+  const std::vector<double> values = ReadScalars(unread);
+  auto value = values.begin();
   for (Sum& sum : sums_) {
-    for (const at::Tensor& scalar : sum.unread) {
-      AddTo(scalar.cpu().item<double>(), &sum.sum, &sum.count);
-    }
+    for (size_t i = 0; i < sum.unread.size(); ++i) AddTo(*value++, &sum.sum, &sum.count);
     sum.unread.clear();
   }
 }

@@ -1,7 +1,7 @@
 // Means of the measurements between two lines of metrics.jsonl.
 //
 // A measurement on another device than the CPU, where reading it would wait for the device,
-// stays there until the means are taken or written.
+// stays there until the means are taken or written, which copies all of them at once.
 //
 // Their sums are part of a checkpoint, so that a resumed run logs the same lines as
 // an uninterrupted one.

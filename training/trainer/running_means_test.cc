@@ -2,16 +2,20 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <limits>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
-#include "rcnn/ops/testing/far_device.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::training {
 namespace {
 
+using ops::testing::QueueDevice;
+using ops::testing::TakeWaits;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -46,13 +50,33 @@ TEST(RunningMeansTest, MeasurementsOnADeviceGiveTheSame) {
   for (const float value : {0.1f, 0.7f, -3.f}) {
     read.Add("loss", value);
     read.Add("rate", 0.5);
-    unread.AddUnread("loss", at::full({}, value).to(ops::testing::FarDevice()));
+    unread.AddUnread("loss", at::full({}, value).to(QueueDevice()));
     unread.Add("rate", 0.5);
   }
   EXPECT_EQ(unread.Text(), read.Text());
   read.Add("loss", 2);
   unread.AddUnread("loss", at::full({}, 2.f));
   EXPECT_EQ(unread.Take(), read.Take());
+}
+
+// Of several types, as losses, counts and norms are.
+TEST(RunningMeansTest, MeasurementsOnADeviceAreReadInOneCopy) {
+  RunningMeans read, unread;
+  for (int64_t i = 1; i <= 5; ++i) {
+    for (const at::Tensor& scalar :
+         {at::scalar_tensor(i, at::kFloat) / 3, at::scalar_tensor(i * i, at::kLong),
+          at::scalar_tensor(i, at::kDouble) / 7}) {
+      const std::string name = c10::toString(scalar.scalar_type());
+      read.Add(name, scalar.item<double>());
+      unread.AddUnread(name, scalar.to(QueueDevice()));
+    }
+  }
+  TakeWaits();
+  const std::string text = unread.Text();
+  EXPECT_THAT(TakeWaits(), ElementsAre("copy to the CPU"));
+  EXPECT_EQ(text, read.Text());
+  unread.Take();
+  EXPECT_THAT(TakeWaits(), IsEmpty());
 }
 
 TEST(RunningMeansTest, KeepsTheSignOfZero) {
