@@ -19,10 +19,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <numeric>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -32,6 +30,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/subset_dataset.h"
@@ -127,19 +126,15 @@ ExperimentRun Small(const ExperimentRun& run, const std::string& directory,
 // rehearsal of another scheduler.
 class Scratch {
  public:
-  Scratch(const ExperimentRun& run, std::string path) : run_(run), path_(std::move(path)) {
-    Remove();
+  Scratch(const ExperimentRun& run, std::string path) : run_(run), path_(std::move(path)) {}
+  ~Scratch() {
+    if (absl::IsFailedPrecondition(CheckMayWrite(run_))) return;
+    RemovePath(path_).IgnoreError();
   }
-  ~Scratch() { Remove(); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
  private:
-  void Remove() {
-    if (absl::IsFailedPrecondition(CheckMayWrite(run_))) return;
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
   const ExperimentRun& run_;
   std::string path_;
 };
@@ -327,6 +322,9 @@ double SecondsAtMeanPixels(const std::vector<double>& seconds, const std::vector
 absl::StatusOr<SecondsPerUnit> Rehearse(const ExperimentRun& run, const std::string& directory,
                                         const std::function<void(const std::string&)>& begin,
                                         const RehearsalOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckMayWrite(run));
+  // A link that stays there would be written through.
+  RCNN_RETURN_IF_ERROR(RemovePath(directory));
   const Scratch scratch(run, directory);
   Rehearsal rehearsal(run, directory, options);
   SecondsPerUnit seconds;

@@ -49,9 +49,10 @@ struct RehearsalOptions {
 double SecondsAtMeanPixels(const std::vector<double>& seconds, const std::vector<double>& pixels,
                            double mean_pixels);
 
-// Runs every stage of `run` in `directory`, which is created and finally deleted. Errors
-// name the stage; nothing else is changed. `begin`, unless null, is called with the name
-// of each stage when it starts.
+// Runs every stage of `run` in `directory`, which is created and finally deleted. What is in its
+// place is deleted first, of a link only the link; kPermissionDenied or another error, naming the
+// path, if that fails. Other errors name the stage; nothing else is changed. `begin`, unless null,
+// is called with the name of each stage when it starts.
 absl::StatusOr<SecondsPerUnit> Rehearse(
     const ExperimentRun& run, const std::string& directory,
     const std::function<void(const std::string& stage)>& begin = nullptr,

@@ -160,6 +160,19 @@ TEST(RehearsalTest, IgnoresTheRemainsOfAKilledRehearsal) {
   EXPECT_THAT(Rehearse(run, directory + "/rehearsal"), IsOk());
 }
 
+// The system's link to the current directory, which not even root can delete.
+TEST(RehearsalTest, ALinkThatCannotBeDeletedIsNotWrittenThrough) {
+  const std::string directory = EmptyDirectory(), elsewhere = directory + "/elsewhere";
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  ASSERT_TRUE(fs::create_directories(elsewhere));
+  const fs::path before = fs::current_path();
+  fs::current_path(elsewhere);
+  EXPECT_THAT(Rehearse(run, "/proc/self/cwd"),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("delete /proc/self/cwd")));
+  fs::current_path(before);
+  EXPECT_TRUE(fs::is_empty(elsewhere));
+}
+
 // The only image with an object to learn from is the last.
 TEST(RehearsalTest, UsesImagesWithObjects) {
   const std::string directory = EmptyDirectory();
