@@ -1,6 +1,8 @@
 #include "rcnn/data/shards/shard_writer.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -186,11 +188,13 @@ class ShardSetWriter {
     RCNN_ASSIGN_OR_RETURN(std::optional<FinishedShard> known, ReadPart(k));
     if (known) {
       progress_.Skip(known->shard.images);
+      part_bytes_.push_back(PartBytes(*known));
       return std::move(known->shard);
     }
     RCNN_ASSIGN_OR_RETURN(FinishedShard finished, WriteShard(k));
     const std::string part = absl::StrCat(PartLine(finished), finished.lines);
     RCNN_RETURN_IF_ERROR(WriteFileAtomically(PartPath(k), part).status());
+    part_bytes_.push_back(PartBytes(finished));
     return std::move(finished.shard);
   }
 
@@ -200,6 +204,30 @@ class ShardSetWriter {
     return absl::StrCat(kPartFormat, " ", dataset_.fingerprint(), " ", options_.shards, " ",
                         shard.images, " ", shard.digest.crc32c, " ", shard.digest.size, " ",
                         Digest(finished.lines).crc32c, "\n");
+  }
+
+  int64_t PartBytes(const FinishedShard& finished) const {
+    return static_cast<int64_t>(PartLine(finished).size() + finished.lines.size());
+  }
+
+  // No part file of the shard is longer: the sum of lines with the longest numbers.
+  int64_t MostPartBytes(int64_t k) const {
+    constexpr FileDigest kLongest = {std::numeric_limits<int64_t>::max(),
+                                     std::numeric_limits<uint32_t>::max()};
+    const Range range = FindRange(k);
+    FinishedShard finished;
+    finished.shard.images = range.end - range.begin;
+    finished.shard.digest = kLongest;
+    // The last number of the first line is the checksum of no lines, of one digit.
+    int64_t bytes = PartBytes(finished) + std::numeric_limits<uint32_t>::digits10;
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      ImageInfo info = dataset_.image(i);
+      info.orientation = Orientation::kHalfTurn;  // any but kUpright, which is not written
+      const ShardPlace place = {k, kLongest.size, kLongest};
+      const std::string line = ShardImageLine(info, dataset_.objects(i), dataset_.classes(), place);
+      bytes += static_cast<int64_t>(line.size());
+    }
+    return bytes;
   }
 
   // nullopt for the text of another shard, or for a damaged one.
@@ -224,7 +252,9 @@ class ShardSetWriter {
   // nullopt unless the shard was finished by an earlier call, and is still whole. A file that
   // cannot be read now may be whole: that is an error.
   absl::StatusOr<std::optional<FinishedShard>> ReadPart(int64_t k) const {
-    const absl::StatusOr<std::string> text = ReadFile(PartPath(k), {.max_bytes = kMostPartBytes});
+    RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(PartPath(k)));
+    if (!is_there) return std::nullopt;
+    const absl::StatusOr<std::string> text = ReadSmallFile(PartPath(k), MostPartBytes(k));
     if (IsDamage(text.status())) return std::nullopt;
     RCNN_RETURN_IF_ERROR(text.status());
     std::optional<FinishedShard> finished = ParsePart(k, *text);
@@ -246,7 +276,7 @@ class ShardSetWriter {
     RCNN_RETURN_IF_ERROR(file.Append(ShardHeaderLine(header)));
     for (int64_t k = 0; k < options_.shards; ++k) {
       RCNN_ASSIGN_OR_RETURN(const std::string text,
-                            ReadFile(PartPath(k), {.max_bytes = kMostPartBytes}));
+                            ReadSmallFile(PartPath(k), part_bytes_[static_cast<size_t>(k)]));
       const std::optional<FinishedShard> part = ParsePart(k, text);
       if (!part) return absl::DataLossError(absl::StrCat(PartPath(k), " has been damaged"));
       RCNN_RETURN_IF_ERROR(file.Append(part->lines));
@@ -278,11 +308,10 @@ class ShardSetWriter {
   std::string PartPath(int64_t k) const { return TarPath(k) + ".part"; }
   std::string IndexPath() const { return ShardIndexPath(options_.folder, options_.name); }
 
-  static constexpr int64_t kMostPartBytes = int64_t{1} << 40;
-
   const Dataset& dataset_;
   const ShardWriteOptions& options_;
   Progress progress_;
+  std::vector<int64_t> part_bytes_;  // of each shard
 };
 
 }  // namespace

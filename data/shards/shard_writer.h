@@ -48,7 +48,8 @@ std::string ShardIndexPath(const std::string& folder, const std::string& name);
 // index, or an image cannot be read, or has another size than annotated. kAlreadyExists: the index
 // exists. kResourceExhausted: the disk is full. Otherwise the errors of loading and writing; after
 // any error finished shards remain for the next call. A finished shard that is damaged is written
-// again; one that cannot be read now is an error.
+// again; one that cannot be read now is an error. Memory is that of an image and of one shard's
+// lines of the index.
 absl::Status WriteShards(const Dataset& dataset, const ShardWriteOptions& options);
 
 }  // namespace rcnn::data

@@ -251,6 +251,23 @@ TEST_F(ShardWriterTest, ADamagedLineOfAFinishedShardIsWrittenAgain) {
             *ReadFile(ShardIndexPath(In("whole"), "train")));
 }
 
+// It does not fit into memory.
+TEST_F(ShardWriterTest, APartFileThatHasBecomeVeryLongIsNotRead) {
+  const auto source = MakeFileImages(In("images"), 4);
+  ASSERT_THAT(WriteShards(*source, Options("whole", 2)), IsOk());
+  ShardWriteOptions options = Options("out", 2);
+  int left = 2;
+  options.stop = [&] { return left-- <= 0; };
+  EXPECT_THAT(WriteShards(*source, options), StatusIs(absl::StatusCode::kCancelled));
+  fs::resize_file(In("out/train-00000-of-00002.tar.part"), uintmax_t{1} << 40);
+  int written = 0;
+  options.stop = [&] { return ++written < 0; };
+  ASSERT_THAT(WriteShards(*source, options), IsOk());
+  EXPECT_EQ(written, 4);
+  EXPECT_EQ(*ReadFile(ShardIndexPath(In("out"), "train")),
+            *ReadFile(ShardIndexPath(In("whole"), "train")));
+}
+
 // A link to itself can be read as little as a file on a disk with errors.
 TEST_F(ShardWriterTest, AFinishedShardThatCannotBeReadNowIsNotReplaced) {
   const auto source = MakeFileImages(In("images"), 4);
