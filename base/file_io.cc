@@ -191,6 +191,12 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
         "cannot write ", path, ": no such directory: ", directory, "; create it first"));
   }
   auto [descriptor, temporary] = CreateTemporary(path, O_WRONLY);
+  if (descriptor < 0 && errno == ENAMETOOLONG) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot create a file for ", path, ": its path of ", path.size(),
+                     " bytes leaves no room for the longer name that the file has until it is "
+                     "complete; give another path"));
+  }
   if (descriptor < 0) return ErrnoStatus("create a file for", path);
   return AtomicFile(path, std::move(temporary), descriptor);
 }

@@ -54,7 +54,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, const ReadOptions&
 // Replaces or creates the file at `path`, with mode 0644 less the umask, and returns
 // its digest. The directory must exist. On an error the old file is untouched and
 // the temporary one removed, except that the new file is in place if only syncing
-// the directory failed.
+// the directory failed. kUnavailable, saying so, for a path that leaves no room for the
+// name of the temporary file (IsPathTooLongToWrite, path_length.h).
 absl::StatusOr<FileDigest> WriteFileAtomically(const std::string& path, absl::string_view bytes);
 
 // The same for data written in pieces. Without Commit() the target is unchanged.

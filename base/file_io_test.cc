@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <climits>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -20,12 +21,14 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/deep_file.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -84,6 +87,20 @@ TEST_F(FileIoTest, ANameThatIsTooLongIsRefusedAtOnce) {
   EXPECT_THAT(AtomicFile::Create(Path(std::string(NAME_MAX + 1, 'n'))).status(),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("so long a name")));
   EXPECT_THAT(Names(), testing::IsEmpty());
+}
+
+// "File name too long" alone would not be true of it.
+TEST_F(FileIoTest, APathThatIsTooLongForTheTemporaryFileIsRefusedWithTheReason) {
+  constexpr size_t kBytes = PATH_MAX - 1;
+  const std::string folder = DeepPath(root_, kBytes - NAME_MAX);
+  const std::string path =
+      absl::StrCat(folder, "/", std::string(kBytes - folder.size() - 3, 'd'), "/f");
+  WriteDeepFile(path, "old");
+  EXPECT_THAT(WriteFileAtomically(path, "new"),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       AllOf(HasSubstr("its path of 4095 bytes leaves no room"),
+                             HasSubstr("give another path"))));
+  EXPECT_THAT(ReadFile(path), IsOkAndHolds("old"));
 }
 
 TEST_F(FileIoTest, WithoutCommitNothingChanges) {
