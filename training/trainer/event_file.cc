@@ -1,5 +1,7 @@
 #include "rcnn/training/trainer/event_file.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +25,9 @@
 
 namespace rcnn::training {
 namespace {
+
+using ::google::protobuf::internal::WireFormatLite;
+using ::google::protobuf::io::CodedInputStream;
 
 constexpr absl::string_view kPrefix = "events.out.tfevents.";
 constexpr absl::string_view kFileVersion = "brain.Event:2";
@@ -86,6 +91,38 @@ SummaryValue& AddValue(absl::string_view tag, Event& event) {
   return value;
 }
 
+struct EventHead {
+  int64_t step = 0;
+  bool is_version = false;
+};
+
+constexpr uint32_t kStepTag =
+    WireFormatLite::MakeTag(Event::kStepFieldNumber, WireFormatLite::WIRETYPE_VARINT);
+constexpr uint32_t kVersionTag = WireFormatLite::MakeTag(Event::kFileVersionFieldNumber,
+                                                         WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+constexpr uint32_t kSummaryTag =
+    WireFormatLite::MakeTag(Event::kSummaryFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+
+// Without the values, which may take 40 times their bytes in memory; nullopt if it is not an event.
+absl::optional<EventHead> ReadHead(absl::string_view payload) {
+  CodedInputStream input(reinterpret_cast<const uint8_t*>(payload.data()),
+                         static_cast<int>(payload.size()));
+  EventHead head;
+  while (const uint32_t tag = input.ReadTag()) {
+    if (tag == kStepTag) {
+      uint64_t step = 0;
+      if (!input.ReadVarint64(&step)) return absl::nullopt;
+      head.step = static_cast<int64_t>(step);
+      continue;
+    }
+    if (tag == kVersionTag) head.is_version = true;
+    if (tag == kSummaryTag) head.is_version = false;
+    if (!WireFormatLite::SkipField(&input, tag)) return absl::nullopt;
+  }
+  if (!input.ConsumedEntireMessage()) return absl::nullopt;
+  return head;
+}
+
 // Removes the next intact record from `rest`, with any damage before it; nullopt if there
 // is none. A frame's length has a checksum of its own, so an intact frame is recognised
 // wherever it begins, and one with a damaged payload is left out as a whole: looking for others
@@ -105,11 +142,9 @@ std::string KeptRecords(absl::string_view file, int64_t first_step) {
   bool has_values = false;
   absl::string_view rest = file;
   while (const absl::optional<absl::string_view> payload = NextWholePayload(rest)) {
-    Event event;
-    if (!event.ParseFromArray(payload->data(), static_cast<int>(payload->size()))) continue;
-    const bool is_version = event.what_case() == Event::kFileVersion;
-    if (!is_version && event.step() >= first_step) continue;
-    has_values |= !is_version;
+    const absl::optional<EventHead> head = ReadHead(*payload);
+    if (!head.has_value() || (!head->is_version && head->step >= first_step)) continue;
+    has_values |= !head->is_version;
     absl::StrAppend(&kept, FrameRecord(*payload));
   }
   return has_values ? kept : "";

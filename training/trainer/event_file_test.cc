@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/fresh_directory.h"
 #include "rcnn/training/trainer/event.pb.h"
@@ -257,6 +258,62 @@ TEST(RemoveEventsTest, NothingInADamagedRecordIsTakenForARecord) {
   ASSERT_THAT(RemoveEvents(directory, "rpn1", 1000), IsOk());
   EXPECT_EQ(*ReadFile(written.path),
             absl::StrCat(bytes.substr(0, written.ends[0]), bytes.substr(written.ends[1])));
+}
+
+// The bytes of a field of protobuf, number and type in `tag`, with its length.
+std::string Field(char tag, const std::string& bytes) {
+  std::string text(1, tag);
+  size_t left = bytes.size();
+  for (; left >= 0x80; left >>= 7) text += static_cast<char>(left | 0x80);
+  return absl::StrCat(text, std::string(1, static_cast<char>(left)), bytes);
+}
+
+// The same two bytes many times.
+std::string Repeated(const std::string& two_bytes) {
+  std::string bytes;
+  for (int i = 0; i < 2'000'000; ++i) bytes += two_bytes;
+  return bytes;
+}
+
+TEST(RemoveEventsTest, MemoryIsBoundedByTheSizeOfTheFile) {
+  const std::string empty_value = Field('\x0a', "");
+  const std::string unknown = "\x78\x01";
+  const std::string summary = Field('\x2a', "");
+  Event event;
+  ASSERT_TRUE(event.ParseFromString("\x10\x05" + Field('\x2a', empty_value + empty_value)));
+  EXPECT_EQ(event.step(), 5);
+  EXPECT_EQ(event.summary().value_size(), 2);
+  for (const std::string& payload :
+       {"\x10\x05" + Field('\x2a', Repeated(empty_value)),
+        "\x10\x05" + Field('\x2a', Repeated(unknown)), "\x10\x05" + Repeated(summary),
+        "\x10\x05" + summary + Repeated(unknown)}) {
+    const std::string directory = FreshDirectory();
+    const std::string path = directory + "/events.out.tfevents.1.x.rpn1";
+    const std::string bytes = FrameRecord(payload);
+    ASSERT_THAT(WriteFileAtomically(path, bytes), IsOk());
+    if (kMeasuresMemory) {
+      const int64_t peak =
+          MeasurePeakBytes([&] { RemoveEvents(directory, "rpn1", 6).IgnoreError(); });
+      EXPECT_GE(peak, 0);
+      EXPECT_LE(peak, 5 * static_cast<int64_t>(bytes.size()) + (4 << 20));
+    }
+    ASSERT_THAT(RemoveEvents(directory, "rpn1", 6), IsOk());
+    EXPECT_EQ(ReadFile(path)->size(), bytes.size());
+    ASSERT_THAT(RemoveEvents(directory, "rpn1", 5), IsOk());
+    EXPECT_EQ(CountFiles(directory), 0);
+  }
+}
+
+// With the right checksum. Nothing tells when it was written.
+TEST(RemoveEventsTest, ARecordThatIsNotAnEventIsRemoved) {
+  const std::string directory = FreshDirectory();
+  const Written written = WriteSteps(directory, "rpn1", 2);
+  const std::string bytes = *ReadFile(written.path);
+  for (const std::string payload : {"\x10", "\x2a\x05x", "\x07", "\x0c"}) {
+    ASSERT_THAT(WriteFileAtomically(written.path, bytes + FrameRecord(payload)), IsOk());
+    ASSERT_THAT(RemoveEvents(directory, "rpn1", 1000), IsOk());
+    EXPECT_THAT(ReadFile(written.path), IsOkAndHolds(bytes));
+  }
 }
 
 }  // namespace
