@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_names.h"
 
@@ -40,8 +41,9 @@ class ImageIndex {
     }
   }
 
-  std::optional<int64_t> Find(const std::string& file) const {
-    const std::vector<std::string> path = SplitPath(fs::absolute(file));
+  absl::StatusOr<std::optional<int64_t>> Find(const std::string& file) const {
+    RCNN_ASSIGN_OR_RETURN(const std::string absolute, AbsolutePath(file));
+    const std::vector<std::string> path = SplitPath(absolute);
     const auto found = by_name_.find(path.back());
     if (found == by_name_.end()) return std::nullopt;
     size_t longest = 0;
@@ -95,7 +97,8 @@ absl::StatusOr<ResultIds> DatasetIds(const eval::GroundTruth& truth, const std::
   const ImageIndex index(truth);
   std::map<int64_t, std::string> taken;
   for (const std::string& path : paths) {
-    ids.images.push_back(index.Find(path));
+    RCNN_ASSIGN_OR_RETURN(const std::optional<int64_t> id, index.Find(path));
+    ids.images.push_back(id);
     ids.exif_applied.push_back(false);
     if (!ids.images.back().has_value()) continue;
     const int64_t place = truth.ImageIndex(*ids.images.back());

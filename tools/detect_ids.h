@@ -34,7 +34,7 @@ ResultIds NewIds(int64_t images, int64_t classes);
 // with that base name. `source` names the dataset in errors.
 //
 // kInvalidArgument, naming them, if two paths match the same image, if no path
-// matches an image, or if a class is not one of the categories.
+// matches an image, or if a class is not one of the categories. The errors of AbsolutePath.
 absl::StatusOr<ResultIds> DatasetIds(const eval::GroundTruth& truth, const std::string& source,
                                      const std::vector<std::string>& paths,
                                      const std::vector<std::string>& class_names);

@@ -1,5 +1,8 @@
 #include "rcnn/tools/detect_ids.h"
 
+#include <filesystem>
+#include <string>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -69,6 +72,17 @@ TEST(DatasetIdsTest, ErrorsNameTheMismatch) {
       Error(truth, {"b.jpg", "c.jpg"}),
       StatusIs(absl::StatusCode::kInvalidArgument,
                AllOf(HasSubstr("none of the 2 images"), HasSubstr("a.jpg"), HasSubstr("b.jpg"))));
+}
+
+TEST(DatasetIdsTest, InADeletedFolderRelativePathsAreAnError) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  const std::string deleted = ::testing::TempDir() + "/deleted";
+  std::filesystem::create_directories(deleted);
+  std::filesystem::current_path(deleted);
+  std::filesystem::remove(deleted);
+  EXPECT_THAT(Error(Truth({{7, "a.jpg"}}), {"../a.jpg"}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("the current directory")));
+  std::filesystem::current_path(before);
 }
 
 }  // namespace

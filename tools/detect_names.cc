@@ -11,6 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/absolute_path.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_names.h"
 
 namespace rcnn::tools {
@@ -53,10 +55,13 @@ std::set<std::string> Folders(const std::vector<std::string>& names) {
 
 }  // namespace
 
-std::vector<std::string> ListNames(const std::vector<std::string>& paths) {
+absl::StatusOr<std::vector<std::string>> ListNames(const std::vector<std::string>& paths) {
   std::vector<fs::path> files;
-  for (const std::string& path : paths) files.push_back(fs::absolute(path).lexically_normal());
-  if (files.empty()) return {};
+  for (const std::string& path : paths) {
+    RCNN_ASSIGN_OR_RETURN(const fs::path absolute, AbsolutePath(path));
+    files.push_back(absolute.lexically_normal());
+  }
+  if (files.empty()) return std::vector<std::string>();
   fs::path common = files.front().parent_path();
   for (const fs::path& file : files) common = CommonFolder(common, file.parent_path());
   std::vector<std::string> names;

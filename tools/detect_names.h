@@ -1,7 +1,8 @@
 // The names of images in results.
 //
 // Example:
-//   ListNames({"in/a/1.png", "in/b/1.jpg"});  // {"a/1.png", "b/1.jpg"}
+//   // {"a/1.png", "b/1.jpg"}
+//   RCNN_ASSIGN_OR_RETURN(const auto names, ListNames({"in/a/1.png", "in/b/1.jpg"}));
 //   DrawnNames({"a/1.png", "b/1.jpg"});      // {"a/1.jpg", "b/1.jpg"}
 
 #ifndef RCNN_TOOLS_DETECT_NAMES_H_
@@ -10,11 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+
 namespace rcnn::tools {
 
 // Each path relative to the deepest common folder: short and unique. `paths` are
-// unique files, relative to the current directory or absolute.
-std::vector<std::string> ListNames(const std::vector<std::string>& paths);
+// unique files, relative to the current directory or absolute. The errors of AbsolutePath.
+absl::StatusOr<std::vector<std::string>> ListNames(const std::vector<std::string>& paths);
 
 // Unique names of JPEG files: the extension becomes ".jpg", or ".jpg" is appended
 // if another image or a folder of images has that name. If the file's name would then have more

@@ -3,26 +3,44 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::tools {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 TEST(NamesOfTest, NamesAreRelativeToTheCommonFolder) {
-  EXPECT_THAT(ListNames({}), IsEmpty());
-  EXPECT_THAT(ListNames({"in/a.jpg"}), ElementsAre("a.jpg"));
-  EXPECT_THAT(ListNames({"in/a.jpg", "in/sub/b.jpg"}), ElementsAre("a.jpg", "sub/b.jpg"));
-  EXPECT_THAT(ListNames({"x/in/a.jpg", "x/inner/a.jpg"}), ElementsAre("in/a.jpg", "inner/a.jpg"));
-  EXPECT_THAT(ListNames({"/1/a.jpg", "/2/a.jpg"}), ElementsAre("1/a.jpg", "2/a.jpg"));
+  EXPECT_THAT(ListNames({}), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(ListNames({"in/a.jpg"}), IsOkAndHolds(ElementsAre("a.jpg")));
+  EXPECT_THAT(ListNames({"in/a.jpg", "in/sub/b.jpg"}),
+              IsOkAndHolds(ElementsAre("a.jpg", "sub/b.jpg")));
+  EXPECT_THAT(ListNames({"x/in/a.jpg", "x/inner/a.jpg"}),
+              IsOkAndHolds(ElementsAre("in/a.jpg", "inner/a.jpg")));
+  EXPECT_THAT(ListNames({"/1/a.jpg", "/2/a.jpg"}), IsOkAndHolds(ElementsAre("1/a.jpg", "2/a.jpg")));
 }
 
 TEST(NamesOfTest, RelativeAndAbsolutePathsAreCombined) {
   const std::string here = std::filesystem::current_path().string();
-  EXPECT_THAT(ListNames({"./in/../in/a.jpg", here + "/in/b.jpg"}), ElementsAre("a.jpg", "b.jpg"));
+  EXPECT_THAT(ListNames({"./in/../in/a.jpg", here + "/in/b.jpg"}),
+              IsOkAndHolds(ElementsAre("a.jpg", "b.jpg")));
+}
+
+TEST(NamesOfTest, InADeletedFolderRelativePathsAreAnError) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  const std::string deleted = ::testing::TempDir() + "/deleted";
+  std::filesystem::create_directories(deleted);
+  std::filesystem::current_path(deleted);
+  std::filesystem::remove(deleted);
+  EXPECT_THAT(ListNames({"../a.jpg"}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("the current directory")));
+  EXPECT_THAT(ListNames({"/1/a.jpg", "/2/a.jpg"}), IsOkAndHolds(ElementsAre("1/a.jpg", "2/a.jpg")));
+  std::filesystem::current_path(before);
 }
 
 TEST(DrawnNamesTest, BecomeJpegFiles) {

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/sealed_json.h"
@@ -109,22 +110,19 @@ absl::Status CheckLiesInside(const std::string& folder, const std::string& name)
       absl::StrCat(path.string(), " is a folder where detect would write a file"));
 }
 
-// A unique name for a file, independent of the path to it where the file system can tell. It cannot
-// if the path is too long; all these files would have the name "".
-std::string Canonical(const std::string& path) {
-  std::error_code error;
-  const fs::path canonical = fs::weakly_canonical(path, error);
-  return error ? fs::path(path).lexically_normal().string() : canonical.string();
-}
-
 absl::Status CheckKeepsInputs(const OutputFolder& output, const std::vector<std::string>& own,
                               const std::vector<std::string>& inputs) {
   std::set<std::string> kept;
-  for (const std::string& input : inputs) kept.insert(Canonical(input));
+  for (const std::string& input : inputs) {
+    RCNN_ASSIGN_OR_RETURN(std::string path, ResolvedPath(input));
+    kept.insert(std::move(path));
+  }
+  if (kept.empty()) return absl::OkStatus();
   for (const std::vector<std::string>* names : {&output.files, &own}) {
     for (const std::string& name : *names) {
       const std::string path = In(output.path, name);
-      if (kept.count(Canonical(path)) == 0) continue;
+      RCNN_ASSIGN_OR_RETURN(const std::string resolved, ResolvedPath(path));
+      if (kept.count(resolved) == 0) continue;
       return absl::FailedPreconditionError(absl::StrCat(
           path,
           " is one of the input images and would be overwritten or deleted; choose another "

@@ -43,7 +43,8 @@ absl::StatusOr<std::vector<std::string>> ReadManifest(const std::string& folder)
 
 // kFailedPrecondition if the folder holds results of another run and they are not to be
 // overwritten; if a file to be written exists and is not a result of detect; and if one of
-// `inputs` would be overwritten or deleted. Other codes: the folder cannot be read.
+// `inputs` would be overwritten or deleted. Other codes: the folder cannot be read, or a file or an
+// input cannot be examined now, which may be the same.
 absl::Status CheckOutputFolder(const OutputFolder& output, const std::vector<std::string>& inputs);
 
 // Creates the folder, deletes what an earlier run wrote, and writes the manifest of this one.

@@ -222,6 +222,14 @@ TEST_F(DetectOutputTest, AManifestThatHasBecomeVeryLongIsDamaged) {
               StatusIs(kRefused, AllOf(HasSubstr(kManifestName), HasSubstr("it is too large"))));
 }
 
+// It may be one of the files. No user can follow a link to itself.
+TEST_F(DetectOutputTest, AnInputThatCannotBeExaminedNowIsNotAnotherFile) {
+  Run({"images.json", "drawn/a.jpg"});
+  fs::create_symlink("loop.jpg", root_ + "/loop.jpg");
+  EXPECT_THAT(CheckOutputFolder(Output({"images.json"}, true), {root_ + "/loop.jpg"}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(root_ + "/loop.jpg")));
+}
+
 // Every changed byte, and every other file of that name.
 TEST_F(DetectOutputTest, DamagedManifestDeletesNothing) {
   Run({"images.json", "drawn/a.jpg"});

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
@@ -100,9 +101,11 @@ absl::StatusOr<FoundInputs> FindInputs(const DetectOptions& options) {
       FindImages(options.inputs, {.skipped_folder = In(options.output, kDrawnFolder)});
   if (!found.images.empty()) return found;
   const std::string others = OtherFormats(found);
+  const absl::StatusOr<std::string> here = AbsolutePath("");
   return absl::NotFoundError(absl::StrCat(
       "no images found: ", absl::StrJoin(found.problems, "; "), others.empty() ? "" : "; ", others,
-      ". Relative paths start at ", fs::current_path().string()));
+      here.ok() ? absl::StrCat(". Relative paths start at ", *here)
+                : absl::StrCat("; ", here.status().message())));
 }
 
 absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInputs& found,
@@ -139,9 +142,9 @@ std::string PathProblem(const std::string& image, const std::string& drawn) {
 }
 
 // Images that cannot be read or drawn because of their paths become problems of `found`.
-std::vector<ImageJob> MakeJobs(const DetectOptions& options, const ResultIds& ids,
-                               bool turned_in_training, FoundInputs& found) {
-  const std::vector<std::string> names = ListNames(found.images);
+absl::StatusOr<std::vector<ImageJob>> MakeJobs(const DetectOptions& options, const ResultIds& ids,
+                                               bool turned_in_training, FoundInputs& found) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(found.images));
   const std::vector<std::string> drawn = DrawnNames(names);
   const std::string folder = In(options.output, kDrawnFolder);
   std::vector<ImageJob> jobs;
@@ -270,7 +273,8 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_ASSIGN_OR_RETURN(FoundInputs found, FindInputs(options));
   RCNN_ASSIGN_OR_RETURN(const auto detector, Load(options, precision, device));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
-  const std::vector<ImageJob> jobs = MakeJobs(options, ids, WasTurnedInTraining(*detector), found);
+  RCNN_ASSIGN_OR_RETURN(const std::vector<ImageJob> jobs,
+                        MakeJobs(options, ids, WasTurnedInTraining(*detector), found));
   const OutputFolder output = FindOutput(options, jobs);
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
   RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));

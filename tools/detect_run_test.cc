@@ -394,5 +394,17 @@ TEST_F(DetectRunTest, AnInterruptedRunWritesWhatItHas) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("--overwrite")));
 }
 
+TEST_F(DetectRunTest, ADeletedCurrentFolderIsNamed) {
+  fs::create_directories("deleted");
+  fs::current_path("deleted");
+  fs::remove(folder_ + "/deleted");
+  DetectOptions options = Options({"absent.jpg"});
+  options.output = folder_ + "/out";
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("absent.jpg: no such file"),
+                             HasSubstr("the current directory cannot be found"))));
+}
+
 }  // namespace
 }  // namespace rcnn::tools
