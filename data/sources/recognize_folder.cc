@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/sources/coco_layout.h"
@@ -261,9 +262,8 @@ absl::StatusOr<RecognizedFolder> RecognizeFolder(const std::string& folder,
     return absl::InvalidArgumentError(absl::StrCat(
         "\"", options.format, "\" is not a format: ", absl::StrJoin(kFolderFormats, ", ")));
   }
-  std::error_code error;
-  std::string absolute =
-      fs::absolute(folder.empty() ? "." : folder, error).lexically_normal().string();
+  RCNN_ASSIGN_OR_RETURN(std::string absolute, AbsolutePath(folder));
+  absolute = fs::path(absolute).lexically_normal().string();
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
   RCNN_ASSIGN_OR_RETURN(const FolderContents contents,
                         FolderContents::Read(absolute, {.follow_links = options.follow_links}));

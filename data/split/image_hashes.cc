@@ -12,10 +12,12 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
@@ -187,9 +189,11 @@ absl::StatusOr<std::vector<std::optional<ImageHash>>> HashImages(
 std::string HashCacheFile(const std::string& folder) {
   const std::string cache = UserCacheFolder("image_hashes");
   if (cache.empty()) return "";
-  const std::string path = std::filesystem::absolute(folder).lexically_normal().string();
-  const FileDigest digest = Digest(path);
-  const std::string name = std::filesystem::path(path).filename().string();
+  const absl::StatusOr<std::string> absolute = AbsolutePath(folder);
+  if (!absolute.ok()) return "";
+  const std::filesystem::path path = std::filesystem::path(*absolute).lexically_normal();
+  const FileDigest digest = Digest(path.string());
+  const std::string name = path.filename().string();
   return absl::StrCat(cache, "/", name, "-", absl::StrFormat("%08x", digest.crc32c), ".pb");
 }
 

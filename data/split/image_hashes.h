@@ -40,7 +40,8 @@ struct HashOptions {
 absl::StatusOr<std::vector<std::optional<ImageHash>>> HashImages(
     const std::vector<std::string>& paths, const HashOptions& options);
 
-// The cache of a folder of images, in the user's cache (base/user_cache.h); "" where there is none.
+// The cache of a folder of images, in the user's cache (base/user_cache.h); "" where there is none,
+// and for a relative path in a deleted directory.
 std::string HashCacheFile(const std::string& folder);
 
 }  // namespace rcnn::data

@@ -147,5 +147,18 @@ TEST(HashCacheFile, IsInTheUsersCache) {
   EXPECT_EQ(HashCacheFile("/a"), "");
 }
 
+TEST(HashCacheFile, InADeletedFolderARelativePathHasNone) {
+  setenv("XDG_CACHE_HOME", "/cache", 1);
+  const std::filesystem::path before = std::filesystem::current_path();
+  const std::string deleted = testing::TempDir() + "/deleted";
+  std::filesystem::create_directories(deleted);
+  std::filesystem::current_path(deleted);
+  std::filesystem::remove(deleted);
+  EXPECT_EQ(HashCacheFile("../cells"), "");
+  EXPECT_NE(HashCacheFile("/data/cells"), "");
+  std::filesystem::current_path(before);
+  unsetenv("XDG_CACHE_HOME");
+}
+
 }  // namespace
 }  // namespace rcnn::data

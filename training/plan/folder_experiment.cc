@@ -16,6 +16,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
@@ -161,9 +162,11 @@ std::string PartFingerprint(const data::FolderSplit& split, const char* part) {
   return found == nullptr ? "" : found->images->fingerprint();
 }
 
-std::string Absolute(const std::string& path) {
-  std::error_code error;
-  return path.empty() ? path : fs::absolute(path, error).lexically_normal().string();
+// "" for "".
+absl::StatusOr<std::string> Absolute(const std::string& path) {
+  if (path.empty()) return path;
+  RCNN_ASSIGN_OR_RETURN(const fs::path absolute, AbsolutePath(path));
+  return absolute.lexically_normal().string();
 }
 
 // `stored`: what replaces flags that are not given; null: their defaults.
@@ -176,9 +179,8 @@ absl::StatusOr<PlanBasis> MakeBasis(const FolderExperimentOptions& options,
   RCNN_ASSIGN_OR_RETURN(const std::string recipe, RecipeName(options.recipe, stored));
   basis.set_budget_seconds(budget);
   basis.set_recipe(recipe);
-  basis.set_pretrained(options.pretrained.empty() && stored != nullptr
-                           ? stored->pretrained()
-                           : Absolute(options.pretrained));
+  RCNN_ASSIGN_OR_RETURN(const std::string pretrained, Absolute(options.pretrained), "--pretrained");
+  basis.set_pretrained(pretrained.empty() && stored != nullptr ? stored->pretrained() : pretrained);
   RCNN_ASSIGN_OR_RETURN(const std::string digest, WeightsDigest(basis.pretrained()));
   basis.set_pretrained_digest(digest);
   basis.set_train(PartFingerprint(split, "train"));

@@ -13,11 +13,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/device_probe.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/host_name.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/stages/stage_device.h"
 #include "rcnn/training/stages/stage_runner.h"
@@ -40,19 +42,16 @@ absl::Status WaitForToken(const std::string& path, const std::string& token, abs
   while (true) {
     const absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxTokenBytes});
     if (text.ok() && *text == token) return absl::OkStatus();
-    if (MonotonicNow() >= deadline) break;
+    if (MonotonicNow() >= deadline) {
+      if (IsUnreadableNow(text.status())) return Annotate(text.status(), "on " + HostName());
+      break;
+    }
     absl::SleepFor(absl::Milliseconds(100));
   }
   return absl::FailedPreconditionError(absl::StrCat(
       "on ", HostName(), ", ", path,
       ", which rank 0 has written, is missing or another file; all "
       "machines need the run directory: choose one on a shared file system with --run_dir"));
-}
-
-std::string Absolute(const std::string& path) {
-  std::error_code error;
-  const auto absolute = std::filesystem::absolute(path, error);
-  return error ? path : absolute.string();
 }
 
 // Every part of the keys, including those at their defaults, so that two ranks have the same names.
@@ -110,7 +109,8 @@ absl::Status CheckSharedDirectory(RankGroup& ranks, const std::string& directory
 }
 
 absl::Status LeadRanks(RankGroup& ranks, const std::string& run_directory) {
-  RCNN_RETURN_IF_ERROR(ranks.Announce(Absolute(run_directory)));
+  RCNN_ASSIGN_OR_RETURN(const std::string path, AbsolutePath(run_directory), "--run_dir");
+  RCNN_RETURN_IF_ERROR(ranks.Announce(path));
   return CheckSharedDirectory(ranks, run_directory);
 }
 

@@ -50,7 +50,8 @@ absl::Status FollowRankZero(ExperimentRun run, const std::vector<PlannedStage>& 
 
 // All ranks, a collective: checks that the others can read, in their `directory`, a file that rank
 // 0 writes to its own. They retry for `wait`, because network file systems cache directories.
-// For the functions above, and their test.
+// kFailedPrecondition, with rank and machine, if one does not see it; other codes, with the cause,
+// if one cannot read it. For the functions above, and their test.
 absl::Status CheckSharedDirectory(RankGroup& ranks, const std::string& directory,
                                   absl::Duration wait = absl::Seconds(10));
 

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::vector<PlannedStage> Plan(const std::vector<std::string>& overrides) {
   const configs::ExperimentConfig config = TinyExperiment(overrides);
@@ -90,6 +91,13 @@ TEST(RankStepsTest, ADirectoryThatIsNotSharedIsNamed) {
                             AllOf(HasSubstr("rank 1: on "), HasSubstr(other),
                                   HasSubstr("shared file system"), HasSubstr("--run_dir")))));
   EXPECT_FALSE(fs::exists(first + "/ranks.txt"));
+  // No user can read a link to itself.
+  fs::remove(other + "/ranks.txt");
+  fs::create_symlink("ranks.txt", other + "/ranks.txt");
+  EXPECT_THAT(check(other),
+              Each(StatusIs(absl::StatusCode::kUnavailable,
+                            AllOf(HasSubstr("rank 1: on "), HasSubstr(other + "/ranks.txt: Too"),
+                                  Not(HasSubstr("missing"))))));
 }
 
 SchedulerOptions Options(const configs::ExperimentConfig& config, const std::string& directory,
