@@ -29,7 +29,7 @@ namespace rcnn::ops {
 // No gradient flows.
 // Throws c10::Error naming the argument on a wrong shape, dtype or device and on options out of
 // range; on the CPU also on invalid boxes, those of gt_boxes beyond the counts included, and counts
-// out of range.
+// out of range, which are the nearest of [0, G] elsewhere.
 Matches MatchBatch(const at::Tensor& boxes, const at::Tensor& gt_boxes, const at::Tensor& gt_counts,
                    const MatcherOptions& options,
                    const c10::optional<at::Tensor>& gt_is_crowd = c10::nullopt,

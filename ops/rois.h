@@ -35,7 +35,7 @@ void CheckRoisShape(const at::Tensor& rois, const char* name);
 // The same, and each row holds an index in [0, images) that is a whole number and a finite
 // box with x2 >= x1, y2 >= y1 and coordinates whose product with `spatial_scale` is within
 // kMaxRoiCoordinate. Throws c10::Error naming the first row that does not. Values are checked
-// on the CPU alone.
+// on the CPU alone. Kernels for CUDA give a RoI of another image NaN and no gradient.
 void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double spatial_scale);
 
 // Checks the other arguments that the RoI operators share: `input` is [B, C, H, W]

@@ -34,7 +34,7 @@ namespace rcnn::ops {
 // samples both losses are 0. Differentiable once with respect to logits and deltas.
 // Throws c10::Error naming the argument on a wrong shape, dtype or device, options out of range,
 // and a box_distance; on the CPU also on rows and counts out of range, and on values that are not
-// finite.
+// finite. Elsewhere a row out of range makes its losses NaN, and gets no gradient.
 RpnLosses SampledRpnLoss(const at::Tensor& logits, const at::Tensor& deltas,
                          const CountedSample& sample, const at::Tensor& target_deltas,
                          const RpnLossOptions& options);
@@ -45,7 +45,7 @@ RpnLosses SampledRpnLoss(const at::Tensor& logits, const at::Tensor& deltas,
 //   labels                               [R] int64 in [-1, K]; -1: the RoI does not count, and
 //                                        neither are its values read
 // A normalizer that is not set is the number of RoIs that count, at least 1. Differentiable once
-// with respect to class_logits and deltas. Throws as above.
+// with respect to class_logits and deltas. Throws as above; a label out of range is as a row.
 FastRcnnLosses SampledFastRcnnLoss(const at::Tensor& class_logits, const at::Tensor& deltas,
                                    const at::Tensor& labels, const at::Tensor& target_deltas,
                                    const FastRcnnLossOptions& options);

@@ -52,7 +52,9 @@ struct MatchWork {
   T* iou;             // likewise
 
   RCNN_HOST_DEVICE int64_t GtCount(int64_t image) const {
-    return gt_count == nullptr ? gt_capacity : gt_count[image];
+    if (gt_count == nullptr) return gt_capacity;
+    // On a device nobody has checked it.
+    return Clamped<int64_t>(gt_count[image], 0, gt_capacity);
   }
   RCNN_HOST_DEVICE bool IsCrowd(int64_t image, int64_t row) const {
     return gt_is_crowd != nullptr && gt_is_crowd[image * gt_capacity + row];

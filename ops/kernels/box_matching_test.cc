@@ -170,6 +170,24 @@ TEST(BoxMatchingKernelTest, ImagesWithoutObjects) {
   ExpectEqualsOperator<float>(batch, {});
 }
 
+// On a device nobody has checked them.
+TEST(BoxMatchingKernelTest, CountsBeyondTheCapacityAreTheCapacity) {
+  at::Generator generator = TestGenerator();
+  Batch batch;
+  batch.boxes = Boxes(3, 300, at::kFloat, generator);
+  batch.gt = Boxes(3, 4, at::kFloat, generator);
+  batch.gt_count = at::tensor({4, 0, 4}, at::kLong);
+  Batch wrong = batch;
+  wrong.gt_count = at::tensor({7, -1000, 5}, at::kLong);
+  for (const HostOrder order : kAllHostOrders) {
+    const Matches expected = MatchByGrid<float>(batch, {}, order);
+    const Matches found = MatchByGrid<float>(wrong, {}, order);
+    EXPECT_TRUE(at::equal(found.labels, expected.labels));
+    EXPECT_TRUE(at::equal(found.gt_index, expected.gt_index));
+    EXPECT_TRUE(at::equal(found.iou, expected.iou));
+  }
+}
+
 // As many anchors as the finest levels of a batch have.
 TEST(BoxMatchingKernelTest, MillionBoxes) {
   at::Generator generator = TestGenerator();

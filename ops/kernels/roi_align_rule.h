@@ -5,6 +5,7 @@
 //   sum over RoIs r, bins (i, j) of wy_r[i][y] * wx_r[j][x] * grad[r][c][i][j]
 // with the weights of RoiSpan, which are found once for all channels of a tile, up to kBinSlots
 // bins of an axis at a time. Sums are float for 16-bit types (element_types.h), offsets 64-bit.
+// The bins of a RoI whose image or level does not exist are NaN, and reach no pixel.
 //
 // Source: He et al., Mask R-CNN, arXiv:1703.06870, Sec. 3; levels as in multilevel_roi_align.h.
 
@@ -12,6 +13,7 @@
 #define RCNN_OPS_KERNELS_ROI_ALIGN_RULE_H_
 
 #include <cstdint>
+#include <limits>
 
 #include "rcnn/ops/kernels/element_types.h"
 #include "rcnn/ops/kernels/kernel.h"
@@ -127,6 +129,8 @@ struct RoiAlignElement {
 
   RCNN_HOST_DEVICE void operator()(int64_t i) const {
     const BinPlace place = FindBin(table, i);
+    constexpr A kNan = std::numeric_limits<A>::quiet_NaN();
+    if (!table.ReadsMap(place.roi)) return FromSum(kNan, table.bins + i);
     const LevelMaps<T>& level = table.levels[table.Level(place.roi)];
     const T* plane = level.data + table.Image(place.roi) * level.strides.image +
                      place.channel * level.strides.channel;

@@ -253,6 +253,44 @@ TYPED_TEST(RoiAlignRuleTest, NanGivesNanAndNoGradient) {
   }
 }
 
+// RoI 0, and copies of it whose image is none of a batch of two.
+at::Tensor OneRoiOfTheBatch() {
+  const at::Tensor rois = at::tensor({1.0, 1.0, 2.0, 7.0, 6.5}, at::kDouble).repeat({7, 1});
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  rois.select(1, 0).copy_(at::tensor({1.0, 2.0, -1.0, 0.5, 1e30, -1e30, nan}, at::kDouble));
+  return rois;
+}
+
+TYPED_TEST(RoiAlignRuleTest, ARoiOfNoImageGivesNanAndNoGradient) {
+  Problem problem;
+  problem.maps = {RandomMap({2, 3, 9, 9}, kDtype<TypeParam>, 1)};
+  problem.rois = OneRoiOfTheBatch();
+  problem.options.spatial_scales = {1};
+  problem.options.pooled_height = problem.options.pooled_width = 3;
+  problem.grad = RandomMap({7, 3, 3, 3}, kDtype<TypeParam>, 2);
+  const Outcome actual = ByGrid<TypeParam>(problem, HostOrder::kForward);
+  EXPECT_TRUE(actual.bins.slice(0, 1).isnan().all().template item<bool>());
+  problem.rois = problem.rois.slice(0, 0, 1);
+  problem.grad = problem.grad.slice(0, 0, 1).clone();
+  const Outcome alone = ByGrid<TypeParam>(problem, HostOrder::kForward);
+  EXPECT_TRUE(at::equal(actual.bins.slice(0, 0, 1), alone.bins));
+  EXPECT_TRUE(at::equal(actual.grads[0], alone.grads[0]));
+}
+
+TEST(RoiTableTest, ARoiOfNoLevelReadsNoMap) {
+  const std::vector<float> rois(5 * 4, 0);
+  const std::vector<int64_t> levels = {-1, 0, 1, 2};
+  RoiTable<float> table{};
+  table.num_levels = 2;
+  table.images = 1;
+  table.num_rois = 4;
+  table.rois = rois.data();
+  table.roi_levels = levels.data();
+  for (int64_t roi = 0; roi < 4; ++roi) {
+    EXPECT_EQ(table.ReadsMap(roi), roi == 1 || roi == 2) << roi;
+  }
+}
+
 // More RoIs on one map than a block tests at once.
 TEST(RoiAlignRuleFloatTest, ThousandRoisOnOneMap) {
   Problem problem;

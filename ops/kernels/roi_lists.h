@@ -139,10 +139,9 @@ RoiLists MakeRoiLists(const RoiTable<T>& table, int64_t max_squares) {
 template <typename T>
 struct RankMap {
   RCNN_HOST_DEVICE void operator()(int64_t roi) const {
-    // A RoI of no image comes after all maps.
-    const int64_t image = table.Image(roi);
-    const bool exists = image >= 0 && image < table.images;
-    const int64_t map = exists ? table.Level(roi) * table.images + image : table.NumMaps();
+    // A RoI that reads no map comes after all maps.
+    const int64_t map =
+        table.ReadsMap(roi) ? table.Level(roi) * table.images + table.Image(roi) : table.NumMaps();
     entries[roi] = {static_cast<uint64_t>(map), roi};
   }
 

@@ -4,7 +4,8 @@
 // Forward: a thread for each element of the result walks its bin row by row, so that the first of
 // equal maxima counts. Backward: a pixel gathers the gradients of the bins whose maximum it is.
 // Both sum and compare in the order of the CPU's, and equal it bit by bit. On a device nobody has
-// checked the RoIs: the bins of one with a coordinate that is NaN are NaN, and reach no pixel.
+// checked the RoIs: the bins of one with a coordinate that is NaN, or of an image that does not
+// exist, are NaN, and reach no pixel.
 //
 // Source: Girshick, Fast R-CNN, arXiv:1504.08083, Sec. 2.1.
 
@@ -128,13 +129,14 @@ struct RoiPoolElement {
 
   RCNN_HOST_DEVICE void operator()(int64_t i) const {
     const BinPlace place = FindBin(table, i);
+    constexpr A kNan = std::numeric_limits<A>::quiet_NaN();
+    if (!table.ReadsMap(place.roi)) return Write(i, kNan, -1);
     const LevelMaps<T>& level = table.levels[0];
     const T* plane = level.data + table.Image(place.roi) * level.strides.image +
                      place.channel * level.strides.channel;
     const typename RoiPoolRule<T>::Geometry roi = rule.Load(table, place.roi);
     const int64_t end_y = roi.y.End(place.row), end_x = roi.x.End(place.column);
     const int64_t begin_x = roi.x.Begin(place.column);
-    constexpr A kNan = std::numeric_limits<A>::quiet_NaN();
     A best = roi.HasNan() ? kNan : A{0};
     int64_t at = -1;
     for (int64_t y = roi.y.Begin(place.row); y < end_y; ++y) {
@@ -145,6 +147,10 @@ struct RoiPoolElement {
         at = y * level.width + x;
       }
     }
+    Write(i, best, at);
+  }
+
+  RCNN_HOST_DEVICE void Write(int64_t i, A best, int64_t at) const {
     FromSum(best, table.bins + i);
     if (rule.argmax != nullptr) rule.argmax[i] = static_cast<int32_t>(at);
   }

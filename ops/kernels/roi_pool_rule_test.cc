@@ -184,5 +184,25 @@ TYPED_TEST(RoiPoolRuleTest, ARoiWithNanGivesNanAndNoGradient) {
   EXPECT_TRUE(at::equal(actual.grad_map, alone.grad_map));
 }
 
+TYPED_TEST(RoiPoolRuleTest, ARoiOfNoImageGivesNanAndNoGradient) {
+  using A = typename ElementSum<TypeParam>::type;
+  Problem problem;
+  problem.map = RandomMap({2, 2, 9, 9}, kDtype<TypeParam>, 1);
+  // A RoI, and copies of it whose image is none of the batch.
+  problem.rois = at::tensor({1.0, 16.0, 16.0, 100.0, 110.0}, kDtype<A>).repeat({5, 1});
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  problem.rois.select(1, 0).copy_(at::tensor({1.0, 2.0, -1.0, 1e30, nan}, at::kDouble));
+  problem.options = {3, 2, 1.0 / 16};
+  problem.grad = RandomMap({5, 2, 3, 2}, kDtype<TypeParam>, 2);
+  const Outcome actual = ByGrid<TypeParam>(problem, HostOrder::kForward);
+  EXPECT_TRUE(actual.bins.slice(0, 1).isnan().all().template item<bool>());
+  EXPECT_TRUE(actual.argmax.slice(0, 1).eq(-1).all().template item<bool>());
+  problem.rois = problem.rois.slice(0, 0, 1);
+  problem.grad = problem.grad.slice(0, 0, 1).clone();
+  const Outcome alone = ByGrid<TypeParam>(problem, HostOrder::kForward);
+  EXPECT_TRUE(at::equal(actual.bins.slice(0, 0, 1), alone.bins));
+  EXPECT_TRUE(at::equal(actual.grad_map, alone.grad_map));
+}
+
 }  // namespace
 }  // namespace rcnn::ops

@@ -54,10 +54,20 @@ struct RoiTable {
     return num_rois * channels * pooled_height * pooled_width;
   }
   RCNN_HOST_DEVICE int64_t NumMaps() const { return num_levels * images; }
+
+  // On a device nobody has checked the RoIs: the level or image that a RoI reads, or -1 if there is
+  // none of that number.
   RCNN_HOST_DEVICE int64_t Level(int64_t roi) const {
-    return roi_levels == nullptr ? 0 : roi_levels[roi];
+    const int64_t level = roi_levels == nullptr ? 0 : roi_levels[roi];
+    return level >= 0 && level < num_levels ? level : -1;
   }
-  RCNN_HOST_DEVICE int64_t Image(int64_t roi) const { return static_cast<int64_t>(rois[5 * roi]); }
+  RCNN_HOST_DEVICE int64_t Image(int64_t roi) const {
+    const A image = rois[5 * roi];
+    if (!(image >= 0 && image < static_cast<A>(images))) return -1;
+    const auto index = static_cast<int64_t>(image);
+    return static_cast<A>(index) == image ? index : -1;
+  }
+  RCNN_HOST_DEVICE bool ReadsMap(int64_t roi) const { return Level(roi) >= 0 && Image(roi) >= 0; }
 };
 
 // Which bin an index into the bins' memory is.

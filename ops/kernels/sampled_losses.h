@@ -9,12 +9,16 @@
 // Sums are of T, float or double: each thread adds every kThreads-th row, then a tree adds the
 // threads. A sum of N losses, none negative, has a relative error of at most (N / kThreads + 10)
 // roundings.
+//
+// On a device nobody has checked rows and labels: one that does not exist makes its losses NaN, and
+// nothing outside the arguments is read or written.
 
 #ifndef RCNN_OPS_KERNELS_SAMPLED_LOSSES_H_
 #define RCNN_OPS_KERNELS_SAMPLED_LOSSES_H_
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "rcnn/ops/kernels/kernel.h"
 
@@ -140,6 +144,7 @@ struct RpnLossWork {
   // A row: positives of an image first, then its negatives.
   struct Row {
     bool counts;
+    bool exists;  // if it counts
     bool is_positive;
     int64_t anchor;  // of all images
     int64_t target;  // of all images; for positives
@@ -148,15 +153,18 @@ struct RpnLossWork {
     const int64_t image = i / RowsPerImage(), place = i % RowsPerImage();
     Row row{};
     row.is_positive = place < positive_capacity;
+    int64_t index = 0;
     if (row.is_positive) {
       row.target = image * positive_capacity + place;
       row.counts = place < positive_count[image];
-      row.anchor = image * anchors + (row.counts ? positive[row.target] : 0);
+      if (row.counts) index = positive[row.target];
     } else {
       const int64_t at = place - positive_capacity;
       row.counts = at < negative_count[image];
-      row.anchor = image * anchors + (row.counts ? negative[image * negative_capacity + at] : 0);
+      if (row.counts) index = negative[image * negative_capacity + at];
     }
+    row.exists = index >= 0 && index < anchors;
+    row.anchor = image * anchors + index;
     return row;
   }
 };
@@ -166,8 +174,10 @@ template <typename T>
 struct RpnLossRow {
   RCNN_HOST_DEVICE void operator()(int64_t i) const {
     const typename RpnLossWork<T>::Row row = work.Find(i);
-    if (!row.counts) {
-      work.sums.Put(work.Rows(), i, T{0}, T{0}, T{0});
+    if (!row.counts || !row.exists) {
+      constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
+      const T loss = row.counts ? kNan : T{0};
+      work.sums.Put(work.Rows(), i, loss, row.is_positive ? loss : T{0}, T{0});
       return;
     }
     const T logit = work.logits[row.anchor];
@@ -192,7 +202,7 @@ template <typename T>
 struct ScaleRpnGradient {
   RCNN_HOST_DEVICE void operator()(int64_t i) const {
     const typename RpnLossWork<T>::Row row = work.Find(i);
-    if (!row.counts) return;
+    if (!row.counts || !row.exists) return;
     work.grad_logits[row.anchor] *= work.sums.ClassScale();
     if (!row.is_positive) return;
     for (int c = 0; c < 4; ++c) work.grad_deltas[4 * row.anchor + c] *= work.sums.BoxScale();
@@ -246,9 +256,11 @@ struct HeadLossRow {
     }
     T* gradient = work.grad_logits + i * work.classes;
     const int64_t label = work.labels[i];
-    if (label < 0) {
+    if (label < 0 || label >= work.classes) {
+      constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
+      const T loss = label < 0 ? T{0} : kNan;
       for (int64_t k = 0; k < work.classes; ++k) gradient[k] = T{0};
-      work.sums.Put(work.rois, i, T{0}, T{0}, T{0});
+      work.sums.Put(work.rois, i, loss, loss, T{0});
       return;
     }
     work.sums.Put(work.rois, i, ClassLoss(i, label, gradient), label > 0 ? BoxLoss(i, label) : T{0},
@@ -284,7 +296,7 @@ template <typename T>
 struct ScaleHeadGradient {
   RCNN_HOST_DEVICE void operator()(int64_t i) const {
     const int64_t label = work.labels[i];
-    if (label < 0) return;
+    if (label < 0 || label >= work.classes) return;
     for (int64_t k = 0; k < work.classes; ++k) {
       work.grad_logits[i * work.classes + k] *= work.sums.ClassScale();
     }

@@ -296,6 +296,56 @@ TYPED_TEST(SampledLossesTest, ImagesWithoutObjectsHaveNoBoxLoss) {
   }
 }
 
+// On a device nobody has checked the arguments. `outcome` is that of `without`, where the wrong
+// ones do not count, but for the losses.
+void ExpectNanLosses(const Outcome& outcome, const Outcome& without) {
+  EXPECT_TRUE(outcome.losses.isnan().all().item<bool>()) << outcome.losses;
+  EXPECT_TRUE(at::equal(outcome.grad_logits, without.grad_logits));
+  EXPECT_TRUE(at::equal(outcome.grad_deltas, without.grad_deltas));
+}
+
+TYPED_TEST(SampledLossesTest, ARowThatDoesNotExistGivesNanAndNoGradient) {
+  std::mt19937_64 random(TestSeed());
+  const Normalizers normalizers = {256, 2400, 10, 1};
+  RpnProblem without = RandomRpnProblem(random, kDtype<TypeParam>);
+  without.positive_count.fill_(3);
+  without.negative_count.fill_(5);
+  for (int64_t image = 0; image < 3; ++image) {
+    without.positive[image].copy_(at::arange(40));
+    without.negative[image].copy_(at::arange(100, 400));
+  }
+  RpnProblem wrong = without;
+  wrong.positive = without.positive.clone();
+  wrong.positive_count = at::full({3}, 4, at::kLong);
+  wrong.positive.select(1, 3).copy_(at::tensor({600, -1, 601}, at::kLong));
+  wrong.negative = without.negative.clone();
+  wrong.negative_count = at::full({3}, 6, at::kLong);
+  wrong.negative.select(1, 5).copy_(at::tensor({-1, 600, 1 << 30}, at::kLong));
+  for (const HostOrder order : kAllHostOrders) {
+    ExpectNanLosses(RpnByGrid<TypeParam>(wrong, normalizers, order),
+                    RpnByGrid<TypeParam>(without, normalizers, order));
+  }
+}
+
+TYPED_TEST(SampledLossesTest, ALabelThatDoesNotExistGivesNanAndNoGradient) {
+  std::mt19937_64 random(TestSeed());
+  const Normalizers normalizers = {512, 512, 2, 0.5};
+  for (const int64_t groups : {1, 3, 4}) {
+    HeadProblem without = RandomHeadProblem(random, kDtype<TypeParam>, {300, 4, groups});
+    HeadProblem wrong = without;
+    wrong.labels = without.labels.clone();
+    const std::vector<int64_t> rows = {0, 7, 299}, labels = {4, int64_t{1} << 60, 5};
+    for (size_t i = 0; i < rows.size(); ++i) {
+      without.labels[rows[i]] = -1;
+      wrong.labels[rows[i]] = labels[i];
+    }
+    for (const HostOrder order : kAllHostOrders) {
+      ExpectNanLosses(HeadByGrid<TypeParam>(wrong, normalizers, order),
+                      HeadByGrid<TypeParam>(without, normalizers, order));
+    }
+  }
+}
+
 TEST(SampledLossesLargeTest, MillionAnchors) {
   std::mt19937_64 random(TestSeed());
   const RpnProblem problem = RandomRpnProblem(random, at::kDouble, {1, 1000000});
