@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <optional>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -11,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/device.h"
 #include "rcnn/base/device_probe.h"
-#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/file_state.h"
 #include "rcnn/base/instruction_level.h"
@@ -33,21 +31,18 @@ constexpr char kAdvice[] =
 
 // Follows links. An error if the file system cannot tell.
 absl::StatusOr<bool> Exists(const fs::path& path) {
-  std::error_code error;
-  const bool exists = fs::exists(path, error);
-  if (error) return ErrorNumberStatus(error.value(), "access", path.string());
-  return exists;
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, TargetType(path.string()));
+  return type != fs::file_type::not_found;
 }
 
 // Recognises common mistakes, such as the path of something that is not a model.
 absl::Status CheckPath(const std::string& path) {
   RCNN_RETURN_IF_ERROR(CheckPathLength("--model", path, kAdvice));
-  RCNN_ASSIGN_OR_RETURN(const bool is_there, Exists(path), "--model");
-  if (!is_there) {
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, TargetType(path), "--model");
+  if (type == fs::file_type::not_found) {
     return absl::NotFoundError(absl::StrCat("--model=", path, ": no such folder; ", kAdvice));
   }
-  std::error_code error;
-  const bool folder = fs::is_directory(path, error);
+  const bool folder = type == fs::file_type::directory;
   if (!folder && fs::path(path).filename() != detection::kModelWeightsFile) {
     return absl::InvalidArgumentError(
         absl::StrCat("--model=", path, " is a file not named model.safetensors; ", kAdvice));
