@@ -7,13 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/image_check.h"
 #include "rcnn/data/image/orientation.h"
 
@@ -22,19 +25,38 @@ namespace {
 
 constexpr size_t kNamed = 10;  // images named in the error; further ones are counted
 
+// "data.train: 2 of 15 images cannot be read", the errors of the first ones, and the advice.
+std::string Listed(configs::DatasetRole role, const data::Dataset& dataset,
+                   const std::vector<absl::Status>& errors, absl::string_view when,
+                   absl::string_view advice) {
+  const std::string name = absl::AsciiStrToLower(configs::DatasetRole_Name(role));
+  std::string text = absl::StrCat("data.", name, ": ", errors.size(), " of ",
+                                  Counted(dataset.size(), "image"), " cannot be read", when, ":");
+  for (size_t i = 0; i < errors.size() && i < kNamed; ++i) {
+    absl::StrAppend(&text, "\n  ", errors[i].message());
+  }
+  if (errors.size() > kNamed) absl::StrAppend(&text, "\n  and ", errors.size() - kNamed, " more");
+  return absl::StrCat(text, "\n", advice);
+}
+
 absl::Status Unreadable(configs::DatasetRole role, const data::Dataset& dataset,
                         const std::vector<data::UnreadableImage>& images) {
-  const std::string name = absl::AsciiStrToLower(configs::DatasetRole_Name(role));
-  std::string text = absl::StrCat("data.", name, ": ", images.size(), " of ",
-                                  Counted(dataset.size(), "image"), " cannot be read:");
-  for (size_t i = 0; i < images.size() && i < kNamed; ++i) {
-    absl::StrAppend(&text, "\n  ", images[i].error.message());
+  std::vector<absl::Status> all, now;
+  for (const data::UnreadableImage& image : images) {
+    all.push_back(image.error);
+    if (IsUnreadableNow(image.error)) now.push_back(image.error);
   }
-  if (images.size() > kNamed) absl::StrAppend(&text, "\n  and ", images.size() - kNamed, " more");
+  // These may be intact, and the others are named by the next run.
+  if (!now.empty()) {
+    return absl::Status(now.front().code(),
+                        Listed(role, dataset, now, " now",
+                               "They may be intact. Start the same command again once they can be "
+                               "read"));
+  }
   return absl::InvalidArgumentError(
-      absl::StrCat(text,
-                   "\nReplace them with intact images, or remove them from the list of images; "
-                   "--norehearse skips this check, and training then stops at the first of them"));
+      Listed(role, dataset, all, "",
+             "Replace them with intact images, or remove them from the list of images; "
+             "--norehearse skips this check, and training then stops at the first of them"));
 }
 
 // Images that viewers turn, in datasets that do not say which view their boxes refer to.

@@ -13,7 +13,8 @@ namespace rcnn::training {
 
 // Checks each file of the datasets (data/core/image_check.h), and prints progress unless
 // `quiet`. kInvalidArgument, naming the first bad images and their errors, if training
-// would stop at any; kCancelled after a shutdown request.
+// would stop at any; kUnavailable or kPermissionDenied, naming those alone, if images cannot be
+// read now and may be intact; kCancelled after a shutdown request.
 absl::Status CheckImages(const ExperimentRun& run, bool quiet);
 
 }  // namespace rcnn::training

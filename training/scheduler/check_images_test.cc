@@ -76,6 +76,20 @@ TEST_F(CheckImagesTest, NamesSomeImagesWithTheirErrors) {
                                       Not(HasSubstr("more")))));
 }
 
+// A link to itself can be read as little as a file on a disk with errors. Nobody should remove such
+// an image from a list.
+TEST_F(CheckImagesTest, ImagesThatCannotBeReadNowAreNotToBeReplaced) {
+  std::filesystem::resize_file(Path("train", 4), 40);
+  std::filesystem::remove(Path("train", 7));
+  std::filesystem::create_symlink(Path("train", 7), Path("train", 7));
+  EXPECT_THAT(Error(),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       AllOf(HasSubstr("data.train: 1 of 15 images cannot be read now"),
+                             HasSubstr(Path("train", 7) + ": Too many levels"),
+                             HasSubstr("They may be intact"), Not(HasSubstr("Replace them")),
+                             Not(HasSubstr("remove them")), Not(HasSubstr(Path("train", 4)))))));
+}
+
 TEST_F(CheckImagesTest, CountsTheRest) {
   for (int i = 0; i < 12; ++i) std::filesystem::resize_file(Path("train", i), 0);
   EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
