@@ -1,31 +1,30 @@
 #include "rcnn/eval/output_files.h"
 
 #include <cstddef>
-#include <filesystem>
-#include <system_error>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 
 namespace rcnn::eval {
 namespace {
 
-namespace fs = std::filesystem;
-
-bool IsSameFile(const std::string& a, const std::string& b) {
+absl::StatusOr<bool> IsSameFile(const std::string& a, const std::string& b) {
   if (a.empty() || b.empty()) return false;
-  std::error_code error;
-  if (fs::equivalent(a, b, error)) return true;
+  RCNN_ASSIGN_OR_RETURN(const bool is_same, LeadToSameFile(a, b));
+  if (is_same) return true;
   // One of them does not exist yet.
-  std::error_code error_a;
-  std::error_code error_b;
-  const fs::path path_a = fs::weakly_canonical(a, error_a);
-  const fs::path path_b = fs::weakly_canonical(b, error_b);
-  return !error_a && !error_b && path_a == path_b;
+  RCNN_ASSIGN_OR_RETURN(const std::string path_a, ResolvedPath(a));
+  RCNN_ASSIGN_OR_RETURN(const std::string path_b, ResolvedPath(b));
+  return path_a == path_b;
 }
 
-absl::Status Clash(const NamedFile& output, const NamedFile& other) {
+absl::Status CheckDifferent(const NamedFile& output, const NamedFile& other) {
+  RCNN_ASSIGN_OR_RETURN(const bool is_same, IsSameFile(output.path, other.path), output.flag);
+  if (!is_same) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       output.flag, "=", output.path, " is also the file of ", other.flag, "; give another file"));
 }
@@ -36,14 +35,10 @@ absl::Status CheckOutputs(const std::vector<NamedFile>& outputs,
                           const std::vector<NamedFile>& inputs) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     for (const NamedFile& input : inputs) {
-      if (IsSameFile(outputs[i].path, input.path)) {
-        return Clash(outputs[i], input);
-      }
+      RCNN_RETURN_IF_ERROR(CheckDifferent(outputs[i], input));
     }
     for (size_t other = 0; other < i; ++other) {
-      if (IsSameFile(outputs[i].path, outputs[other].path)) {
-        return Clash(outputs[i], outputs[other]);
-      }
+      RCNN_RETURN_IF_ERROR(CheckDifferent(outputs[i], outputs[other]));
     }
   }
   for (const NamedFile& output : outputs) {

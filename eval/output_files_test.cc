@@ -48,6 +48,16 @@ TEST_F(OutputFilesTest, RefusesToReplaceAnInput) {
   EXPECT_EQ(*ReadFile(Path("labels.json")), "{}");
 }
 
+// No user can follow a link to itself, and it might lead to the output.
+TEST_F(OutputFilesTest, AnInputThatCannotBeExaminedNowMayBeTheOutput) {
+  std::filesystem::create_symlink("loop", Path("loop"));
+  EXPECT_THAT(CheckOutputs({{"--out", Path("labels.json")}}, {{"--dataset", Path("loop/a.json")}}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(Path("loop/a.json"))));
+  // Nothing can be at a path that is too long.
+  const std::string name(300, 'x');
+  EXPECT_THAT(CheckOutputs({{"--out", Path("a.json")}}, {{"--dataset", Path(name)}}), IsOk());
+}
+
 TEST_F(OutputFilesTest, RefusesTwoOutputsInOneFileThatDoesNotExistYet) {
   EXPECT_THAT(
       CheckOutputs({{"--out", Path("x")}, {"--report", Path("below/../x")}}, {}),

@@ -8,10 +8,8 @@
 
 #include <gflags/gflags.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -91,7 +89,10 @@ absl::StatusOr<Measured> OpenMeasured(const std::vector<std::string>& results) {
     return measured;
   }
   std::vector<std::string> runs;
-  std::copy_if(results.begin(), results.end(), std::back_inserter(runs), IsRunDirectory);
+  for (const std::string& result : results) {
+    RCNN_ASSIGN_OR_RETURN(const bool is_run, IsRunDirectory(result));
+    if (is_run) runs.push_back(result);
+  }
   if (runs.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--dataset is needed: ", ShownPath(results.front()),
@@ -114,8 +115,9 @@ void OpenImages(Measured& measured) {
 }
 
 // A results file, or that of a run's last evaluation.
-std::string ResultsFile(const std::string& result) {
-  return IsRunDirectory(result) ? absl::StrCat(result, "/detections.json") : result;
+absl::StatusOr<std::string> ResultsFile(const std::string& result) {
+  RCNN_ASSIGN_OR_RETURN(const bool is_run, IsRunDirectory(result));
+  return is_run ? absl::StrCat(result, "/detections.json") : result;
 }
 
 absl::StatusOr<Results> LoadResult(const std::string& path, GroundTruth& truth) {
@@ -123,7 +125,8 @@ absl::StatusOr<Results> LoadResult(const std::string& path, GroundTruth& truth) 
   options.dataset = FLAGS_dataset;
   options.skip_unknown_categories = FLAGS_skip_unknown_categories;
   RCNN_ASSIGN_OR_RETURN(options.iou_type, ParseIouType(FLAGS_iou_type), "--iou_type");
-  RCNN_ASSIGN_OR_RETURN(Results results, LoadResults(ResultsFile(path), options, truth));
+  RCNN_ASSIGN_OR_RETURN(const std::string file, ResultsFile(path));
+  RCNN_ASSIGN_OR_RETURN(Results results, LoadResults(file, options, truth));
   if (results.unknown_categories > 0) {
     std::fprintf(stderr, "%s: left out %s of unknown categories\n", Printable(path).c_str(),
                  Counted(results.unknown_categories, "detection").c_str());
@@ -225,7 +228,8 @@ absl::Status CheckFiles(const std::vector<std::string>& results) {
   std::vector<NamedFile> inputs;
   for (const std::string& result : results) {
     RCNN_RETURN_IF_ERROR(CheckPathLength("", result, "give a run directory or a results file"));
-    inputs.push_back({"a result", ResultsFile(result)});
+    RCNN_ASSIGN_OR_RETURN(const std::string file, ResultsFile(result));
+    inputs.push_back({"a result", file});
   }
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> files, GroundTruthFiles(FLAGS_dataset),
                         ShownFlag("--dataset", FLAGS_dataset));

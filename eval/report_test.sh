@@ -60,6 +60,10 @@ expect 1 "absent.json" "${report}" absent.json "${dataset}"
 expect 0 "--confidence  (double, default: 0.95)" "${report}" --help
 expect 1 "resamples is 3" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=3
 
+# One that cannot be examined now may be a run.
+ln -s loop "${out}/loop"
+expect 1 "error: cannot access ${out}/loop/experiment.textproto: Too many levels" "${report}" "${out}/loop" "--out=${out}/none.html"
+
 # A run's directory: its experiment says what it was measured on, its stages how the losses fell.
 run=${out}/runs/shapes
 mkdir -p "${run}/stages/1_joint"

@@ -338,8 +338,8 @@ absl::StatusOr<Detections> ReadTextResults(const std::string& path, const Ground
                                            int64_t* skipped) {
   if (skipped != nullptr) *skipped = 0;
   Reader reader(truth, skipped);
-  std::error_code error;
-  if (!fs::is_directory(path, error)) {
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, TargetType(path));
+  if (type != fs::file_type::directory) {
     const bool csv = absl::EndsWithIgnoreCase(path, ".csv");
     if (!csv && !IsVocName(path)) {
       return Invalid(absl::StrCat(path,

@@ -299,6 +299,15 @@ TEST_F(DamagedTextTest, IsReadOrRefusedByLine) {
   }
 }
 
+// It may be a folder. No user can follow a link to itself.
+TEST_F(TextResultsTest, WhatCannotBeExaminedNowIsNotAFileOfAnotherName) {
+  const std::string loop = folder_ + "/loop";
+  std::filesystem::remove(loop);
+  std::filesystem::create_symlink("loop", loop);
+  EXPECT_THAT(ReadTextResults(loop, truth_, nullptr),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(loop)));
+}
+
 TEST_F(TextResultsTest, TellsTextFromJson) {
   EXPECT_TRUE(IsTextResults(folder_));
   EXPECT_TRUE(IsTextResults("absent.csv"));

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -71,9 +70,9 @@ absl::StatusOr<std::vector<TrainingCurve>> RunLosses(const std::string& director
 
 }  // namespace
 
-bool IsRunDirectory(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::is_regular_file(ExperimentFile(path), error);
+absl::StatusOr<bool> IsRunDirectory(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const std::filesystem::file_type type, TargetType(ExperimentFile(path)));
+  return type == std::filesystem::file_type::regular;
 }
 
 absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,

@@ -18,8 +18,9 @@
 
 namespace rcnn::eval {
 
-// A run's directory holds experiment.textproto.
-bool IsRunDirectory(const std::string& path);
+// Whether the path is a run's directory, which holds experiment.textproto. An error if the file
+// system cannot tell now.
+absl::StatusOr<bool> IsRunDirectory(const std::string& path);
 
 // What a run was evaluated on: `test` of its experiment.
 struct RunDataset {

@@ -61,6 +61,18 @@ TEST_F(EvaluatedRunTest, WhatCannotBeReadNowIsNotLeftOut) {
   }
 }
 
+// Otherwise `report` would ask for a dataset.
+TEST_F(EvaluatedRunTest, ARunThatCannotBeExaminedNowIsNotNone) {
+  EXPECT_THAT(IsRunDirectory(run_), IsOkAndHolds(true));
+  EXPECT_THAT(IsRunDirectory(run_ + "/stages"), IsOkAndHolds(false));
+  EXPECT_THAT(IsRunDirectory(run_ + "/experiment.textproto"), IsOkAndHolds(false));
+  EXPECT_THAT(IsRunDirectory(run_ + "/missing"), IsOkAndHolds(false));
+  const std::string path = run_ + "/experiment.textproto";
+  fs::remove(path);
+  fs::create_symlink(path, path);
+  EXPECT_THAT(IsRunDirectory(run_), StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
+}
+
 TEST_F(EvaluatedRunTest, FilesThatAreTooLargeAreRefused) {
   Put("data_root.txt", std::string((1 << 20) + 1, 'x'));
   EXPECT_THAT(OpenRunDataset(run_, ""),
