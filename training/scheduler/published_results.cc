@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <map>
-#include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -19,8 +18,8 @@ namespace fs = std::filesystem;
 // Whether `to` is a copy, not a link, with the recorded contents.
 absl::StatusOr<bool> IsPublished(const std::string& from, const std::string& to,
                                  const FileDigest& digest) {
-  std::error_code ignored;
-  if (fs::equivalent(from, to, ignored)) return false;
+  RCNN_ASSIGN_OR_RETURN(const bool is_same, LeadToSameFile(from, to));
+  if (is_same) return false;
   const absl::Status status = CheckStoredFile(to, digest);
   if (status.ok()) return true;
   RCNN_ASSIGN_OR_RETURN(const bool is_broken_link, IsBrokenLink(to));

@@ -224,9 +224,10 @@ absl::Status Discard(const std::string& path) {
 }  // namespace
 
 absl::Status LinkOrCopy(const std::string& from, const std::string& to) {
-  std::error_code error;
   // Renaming one link of a file to another does nothing, and leaves both.
-  if (fs::equivalent(from, to, error)) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const bool is_same, LeadToSameFile(from, to));
+  if (is_same) return absl::OkStatus();
+  std::error_code error;
   const std::string temporary = absl::StrCat(to, kUnfinished);
   RCNN_RETURN_IF_ERROR(RemovePath(temporary));
   fs::create_hard_link(from, temporary, error);

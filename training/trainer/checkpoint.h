@@ -98,7 +98,7 @@ class CheckpointStore {
 };
 
 // Atomically replaces `to` with a link to `from`, or with a copy if the file system has
-// no links.
+// no links. Does nothing if both are one file; an error if that cannot be told now.
 absl::Status LinkOrCopy(const std::string& from, const std::string& to);
 
 // The iterations of a stage's checkpoints, newest first, taken from their names

@@ -387,5 +387,17 @@ TEST(LinkOrCopyTest, ReplacesAndLeavesNoOtherFiles) {
   EXPECT_EQ(ReadFile(to).value(), "new");
 }
 
+// It may be the same file. No user can follow a link to a name that is too long.
+TEST(LinkOrCopyTest, WhatCannotBeExaminedNowIsNotReplaced) {
+  const std::string directory = FreshDirectory();
+  const std::string from = directory + "/from", to = directory + "/to";
+  ASSERT_THAT(WriteFileAtomically(from, "new"), IsOk());
+  fs::create_symlink(std::string(300, 'x'), to);
+  EXPECT_THAT(LinkOrCopy(from, to),
+              StatusIs(absl::StatusCode::kUnavailable, ::testing::HasSubstr(to)));
+  EXPECT_TRUE(fs::is_symlink(to));
+  EXPECT_EQ(std::distance(fs::directory_iterator(directory), {}), 2);
+}
+
 }  // namespace
 }  // namespace rcnn::training
