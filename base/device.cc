@@ -20,6 +20,14 @@ absl::Status NoCuda(const c10::Device& device, const DeviceProbe& probe) {
       "./bazelw build --config=cuda (docs/gpu.md)"));
 }
 
+absl::Status NoKernels(const c10::Device& device) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(DeviceName(device),
+                   ": this program has no kernels for GPUs, because nvcc was missing when it was "
+                   "built; install NVIDIA's CUDA toolkit in /usr/local/cuda or $CUDA_HOME, and "
+                   "build with ./bazelw build --config=cuda (docs/gpu.md)"));
+}
+
 absl::Status NoGpu(const c10::Device& device, const DeviceProbe& probe) {
   return absl::FailedPreconditionError(
       absl::StrCat(DeviceName(device), ": CUDA sees no GPU",
@@ -65,6 +73,7 @@ std::string DeviceName(const c10::Device& device) { return device.str(); }
 absl::Status CheckDevice(const c10::Device& device, const DeviceProbe& probe) {
   if (device.is_cpu()) return absl::OkStatus();
   if (!probe.libtorch_has_cuda) return NoCuda(device, probe);
+  if (!probe.has_kernels) return NoKernels(device);
   if (probe.gpus.empty()) return NoGpu(device, probe);
   const auto index = static_cast<size_t>(device.has_index() ? device.index() : 0);
   if (index >= probe.gpus.size()) {

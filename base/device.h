@@ -32,8 +32,8 @@ absl::StatusOr<c10::Device> ParseDevice(absl::string_view name);
 std::string DeviceName(const c10::Device& device);
 
 // OK for the CPU, and for a GPU that can be used. Otherwise the message says what to do:
-// kFailedPrecondition if LibTorch has no CUDA, no GPU is visible, or it is too old;
-// kInvalidArgument if there is none of that index.
+// kFailedPrecondition if LibTorch has no CUDA, the program was built without nvcc, no GPU
+// is visible, or it is too old; kInvalidArgument if there is none of that index.
 absl::Status CheckDevice(const c10::Device& device, const DeviceProbe& probe);
 
 }  // namespace rcnn

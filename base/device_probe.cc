@@ -25,8 +25,10 @@ DeviceProbe ProbeDevices() {
   DeviceProbe probe;
   probe.libtorch_version = TORCH_VERSION;
   probe.libtorch_has_cuda = at::Context::hasCUDART();
+  const GpuReader reader = Reader();
+  probe.has_kernels = reader != nullptr;
   if (!probe.libtorch_has_cuda) return probe;
-  if (const GpuReader reader = Reader(); reader != nullptr) {
+  if (reader != nullptr) {
     probe.gpus = reader(&probe.problem);
   } else {
     probe.gpus.resize(

@@ -30,6 +30,8 @@ struct DeviceProbe {
   std::vector<Gpu> gpus = {};
   // What CUDA says if it cannot list the GPUs: no driver, or one that is too old.
   std::string problem = {};
+  // Whether the program has a reader, and with it rcnn's kernels. Without nvcc none are built.
+  bool has_kernels = false;
 };
 
 // Asks LibTorch and CUDA. Initialises CUDA where LibTorch has it. Thread-safe.

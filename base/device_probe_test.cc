@@ -23,6 +23,8 @@ TEST(DeviceProbeTest, GpusComeFromTheReaderIfLibTorchHasCuda) {
   }));
   const DeviceProbe probe = ProbeDevices();
   SetGpuReader(nullptr);
+  EXPECT_TRUE(probe.has_kernels);
+  EXPECT_FALSE(ProbeDevices().has_kernels);
   EXPECT_EQ(probe.libtorch_has_cuda, at::Context::hasCUDART());
   if (probe.libtorch_has_cuda) {
     ASSERT_EQ(probe.gpus.size(), 1u);

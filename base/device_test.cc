@@ -10,7 +10,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-DeviceProbe Machine(const std::vector<Gpu>& gpus) { return {"2.11.0", true, gpus, ""}; }
+DeviceProbe Machine(const std::vector<Gpu>& gpus) { return {"2.11.0", true, gpus, "", true}; }
 
 c10::Device Cuda(int index) {
   return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index));
@@ -58,6 +58,17 @@ TEST(CheckDeviceTest, LibTorchWithoutCuda) {
                                        "without CUDA"),
                              HasSubstr("tools/setup/install_libtorch.sh cuda"),
                              HasSubstr("--config=cuda"))));
+}
+
+// Operators would be copied to the CPU and back.
+TEST(CheckDeviceTest, BuiltWithoutNvcc) {
+  DeviceProbe probe = Machine({{"H200", 9, 0, 0}});
+  probe.has_kernels = false;
+  EXPECT_THAT(CheckDevice(Cuda(0), probe),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("cuda:0: this program has no kernels for GPUs"),
+                             HasSubstr("nvcc was missing"), HasSubstr("--config=cuda"))));
+  EXPECT_THAT(CheckDevice(c10::Device(c10::DeviceType::CPU), probe), IsOk());
 }
 
 TEST(CheckDeviceTest, NoVisibleGpu) {

@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 
 // A machine with two GPUs.
 DeviceProbe TwoGpus() {
-  return {"2.11.0", true, {{"NVIDIA H200", 9, 0, 0}, {"NVIDIA H200", 9, 0, 0}}, ""};
+  return {"2.11.0", true, {{"NVIDIA H200", 9, 0, 0}, {"NVIDIA H200", 9, 0, 0}}, "", true};
 }
 
 absl::StatusOr<c10::Device> Chosen(const std::vector<std::string>& overrides,
@@ -122,7 +122,7 @@ TEST(DeviceOfRankTest, IsTheGpuOfItsNumberOnTheMachine) {
 
 // Each task of Slurm may see its own GPU alone.
 TEST(DeviceOfRankTest, IsTheOnlyGpuThatTheRankSees) {
-  const DeviceProbe one = {"2.11.0", true, {{"NVIDIA H200", 9, 0, 0}}, ""};
+  const DeviceProbe one = {"2.11.0", true, {{"NVIDIA H200", 9, 0, 0}}, "", true};
   EXPECT_THAT(DeviceOfRank({kCuda, 0}, 3, one), IsOkAndHolds(c10::Device(kCuda, 0)));
 }
 
@@ -135,7 +135,8 @@ TEST(DeviceOfRankTest, SaysWhatIsWrong) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("number of this process on its machine is 2"),
                              HasSubstr("CUDA sees 2 GPUs"))));
-  const DeviceProbe old = {"2.11.0", true, {{"NVIDIA H200", 9, 0, 0}, {"Tesla T4", 7, 5, 0}}, ""};
+  const DeviceProbe old = {
+      "2.11.0", true, {{"NVIDIA H200", 9, 0, 0}, {"Tesla T4", 7, 5, 0}}, "", true};
   EXPECT_THAT(DeviceOfRank({kCuda, 0}, 1, old),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("resources.device: cuda:1"), HasSubstr("7.5"))));
