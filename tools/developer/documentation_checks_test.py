@@ -11,6 +11,7 @@ import check_header_examples
 import check_links
 import check_messages
 import check_preludes
+import check_thread_tests
 import check_type_names
 import check_words
 import documentation
@@ -278,6 +279,45 @@ class FuzzTargetsTest(unittest.TestCase):
             'b/c/BUILD:3: //b/c:y_fuzz_test is missing in the table "Readers of bytes from outside" of docs/reliability.md'])
         rows = "| x | `//a:x_fuzz_test`, `//b/c:y_fuzz_test`, `//a:old_fuzz_test` |\n| q | `//a:read_q_fuzz_test` |\n"
         self.assertEqual(self.problems(rows), ["docs/reliability.md: //a:old_fuzz_test is not a fuzz target"])
+
+
+class ThreadTestsTest(unittest.TestCase):
+    BUILDS = {
+        "a/BUILD": 'rcnn_cc_library(\n    name = "x",\n    srcs = ["x.cc"],\n    deps = [":y", "//b"],\n)\n'
+                   'rcnn_cc_library(name = "y", hdrs = ["y.h"])\n'
+                   'rcnn_cc_test(name = "x_test", srcs = ["x_test.cc"], deps = [":x"])\n',
+        "b/BUILD": 'rcnn_cc_library(name = "b", srcs = ["b.cc"])\nrcnn_cc_test(name = "z_test", srcs = ["z_test.cc"])\n',
+    }
+
+    def problems(self, listed, *makers):
+        return list(check_thread_tests.problems(
+            check_thread_tests.read_targets(self.BUILDS), set(listed), set(makers).__contains__))
+
+    def test_a_test_that_makes_threads_must_be_listed(self):
+        self.assertEqual(self.problems(["//b:z_test"], "b/z_test.cc"), [])
+        self.assertEqual(self.problems([], "b/z_test.cc"), [
+            "b/BUILD:2: //b:z_test is missing in thread_tests of tools/developer/BUILD: b/z_test.cc makes threads"])
+
+    def test_so_must_one_whose_library_does(self):
+        self.assertEqual(self.problems(["//a:x_test"], "a/x.cc"), [])
+        self.assertIn("a/BUILD:7: //a:x_test is missing in thread_tests of tools/developer/BUILD: a/x.cc makes threads",
+                      self.problems([], "a/x.cc"))
+
+    def test_another_library_needs_a_listed_test_of_what_uses_it(self):
+        self.assertEqual(self.problems(["//a:x_test"], "a/y.h", "b/b.cc"), [])
+        self.assertEqual(self.problems(["//b:z_test"], "a/y.h"), [
+            "a/BUILD:6: no test in thread_tests of tools/developer/BUILD is of //a:y or of what uses it: a/y.h makes threads"])
+
+    def test_a_listed_target_must_be_a_test(self):
+        self.assertEqual(self.problems(["//a:old_test"]), ["tools/developer/BUILD: thread_tests: //a:old_test is not a test"])
+
+    def test_comments_make_no_threads(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for text, makes in (("// std::thread\nint x;", False), ("std::vector<std::thread> threads;", True), ("ParallelFor(n, f);", True)):
+                path = os.path.join(folder, "a.cc")
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+                self.assertEqual(check_thread_tests.file_makes_threads(path), makes, text)
 
 
 class MessagesTest(unittest.TestCase):
