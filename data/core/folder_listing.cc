@@ -85,7 +85,9 @@ class Lister {
     std::error_code error;
     real_root_ = fs::canonical(root_, error);
     if (error) return CannotRead(root_, error);
-    if (!fs::is_directory(root_, error)) {
+    const bool is_folder = fs::is_directory(root_, error);
+    if (error) return CannotRead(root_, error);
+    if (!is_folder) {
       return absl::NotFoundError(absl::StrCat(root_.string(), ": not a folder"));
     }
     return Visit("");

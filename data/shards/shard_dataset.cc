@@ -127,6 +127,7 @@ absl::Status CheckShard(const Shard& shard, const std::string& path, const std::
   struct stat status = {};
   if (stat(path.c_str(), &status) != 0) {
     const absl::Status error = ErrnoStatus("open", path);
+    if (!absl::IsNotFound(error)) return error;
     return absl::Status(error.code(),
                         absl::StrCat(error.message(), "; ", index, " needs it for ",
                                      Counted(shard.images, "image"), ": copy it there"));

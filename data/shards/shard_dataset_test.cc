@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 configs::DatasetConfig Config(const std::string& text) {
   configs::DatasetConfig config;
@@ -90,6 +91,11 @@ TEST_F(ShardDatasetTest, AShardThatIsMissingOrOfAnotherSizeIsNamed) {
   EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kNotFound,
                                AllOf(HasSubstr(ShardPath(1)),
                                      HasSubstr("needs it for 3 images: copy it there"))));
+  // No user can read a link to itself; it is not missing.
+  fs::create_symlink(ShardPath(1), ShardPath(1));
+  EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kUnavailable,
+                               AllOf(HasSubstr(ShardPath(1) + ": Too many levels"),
+                                     Not(HasSubstr("copy it there")))));
 }
 
 TEST_F(ShardDatasetTest, AShardThatIsCutOffLaterIsAnErrorOfItsImages) {
