@@ -33,8 +33,8 @@ std::string FileExtension(const fs::path& path) {
   return absl::AsciiStrToLower(path.extension().string());
 }
 
-// What a path that the user gives leads to: not_found also for one that no file can have; none,
-// with the cause in `error`, if the file system cannot tell.
+// What `path` leads to: not_found also for one that is too long, whose error is that of reading it;
+// none, with the cause in `error`, if the file system cannot tell.
 fs::file_type Examine(const fs::path& path, std::error_code& error) {
   if (IsPathTooLong(path.string())) return fs::file_type::not_found;
   return fs::status(path, error).type();
@@ -136,7 +136,7 @@ void Finder::AddFile(const fs::path& path) {
 
 std::optional<bool> Finder::IsFolder(const fs::path& path) {
   std::error_code error;
-  const fs::file_type type = fs::status(path, error).type();
+  const fs::file_type type = Examine(path, error);
   if (type != fs::file_type::none) return type == fs::file_type::directory;
   Problem(path.string(), Unreadable(error));
   return std::nullopt;
