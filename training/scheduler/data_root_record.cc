@@ -1,10 +1,9 @@
 #include "rcnn/training/scheduler/data_root_record.h"
 
-#include <filesystem>
-#include <system_error>
-
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/scheduler/run_record.h"
 
@@ -17,10 +16,10 @@ std::string RecordPath(const std::string& run_directory) {
   return absl::StrCat(run_directory, "/", kDataRootFile);
 }
 
-std::string RecordText(const ExperimentRun& run) {
-  std::error_code error;
-  const auto path = std::filesystem::weakly_canonical(run.data_root, error);
-  return (error ? run.data_root : path.string()) + "\n";
+absl::StatusOr<std::string> RecordText(const ExperimentRun& run) {
+  if (run.data_root.empty()) return std::string("\n");
+  RCNN_ASSIGN_OR_RETURN(const std::string path, ResolvedPath(run.data_root), "--data_root");
+  return path + "\n";
 }
 
 }  // namespace
@@ -28,8 +27,9 @@ std::string RecordText(const ExperimentRun& run) {
 absl::Status CheckDataRoot(const ExperimentRun& run, const std::string& run_directory,
                            const std::string& stage_of_other_data) {
   RCNN_ASSIGN_OR_RETURN(const std::string before, ReadRunRecord(RecordPath(run_directory)));
-  if (before.empty() || before == RecordText(run)) return absl::OkStatus();
-  if (stage_of_other_data.empty()) return absl::OkStatus();
+  if (before.empty() || stage_of_other_data.empty()) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const std::string text, RecordText(run));
+  if (before == text) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(run_directory, " holds results for other data, from --data_root=",
                    absl::StripSuffix(before, "\n"), ", and stage ", stage_of_other_data,
@@ -37,7 +37,8 @@ absl::Status CheckDataRoot(const ExperimentRun& run, const std::string& run_dire
 }
 
 absl::Status RecordDataRoot(const ExperimentRun& run, const std::string& run_directory) {
-  const std::string record = RecordPath(run_directory), text = RecordText(run);
+  const std::string record = RecordPath(run_directory);
+  RCNN_ASSIGN_OR_RETURN(const std::string text, RecordText(run));
   RCNN_ASSIGN_OR_RETURN(const std::string before, ReadRunRecord(record));
   if (before == text) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(CheckMayWrite(run));

@@ -20,12 +20,13 @@ namespace rcnn::training {
 // kFailedPrecondition, naming both the recorded folder and the stage, if the results in the run
 // directory are from another folder than run.data_root, and `stage_of_other_data`, "" for none, is
 // a stage whose finished result would be replaced with one of other images or annotations. Within
-// one folder they may change. Changes nothing; errors of ReadRunRecord.
+// one folder they may change. Changes nothing; errors of ReadRunRecord, and of ResolvedPath if
+// run.data_root cannot be examined now.
 absl::Status CheckDataRoot(const ExperimentRun& run, const std::string& run_directory,
                            const std::string& stage_of_other_data);
 
 // Writes run.data_root, without links and dots where it exists, unless it is recorded already. The
-// errors of CheckMayWrite and run_record.h.
+// errors of CheckMayWrite, run_record.h and ResolvedPath.
 absl::Status RecordDataRoot(const ExperimentRun& run, const std::string& run_directory);
 
 }  // namespace rcnn::training

@@ -53,6 +53,20 @@ TEST_F(DataRootRecordTest, IsWrittenOnlyIfItChanges) {
   EXPECT_THAT(RecordDataRoot(run, directory_ + "/run"), refused);
 }
 
+// No user can follow a link to itself. It may lead to the folder of the record.
+TEST_F(DataRootRecordTest, AFolderThatCannotBeExaminedNowIsNotAnother) {
+  const std::string path = directory_ + "/run";
+  ASSERT_THAT(RecordDataRoot(RunOn("/cells"), path), IsOk());
+  const std::string before = ReadFile(path + "/data_root.txt").value();
+  fs::create_symlink("loop", directory_ + "/loop");
+  const auto is_named =
+      StatusIs(absl::StatusCode::kUnavailable,
+               HasSubstr("--data_root: cannot access " + directory_ + "/loop: Too many levels"));
+  EXPECT_THAT(CheckDataRoot(RunOn("/loop"), path, "rpn1"), is_named);
+  EXPECT_THAT(RecordDataRoot(RunOn("/loop"), path), is_named);
+  EXPECT_THAT(ReadFile(path + "/data_root.txt"), IsOkAndHolds(before));
+}
+
 TEST_F(DataRootRecordTest, RefusesToReplaceResultsOfAnotherFolder) {
   const std::string path = directory_ + "/run";
   EXPECT_THAT(CheckDataRoot(RunOn("/leaves"), path, "rpn1"), IsOk()) << "nothing is recorded";
