@@ -1,9 +1,12 @@
 #include "rcnn/data/split/image_hashes.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <filesystem>
 #include <mutex>
 #include <thread>
@@ -28,7 +31,22 @@
 namespace rcnn::data {
 namespace {
 
+using ::google::protobuf::internal::WireFormatLite;
+using ::google::protobuf::io::CodedInputStream;
+
 constexpr int kFormat = 1;
+// Of millions of images.
+constexpr int64_t kMaxCacheBytes = int64_t{1} << 30;
+// Of an entry: that of its six words, with their length.
+constexpr uint32_t kLeastEntryBytes = 50;
+
+constexpr uint32_t Varint(int field) {
+  return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_VARINT);
+}
+
+constexpr uint32_t LengthDelimited(int field) {
+  return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+}
 
 // A file's state when it was hashed.
 struct FileState {
@@ -48,16 +66,56 @@ std::string FirstLine(absl::string_view message) {
   return absl::StrFormat("%08x\n", Crc32c(message));
 }
 
-// Empty if the file is missing, damaged, or of another version.
+CodedInputStream Stream(absl::string_view message) {
+  return CodedInputStream(reinterpret_cast<const uint8_t*>(message.data()),
+                          static_cast<int>(message.size()));
+}
+
+// Whether the entry has no fields but its own.
+bool IsPlainEntry(absl::string_view entry) {
+  using Entry = ImageHashCache::Entry;
+  CodedInputStream input = Stream(entry);
+  while (const uint32_t tag = input.ReadTag()) {
+    const bool is_own =
+        tag == LengthDelimited(Entry::kPathFieldNumber) || tag == Varint(Entry::kSizeFieldNumber) ||
+        tag == Varint(Entry::kTimeNsFieldNumber) || tag == LengthDelimited(Entry::kWordFieldNumber);
+    if (!is_own || !WireFormatLite::SkipField(&input, tag)) return false;
+  }
+  return input.ConsumedEntireMessage();
+}
+
+// Whether the message has no fields and no entries but those that Save() writes. Others would be
+// kept too: an empty entry, 2 bytes, takes 90 in memory, and an unknown field up to 50.
+bool IsPlain(absl::string_view message) {
+  CodedInputStream input = Stream(message);
+  while (const uint32_t tag = input.ReadTag()) {
+    if (tag == Varint(ImageHashCache::kFormatFieldNumber)) {
+      if (!WireFormatLite::SkipField(&input, tag)) return false;
+      continue;
+    }
+    uint32_t size = 0;
+    const bool is_entry = tag == LengthDelimited(ImageHashCache::kEntryFieldNumber) &&
+                          input.ReadVarint32(&size) && size >= kLeastEntryBytes;
+    if (!is_entry) return false;
+    const auto begin = static_cast<size_t>(input.CurrentPosition());
+    if (!input.Skip(static_cast<int>(size)) || !IsPlainEntry(message.substr(begin, size))) {
+      return false;
+    }
+  }
+  return input.ConsumedEntireMessage();
+}
+
+// Empty if the file is missing, damaged, too large, or of another version.
 ImageHashCache ReadCache(const std::string& file) {
   ImageHashCache cache;
   if (file.empty()) return cache;
-  const absl::StatusOr<std::string> bytes = ReadFile(file);
+  const absl::StatusOr<std::string> bytes = ReadFile(file, {.max_bytes = kMaxCacheBytes});
   if (!bytes.ok()) return cache;
   const absl::string_view message =
       absl::string_view(*bytes).substr(std::min(bytes->size(), FirstLine("").size()));
   if (!absl::StartsWith(*bytes, FirstLine(message))) return cache;
-  const bool is_read = cache.ParseFromArray(message.data(), static_cast<int>(message.size()));
+  const bool is_read =
+      IsPlain(message) && cache.ParseFromArray(message.data(), static_cast<int>(message.size()));
   if (!is_read || cache.format() != kFormat) cache.Clear();
   return cache;
 }

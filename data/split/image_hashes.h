@@ -2,7 +2,8 @@
 //
 // In parallel, and kept in a file of the user's cache: an image whose path, size and
 // modification time are those of an earlier run is not opened again. A cache that cannot be read
-// or written costs time, not results.
+// or written costs time, not results; one of more than 1 GiB, or with anything in it that is not
+// written here, is not read. Reading takes memory of at most ten times its size.
 //
 // Example:
 //   const HashOptions options = {.cache_file = HashCacheFile("cells")};

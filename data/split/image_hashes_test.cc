@@ -1,14 +1,20 @@
 #include "rcnn/data/split/image_hashes.h"
 
 #include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
@@ -125,6 +131,65 @@ TEST_F(HashImagesTest, AFlippedBitOfTheCacheIsNoticed) {
     ASSERT_THAT(WriteFileAtomically(options.cache_file, flipped), IsOk());
     EXPECT_THAT(HashImages(paths_, options), IsOkAndHolds(*first)) << at;
     EXPECT_THAT(ReadFile(options.cache_file), IsOkAndHolds(whole)) << at;
+  }
+}
+
+// A cache with this message.
+std::string WithChecksum(absl::string_view message) {
+  return absl::StrCat(absl::StrFormat("%08x\n", Crc32c(message)), message);
+}
+
+// An entry of ImageHashCache without size and time, and with a path of six bytes.
+std::string Entry(int number) {
+  return absl::StrCat("\x12\x3a\x0a\x06", absl::StrFormat("%06d", number), "\x22\x30",
+                      std::string(48, 'x'));
+}
+
+TEST_F(HashImagesTest, WhatIsNotWrittenHereIsNotRead) {
+  const HashOptions options = {.cache_file = folder_ + "/hashes.pb"};
+  const auto first = HashImages(paths_, options);
+  ASSERT_THAT(first, IsOk());
+  const std::string whole = ReadFile(options.cache_file).value();
+  const std::string message = whole.substr(whole.find('\n') + 1);
+  int known = 0;
+  HashOptions counting = options;
+  counting.known = [&known] { ++known; };
+  const auto known_with = [&](const std::string& more) {
+    known = 0;
+    EXPECT_THAT(WriteFileAtomically(options.cache_file, WithChecksum(message + more)), IsOk());
+    EXPECT_THAT(HashImages(paths_, counting), IsOkAndHolds(*first));
+    return known;
+  };
+  EXPECT_EQ(known_with(""), 8);
+  EXPECT_EQ(known_with(Entry(1)), 8);
+  const std::string unknown = "\x78\x01";
+  const std::string empty_entry("\x12\x00", 2);
+  const std::string short_entry = absl::StrCat("\x12\x31\x0a\x2f", std::string(47, 'x'));
+  const std::string with_unknown = absl::StrCat("\x12\x32\x0a\x2e", std::string(46, 'x'), unknown);
+  const std::string cut_off = Entry(1).substr(0, 59);
+  for (const std::string& more : {unknown, empty_entry, short_entry, with_unknown, cut_off}) {
+    EXPECT_EQ(known_with(more), 0) << absl::StrCat(more.size(), " bytes");
+    EXPECT_THAT(ReadFile(options.cache_file), IsOkAndHolds(whole));
+  }
+}
+
+TEST_F(HashImagesTest, MemoryIsBoundedByTheSizeOfTheFile) {
+  if (!kMeasuresMemory) GTEST_SKIP() << "sanitizers need memory of their own";
+  constexpr int kBytes = 4'000'000;
+  const std::string empty_entry("\x12\x00", 2);
+  std::string entries, empty, unknown;
+  for (int i = 0; i < kBytes / 60; ++i) entries += Entry(i);
+  for (int i = 0; i < kBytes / 2; ++i) {
+    empty += empty_entry;
+    unknown += "\x78\x01";
+  }
+  const HashOptions options = {.cache_file = folder_ + "/hashes.pb"};
+  for (const std::string& message : {entries, empty, unknown, empty_entry + unknown}) {
+    const std::string bytes = WithChecksum(absl::StrCat("\x08\x01", message));
+    ASSERT_THAT(WriteFileAtomically(options.cache_file, bytes), IsOk());
+    const int64_t peak = MeasurePeakBytes([&] { HashImages({}, options).status().IgnoreError(); });
+    EXPECT_GE(peak, 0);
+    EXPECT_LE(peak, 10 * static_cast<int64_t>(bytes.size()) + (4 << 20)) << bytes.size();
   }
 }
 
