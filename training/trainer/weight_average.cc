@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/lerp_tensors.h"
 
 namespace rcnn::training {
 namespace {
@@ -28,12 +29,12 @@ WeightAverage::WeightAverage(std::vector<TrainedParameter> parameters, double de
 }
 
 void WeightAverage::Update() {
-  at::NoGradGuard no_grad;
   const double n = static_cast<double>(++updates_);
+  if (averages_.empty()) return;
   const double decay = std::min(decay_, (1 + n) / (10 + n));
-  for (size_t i = 0; i < averages_.size(); ++i) {
-    averages_[i].lerp_(parameters_[i].value, 1 - decay);
-  }
+  std::vector<at::Tensor> values;
+  for (const TrainedParameter& parameter : parameters_) values.push_back(parameter.value);
+  LerpTensors(averages_, values, 1 - decay);
 }
 
 WeightAverage::Swap::Swap(const WeightAverage& average) : average_(average) {
