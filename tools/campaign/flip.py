@@ -5,12 +5,15 @@ Two of three tries take a finished run, the others one that was stopped in the m
 what the run leaves is, bit for bit, what an undisturbed run leaves, at the top too, whether the file was repaired from
 its copy, its stage redone, or the file is one that each run rewrites. A damaged record for TensorBoard may stay. A run may be refused, with the name of the file,
 only where docs/reliability.md says so: because of a list of a split, or of what a plan was made from. `--verify` must find
-it if the file is of a stage, a result at the top, or the recorded experiment.
+it if the file is of a stage, a result at the top, or the recorded experiment; of metrics.jsonl of an unfinished stage, if the
+newest checkpoint covers the line.
 
   ./bazelw build //training:stage_scheduler
   tools/campaign/flip.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto --seconds=3600
 """
 
+import glob
+import json
 import os
 import sys
 
@@ -30,7 +33,7 @@ class Flip(campaign.Campaign):
         where = "bit %d of %s of the %s run" % (bit, name, state)
         code, verified = self.scheduler.run(run_dir, "--verify")
         found = code == 1 and os.path.basename(name) in verified
-        if self.is_covered(name, state) and not found:
+        if self.is_covered(name, bit // 8, state) and not found:
             return "not noticed", "%s: --verify ended with %d:\n%s" % (where, code, verified)
         code, output = self.scheduler.run(run_dir, "--rehearse=false")
         if code != 0:
@@ -75,8 +78,17 @@ class Flip(campaign.Campaign):
             file.write(bytes([byte ^ (1 << bit % 8)]))
         return name, bit
 
-    def is_covered(self, name, state):
-        """Whether --verify has a checksum of the file: of results, and of what a resumed stage reads."""
+    def covered_bytes(self, stage):
+        """How many bytes of a stage's metrics.jsonl the newest checkpoint covers."""
+        manifests = glob.glob(os.path.join(stage, "checkpoint-*[0-9]", "manifest.json"))
+        if not manifests:
+            return 0
+        newest = max(manifests, key=lambda path: int(os.path.dirname(path).rsplit("-", 1)[1]))
+        with open(newest, encoding="utf-8") as file:
+            return len(json.load(file)["facts"].get("metrics", "").encode())
+
+    def is_covered(self, name, byte, state):
+        """Whether --verify has a checksum of this byte of the file: of results, and of what a resumed stage reads."""
         if name in campaign.TOP:
             return True
         folder, base = os.path.split(name)
@@ -84,6 +96,8 @@ class Flip(campaign.Campaign):
             return False
         stage = os.path.join(*folder.split(os.sep)[:2])
         finished = os.path.exists(os.path.join(self.path(state), stage, "DONE"))
+        if not finished and name == os.path.join(stage, "metrics.jsonl"):
+            return byte < self.covered_bytes(os.path.join(self.path(state), stage))
         return finished or "checkpoint-" in folder or base == "key.txt" and "copies" not in folder
 
 

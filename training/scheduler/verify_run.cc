@@ -24,6 +24,7 @@
 #include "rcnn/training/scheduler/run_lock.h"
 #include "rcnn/training/scheduler/stage_files.h"
 #include "rcnn/training/trainer/checkpoint.h"
+#include "rcnn/training/trainer/metrics_log.h"
 
 namespace rcnn::training {
 namespace {
@@ -86,9 +87,15 @@ absl::Status VerifyUnfinished(const std::string& path, const std::string& key,
   if (checkpoints.empty()) return absl::OkStatus();
   verified.state = absl::StrCat("unfinished, ", checkpoints.size(),
                                 checkpoints.size() == 1 ? " checkpoint" : " checkpoints");
-  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> damage,
-                        CheckpointStore(path, key).Verify(&verified.files));
-  verified.damage.insert(verified.damage.end(), damage.begin(), damage.end());
+  RCNN_ASSIGN_OR_RETURN(const CheckpointVerification found, CheckpointStore(path, key).Verify());
+  verified.files = found.files;
+  verified.damage.insert(verified.damage.end(), found.damage.begin(), found.damage.end());
+  // Those of an older version, or of very many lines, have kept none.
+  const auto covered = found.facts.find(kMetricsFact);
+  if (covered == found.facts.end()) return absl::OkStatus();
+  ++verified.files;
+  RCNN_ASSIGN_OR_RETURN(const std::string problem, VerifyMetrics(path, covered->second));
+  if (!problem.empty()) verified.damage.push_back(problem);
   return absl::OkStatus();
 }
 

@@ -39,10 +39,11 @@ struct RunVerification {
   std::string ToString() const;
 };
 
-// Checks all stages, including those kept aside, the checkpoints of unfinished stages, the recorded
-// experiment and the results at the top. Missing are damage too: second copies, a stage of the
-// experiment after which another one has begun, and results of the last evaluation at the top, also
-// if the run was stopped just before it copied them. Stages that have not run yet are not.
+// Checks all stages, including those kept aside, the checkpoints of unfinished stages and the lines
+// of metrics.jsonl that the newest one covers, the recorded experiment and the results at the top.
+// Missing are damage too: second copies, a stage of the experiment after which another one has
+// begun, and results of the last evaluation at the top, also if the run was stopped just before it
+// copied them. Stages that have not run yet are not.
 //
 // A scheduler may work in the directory meanwhile. Then missing stages and the results at the top
 // are left out, because it makes them, and what looks damaged is looked at again after `pause`

@@ -22,6 +22,7 @@
 #include "rcnn/training/testing/fresh_directory.h"
 #include "rcnn/training/testing/sample_experiment.h"
 #include "rcnn/training/trainer/checkpoint.h"
+#include "rcnn/training/trainer/metrics_log.h"
 
 namespace rcnn::training {
 namespace {
@@ -52,6 +53,8 @@ class VerifyRunTest : public testing::Test {
     EXPECT_THAT(PublishResults(run_ + "/stages/7_final", run_), IsOk());
     Checkpoint checkpoint;
     checkpoint.iteration = 12;
+    checkpoint.facts[kMetricsFact] = "{\"iteration\":10,\"loss\":0.5}\n";
+    Put("stages/1_rpn1/metrics.jsonl", checkpoint.facts[kMetricsFact] + "{\"iteration\":20}\n");
     EXPECT_THAT(CheckpointStore(run_ + "/stages/1_rpn1", plan[0].key).Write(checkpoint), IsOk());
   }
 
@@ -84,7 +87,7 @@ TEST_F(VerifyRunTest, AWholeRunIsSaidToBeWhole) {
   const auto run = VerifyRun(run_);
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->Damaged(), 0);
-  EXPECT_THAT(run->ToString(), HasSubstr("stages/1_rpn1    unfinished, 1 checkpoint, 2 files"));
+  EXPECT_THAT(run->ToString(), HasSubstr("stages/1_rpn1    unfinished, 1 checkpoint, 3 files"));
   EXPECT_THAT(run->ToString(), HasSubstr("stages/7_final   finished, 2 files compared\n"));
   EXPECT_THAT(run->ToString(), HasSubstr("results, 2 files compared\n"));
 }
@@ -101,6 +104,23 @@ TEST_F(VerifyRunTest, NamesEveryDamagedFile) {
   }
   Flip("stages/7_final/model.safetensors");
   EXPECT_THAT(VerifyRun(run_)->ToString(), HasSubstr("an intact copy is " + run_ + "/model.saf"));
+}
+
+// A run that resumes restores no others.
+TEST_F(VerifyRunTest, TheMetricsThatACheckpointCoversAreChecked) {
+  const std::string path = run_ + "/stages/1_rpn1/metrics.jsonl", lines = ReadFile(path).value();
+  std::string damaged = lines;
+  damaged[lines.find("0.5")] = '1';
+  Put("stages/1_rpn1/metrics.jsonl", damaged);
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr(path + " is damaged; the next run restores")));
+  fs::remove(path);
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr(path + " is missing; the next run restores")));
+  Put("stages/1_rpn1/metrics.jsonl", lines + "later");
+  EXPECT_THAT(Damage(), IsEmpty());
+  // No checkpoint covers any: the stage is made again from its beginning.
+  Put("stages/1_rpn1/metrics.jsonl", damaged);
+  Flip("stages/1_rpn1/checkpoint-12/solver.safetensors");
+  EXPECT_THAT(Damage(), ElementsAre(HasSubstr("solver.safetensors is damaged")));
 }
 
 TEST_F(VerifyRunTest, AFolderInTheFilesPlaceIsDamage) {

@@ -28,6 +28,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -289,9 +290,10 @@ absl::StatusOr<absl::optional<Checkpoint>> CheckpointStore::ReadLatest(
   return absl::optional<Checkpoint>();
 }
 
-absl::StatusOr<std::vector<std::string>> CheckpointStore::Verify(int64_t* files) const {
+absl::StatusOr<CheckpointVerification> CheckpointStore::Verify() const {
   constexpr int kListings = 10;  // more only if checkpoints are deleted faster than they are read
-  std::vector<std::string> damage;
+  CheckpointVerification found;
+  int64_t newest = -1;
   std::set<int64_t> seen;
   bool is_any_gone = true;
   for (int i = 0; i < kListings && is_any_gone; ++i) {
@@ -299,19 +301,21 @@ absl::StatusOr<std::vector<std::string>> CheckpointStore::Verify(int64_t* files)
     RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
     for (const int64_t iteration : iterations) {
       if (!seen.insert(iteration).second) continue;
-      const auto checkpoint = ReadIfThere(Path(iteration), iteration, key_);
+      auto checkpoint = ReadIfThere(Path(iteration), iteration, key_);
       if (!checkpoint.ok() && !IsUnusable(checkpoint.status())) return checkpoint.status();
       if (!checkpoint.ok()) {
-        *files += 2;
-        damage.emplace_back(checkpoint.status().message());
+        found.files += 2;
+        found.damage.emplace_back(checkpoint.status().message());
       } else if (checkpoint->has_value()) {
-        *files += (*checkpoint)->best_weights.empty() ? 2 : 3;
+        found.files += (*checkpoint)->best_weights.empty() ? 2 : 3;
+        if (iteration > newest) found.facts = std::move((*checkpoint)->facts);
+        newest = std::max(newest, iteration);
       } else {
         is_any_gone = true;
       }
     }
   }
-  return damage;
+  return found;
 }
 
 absl::Status CheckpointStore::Prune(int keep) {

@@ -53,6 +53,14 @@ struct Checkpoint {
   FileDigest best_digest = {};
 };
 
+// What CheckpointStore::Verify has found.
+struct CheckpointVerification {
+  std::vector<std::string> damage;  // a line for each one that is damaged or has another key
+  int64_t files = 0;                // that were compared
+  // Checkpoint::facts of the newest one that ReadLatest would return; empty if there is none.
+  std::map<std::string, std::string> facts;
+};
+
 class CheckpointStore {
  public:
   // `directory` is the stage's and exists; `key` is the stage's. Write and Prune call `may_write`
@@ -73,11 +81,10 @@ class CheckpointStore {
   // read-only mappings of the files.
   absl::StatusOr<absl::optional<Checkpoint>> ReadLatest(std::vector<std::string>* problems) const;
 
-  // Returns a line for each checkpoint that is damaged or has another key, and adds the
-  // number of files compared to `files`. A scheduler may write and delete checkpoints
+  // Compares all checkpoints with their manifests. A scheduler may write and delete checkpoints
   // meanwhile: one that is gone is not damaged, and those that are new are read too. An error
   // if one cannot be read at present.
-  absl::StatusOr<std::vector<std::string>> Verify(int64_t* files) const;
+  absl::StatusOr<CheckpointVerification> Verify() const;
 
   // Deletes all except the newest `keep` >= 1 checkpoints.
   absl::Status Prune(int keep);

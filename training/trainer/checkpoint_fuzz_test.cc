@@ -19,8 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<std::string> problems;
   const auto latest = store.ReadLatest(&problems);
   if (!latest.ok() || latest->has_value() || problems.size() != 1) std::abort();
-  int64_t files = 0;
-  const auto damage = store.Verify(&files);
-  if (!damage.ok() || damage->size() != 1) std::abort();
+  const auto found = store.Verify();
+  if (!found.ok() || found->damage.size() != 1 || !found->facts.empty()) std::abort();
   return 0;
 }

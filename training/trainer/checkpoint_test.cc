@@ -28,6 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -216,9 +217,21 @@ TEST_F(CheckpointStoreTest, AFileThatHasBecomeVeryLongIsDamaged) {
     EXPECT_EQ(Latest(), 1) << name;
     const auto is_damage = ElementsAre(AllOf(HasSubstr(name), HasSubstr("is damaged")));
     EXPECT_THAT(problems_, is_damage);
-    int64_t files = 0;
-    EXPECT_THAT(store_.Verify(&files), IsOkAndHolds(is_damage));
+    EXPECT_THAT(store_.Verify(), IsOkAndHolds(Field(&CheckpointVerification::damage, is_damage)));
   }
+}
+
+// As those that a run would resume with.
+TEST_F(CheckpointStoreTest, VerifyingTellsTheFactsOfTheNewestIntactOne) {
+  EXPECT_THAT(store_.Verify()->facts, IsEmpty());
+  for (const int64_t iteration : {9, 10, 11}) Write(iteration);
+  EXPECT_EQ(store_.Verify()->facts.at("best"), "11");
+  ASSERT_THAT(WriteFileAtomically(File(11, "manifest.json"), "damaged"), IsOk());
+  const auto found = store_.Verify();
+  ASSERT_THAT(found, IsOk());
+  EXPECT_EQ(found->facts, MakeCheckpoint(10).facts);
+  EXPECT_EQ(found->files, 6);
+  EXPECT_THAT(CheckpointStore(directory_, "another key").Verify()->facts, IsEmpty());
 }
 
 // They have every line of a training's metrics.
@@ -316,20 +329,22 @@ TEST_F(CheckpointStoreTest, VerifyingDuringARunFindsNoDamage) {
       }
     }
   }
-  absl::StatusOr<std::vector<std::string>> damage = std::vector<std::string>();
+  absl::StatusOr<CheckpointVerification> found = CheckpointVerification();
   absl::StatusOr<std::vector<int64_t>> iterations = std::vector<int64_t>();
   // Each is replaced and deleted once: this many chances to see one disappear.
   constexpr int64_t kCheckpoints = 40;
   int64_t files = 0, newest = 0;
-  while (damage.ok() && damage->empty() && iterations.ok() && newest < kCheckpoints &&
+  while (found.ok() && found->damage.empty() && iterations.ok() && newest < kCheckpoints &&
          waitpid(child, nullptr, WNOHANG) == 0) {
-    damage = store_.Verify(&files);
+    found = store_.Verify();
+    if (found.ok()) files += found->files;
     iterations = ListCheckpoints(directory_);
     if (iterations.ok() && !iterations->empty()) newest = iterations->front();
   }
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
-  EXPECT_THAT(damage, IsOkAndHolds(IsEmpty()));
+  ASSERT_THAT(found, IsOk());
+  EXPECT_THAT(found->damage, IsEmpty());
   EXPECT_THAT(iterations, IsOk());
   EXPECT_GE(newest, kCheckpoints) << "the writer ended";
   EXPECT_GT(files, 0);

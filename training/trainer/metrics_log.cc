@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -23,6 +24,10 @@ using Json = nlohmann::ordered_json;
 // Far more than a line of metrics has. A value of one byte takes up to 64 in memory.
 constexpr size_t kLongestLine = 1 << 20;
 constexpr int64_t kMaxBytes = int64_t{1} << 30;
+
+std::string MetricsPath(const std::string& stage_directory) {
+  return absl::StrCat(stage_directory, "/metrics.jsonl");
+}
 
 // The iteration of a line of metrics; nullopt if the line is torn or not a line of metrics.
 absl::optional<int64_t> IterationIn(absl::string_view text) {
@@ -88,7 +93,7 @@ absl::StatusOr<MetricsLog> MetricsLog::Open(const std::string& stage_directory,
                                             const std::string& events_directory,
                                             const std::string& stage_name, int64_t first_iteration,
                                             const std::optional<std::string>& covered) {
-  const std::string path = absl::StrCat(stage_directory, "/metrics.jsonl");
+  const std::string path = MetricsPath(stage_directory);
   RCNN_ASSIGN_OR_RETURN(std::string lines, CutLines(path, first_iteration, covered));
   RCNN_RETURN_IF_ERROR(RemoveEvents(events_directory, stage_name, first_iteration));
   RCNN_ASSIGN_OR_RETURN(AppendFile file, AppendFile::Open(path));
@@ -123,6 +128,22 @@ std::optional<std::string> MetricsLog::LinesToKeep() const {
 absl::Status MetricsLog::Sync() {
   RCNN_RETURN_IF_ERROR(file_.Sync());
   return events_.Sync();
+}
+
+absl::StatusOr<std::string> VerifyMetrics(const std::string& stage_directory,
+                                          absl::string_view covered) {
+  constexpr char kRestored[] = "; the next run restores the lines that the last checkpoint covers";
+  const std::string path = MetricsPath(stage_directory);
+  const absl::StatusOr<std::string> lines = ReadSmallFile(path, kMaxBytes);
+  // The next run removes links.
+  RCNN_ASSIGN_OR_RETURN(const bool is_broken_link, IsBrokenLink(path));
+  if (is_broken_link || absl::IsNotFound(lines.status())) {
+    return absl::StrCat(path, " is missing", kRestored);
+  }
+  if (lines.ok() && absl::StartsWith(*lines, covered)) return std::string();
+  if (lines.ok()) return absl::StrCat(path, " is damaged", kRestored);
+  if (!IsDamage(lines.status())) return lines.status();
+  return absl::StrCat(lines.status().message(), kRestored);
 }
 
 absl::Status LogOnce(const std::string& stage_directory, const std::string& events_directory,

@@ -21,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/training/trainer/append_file.h"
 #include "rcnn/training/trainer/event_file.h"
 
@@ -28,6 +29,9 @@ namespace rcnn::training {
 
 // Of the lines that a checkpoint keeps: 300,000 lines, say.
 inline constexpr size_t kMostKeptBytes = size_t{1} << 27;
+
+// The fact of a checkpoint (checkpoint.h) that is MetricsLog::LinesToKeep.
+inline constexpr char kMetricsFact[] = "metrics";
 
 class MetricsLog {
  public:
@@ -70,6 +74,12 @@ class MetricsLog {
   std::string prefix_;  // of tags, "rpn1/"
   EventFile events_;
 };
+
+// What is wrong with the metrics.jsonl of a stage that stopped after a checkpoint, which has kept
+// `covered`, its first lines: a sentence with the path, and what a run that resumes does; empty if
+// nothing is. Later lines may be of any kind. An error if the file cannot be read now.
+absl::StatusOr<std::string> VerifyMetrics(const std::string& stage_directory,
+                                          absl::string_view covered);
 
 // Writes a log with a single line, replacing an existing log. It is durable on return.
 absl::Status LogOnce(const std::string& stage_directory, const std::string& events_directory,

@@ -1,6 +1,7 @@
 #include "rcnn/training/trainer/metrics_log.h"
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -19,6 +20,7 @@
 namespace rcnn::training {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
@@ -148,6 +150,40 @@ TEST_F(MetricsLogTest, LinesThatACheckpointCoversAreRestored) {
   std::filesystem::remove(path_);
   EXPECT_EQ(reopen(), covered);
   EXPECT_EQ(*ReadFile(path_), covered);
+}
+
+TEST_F(MetricsLogTest, VerifyingComparesTheLinesThatACheckpointCovers) {
+  Write(0, 50);
+  const std::string lines = *ReadFile(path_), covered = lines.substr(0, lines.find("\n") + 1);
+  const auto verify = [&] { return VerifyMetrics(directory_, covered); };
+  const auto put = [&](const std::string& text) {
+    ASSERT_THAT(WriteFileAtomically(path_, text), IsOk());
+  };
+  const std::string restored = "; the next run restores";
+  EXPECT_THAT(verify(), IsOkAndHolds(""));
+  put(covered);
+  EXPECT_THAT(verify(), IsOkAndHolds(""));
+  put(absl::StrCat(covered, "torn"));
+  EXPECT_THAT(verify(), IsOkAndHolds("")) << "no checkpoint covers it";
+  for (size_t i = 0; i < covered.size(); ++i) {
+    std::string flipped = lines;
+    flipped[i] ^= 1;
+    put(flipped);
+    EXPECT_THAT(verify(), IsOkAndHolds(HasSubstr(path_ + " is damaged" + restored))) << i;
+  }
+  put(covered.substr(0, covered.size() - 1));
+  EXPECT_THAT(verify(), IsOkAndHolds(HasSubstr(path_ + " is damaged" + restored)));
+  // Reading it to its end would take longer than a test may.
+  put(lines);
+  std::filesystem::resize_file(path_, uintmax_t{1} << 40);
+  EXPECT_THAT(verify(), IsOkAndHolds(AllOf(HasSubstr(path_ + " is damaged"), HasSubstr(restored))));
+  std::filesystem::remove(path_);
+  EXPECT_THAT(verify(), IsOkAndHolds(HasSubstr(path_ + " is missing" + restored)));
+  std::filesystem::create_symlink(path_, path_);  // to itself
+  EXPECT_THAT(verify(), IsOkAndHolds(HasSubstr(path_ + " is missing")));
+  std::filesystem::remove(path_);
+  std::filesystem::create_directories(path_);
+  EXPECT_THAT(verify(), IsOkAndHolds(AllOf(HasSubstr(path_), HasSubstr(restored))));
 }
 
 // In its manifest they would be too long to be read again, and no checkpoint could be used.

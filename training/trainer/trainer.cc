@@ -54,8 +54,6 @@ namespace {
 using detection::FasterRcnn;
 using detection::weights::StateDict;
 
-constexpr char kMetrics[] = "metrics";
-
 UpdateOptions MakeUpdateOptions(const TrainerOptions& options) {
   return {options.stage,      options.seed,     options.training.solver().batches_per_update(),
           options.ranks,      options.exchange, options.exchanges_in_step,
@@ -155,7 +153,7 @@ absl::Status Trainer::State::Resume() {
   RCNN_RETURN_IF_ERROR(state_.Restore(*checkpoint));
   RCNN_RETURN_IF_ERROR(MayWrite());
   RCNN_RETURN_IF_ERROR(best_.Restore(*checkpoint));
-  const auto metrics = checkpoint->facts.find(kMetrics);
+  const auto metrics = checkpoint->facts.find(kMetricsFact);
   if (metrics != checkpoint->facts.end()) covered_metrics_ = metrics->second;
   Notice(absl::StrCat("resumes at iteration ", state_.done, " of ", iterations()));
   return absl::OkStatus();
@@ -353,7 +351,7 @@ absl::Status Trainer::State::WriteCheckpoint() {
   if (IsFirst()) {
     Checkpoint checkpoint = state_.Save();
     if (std::optional<std::string> lines = log_->LinesToKeep()) {
-      checkpoint.facts[kMetrics] = *std::move(lines);
+      checkpoint.facts[kMetricsFact] = *std::move(lines);
     }
     if (KeepsBest() && state_.best_value.has_value()) best_.AddTo(checkpoint);
     // Lines that a checkpoint covers are not written again, so they must be on disk first.
