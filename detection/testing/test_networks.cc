@@ -45,6 +45,8 @@ std::vector<std::string> TestNetworks() {
               " head { layer4 {} targets { rois_per_image: 128 }"
               "  detections { min_score: 0.02 } }"),
       TestPyramid(),
+      Pyramid("RESNET_18", "group_norm"),
+      Pyramid("RESNET_50", "batch_norm"),
       Network("backbone { vgg16 {} }", "24, 48",
               " head { fc { fc_channels: [16] } pool { roi_pool {} size: 6 }"
               "  targets { rois_per_image: 128 } detections { min_score: 0.1 } }"),
@@ -70,6 +72,8 @@ std::shared_ptr<FasterRcnn> MakeTestNetwork(const std::string& config) {
   for (auto& item : model->named_buffers()) {
     if (absl::EndsWith(item.key(), ".running_mean")) item.value().uniform_(-0.2, 0.2, generator);
     if (absl::EndsWith(item.key(), ".running_var")) item.value().uniform_(0.8, 1.2, generator);
+    // Of ResNet-50's blocks, so that its maps do not grow from one to the next.
+    if (absl::EndsWith(item.key(), ".bn3.running_var")) item.value().mul_(16);
   }
   model->eval();
   return model;

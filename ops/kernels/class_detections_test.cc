@@ -185,6 +185,22 @@ TEST(ClassDetectionsKernelTest, EqualsTheOperatorOverShapes) {
   EXPECT_GT(found, 100);
 }
 
+// Of a thousand RoIs and a thousand classes. Some ten of each class pass the threshold.
+TEST(ClassDetectionsKernelLargeTest, MillionBoxes) {
+  constexpr int64_t kRois = 1000, kClasses = 1000;
+  at::Generator generator = at::detail::createCPUGenerator(TestSeed());
+  Problem problem;
+  problem.scores = at::rand({kRois, kClasses + 1}, generator);
+  problem.deltas = at::randn({kRois, 4 * (kClasses + 1)}, generator).mul(0.2);
+  problem.rois = RandomRois(kRois, 2, generator);
+  problem.frames = at::tensor({100.f, 130.f, 1.5f, 1.25f, 0.75f}).repeat({2, 1});
+  problem.options.min_score = 0.99;
+  problem.options.max_per_image = 1000;
+  const CountedDetections expected = ByOperator(problem);
+  ExpectEqual(ByGrid(problem, HostOrder::kReversed), expected);
+  EXPECT_GT(expected.counts.min().item<int64_t>(), 500);
+}
+
 // Two images with a RoI each, and one class.
 Problem TwoRois() {
   Problem problem;

@@ -44,6 +44,14 @@ TEST(PlaceAnchorsKernelTest, EqualsTheOperatorInEveryBit) {
   }
 }
 
+TEST(PlaceAnchorsKernelTest, MillionAnchors) {
+  const at::Tensor base = BaseAnchors({});
+  const GridSize grid = {500, (1000000 + 500 * base.size(0) - 1) / (500 * base.size(0))};
+  const at::Tensor expected = PlaceAnchors(base, grid, 16, 16);
+  ASSERT_GE(expected.size(0), 1000000);
+  EXPECT_TRUE(at::equal(PlaceByGrid(base, grid, 16, 16, HostOrder::kReversed), expected));
+}
+
 TEST(PlaceAnchorsKernelTest, ClosedForm) {
   const at::Tensor base = at::tensor({-1.f, -2.f, 1.f, 2.f, 0.f, 0.f, 8.f, 4.f}).view({2, 4});
   const at::Tensor anchors = PlaceByGrid(base, {2, 2}, 10, 100, HostOrder::kForward);

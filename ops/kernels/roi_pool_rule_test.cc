@@ -204,5 +204,26 @@ TYPED_TEST(RoiPoolRuleTest, ARoiOfNoImageGivesNanAndNoGradient) {
   EXPECT_TRUE(at::equal(actual.grad_map, alone.grad_map));
 }
 
+// Nine of ten RoIs are outside the map, so that the host is done with the gradient in time.
+TEST(RoiPoolRuleLargeTest, MillionRois) {
+  constexpr int64_t kRois = 1000000;
+  at::Generator generator = at::detail::createCPUGenerator(TestSeed());
+  const at::Tensor outside = at::arange(kRois).remainder(10).ne(0).unsqueeze(1);
+  const at::Tensor corners = at::rand({kRois, 2}, generator) * 180 + outside * 1000;
+  const at::Tensor sides = at::rand({kRois, 2}, generator) * 50;
+  Problem problem;
+  // Rounded, so that maxima tie.
+  problem.map = RandomMap({1, 1, 12, 15}, at::kDouble, 1).mul(4).round().to(at::kFloat);
+  problem.rois = at::cat({at::zeros({kRois, 1}), corners, corners + sides}, 1);
+  problem.options = {1, 1, 1.0 / 16};
+  problem.grad = RandomMap({kRois, 1, 1, 1}, at::kFloat, 2);
+  const Outcome expected = ByOperator(problem);
+  const Outcome actual = ByGrid<float>(problem, HostOrder::kReversed);
+  EXPECT_TRUE(at::equal(actual.bins, expected.bins));
+  EXPECT_TRUE(at::equal(actual.argmax, expected.argmax));
+  EXPECT_TRUE(at::equal(actual.grad_map, expected.grad_map));
+  EXPECT_EQ(expected.argmax.ge(0).sum().item<int64_t>(), kRois / 10);
+}
+
 }  // namespace
 }  // namespace rcnn::ops

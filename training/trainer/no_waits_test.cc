@@ -30,6 +30,7 @@
 #include "rcnn/training/trainer/non_finite_flag.h"
 #include "rcnn/training/trainer/running_means.h"
 #include "rcnn/training/trainer/solver.h"
+#include "rcnn/training/trainer/weight_average.h"
 
 namespace rcnn::training {
 namespace {
@@ -219,7 +220,8 @@ void Learn(const StepLosses& step, Solver& solver, NonFiniteFlag& flag, RunningM
   flag.Add("gradient", update->finite, iteration);
 }
 
-TEST(NoWaitsTest, NeitherDoesTheUpdate) {
+// With `solver`, and with the average of the weights.
+void ExpectNoWaitsOfUpdates(const std::string& solver, bool scales_loss) {
   const auto model = Model(std::string(kTiny) + kRpn + kHead, QueueDevice());
   std::vector<TrainedParameter> parameters;
   for (const auto& item : model->named_parameters()) {
@@ -227,19 +229,32 @@ TEST(NoWaitsTest, NeitherDoesTheUpdate) {
   }
   configs::SolverConfig config;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "sgd { momentum: 0.9 } learning_rate: 0.01 iterations: 2 max_gradient_norm: 1", &config));
-  absl::StatusOr<Solver> solver = Solver::Create(config, parameters);
-  ASSERT_THAT(solver, IsOk());
+      solver + " learning_rate: 0.001 iterations: 2 max_gradient_norm: 1", &config));
+  SolverOptions options;
+  options.scales_loss = scales_loss;
+  absl::StatusOr<Solver> updates = Solver::Create(config, parameters, options);
+  ASSERT_THAT(updates, IsOk());
+  WeightAverage average(parameters, 0.9);
   const LossFunction losses = MakeJointLoss(model, Sampling::kFixedSize);
   NonFiniteFlag flag;
   RunningMeans means;
   TakeWaits();
   for (int64_t i = 0; i < 2; ++i) {
-    Learn(losses(ThreeImages(), Generator("samples")), *solver, flag, means, i);
+    Learn(losses(ThreeImages(), Generator("samples")), *updates, flag, means, i);
+    average.Update();
   }
   EXPECT_THAT(TakeWaits(), IsEmpty());
   EXPECT_FALSE(flag.Read().has_value());
   EXPECT_THAT(TakeWaits(), Not(IsEmpty())) << "the log reads";
+}
+
+TEST(NoWaitsTest, NeitherDoesTheUpdate) {
+  for (const char* solver : {"sgd { momentum: 0.9 }", "adamw {}"}) {
+    for (const bool scales_loss : {false, true}) {
+      SCOPED_TRACE(std::string(solver) + (scales_loss ? ", with a loss scale" : ""));
+      ExpectNoWaitsOfUpdates(solver, scales_loss);
+    }
+  }
 }
 
 void CompareGradients(const FasterRcnn& near, const FasterRcnn& far) {
