@@ -23,7 +23,7 @@ namespace {
 using Numbers = at::ArrayRef<double>;
 using DetectionTensors = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
 
-// As in SelectSmallestKernel, whose indices have 32 bits.
+// As in SelectSmallest, whose indices have 32 bits.
 constexpr int64_t kMaxPlaces = int64_t{1} << 32;
 
 struct ImageDetections {

@@ -39,8 +39,8 @@ struct CountedSample {
 //                  are to proposals; their bits do not depend on that length. Not set: none
 // Every subset of the right size is equally likely.
 // Throws c10::Error naming the argument on a wrong shape, dtype or device, and options out of
-// range. O(B N) time; memory O(B (P + Q)) for each
-// 32,768 rows, at most O(B N).
+// range. O(B N) time. Memory: on the CPU O(B (P + Q)) for each 32,768 rows, at most O(B N); on a
+// GPU 5 B N bytes.
 CountedSample SampleByCounters(const at::Tensor& labels, const at::Tensor& image_ids, uint64_t key,
                                const BalancedSamplerOptions& options,
                                const c10::optional<int64_t>& appended_from = c10::nullopt);

@@ -12,12 +12,14 @@
 #include "rcnn/ops/counter_sampler_work.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/kernels/balanced_sample.h"
+#include "rcnn/ops/testing/host_arrays.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/test_seed.h"
 
 namespace rcnn::ops {
 namespace {
 
+using ::rcnn::ops::testing::HostArrays;
 using ::rcnn::ops::testing::HostGrid;
 using ::rcnn::ops::testing::HostOrder;
 using ::rcnn::ops::testing::kAllHostOrders;
@@ -35,8 +37,11 @@ CountedSample SampleByGrid(const at::Tensor& labels, const at::Tensor& ids, uint
                            const BalancedSamplerOptions& options, HostOrder order,
                            const c10::optional<int64_t>& appended_from = c10::nullopt) {
   const CountedSample sample = AllocateSample(labels, options);
+  SampleWork work = MakeSampleWork(labels, ids, key, options.count, appended_from, sample);
+  HostArrays arrays;
+  PlanSample(arrays, &work);
   HostGrid launch(order, TestSeed());
-  SampleExamples(launch, MakeSampleWork(labels, ids, key, options.count, appended_from, sample));
+  SampleExamples(launch, work);
   EXPECT_EQ(launch.conflict(), "");
   return sample;
 }

@@ -20,8 +20,11 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> SampleOnCuda(
   const c10::cuda::CUDAGuard guard(labels.device());
   const at::Tensor rows = labels.contiguous(), ids = image_ids.contiguous();
   const CountedSample sample = AllocateSample(rows, options);
-  const SampleWork work =
+  SampleWork work =
       MakeSampleWork(rows, ids, static_cast<uint64_t>(key), count, appended_from, sample);
+  Workspace workspace;
+  PlanSample(workspace, &work);
+  const at::Tensor memory = workspace.Allocate(rows);
   CheckLaunch(LaunchSampleExamples(work, CurrentStream()), "sample_by_counters");
   return {sample.positive, sample.positive_count, sample.negative, sample.negative_count};
 }

@@ -51,7 +51,6 @@ DeviceDetectionWork MakeWork(const at::Tensor (&from)[4], const CountedDetection
 void AddScratch(DeviceDetectionWork* work, Workspace* workspace) {
   const DetectionRows& rows = work->rows;
   const int64_t places = rows.NumPlaces(), lists = rows.num_images * rows.num_classes;
-  const int64_t ranks = rows.num_images * work->most;
   workspace->Add(&work->not_finite, rows.num_images);
   workspace->Add(&work->is_candidate, places);
   workspace->Add(&work->best, lists * work->BestCapacity());
@@ -63,10 +62,7 @@ void AddScratch(DeviceDetectionWork* work, Workspace* workspace) {
   workspace->Add(&work->chosen_scores, places);
   workspace->Add(&work->chosen_images, places);
   workspace->Add(&work->is_kept, places);
-  workspace->Add(&work->top.selected, ranks);
-  workspace->Add(&work->top.counts, rows.num_images);
-  workspace->Add(&work->top.entries, ranks);
-  workspace->Add(&work->top.sort_scratch, ranks);
+  PlanDetectionSelections(*workspace, work);
   NmsWork<float, 1024>& nms = work->nms;
   const int64_t kept = nms.rows * nms.KeptCapacity();
   workspace->Add(&nms.kept, kept);

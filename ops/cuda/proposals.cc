@@ -19,6 +19,9 @@
 namespace rcnn::ops {
 namespace {
 
+// Of a level, as ProposalMaps has them.
+constexpr int64_t kMaxAnchors = int64_t{1} << 32;
+
 FloatMaps MakeMaps(const at::Tensor& tensor) {
   return {tensor.data_ptr<float>(), tensor.stride(0), tensor.stride(1), tensor.stride(2),
           tensor.stride(3)};
@@ -44,9 +47,12 @@ DeviceProposalWork MakeWork(const ProposalRequest& request, const at::Tensor& im
   work.rows.coding = BoxCoding<float>(options.coder);
   ProposalRows& rows = work.rows;
   for (const ProposalLevel& level : levels) {
-    rows.levels[rows.num_levels++] = {level.deltas.size(2),     level.deltas.size(3),
-                                      level.deltas.size(1) / 4, MakeMaps(level.logits),
-                                      MakeMaps(level.deltas),   level.anchors.data_ptr<float>()};
+    TORCH_CHECK(level.anchors.size(0) < kMaxAnchors,
+                "anchors: expected fewer than 2^32 in a level on this device, got ",
+                level.anchors.size(0));
+    rows.AddLevel({level.deltas.size(2), level.deltas.size(3), level.deltas.size(1) / 4,
+                   MakeMaps(level.logits), MakeMaps(level.deltas),
+                   level.anchors.data_ptr<float>()});
   }
   rows.images = reinterpret_cast<const ProposalImage*>(images.data_ptr<uint8_t>());
   rows.is_pair = options.objectness == ObjectnessKind::kSoftmaxPair;
@@ -67,10 +73,7 @@ DeviceProposalWork MakeWork(const ProposalRequest& request, const at::Tensor& im
 void AddScratch(DeviceProposalWork* work, Workspace* workspace) {
   const int64_t rows = work->NumRows();
   const int64_t all = rows * work->capacity;
-  workspace->Add(&work->top.selected, all);
-  workspace->Add(&work->top.counts, rows);
-  workspace->Add(&work->top.entries, all);
-  workspace->Add(&work->top.sort_scratch, all);
+  PlanProposalSelections(*workspace, work);
   workspace->Add(&work->decoded, 4 * all);
   workspace->Add(&work->logits, all);
   workspace->Add(&work->is_large, all);

@@ -19,6 +19,7 @@
 #include "rcnn/ops/kernels/kernel.h"
 #include "rcnn/ops/kernels/philox.h"
 #include "rcnn/ops/kernels/select_smallest.h"
+#include "rcnn/ops/kernels/stored_keys.h"
 
 namespace rcnn::ops {
 
@@ -40,15 +41,30 @@ struct SampleWork {
   int64_t* negative;        // [images, count], likewise
   int64_t* negative_count;  // [images]
 
+  // Scratch of SampleExamples.
+  KeyStore keys;
+  SelectScratch select;
+
+  RCNN_HOST_DEVICE RowParts Parts() const { return {images, rows}; }
   // The number of a row, from which its bits follow.
   RCNN_HOST_DEVICE int64_t DrawNumber(int64_t row) const {
     return row < appended_from ? row : kFirstAppended + (row - appended_from);
   }
 };
 
-// The examples of one sign, as a source of SelectSmallestKernel.
+// Fills in the scratch. Its arrays come from arrays.Add(T** pointer, int64_t count), which sets
+// *pointer before they are used.
+template <typename Arrays>
+void PlanSample(Arrays& arrays, SampleWork* work) {
+  PlanKeys(work->images * work->rows, arrays, &work->keys);
+  PlanSelection(work->Parts(), arrays, &work->select);
+}
+
+// The examples of one sign, as a source of StoreKeys: each row has its bits computed once, since it
+// has one sign.
 template <bool kPositive>
 struct RandomExamples {
+  RCNN_HOST_DEVICE int64_t FirstEntry(int64_t image) const { return image * work.rows; }
   RCNN_HOST_DEVICE int64_t Entries(int64_t /*image*/) const { return work.rows; }
   RCNN_HOST_DEVICE bool Load(int64_t image, int64_t row, uint32_t* key) const {
     const int64_t label = work.labels[image * work.rows + row];
@@ -64,12 +80,16 @@ struct RandomExamples {
   SampleWork work;
 };
 
+template <bool kPositive, typename Launch>
+void SampleSign(Launch& launch, const SampleWork& work, const SelectedRows& selected) {
+  const auto examples = StoreKeys(launch, work.Parts(), RandomExamples<kPositive>{work}, work.keys);
+  SelectSmallest(launch, work.Parts(), examples, selected, work.select);
+}
+
 template <typename Launch>
 void SampleExamples(Launch& launch, const SampleWork& work) {
-  launch(SelectSmallestKernel<RandomExamples<true>>{
-      {work}, work.images, work.max_positive, work.positive, work.positive_count});
-  launch(SelectSmallestKernel<RandomExamples<false>>{
-      {work}, work.images, work.count, work.negative, work.negative_count});
+  SampleSign<true>(launch, work, {work.max_positive, work.positive, work.positive_count});
+  SampleSign<false>(launch, work, {work.count, work.negative, work.negative_count});
 }
 
 }  // namespace rcnn::ops

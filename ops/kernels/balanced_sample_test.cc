@@ -8,12 +8,14 @@
 #include <random>
 #include <vector>
 
+#include "rcnn/ops/testing/host_arrays.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/test_seed.h"
 
 namespace rcnn::ops {
 namespace {
 
+using ::rcnn::ops::testing::HostArrays;
 using ::rcnn::ops::testing::HostGrid;
 using ::rcnn::ops::testing::HostOrder;
 using ::rcnn::ops::testing::kAllHostOrders;
@@ -53,6 +55,8 @@ std::vector<Sample> SampleByGrid(const Request& request, HostOrder order) {
   work.positive_count = positive_count.data();
   work.negative = negative.data();
   work.negative_count = negative_count.data();
+  HostArrays arrays;
+  PlanSample(arrays, &work);
   HostGrid launch(order, TestSeed());
   SampleExamples(launch, work);
   EXPECT_EQ(launch.conflict(), "");

@@ -111,21 +111,35 @@ struct DetectionWork {
   int64_t* counts;  // [B]
 
   // Scratch.
-  uint32_t* not_finite;    // [B], values that are not
-  bool* is_candidate;      // [P]
-  int64_t* best;           // [B, K, M], RoIs
-  int64_t* best_counts;    // [B, K]
-  float* decoded;          // [P, 4]
-  int64_t* chosen;         // [P], RoIs
-  int64_t* chosen_counts;  // [K]
-  float* chosen_boxes;     // [P, 4]
-  float* chosen_scores;    // [P]
-  int64_t* chosen_images;  // [P]
-  bool* is_kept;           // [R, K]
-  TopScoresScratch top;    // [B, D]
+  uint32_t* not_finite;                      // [B], values that are not
+  bool* is_candidate;                        // [P]
+  int64_t* best;                             // [B, K, M], RoIs
+  int64_t* best_counts;                      // [B, K]
+  float* decoded;                            // [P, 4]
+  int64_t* chosen;                           // [P], RoIs
+  int64_t* chosen_counts;                    // [K]
+  float* chosen_boxes;                       // [P, 4]
+  float* chosen_scores;                      // [P]
+  int64_t* chosen_images;                    // [P]
+  bool* is_kept;                             // [R, K]
+  SelectScratch best_select, chosen_select;  // of ClassLists() and Classes()
+  TopScoresScratch top;                      // of Images(), with D
 
   RCNN_HOST_DEVICE int64_t BestCapacity() const { return Lesser(max_per_class, rows.num_rois); }
+  // The rows of the three selections.
+  RowParts ClassLists() const { return {rows.num_images * rows.num_classes, rows.num_rois}; }
+  RowParts Classes() const { return {rows.num_classes, rows.num_rois}; }
+  RowParts Images() const { return {rows.num_images, rows.NumPlaces()}; }
 };
+
+// Fills in the scratch that selections need. Its arrays come from arrays.Add(T** pointer, int64_t
+// count), which sets *pointer before they are used.
+template <int64_t kSlab, typename Arrays>
+void PlanDetectionSelections(Arrays& arrays, DetectionWork<kSlab>* work) {
+  if (work->max_per_class > 0) PlanSelection(work->ClassLists(), arrays, &work->best_select);
+  PlanSelection(work->Classes(), arrays, &work->chosen_select);
+  PlanTopScores(work->Images(), work->most, arrays, &work->top);
+}
 
 template <typename Work>
 struct ClearNotFinite {
@@ -151,14 +165,16 @@ struct MarkCandidate {
 };
 
 // The RoIs of image row / K that pass the threshold for class row % K + 1, as a source of
-// SelectSmallestKernel.
+// SelectSmallest.
 template <typename Work>
 struct ClassCandidates {
+  static constexpr bool kHasKeys = true;
+
   RCNN_HOST_DEVICE int64_t Entries(int64_t /*row*/) const { return work.rows.num_rois; }
   RCNN_HOST_DEVICE int64_t Limit(int64_t /*row*/) const { return work.max_per_class; }
   RCNN_HOST_DEVICE bool Load(int64_t row, int64_t roi, uint32_t* key) const {
-    if (work.rows.Image(roi) != row / work.rows.num_classes) return false;
-    const float score = work.rows.Score(roi, row % work.rows.num_classes + 1);
+    if (work.rows.Image(roi) != Divide32(row, work.rows.num_classes)) return false;
+    const float score = work.rows.Score(roi, Modulo32(row, work.rows.num_classes) + 1);
     *key = ScoreKey(score);
     return score > work.rows.min_score;
   }
@@ -197,9 +213,11 @@ struct DecodeDetection {
   Work work;
 };
 
-// The candidates of class row + 1, in order, as a source of SelectSmallestKernel.
+// The candidates of class row + 1, in order, as a source of SelectSmallest.
 template <typename Work>
 struct ChosenDetections {
+  static constexpr bool kHasKeys = false;
+
   RCNN_HOST_DEVICE int64_t Entries(int64_t /*row*/) const { return work.rows.num_rois; }
   RCNN_HOST_DEVICE int64_t Limit(int64_t /*row*/) const { return work.rows.num_rois; }
   RCNN_HOST_DEVICE bool Load(int64_t row, int64_t roi, uint32_t* key) const {
@@ -241,8 +259,10 @@ struct MarkKeptDetection {
 // FindTopScores.
 template <typename Work>
 struct KeptDetections {
-  RCNN_HOST_DEVICE int64_t Roi(int64_t i) const { return i / work.rows.num_classes; }
-  RCNN_HOST_DEVICE int64_t Label(int64_t i) const { return i % work.rows.num_classes + 1; }
+  static constexpr bool kHasKeys = true;
+
+  RCNN_HOST_DEVICE int64_t Roi(int64_t i) const { return Divide32(i, work.rows.num_classes); }
+  RCNN_HOST_DEVICE int64_t Label(int64_t i) const { return Modulo32(i, work.rows.num_classes) + 1; }
 
   RCNN_HOST_DEVICE float Score(int64_t /*image*/, int64_t i) const {
     return work.rows.Score(Roi(i), Label(i));
@@ -295,19 +315,19 @@ void FindDetections(Launch& launch, const DetectionWork<kSlab>& work) {
   LaunchForEach(launch, rows.num_images, ClearNotFinite<Work>{work});
   LaunchForEach(launch, rows.NumPlaces(), MarkCandidate<Work>{work});
   if (work.max_per_class > 0) {
-    const int64_t lists = rows.num_images * rows.num_classes, capacity = work.BestCapacity();
-    launch(SelectSmallestKernel<ClassCandidates<Work>>{
-        {work}, lists, capacity, work.best, work.best_counts});
-    LaunchForEach(launch, lists * capacity, MarkBestOfClass<Work>{work});
+    const RowParts lists = work.ClassLists();
+    SelectSmallest(launch, lists, ClassCandidates<Work>{work},
+                   {work.BestCapacity(), work.best, work.best_counts}, work.best_select);
+    LaunchForEach(launch, lists.rows * work.BestCapacity(), MarkBestOfClass<Work>{work});
   }
   LaunchForEach(launch, rows.NumPlaces(), DecodeDetection<Work>{work});
-  launch(SelectSmallestKernel<ChosenDetections<Work>>{
-      {work}, rows.num_classes, rows.num_rois, work.chosen, work.chosen_counts});
+  SelectSmallest(launch, work.Classes(), ChosenDetections<Work>{work},
+                 {rows.num_rois, work.chosen, work.chosen_counts}, work.chosen_select);
   LaunchForEach(launch, rows.NumPlaces(), GatherDetection<Work>{work});
   SuppressRows(launch, work.nms);
   LaunchForEach(launch, rows.num_classes * work.nms.KeptCapacity(), MarkKeptDetection<Work>{work});
   const Ranked* sorted =
-      FindTopScores(launch, rows.num_images, work.most, KeptDetections<Work>{work}, work.top);
+      FindTopScores(launch, work.Images(), work.most, KeptDetections<Work>{work}, work.top);
   const int64_t ranks = Greater<int64_t>(work.most, 1);
   LaunchForEach(launch, rows.num_images * ranks, WriteDetection<Work>{work, ranks, sorted});
 }

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "rcnn/ops/counted_detections.h"
+#include "rcnn/ops/kernels/select_smallest.h"
+#include "rcnn/ops/testing/host_arrays.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/random_boxes.h"
 #include "rcnn/ops/testing/test_seed.h"
@@ -17,6 +19,7 @@
 namespace rcnn::ops {
 namespace {
 
+using ::rcnn::ops::testing::HostArrays;
 using ::rcnn::ops::testing::HostGrid;
 using ::rcnn::ops::testing::HostOrder;
 using ::rcnn::ops::testing::kAllHostOrders;
@@ -39,10 +42,14 @@ at::Tensor RandomRois(int64_t rows, int64_t images, at::Generator& generator) {
   return at::cat({image, kinds.index_select(0, kind) + at::rand({rows, 1}, generator) * 9}, 1);
 }
 
-Problem RandomProblem(std::mt19937_64& random) {
-  const auto pick = [&](std::vector<int64_t> values) { return values[random() % values.size()]; };
+int64_t Pick(const std::vector<int64_t>& values, std::mt19937_64& random) {
+  return values[random() % values.size()];
+}
+
+Problem RandomProblem(int64_t rows, std::mt19937_64& random) {
+  const auto pick = [&](const std::vector<int64_t>& values) { return Pick(values, random); };
   at::Generator generator = at::detail::createCPUGenerator(random());
-  const int64_t images = pick({1, 2, 4}), classes = pick({1, 3}), rows = pick({0, 1, 30, 150, 150});
+  const int64_t images = pick({1, 2, 4}), classes = pick({1, 3});
   Problem problem;
   // Logits on a few levels, so that many scores are equal.
   problem.scores = at::softmax(at::randn({rows, classes + 1}, generator).mul(2).round().div(2), 1);
@@ -63,12 +70,13 @@ Problem RandomProblem(std::mt19937_64& random) {
 
 // All scratch of a problem.
 struct Memory {
+  HostArrays selections;
   std::vector<uint32_t> not_finite;
   std::vector<uint8_t> is_candidate, is_kept;
   std::vector<int64_t> best, best_counts, chosen, chosen_counts, chosen_images, kept, kept_count,
-      sorted_group, kept_group, selected, counts;
+      sorted_group, kept_group;
   std::vector<float> decoded, chosen_boxes, chosen_scores;
-  std::vector<Ranked> entries, sort_scratch, nms_entries, nms_scratch;
+  std::vector<Ranked> nms_entries, nms_scratch;
   std::vector<AreaBox<float>> sorted, kept_boxes;
   std::vector<uint64_t> suppressed, mask;
 };
@@ -133,9 +141,7 @@ DetectionWork<kSlab> MakeWork(const Problem& problem, Memory& memory) {
   work.chosen_scores = Resized(memory.chosen_scores, places);
   work.chosen_images = Resized(memory.chosen_images, places);
   work.is_kept = reinterpret_cast<bool*>(Resized(memory.is_kept, places));
-  const int64_t ranks = rows.num_images * work.most;
-  work.top = {Resized(memory.selected, ranks), Resized(memory.counts, rows.num_images),
-              Resized(memory.entries, ranks), Resized(memory.sort_scratch, ranks)};
+  PlanDetectionSelections(memory.selections, &work);
   AddNms(work, memory);
   return work;
 }
@@ -177,12 +183,26 @@ TEST(ClassDetectionsKernelTest, EqualsTheOperatorOverShapes) {
   int64_t found = 0;
   for (int i = 0; i < 36; ++i) {
     SCOPED_TRACE(i);
-    const Problem problem = RandomProblem(random);
+    const Problem problem = RandomProblem(Pick({0, 1, 30, 150, 150}, random), random);
     const CountedDetections expected = ByOperator(problem);
     ExpectEqual(ByGrid(problem, kAllHostOrders[i % 3]), expected);
     found += expected.counts.sum().item<int64_t>();
   }
   EXPECT_GT(found, 100);
+}
+
+// Selections over several parts of a row (RowParts), of RoIs and of pairs of RoIs and classes.
+TEST(ClassDetectionsKernelTest, EqualsTheOperatorWithManyRois) {
+  std::mt19937_64 random(TestSeed());
+  for (const int64_t max_per_class : {0, 20}) {
+    Problem problem = RandomProblem(RowParts::kEntries + 50, random);
+    problem.options.max_per_image = 100;
+    problem.options.max_per_class = max_per_class;
+    problem.options.min_side_px = 0;
+    const CountedDetections expected = ByOperator(problem);
+    ExpectEqual(ByGrid(problem, HostOrder::kReversed), expected);
+    EXPECT_GT(expected.counts.sum().item<int64_t>(), 0);
+  }
 }
 
 // Of a thousand RoIs and a thousand classes. Some ten of each class pass the threshold.

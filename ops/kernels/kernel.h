@@ -106,6 +106,15 @@ RCNN_HOST_DEVICE T Clamped(T value, T low, T high) {
 
 RCNN_HOST_DEVICE inline int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// a / b and a % b of numbers in [0, 2^32): a GPU needs a fraction of the instructions that numbers
+// of 64 bits take, which it has no division for.
+RCNN_HOST_DEVICE inline int64_t Divide32(int64_t a, int64_t b) {
+  return static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
+}
+RCNN_HOST_DEVICE inline int64_t Modulo32(int64_t a, int64_t b) {
+  return static_cast<uint32_t>(a) % static_cast<uint32_t>(b);
+}
+
 // Additions that AtomicAdd has put off; null unless HostGrid isolates the threads of a phase.
 using HostAdditions = std::vector<std::pair<uint32_t*, uint32_t>>;
 inline HostAdditions*& PendingHostAdditions() {

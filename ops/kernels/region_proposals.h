@@ -2,9 +2,10 @@
 // a fixed number of rows with counts.
 //
 // A row is one level of one image, row = image * levels + level.
+//   StoreKeys         the scores of all anchors, as keys
 //   FindTopScores     the best pre_nms_top_n anchors of each row
 //   DecodeCandidate   their boxes, clipped to the image, and which are large enough
-//   Select            the places of those, in order
+//   SelectSmallest    the places of those, in order
 //   GatherCandidate   puts them next to each other
 //   SuppressRows      NMS of each row (nms_tiles.h)
 //   RankKept, a sort  the kept ones of all levels of an image, best first
@@ -28,6 +29,7 @@
 #include "rcnn/ops/kernels/merge_sort.h"
 #include "rcnn/ops/kernels/nms_tiles.h"
 #include "rcnn/ops/kernels/select_smallest.h"
+#include "rcnn/ops/kernels/stored_keys.h"
 #include "rcnn/ops/kernels/top_scores.h"
 
 namespace rcnn::ops {
@@ -52,12 +54,14 @@ struct ProposalMaps {
   FloatMaps deltas;      // 4 * kinds channels
   const float* anchors;  // [height * width * kinds, 4], in the order (row, column, kind)
 
+  // Fewer than 2^32.
   RCNN_HOST_DEVICE int64_t NumAnchors() const { return height * width * kinds; }
   // Element `channel` of the anchor's cell.
   RCNN_HOST_DEVICE float Read(const FloatMaps& maps, int64_t image, int64_t channel,
                               int64_t cell) const {
+    const int64_t row = Divide32(cell, width), column = Modulo32(cell, width);
     return maps.data[image * maps.image_stride + channel * maps.channel_stride +
-                     cell / width * maps.row_stride + cell % width * maps.column_stride];
+                     row * maps.row_stride + column * maps.column_stride];
   }
 };
 
@@ -91,20 +95,37 @@ struct ProposalRows {
   float edge;  // 1 for inclusive boxes, 0 otherwise
   int64_t pre_nms_top_n;
   bool drop_small_before_top_n;
+  // Of AddLevel: where each level's anchors begin among those of an image, and their number.
+  int64_t first_anchor[kMaxProposalLevels + 1];
 
-  RCNN_HOST_DEVICE const ProposalMaps& Level(int64_t row) const { return levels[row % num_levels]; }
-  RCNN_HOST_DEVICE int64_t Image(int64_t row) const { return row / num_levels; }
+  // Appends a level to those of a value that began as {}.
+  void AddLevel(const ProposalMaps& maps) {
+    levels[num_levels] = maps;
+    first_anchor[num_levels + 1] = first_anchor[num_levels] + maps.NumAnchors();
+    ++num_levels;
+  }
+  // Of a level, at most.
+  int64_t MostAnchors() const {
+    int64_t most = 0;
+    for (int64_t i = 0; i < num_levels; ++i) most = Greater(most, levels[i].NumAnchors());
+    return most;
+  }
+
+  RCNN_HOST_DEVICE int64_t LevelIndex(int64_t row) const { return Modulo32(row, num_levels); }
+  RCNN_HOST_DEVICE const ProposalMaps& Level(int64_t row) const { return levels[LevelIndex(row)]; }
+  RCNN_HOST_DEVICE int64_t Image(int64_t row) const { return Divide32(row, num_levels); }
 
   RCNN_HOST_DEVICE float Score(int64_t row, int64_t anchor) const {
     const ProposalMaps& level = Level(row);
-    const int64_t cell = anchor / level.kinds, kind = anchor % level.kinds;
+    const int64_t cell = Divide32(anchor, level.kinds), kind = Modulo32(anchor, level.kinds);
     const float logit = level.Read(level.logits, Image(row), kind, cell);
     return is_pair ? level.Read(level.logits, Image(row), kind + level.kinds, cell) - logit : logit;
   }
 
   RCNN_HOST_DEVICE void Decode(int64_t row, int64_t anchor, float* box) const {
     const ProposalMaps& level = Level(row);
-    const int64_t cell = anchor / level.kinds, first = 4 * (anchor % level.kinds);
+    const int64_t cell = Divide32(anchor, level.kinds);
+    const int64_t first = 4 * Modulo32(anchor, level.kinds);
     float deltas[4];
     for (int c = 0; c < 4; ++c) deltas[c] = level.Read(level.deltas, Image(row), first + c, cell);
     coding.Decode(level.anchors + 4 * anchor, deltas, box);
@@ -122,7 +143,10 @@ struct ProposalRows {
            box[3] < box[1];
   }
 
-  // As a source of SelectSmallestKernel.
+  // As a source of StoreKeys.
+  RCNN_HOST_DEVICE int64_t FirstEntry(int64_t row) const {
+    return Image(row) * first_anchor[num_levels] + first_anchor[LevelIndex(row)];
+  }
   RCNN_HOST_DEVICE int64_t Entries(int64_t row) const { return Level(row).NumAnchors(); }
   RCNN_HOST_DEVICE int64_t Limit(int64_t /*row*/) const { return pre_nms_top_n; }
   RCNN_HOST_DEVICE bool Load(int64_t row, int64_t anchor, uint32_t* key) const {
@@ -148,21 +172,34 @@ struct ProposalWork {
   int64_t* counts;  // [num_images]
 
   // Scratch.
-  TopScoresScratch top;   // [R, N]
-  float* decoded;         // [R, N, 4]
-  float* logits;          // [R, N]
-  bool* is_large;         // [R, N]
-  int64_t* large;         // [R, N]
-  int64_t* large_counts;  // [R]
-  float* large_boxes;     // [R, N, 4]
-  float* large_logits;    // [R, N]
-  Ranked* merged;         // [num_images, num_levels * nms.KeptCapacity()]
-  Ranked* merge_scratch;  // likewise
+  KeyStore keys;               // of all anchors of all images
+  TopScoresScratch top;        // of Anchors(), with N
+  float* decoded;              // [R, N, 4]
+  float* logits;               // [R, N]
+  bool* is_large;              // [R, N]
+  int64_t* large;              // [R, N]
+  int64_t* large_counts;       // [R]
+  SelectScratch large_select;  // of Candidates()
+  float* large_boxes;          // [R, N, 4]
+  float* large_logits;         // [R, N]
+  Ranked* merged;              // [num_images, num_levels * nms.KeptCapacity()]
+  Ranked* merge_scratch;       // likewise
 
   RCNN_HOST_DEVICE int64_t NumRows() const { return num_images * rows.num_levels; }
+  RowParts Anchors() const { return {NumRows(), rows.MostAnchors()}; }
+  RowParts Candidates() const { return {NumRows(), capacity}; }
   // Kept boxes of all levels of an image.
   RCNN_HOST_DEVICE int64_t MergedCapacity() const { return rows.num_levels * nms.KeptCapacity(); }
 };
+
+// Fills in the scratch that selections need. Its arrays come from arrays.Add(T** pointer, int64_t
+// count), which sets *pointer before they are used.
+template <int64_t kSlab, typename Arrays>
+void PlanProposalSelections(Arrays& arrays, ProposalWork<kSlab>* work) {
+  PlanKeys(work->num_images * work->rows.first_anchor[work->rows.num_levels], arrays, &work->keys);
+  PlanTopScores(work->Anchors(), work->capacity, arrays, &work->top);
+  PlanSelection(work->Candidates(), arrays, &work->large_select);
+}
 
 template <typename Work>
 struct DecodeCandidate {
@@ -180,9 +217,11 @@ struct DecodeCandidate {
   const Ranked* best;  // [R, N]
 };
 
-// The large candidates, in order, as a source of SelectSmallestKernel.
+// The large candidates, in order, as a source of SelectSmallest.
 template <typename Work>
 struct LargeCandidates {
+  static constexpr bool kHasKeys = false;
+
   RCNN_HOST_DEVICE int64_t Entries(int64_t /*row*/) const { return work.capacity; }
   RCNN_HOST_DEVICE int64_t Limit(int64_t /*row*/) const { return work.capacity; }
   RCNN_HOST_DEVICE bool Load(int64_t row, int64_t i, uint32_t* key) const {
@@ -257,10 +296,11 @@ template <typename Launch, int64_t kSlab>
 void ProposeRegions(Launch& launch, const ProposalWork<kSlab>& work) {
   using Work = ProposalWork<kSlab>;
   const int64_t all = work.NumRows() * work.capacity;
-  const Ranked* best = FindTopScores(launch, work.NumRows(), work.capacity, work.rows, work.top);
+  const auto anchors = StoreKeys(launch, work.Anchors(), work.rows, work.keys);
+  const Ranked* best = FindTopScores(launch, work.Anchors(), work.capacity, anchors, work.top);
   LaunchForEach(launch, all, DecodeCandidate<Work>{work, best});
-  launch(SelectSmallestKernel<LargeCandidates<Work>>{
-      {work}, work.NumRows(), work.capacity, work.large, work.large_counts});
+  SelectSmallest(launch, work.Candidates(), LargeCandidates<Work>{work},
+                 {work.capacity, work.large, work.large_counts}, work.large_select);
   LaunchForEach(launch, all, GatherCandidate<Work>{work});
   SuppressRows(launch, work.nms);
   LaunchForEach(launch, work.num_images * work.MergedCapacity(), RankKept<Work>{work});

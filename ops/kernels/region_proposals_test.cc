@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rcnn/ops/proposals.h"
+#include "rcnn/ops/testing/host_arrays.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/random_boxes.h"
 #include "rcnn/ops/testing/test_seed.h"
@@ -17,6 +18,7 @@
 namespace rcnn::ops {
 namespace {
 
+using ::rcnn::ops::testing::HostArrays;
 using ::rcnn::ops::testing::HostGrid;
 using ::rcnn::ops::testing::HostOrder;
 using ::rcnn::ops::testing::kAllHostOrders;
@@ -77,8 +79,9 @@ FloatMaps MapsFromTensor(const at::Tensor& tensor) {
 // All scratch of a problem.
 struct Memory {
   std::vector<ProposalImage> images;
-  std::vector<int64_t> selected, counts, large, large_counts, kept, kept_count;
-  std::vector<Ranked> entries, sort_scratch, nms_entries, nms_scratch, merged, merge_scratch;
+  HostArrays selections;
+  std::vector<int64_t> large, large_counts, kept, kept_count;
+  std::vector<Ranked> nms_entries, nms_scratch, merged, merge_scratch;
   std::vector<float> decoded, logits, large_boxes, large_logits;
   std::vector<uint8_t> is_large;
   std::vector<AreaBox<float>> sorted, kept_boxes;
@@ -98,10 +101,9 @@ ProposalWork<kSlab> MakeWork(const Problem& problem, Memory& memory) {
   ProposalRows& rows = work.rows;
   int64_t most = 0;
   for (const ProposalLevel& level : problem.levels) {
-    rows.levels[rows.num_levels++] = {
-        level.deltas.size(2),         level.deltas.size(3),
-        level.deltas.size(1) / 4,     MapsFromTensor(level.logits),
-        MapsFromTensor(level.deltas), level.anchors.data_ptr<float>()};
+    rows.AddLevel({level.deltas.size(2), level.deltas.size(3), level.deltas.size(1) / 4,
+                   MapsFromTensor(level.logits), MapsFromTensor(level.deltas),
+                   level.anchors.data_ptr<float>()});
     most = std::max(most, level.anchors.size(0));
   }
   for (const InputSize& size : problem.sizes) {
@@ -117,8 +119,7 @@ ProposalWork<kSlab> MakeWork(const Problem& problem, Memory& memory) {
   work.capacity = std::min(options.pre_nms_top_n, most);
   work.post_nms_top_n = options.post_nms_top_n;
   const int64_t all = work.NumRows() * work.capacity;
-  work.top = {Resized(memory.selected, all), Resized(memory.counts, work.NumRows()),
-              Resized(memory.entries, all), Resized(memory.sort_scratch, all)};
+  PlanProposalSelections(memory.selections, &work);
   work.decoded = Resized(memory.decoded, 4 * all);
   work.logits = Resized(memory.logits, all);
   work.is_large = reinterpret_cast<bool*>(Resized(memory.is_large, all));

@@ -1,10 +1,10 @@
 // The best scores of each row, best first, of equal ones the first: the order of score_order.h,
 // without sorting all scores.
 //
-// Select finds them, ascending by index (select_smallest.h); a sort of these few then puts the best
-// first (merge_sort.h).
+// SelectSmallest finds them, ascending by index; a sort of these few then puts the best first
+// (merge_sort.h).
 //
-// A source is one of SelectSmallestKernel whose keys are those of its scores:
+// A source is one of SelectSmallest whose keys are those of its scores:
 //   RCNN_HOST_DEVICE float Score(int64_t row, int64_t i) const;   // of candidate i
 
 #ifndef RCNN_OPS_KERNELS_TOP_SCORES_H_
@@ -43,25 +43,40 @@ struct RankSelected {
   Ranked* entries;
 };
 
-// Arrays of FindTopScores, all but `counts` [rows, capacity].
+// Arrays of FindTopScores, [rows, capacity] unless noted.
 struct TopScoresScratch {
   int64_t* selected;
   int64_t* counts;  // [rows]; a result
   Ranked* entries;
   Ranked* sort_scratch;
+  SelectScratch select;  // of its own sizes
 };
 
-// Finds the best candidates of each row up to the source's limit, which must not exceed `capacity`.
-// Returns them [rows, capacity], best first: scratch.entries or scratch.sort_scratch, of which the
-// first scratch.counts[row] count.
+// Fills in `scratch`. Its arrays come from arrays.Add(T** pointer, int64_t count), which sets
+// *pointer before they are used.
+template <typename Arrays>
+void PlanTopScores(const RowParts& parts, int64_t capacity, Arrays& arrays,
+                   TopScoresScratch* scratch) {
+  const int64_t all = parts.rows * capacity;
+  arrays.Add(&scratch->selected, all);
+  arrays.Add(&scratch->counts, parts.rows);
+  arrays.Add(&scratch->entries, all);
+  arrays.Add(&scratch->sort_scratch, all);
+  PlanSelection(parts, arrays, &scratch->select);
+}
+
+// Finds the best candidates of each row of `parts`, up to the source's limit or `capacity`. Returns
+// them [rows, capacity], best first: scratch.entries or scratch.sort_scratch, of which the first
+// scratch.counts[row] count.
 template <typename Launch, typename Source>
-const Ranked* FindTopScores(Launch& launch, int64_t rows, int64_t capacity, const Source& source,
-                            const TopScoresScratch& scratch) {
-  launch(SelectSmallestKernel<Source>{source, rows, capacity, scratch.selected, scratch.counts});
+const Ranked* FindTopScores(Launch& launch, const RowParts& parts, int64_t capacity,
+                            const Source& source, const TopScoresScratch& scratch) {
+  SelectSmallest(launch, parts, source, {capacity, scratch.selected, scratch.counts},
+                 scratch.select);
   LaunchForEach(
-      launch, rows * capacity,
+      launch, parts.rows * capacity,
       RankSelected<Source>{source, capacity, scratch.selected, scratch.counts, scratch.entries});
-  return SortRows(launch, rows, capacity, scratch.entries, scratch.sort_scratch);
+  return SortRows(launch, parts.rows, capacity, scratch.entries, scratch.sort_scratch);
 }
 
 }  // namespace rcnn::ops

@@ -8,13 +8,16 @@
 #include <vector>
 
 #include "rcnn/ops/cpu/score_order.h"
+#include "rcnn/ops/kernels/select_smallest.h"
 #include "rcnn/ops/testing/box_rows.h"
+#include "rcnn/ops/testing/host_arrays.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/test_seed.h"
 
 namespace rcnn::ops {
 namespace {
 
+using ::rcnn::ops::testing::HostArrays;
 using ::rcnn::ops::testing::HostGrid;
 using ::rcnn::ops::testing::HostOrder;
 using ::rcnn::ops::testing::kAllHostOrders;
@@ -24,6 +27,8 @@ using ::testing::ElementsAreArray;
 
 // Row r has the scores [begin[r], begin[r + 1]), of which those >= least are candidates.
 struct ScoreRows {
+  static constexpr bool kHasKeys = true;
+
   RCNN_HOST_DEVICE int64_t Entries(int64_t row) const { return begin[row + 1] - begin[row]; }
   RCNN_HOST_DEVICE int64_t Limit(int64_t /*row*/) const { return limit; }
   RCNN_HOST_DEVICE float Score(int64_t row, int64_t i) const { return scores[begin[row] + i]; }
@@ -42,19 +47,22 @@ struct ScoreRows {
 std::vector<std::vector<int64_t>> TopByGrid(const ScoreRows& source, int64_t rows,
                                             HostOrder order) {
   const int64_t capacity = source.limit;
-  std::vector<int64_t> selected(rows * capacity, 99), counts(rows, 99);
-  std::vector<Ranked> entries(rows * capacity), sort_scratch(rows * capacity);
+  RowParts parts = {rows, 0};
+  for (int64_t row = 0; row < rows; ++row) {
+    parts.longest = std::max(parts.longest, source.Entries(row));
+  }
+  HostArrays arrays;
+  TopScoresScratch scratch{};
+  PlanTopScores(parts, capacity, arrays, &scratch);
   HostGrid launch(order, TestSeed());
-  const Ranked* sorted =
-      FindTopScores(launch, rows, capacity, source,
-                    {selected.data(), counts.data(), entries.data(), sort_scratch.data()});
+  const Ranked* sorted = FindTopScores(launch, parts, capacity, source, scratch);
   EXPECT_EQ(launch.conflict(), "");
   std::vector<std::vector<int64_t>> result(rows);
   for (int64_t row = 0; row < rows; ++row) {
-    const auto first = selected.begin() + row * capacity;
-    EXPECT_TRUE(std::is_sorted(first, first + counts[row]));
-    for (int64_t i = counts[row]; i < capacity; ++i) EXPECT_EQ(*(first + i), 0);
-    for (int64_t i = 0; i < counts[row]; ++i) {
+    const int64_t* first = scratch.selected + row * capacity;
+    EXPECT_TRUE(std::is_sorted(first, first + scratch.counts[row]));
+    for (int64_t i = scratch.counts[row]; i < capacity; ++i) EXPECT_EQ(first[i], 0);
+    for (int64_t i = 0; i < scratch.counts[row]; ++i) {
       result[row].push_back(sorted[row * capacity + i].index);
     }
   }

@@ -8,11 +8,12 @@ Nothing here is measured. Bytes are those that must move between memory and cach
 
 import math
 
-# Of an H200 (SXM): memory bandwidth; instructions of the float32 lanes per second, 132 x 128 lanes at 1.98 GHz, where a
-# multiplication and an addition are two, since they are not contracted; and the dense rates of matrix products. In bytes or
-# operations per second.
+# Of an H200 (SXM): memory bandwidth; multiprocessors, the float32 lanes of one, and their clock, where a multiplication and an addition
+# are two operations, since they are not contracted; bytes that one gets from the L2 cache in a cycle; cycles from an instruction to the
+# next that needs its result; and the dense rates of matrix products. In bytes or operations per second.
 BANDWIDTH = 4.8e12
-LANES = 132 * 128 * 1.98e9
+PROCESSORS, LANES, CLOCK = 132, 128, 1.98e9
+CACHE_BYTES, DEPENDENT_CYCLES = 64, 4
 PRODUCTS = {"bfloat16": 989e12, "TF32": 494e12, "float32": 67e12}
 
 # The training step of the first table: R50-FPN, 16 images of 800 x 1333, padded to 800 x 1344.
@@ -40,69 +41,137 @@ def pooled_bins():
     return BATCH * ROIS * CHANNELS * BINS
 
 
-class Kernel:
-    """A row: formulas in words, and what they give for a case."""
+class Launch:
+    """A grid of blocks: what it moves and computes, and its longest chain of instructions of which each needs the one before.
 
-    def __init__(self, name, bytes_text, operations_text, case, moved, operations):
-        self.name, self.bytes_text, self.operations_text, self.case = name, bytes_text, operations_text, case
-        self.moved, self.operations = moved, operations
+    A block runs on one multiprocessor, so a grid of few blocks has a part of the GPU alone.
+    """
+
+    def __init__(self, blocks, threads, moved=0, operations=0, chain=0):
+        self.blocks, self.threads = blocks, threads
+        self.moved, self.operations, self.chain = moved, operations, chain
+
+    def processors(self):
+        return min(self.blocks, PROCESSORS)
 
     def byte_seconds(self):
-        return self.moved / BANDWIDTH
+        return self.moved / min(BANDWIDTH, self.processors() * CACHE_BYTES * CLOCK)
 
     def operation_seconds(self):
-        return self.operations / LANES
+        return self.operations / (min(self.processors() * LANES, self.blocks * self.threads) * CLOCK)
+
+    def chain_seconds(self):
+        return self.chain * DEPENDENT_CYCLES / CLOCK
+
+
+def for_each(count, moved, operations, chain=0):
+    """A thread for each of `count`, as ForEach of ops/kernels/kernel.h has it."""
+    return Launch(math.ceil(count / 256), 256, moved, operations, chain)
+
+
+class Kernel:
+    """A row: formulas in words, and what they give for a case, in launches one after another."""
+
+    def __init__(self, name, bytes_text, operations_text, case, *launches):
+        self.name, self.bytes_text, self.operations_text, self.case = name, bytes_text, operations_text, case
+        self.launches = launches
+
+    def sum(self, what):
+        return sum(what(launch) for launch in self.launches)
+
+    @property
+    def moved(self):
+        return self.sum(lambda launch: launch.moved)
+
+    @property
+    def operations(self):
+        return self.sum(lambda launch: launch.operations)
+
+    def blocks_text(self):
+        return ", ".join(thousands(launch.blocks) for launch in self.launches)
+
+    def times(self):
+        """Of the bytes, the operations and the serial part, in seconds."""
+        return [self.sum(what) for what in (Launch.byte_seconds, Launch.operation_seconds, Launch.chain_seconds)]
 
 
 def overlap(rows, columns):
     return Kernel("IoU, N × M", "16 (N + M) + 4 N M", "16 N M", "%s × %d" % (thousands(rows), columns),
-                  16 * (rows + columns) + 4 * rows * columns, 16 * rows * columns)
+                  Launch(math.ceil(rows / 16) * math.ceil(columns / 128), 128, 16 * (rows + columns) + 4 * rows * columns,
+                         16 * rows * columns))
 
 
 def coding(rows):
-    return Kernel("box coding, N rows", "48 N", "30 N", thousands(rows), 48 * rows, 30 * rows)
+    return Kernel("box coding, N rows", "48 N", "30 N", thousands(rows), for_each(rows, 48 * rows, 30 * rows))
 
 
 def clipping(rows):
-    return Kernel("clipping, N boxes", "32 N", "8 N", thousands(rows), 32 * rows, 8 * rows)
+    return Kernel("clipping, N boxes", "32 N", "8 N", thousands(rows), for_each(rows, 32 * rows, 8 * rows))
 
 
 def anchors():
-    return Kernel("anchors, N of an image", "16 N written", "6 N in float64", "the step", 16 * num_anchors(), 6 * num_anchors())
+    return Kernel("anchors, N of an image", "16 N written", "6 N in float64", "the step",
+                  for_each(num_anchors(), 16 * num_anchors(), 6 * num_anchors()))
 
 
 def matching():
-    pairs = BATCH * num_anchors() * OBJECTS
+    pairs, boxes = BATCH * num_anchors() * OBJECTS, BATCH * num_anchors()
     return Kernel("matching, B images, N boxes, M objects", "20 B N written; boxes stay in the cache", "2 B N M of 16",
-                  "the step", 20 * BATCH * num_anchors(), 2 * pairs * 16)
+                  "the step", Launch(BATCH * OBJECTS, 256, 0, 16 * pairs),
+                  Launch(BATCH * math.ceil(num_anchors() / 256), 256, 20 * boxes, 16 * pairs))
 
 
 def sort(rows):
     passes = math.ceil(math.log2(rows / 256)) + 1
+    # All passes have the same grid.
     return Kernel("sort, N in a row", "32 N for each of log₂(N / 256) + 1 passes", "256 N and N log₂² N",
-                  "%s, %d passes" % (thousands(rows), passes), 32 * rows * passes, 256 * rows + rows * math.log2(rows)**2)
+                  "%s, %d passes" % (thousands(rows), passes),
+                  for_each(rows, 32 * rows * passes, 256 * rows + rows * math.log2(rows)**2))
 
 
 def nms(rows):
-    return Kernel("NMS, N candidates in one slab", "N² / 16 of masks", "N² / 2 of 16; serial: N / 64 steps of two barriers",
-                  "%s, %d steps" % (thousands(rows), math.ceil(rows / 64)), rows**2 / 16, 8 * rows**2)
+    tiles = math.ceil(rows / 64)
+    return Kernel("NMS, N candidates in one slab",
+                  "N² / 16 of masks written; one block reads those of kept candidates, here of all",
+                  "N² / 2 of 16; serial: N / 64 steps of two barriers, 3 N instructions in a thread",
+                  "%s, %d steps" % (thousands(rows), tiles), Launch(tiles * (tiles + 1) // 2, 64, rows**2 / 16, 8 * rows**2),
+                  Launch(1, 1024, rows**2 / 16, 0, 3 * rows))
 
 
-def top_k():
-    entries = BATCH * num_anchors()
-    return Kernel("best k of each row, N entries", "4 N once, then 9 times from the cache", "10 N", "the step", 4 * entries,
-                  10 * entries)
+# Of ops/kernels/select_smallest.h: entries of a block, and how often the keys are read; bytes of a stored key and its flag, and
+# operations of an entry in a reading.
+PART, READINGS, KEY_BYTES, READING = 2048, 6, 5, 8
 
 
-def sampling():
-    labels = BATCH * num_anchors()
-    return Kernel("sampling, N labels", "8 N once, then 19 times from the cache", "20 N of 100 (Philox)", "the step", 8 * labels,
-                  2000 * labels)
+def parts(entries):
+    return max(math.ceil(entries / PART), 1)
 
 
-def summed(rows):
-    """How a block sums the losses of rows: additions of each of its 256 threads, which follow one another, as do the steps of a tree."""
-    return math.ceil(rows / 256)
+def selection(blocks, entries):
+    """From stored keys, which are in the cache: its grids are alike, but for four of a block for each row."""
+    return Launch(blocks, 256, 0, READINGS * READING * entries)
+
+
+def top_k(images, case):
+    levels = [ANCHORS_PER_CELL * cells(stride) for stride in STRIDES]
+    entries, blocks = images * sum(levels), images * sum(parts(level) for level in levels)
+    return Kernel("best k of each row, N entries", "9 N for the keys, then 6 times 5 N from the cache",
+                  "30 N for the keys, 6 times 8 N", case,
+                  Launch(blocks, 256, (4 + KEY_BYTES) * entries, 30 * entries), selection(blocks, entries))
+
+
+def sampling(images, case):
+    labels, blocks = images * num_anchors(), images * parts(num_anchors())
+    # For positives and for negatives.
+    return Kernel("sampling, N labels", "26 N for the keys, then 12 times 5 N from the cache",
+                  "100 N for the keys (Philox), 12 times 8 N", case,
+                  *(launch for _ in range(2) for launch in (
+                      Launch(blocks, 256, (8 + KEY_BYTES) * labels, 50 * labels), selection(blocks, labels))))
+
+
+def tree_sums(rows):
+    """How a block sums the losses of rows, in three columns: additions of each of its 256 threads, and the steps of a tree."""
+    return Launch(3, 256, 0, 0, math.ceil(rows / 256) + 8)
 
 
 def rpn_losses():
@@ -110,36 +179,38 @@ def rpn_losses():
     rows = BATCH * (SAMPLED // 2 + SAMPLED)
     return Kernel("losses of the RPN, S places for samples", "gradients of all anchors, 20 B each",
                   "60 per sampled anchor; serial: S / 256 additions, a tree of 8 steps",
-                  "the step, %d and 8 steps" % summed(rows), 20 * BATCH * num_anchors(), 60 * SAMPLED * BATCH)
+                  "the step, %d and 8 steps" % math.ceil(rows / 256), for_each(5 * BATCH * num_anchors(), 20 * BATCH * num_anchors(), 0),
+                  for_each(rows, 0, 60 * SAMPLED * BATCH), tree_sums(rows))
 
 
 def head_losses(classes):
     rows, columns = BATCH * ROIS, classes + 1
     return Kernel("losses of the head, R RoIs, C columns", "logits once, both gradients once: 24 R C; 32 R of deltas and targets",
                   "30 R C and 60 R; serial: 3 C logits in a thread, R / 256 additions, a tree of 8 steps",
-                  "the step, %d columns, %d logits, %d and 8 steps" % (columns, 3 * columns, summed(rows)),
-                  24 * rows * columns + 32 * rows, 30 * rows * columns + 60 * rows)
+                  "the step, %d columns, %d logits, %d and 8 steps" % (columns, 3 * columns, math.ceil(rows / 256)),
+                  for_each(rows, 24 * rows * columns + 32 * rows, 30 * rows * columns + 60 * rows, 3 * columns), tree_sums(rows))
 
 
 def detections(rois, classes, candidates):
     # A place is a pair of a RoI and a class. Candidates: those whose score passes the threshold.
     places = rois * classes
-    return Kernel("detections without NMS, R RoIs, K classes", "4 R (K + 1) of scores, 2 R K of flags, 64 per candidate",
-                  "20 R K, 60 per candidate; serial: 10 R K / 1,024 flags in a thread",
-                  "%s × %d, %d candidates, %d flags" % (thousands(rois), classes, candidates, math.ceil(10 * places / 1024)),
-                  4 * rois * (classes + 1) + 2 * places + 64 * candidates, 20 * places + 60 * candidates)
+    return Kernel("detections of an image without NMS, R RoIs, K classes", "4 R (K + 1) of scores, 2 R K of flags, 64 per candidate",
+                  "20 R K, 8 readings of a flag of 4; 60 per candidate",
+                  "%s × %d, %d candidates" % (thousands(rois), classes, candidates),
+                  for_each(places, 4 * rois * (classes + 1) + 2 * places + 64 * candidates, 20 * places + 60 * candidates),
+                  Launch(classes * parts(rois), 256, 0, 2 * 4 * places), Launch(parts(places), 256, 0, READINGS * 4 * places))
 
 
 def random_mask(rows, units):
     elements = rows * units
     return Kernel("mask of dropout, N elements", "4 N written", "25 N (Philox gives four) and 2 N",
-                  "%d RoIs × %s" % (rows, thousands(units)), 4 * elements, 27 * elements)
+                  "%d RoIs × %s" % (rows, thousands(units)), for_each(elements / 4, 4 * elements, 27 * elements))
 
 
 def roi_align():
     moved = ELEMENT_BYTES * (pooled_maps() + pooled_bins())
-    return Kernel("RoIAlign", "maps once, bins once", "100 and 16 loads per element of the bins", "the step", moved,
-                  100 * pooled_bins())
+    return Kernel("RoIAlign", "maps once, bins once", "100 and 16 loads per element of the bins", "the step",
+                  for_each(pooled_bins(), moved, 100 * pooled_bins()))
 
 
 # Of ops/kernels/roi_lists.h and roi_gather.h: pixels of a tile's side, the most squares and tiles of a map, channels of a block.
@@ -156,45 +227,56 @@ def squares_of_map(height, width, most):
     return side, math.ceil(height / side) * math.ceil(width / side)
 
 
+def tiles_of_maps():
+    """Of the four pooled levels of an image."""
+    return sum(math.ceil(math.ceil(HEIGHT / stride) / TILE) * math.ceil(math.ceil(WIDTH / stride) / TILE) for stride in STRIDES[:4])
+
+
 def touched(side):
     """Squares that a RoI touches, on average over its places."""
     return ((ROI_PIXELS + side - 1) / side)**2
 
 
 def roi_lists():
-    side, squares = squares_of_map(HEIGHT // STRIDES[0], WIDTH // STRIDES[0], MAX_SQUARES)
-    tests = squares + touched(side) * (side // TILE)**2
+    size = HEIGHT // STRIDES[0], WIDTH // STRIDES[0]
+    side, squares = squares_of_map(*size, MAX_SQUARES)
+    tiles = squares_of_map(*size, MAX_TILES)[1]
+    tests = touched(side) * (side // TILE)**2
     return Kernel("RoIs binned to tiles, R RoIs, without their sort", "20 R, and 8 for each tile that a RoI touches",
                   "60 for each test: of a RoI with the squares of its map, and with the tiles of those that it touches",
-                  "the step, all RoIs on the finest level, %d tests each" % tests, BATCH * ROIS * (20 + 8 * touched(TILE)),
-                  60 * BATCH * ROIS * tests)
+                  "the step, all RoIs on the finest level, %d tests each" % (squares + tests),
+                  Launch(BATCH * squares, 256, 20 * BATCH * ROIS, 60 * BATCH * ROIS * squares),
+                  Launch(BATCH * tiles, 256, 8 * touched(TILE) * BATCH * ROIS, 60 * BATCH * ROIS * tests))
 
 
 def roi_align_gradient():
     moved = ELEMENT_BYTES * (pooled_maps() + pooled_bins())
     # A bin of 2 x 2 pixels touches 9.
     sums = 3 * 9 * pooled_bins()
-    weights = 40 * 2 * 2 * 7 * BATCH * ROIS * touched(TILE) * math.ceil(CHANNELS / TILE_CHANNELS)
+    channel_tiles = math.ceil(CHANNELS / TILE_CHANNELS)
+    weights = 40 * 2 * 2 * 7 * BATCH * ROIS * touched(TILE) * channel_tiles
     return Kernel("RoIAlign, gradient", "maps once, bins once",
                   "9 sums of 3 per element of the bins, which are 2 × 2 pixels; 40 per sample of an axis for each tile and 64 channels",
-                  "the step", moved, sums + weights)
+                  "the step", Launch(BATCH * tiles_of_maps() * channel_tiles, TILE_CHANNELS, moved, sums + weights))
 
 
 def roi_pool(images, channels, height, width, rois):
     moved = 4 * images * channels * height * width + 8 * rois * channels * BINS
     # A bin of 3 x 3 pixels.
     return Kernel("RoIPool and its gradient", "maps once, bins and maxima once", "one per pixel of a bin, which are 3 × 3",
-                  "%d images, %d × %d × %d, %d RoIs, float32" % (images, channels, height, width, rois), moved,
-                  rois * channels * BINS * 9)
+                  "%d images, %d × %d × %d, %d RoIs, float32" % (images, channels, height, width, rois),
+                  for_each(rois * channels * BINS, moved, rois * channels * BINS * 9))
 
 
 def preprocessing(height, width, to_height, to_width):
     return Kernel("preprocessing, h × w to H × W", "3 h w + 12 H W", "50 H W",
-                  "%d × %d to %d × %d" % (height, width, to_height, to_width), 3 * height * width + 12 * to_height * to_width, 50 * to_height * to_width)
+                  "%d × %d to %d × %d" % (height, width, to_height, to_width),
+                  for_each(to_height * to_width, 3 * height * width + 12 * to_height * to_width, 50 * to_height * to_width))
 
 
-# Of ops/kernels/weight_update.h: elements of a chunk, and the sums of their squares that one block adds side by side.
-CHUNK, LANES_OF_CHUNK = 32768, 8
+# Of ops/kernels/weight_update.h: elements of a chunk, the sums of their squares that one block adds side by side, and the blocks of a
+# chunk that apply the update.
+CHUNK, LANES_OF_CHUNK, BLOCKS_OF_CHUNK = 32768, 8, 8
 
 
 def weight_update(name, weights, moved, operations, bytes_text):
@@ -206,7 +288,9 @@ def weight_update(name, weights, moved, operations, bytes_text):
         name + ", N weights", "4 N read for the norm; " + bytes_text,
         "2 N in float64 for the norm, %d N; serial: %s additions in each chunk of %s, then one per chunk" %
         (operations, thousands(chain), thousands(CHUNK)),
-        "%.1f million, from %s chunks" % (weights / 1e6, thousands(chunks)), (4 + moved) * weights, (2 + operations) * weights)
+        "%.1f million, from %s chunks" % (weights / 1e6, thousands(chunks)),
+        Launch(chunks, LANES_OF_CHUNK, 4 * weights, 2 * weights, chain), Launch(1, 256, 0, 0, chunks),
+        Launch(BLOCKS_OF_CHUNK * chunks, 256, moved * weights, operations * weights))
 
 
 def sgd(weights):
@@ -350,19 +434,22 @@ def microseconds(seconds):
 
 def kernels():
     trained = total(resnet50_stages(HEIGHT, WIDTH)[2:]) + fpn_parts(HEIGHT, WIDTH, ROIS, 90)
-    return [overlap(12000, OBJECTS), coding(8192), clipping(8192), anchors(), matching(), sort(12000), nms(12000), top_k(),
-            detections(1000, 90, 300), sampling(), rpn_losses(), head_losses(90), random_mask(128, 4096), roi_align(),
+    return [overlap(12000, OBJECTS), coding(8192), clipping(8192), anchors(), matching(), sort(12000), nms(12000),
+            top_k(BATCH, "the step"), top_k(1, "an image of the step"), detections(1000, 90, 300), sampling(BATCH, "the step"), rpn_losses(), head_losses(90), random_mask(128, 4096), roi_align(),
             roi_lists(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights),
             adamw(trained.weights)]
 
 
 def kernel_lines():
-    yield "| kernel | bytes | operations | case | bytes there | operations there | time of the bytes | of the operations |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield ("| kernel | bytes | operations | case | blocks | bytes there | operations there | time of the bytes | of the operations "
+           "| of the serial part |")
+    yield "| --- " * 10 + "|"
     for kernel in kernels():
-        yield "| %s | %s | %s | %s | %s | %s | %s | %s |" % (
-            kernel.name, kernel.bytes_text, kernel.operations_text, kernel.case, amount(kernel.moved, "B"),
-            amount(kernel.operations), microseconds(kernel.byte_seconds()), microseconds(kernel.operation_seconds()))
+        bytes_time, operations_time, serial_time = kernel.times()
+        yield "| %s | %s | %s | %s | %s | %s | %s | %s | %s |%s |" % (
+            kernel.name, kernel.bytes_text, kernel.operations_text, kernel.case, kernel.blocks_text(), amount(kernel.moved, "B"),
+            amount(kernel.operations), microseconds(bytes_time), microseconds(operations_time),
+            " " + microseconds(serial_time) if serial_time else "")
 
 
 def network_lines():

@@ -47,8 +47,9 @@ class Kernels(unittest.TestCase):
     def test_bytes_and_operations(self):
         iou = kernel_costs.overlap(12000, 20)
         self.assertEqual((iou.moved, iou.operations), (12020 * 16 + 240000 * 4, 240000 * 16))
+        # Masks of 64 candidates are 8 bytes; half of the pairs are written, and read by the walk.
         nms = kernel_costs.nms(12000)
-        self.assertEqual((nms.moved, nms.operations), (9e6, 72e6 * 16))
+        self.assertEqual((nms.moved, nms.operations), (2 * 72e6 / 8, 72e6 * 16))
         # 731 MB of maps and 206 MB of bins, in 16 bit.
         align = kernel_costs.roi_align()
         self.assertEqual(align.moved, 2 * 16 * 256 * (200 * 336 + 100 * 168 + 50 * 84 + 25 * 42) + 2 * 8192 * 256 * 49)
@@ -90,9 +91,7 @@ class Kernels(unittest.TestCase):
     def test_detections(self):
         found = kernel_costs.detections(1000, 90, 300)
         self.assertEqual(found.moved, 1000 * 91 * 4 + 90000 * 2 + 300 * 64)
-        self.assertEqual(found.operations, 90000 * 20 + 300 * 60)
-        # Ten passes of one block of 1,024 threads over the flags of all places.
-        self.assertIn("879 flags", found.case)
+        self.assertEqual(found.operations, 90000 * (20 + (2 + 6) * 4) + 300 * 60)
 
     def test_a_mask_is_written_once(self):
         mask = kernel_costs.random_mask(128, 4096)
@@ -109,10 +108,52 @@ class Kernels(unittest.TestCase):
         self.assertEqual(sgd.case, "0.1 million, from 4 chunks")
         self.assertIn("4,096 additions in each chunk of 32,768", sgd.operations_text)
 
+    def test_keys_of_selections(self):
+        # Keys of 4 bytes and flags of one are made of scores, or of labels of 8 for each of two signs.
+        best, sample = kernel_costs.top_k(16, ""), kernel_costs.sampling(16, "")
+        self.assertEqual((best.moved, best.operations), (16 * 268569 * (4 + 5), 16 * 268569 * (30 + 6 * 8)))
+        self.assertEqual((sample.moved, sample.operations), (16 * 268569 * 2 * (8 + 5), 16 * 268569 * (100 + 2 * 6 * 8)))
+
     def test_times_are_those_of_the_rates(self):
-        kernel = kernel_costs.Kernel("", "", "", "", moved=4.8e6, operations=132 * 128 * 1.98e3)
-        self.assertAlmostEqual(kernel.byte_seconds(), 1e-6)
-        self.assertAlmostEqual(kernel.operation_seconds(), 1e-6)
+        times = kernel_costs.Kernel("", "", "", "", kernel_costs.Launch(500, 128, 4.8e6, 132 * 128 * 1.98e3, 495)).times()
+        for seconds in times:
+            self.assertAlmostEqual(seconds, 1e-6)
+
+    def test_times_of_launches_add_up(self):
+        launch = kernel_costs.Launch(500, 128, 4.8e6, 132 * 128 * 1.98e3, 495)
+        for seconds in kernel_costs.Kernel("", "", "", "", launch, launch).times():
+            self.assertAlmostEqual(seconds, 2e-6)
+
+    def test_few_blocks_have_a_part_of_the_gpu(self):
+        whole = kernel_costs.Launch(132, 1024, 4.8e6, 132 * 128 * 1.98e3)
+        sixteen = kernel_costs.Launch(16, 1024, 4.8e6, 132 * 128 * 1.98e3)
+        self.assertAlmostEqual(sixteen.operation_seconds(), whole.operation_seconds() * 132 / 16)
+        # 64 bytes for each of 1.98e9 cycles.
+        one = kernel_costs.Launch(1, 1024, 64 * 1.98e3, 128 * 1.98e3)
+        self.assertAlmostEqual(one.byte_seconds(), 1e-6)
+        self.assertAlmostEqual(one.operation_seconds(), 1e-6)
+        # A thread has one lane.
+        self.assertAlmostEqual(kernel_costs.Launch(1, 8, 0, 8 * 1.98e3).operation_seconds(), 1e-6)
+        self.assertAlmostEqual(kernel_costs.Launch(1000, 8, 0, 8000 * 1.98e3).operation_seconds(), 1e-6)
+
+    def test_blocks_are_those_of_the_grids(self):
+        def blocks(kernel):
+            return [launch.blocks for launch in kernel.launches]
+
+        self.assertEqual(blocks(kernel_costs.coding(8193)), [33])
+        self.assertEqual(blocks(kernel_costs.overlap(12000, 129)), [750 * 2])
+        # Objects; anchors of each image, 256 in a block.
+        self.assertEqual(blocks(kernel_costs.matching()), [16 * 20, 16 * 1050])
+        # Tiles on and above the diagonal of 188 x 188, and the walk.
+        self.assertEqual(blocks(kernel_costs.nms(12000)), [188 * 189 / 2, 1])
+        # 2,048 anchors in a block: of each image, and of each level of it.
+        self.assertEqual(blocks(kernel_costs.sampling(16, "")), [16 * 132] * 4)
+        levels = 99 + 25 + 7 + 2 + 1
+        self.assertEqual(blocks(kernel_costs.top_k(16, "")), [16 * levels] * 2)
+        self.assertEqual(blocks(kernel_costs.top_k(1, "")), [levels] * 2)
+        self.assertEqual(blocks(kernel_costs.roi_lists()), [16 * 77, 16 * 1050])
+        self.assertEqual(blocks(kernel_costs.roi_align_gradient()), [16 * (25 * 42 + 13 * 21 + 7 * 11 + 4 * 6) * 4])
+        self.assertEqual(blocks(kernel_costs.sgd(100000)), [4, 1, 32])
 
     def test_amounts(self):
         self.assertEqual(kernel_costs.amount(1234567, "B"), "1.23 MB")
