@@ -26,6 +26,11 @@ namespace {
 constexpr int64_t kMaxListBytes = int64_t{4} << 20;
 // Of a map of names: how many of the numbers from 0 to its largest may be without a name.
 constexpr int64_t kMostLeftOut = 1000;
+// Each value of YAML and each token begins with one of these or follows one. A name between two
+// commas in braces, 2 bytes, is two values and three tokens, of 1.3 kB together.
+constexpr absl::string_view kIndicators = "-?:,[]{}&*!|>'\"\r\n";
+constexpr int64_t kFewIndicators = int64_t{1} << 16;
+constexpr int64_t kBytesPerIndicator = 128;
 
 std::string Text(const YAML::Node& node) {
   return node.IsScalar() ? std::string(absl::StripAsciiWhitespace(node.Scalar())) : "";
@@ -57,6 +62,21 @@ class Texts {
  private:
   int64_t left_;
 };
+
+// Before the text is parsed.
+absl::Status CheckSize(absl::string_view text) {
+  const auto bytes = static_cast<int64_t>(text.size());
+  if (bytes > kMaxYoloYamlBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("YAML of ", bytes, " bytes, more than the limit of ", kMaxYoloYamlBytes));
+  }
+  const int64_t indicators = std::count_if(text.begin(), text.end(), [](char byte) {
+    return kIndicators.find(byte) != absl::string_view::npos;
+  });
+  if (indicators <= kFewIndicators + bytes / kBytesPerIndicator) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("too many values for YAML of ", Counted(text.size(), "byte")));
+}
 
 absl::StatusOr<int64_t> ClassNumber(const std::string& text, size_t names) {
   int64_t number = -1;
@@ -137,10 +157,7 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
 
 // Only yaml-cpp's own exceptions know the position.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
-  if (static_cast<int64_t>(text.size()) > kMaxYoloYamlBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "YAML of ", text.size(), " bytes, more than the limit of ", kMaxYoloYamlBytes));
-  }
+  RCNN_RETURN_IF_ERROR(CheckSize(text));
   try {
     return Convert(YAML::Load(std::string(text)), Texts(text.size()));
   } catch (const YAML::Exception& error) {

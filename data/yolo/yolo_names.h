@@ -28,14 +28,15 @@ struct YoloYaml {
   bool keypoints = false;
 };
 
-// A value of YAML takes some 400 bytes of memory, and 2 in the text.
+// A larger text is refused.
 inline constexpr int64_t kMaxYoloYamlBytes = int64_t{4} << 20;
 
 // kInvalidArgument, with line and column, for what is not YAML, and for what has no
 // "names", as a list or as a map from whole numbers, or names that contradict "nc". Also
 // for a number of a name that is 1,000 or more above the number of names, for aliases
-// that stand for more than four times the text, and for more than kMaxYoloYamlBytes, so that
-// memory is bounded.
+// that stand for more than four times the text, for more than kMaxYoloYamlBytes, and for more than
+// 65,536 characters that begin, end or separate values, plus one for each 128 bytes: memory is at
+// most 96 MiB and 16 times the text.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text);
 
 // Whether the file is called .yaml or .yml, in any case.

@@ -1,5 +1,7 @@
 #include "rcnn/data/yolo/yolo_names.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -8,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::data {
@@ -75,6 +78,44 @@ TEST(ParseYoloYaml, MemoryIsBoundedByTheSizeOfTheFile) {
   ASSERT_THAT(few, IsOk());
   EXPECT_THAT(few->parts,
               ElementsAre(Pair("train", ElementsAre(text)), Pair("val", ElementsAre(text))));
+}
+
+// "a,a,...,a"
+std::string Repeated(const std::string& item, int64_t count) {
+  std::string text = item;
+  for (int64_t i = 1; i < count; ++i) absl::StrAppend(&text, ",", item);
+  return text;
+}
+
+TEST(ParseYoloYaml, MemoryOfValuesIsBoundedByTheSizeOfTheFile) {
+  const auto names = [](int64_t count) {
+    return absl::StrCat("names: [", Repeated("a", count), "]");
+  };
+  // A colon, the brackets, and the commas.
+  const auto allows = [&](int64_t count) { return count + 2 <= 65'536 + (2 * count + 8) / 128; };
+  ASSERT_EQ(names(1000).size(), 2008u);
+  int64_t most = 1;
+  while (allows(most + 1)) ++most;
+  const auto yaml = ParseYoloYaml(names(most));
+  ASSERT_THAT(yaml, IsOk());
+  EXPECT_EQ(yaml->names.size(), static_cast<size_t>(most));
+  EXPECT_THAT(ParseYoloYaml(names(most + 1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many values for YAML")));
+  if (!kMeasuresMemory) GTEST_SKIP() << "sanitizers need memory of their own";
+  constexpr int64_t kMany = 2'000'000;
+  const std::string many = Repeated("a", kMany), few = Repeated("a", most - 1);
+  std::string lines, texts = "[";
+  for (int64_t i = 0; i < kMany / 2; ++i) {
+    lines += "- a\n";
+    texts += "\"\" ";
+  }
+  for (const std::string& text :
+       {names(most), names(kMany), "[" + few + "]", "[" + many + "]", "{" + few + "}",
+        "{" + many + "}", "names: {" + many + "}", lines, texts}) {
+    const int64_t peak = MeasurePeakBytes([&] { ParseYoloYaml(text).status().IgnoreError(); });
+    EXPECT_GE(peak, 0);
+    EXPECT_LE(peak, 16 * static_cast<int64_t>(text.size()) + (96 << 20)) << text.substr(0, 60);
+  }
 }
 
 // As Windows' editors save it.
