@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
@@ -40,6 +41,7 @@
 #include "rcnn/training/distributed/rank_environment.h"
 #include "rcnn/training/distributed/rank_group.h"
 #include "rcnn/training/plan/folder_experiment.h"
+#include "rcnn/training/plan/verify_plan.h"
 #include "rcnn/training/scheduler/scheduler.h"
 #include "rcnn/training/scheduler/verify_run.h"
 #include "rcnn/training/stage_scheduler_flags.h"
@@ -50,7 +52,7 @@ namespace {
 constexpr char kDefaultConfig[] = "shapes_tiny_alternating";
 
 absl::Status Verify(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const RunVerification run, VerifyRun(path));
+  RCNN_ASSIGN_OR_RETURN(const RunVerification run, VerifyRun(path, {.also = {VerifyPlan}}));
   std::string notice;
   if (!run.scheduler.empty()) {
     notice = absl::StrCat("a scheduler is working in ", path, " (", run.scheduler,
@@ -59,14 +61,11 @@ absl::Status Verify(const std::string& path) {
   if (!FLAGS_quiet) std::printf("%s", PrintableLines(run.ToString()).c_str());
   if (!FLAGS_quiet && !notice.empty()) std::printf("%s\n", Printable(notice).c_str());
   if (run.Damaged() == 0) return absl::OkStatus();
-  const std::string what =
-      run.Damaged() == 1
-          ? "1 file is damaged or missing; the next run of the experiment repairs it from an "
-            "intact copy, or makes its stage again"
-          : absl::StrCat(run.Damaged(),
-                         " files are damaged or missing; the next run of the experiment repairs "
-                         "them from intact copies, or makes their stages again");
-  return absl::DataLossError(absl::StrCat(path, ": ", what, notice.empty() ? "" : "; ", notice));
+  return absl::DataLossError(absl::StrCat(
+      path, ": ", Counted(run.Damaged(), "file is", "files are"),
+      " damaged or missing; the next run of the experiment repairs what has an intact copy, makes "
+      "stages without one again, and stops at a plan or a split that it cannot use",
+      notice.empty() ? "" : "; ", notice));
 }
 
 // Whether the flags only ask for something to be printed or checked, which one process does.

@@ -59,7 +59,7 @@ DEFINE_bool(rehearse, true,
             "show early.");
 DEFINE_bool(
     verify, false,
-    "Check every file of the run directory against its checksum, print what is damaged, and "
+    "Check the files of the run directory against their checksums, print what is damaged, and "
     "change nothing. Exit code 1 if anything is.");
 DEFINE_bool(quiet, false, "Print errors only.");
 DEFINE_int32(local_processes, 0,

@@ -92,6 +92,7 @@ expect 1 'the folder is empty' --data_root="$(mktemp -d)"
 expect 0 'best possible recall at IoU 0.5' --data_root="$folder" --budget=4s --run_dir="$plan_run" --plan
 [ -f "$plan_run/plan.textproto" ] || fail "no plan"
 [ -d "$plan_run/stages" ] && fail "--plan has trained"
+expect 0 $'plan, 2 files compared\nlists of the split, 4 files compared' --verify --run_dir="$plan_run"
 cp "$plan_run/plan.textproto" "$TEST_TMPDIR/plan.textproto"
 expect 0 $'metrics.json\nreading an image and detecting its objects: \neach after the first' --data_root="$folder" \
   --run_dir="$plan_run"
@@ -100,6 +101,19 @@ expect 0 'everything is up to date' --data_root="$folder" --run_dir="$plan_run"
 expect 0 'planned again because of: the budget: 4.0s, now 5.0s' --data_root="$folder" --budget=5s --run_dir="$plan_run" --dry_run
 cmp -s "$plan_run/plan.textproto" "$TEST_TMPDIR/plan.textproto" || fail "a dry run has changed the plan"
 expect 0 'everything is up to date' --config="$plan_run/plan.textproto" --run_dir="$plan_run" --data_root="$folder"
+
+# What stops the next run is found by --verify, and an edited plan is used.
+expect 0 'lists of the split, 4 files compared' --verify --run_dir="$plan_run"
+for file in split/train.txt plan_basis.textproto; do
+  cp "$plan_run/$file" "$TEST_TMPDIR/whole"
+  truncate --size=-2 "$plan_run/$file"
+  expect 1 "$plan_run/$file"$'\nthe next run stops there\n1 file is damaged or missing' --verify --run_dir="$plan_run"
+  expect 1 "$plan_run/$file" --data_root="$folder" --run_dir="$plan_run"
+  cp "$TEST_TMPDIR/whole" "$plan_run/$file"
+done
+echo '# mine' >> "$plan_run/plan.textproto"
+expect 0 'plan.textproto was edited since it was made' --verify --run_dir="$plan_run"
+cp "$TEST_TMPDIR/plan.textproto" "$plan_run/plan.textproto"
 
 # Another folder of that name.
 mkdir "$TEST_TMPDIR/other" && cp -r "$folder" "$TEST_TMPDIR/other/cells"

@@ -84,15 +84,55 @@ absl::StatusOr<SplitLists> SplitLists::Read(const std::string& directory,
   return lists;
 }
 
+absl::StatusOr<SplitVerification> SplitLists::Verify(const std::string& directory) {
+  SplitLists lists(Absolute(directory), "");
+  SplitVerification found;
+  found.directory = lists.directory_;
+  RCNN_RETURN_IF_ERROR(lists.VerifyAll(found));
+  return found;
+}
+
+absl::Status SplitLists::VerifyAll(SplitVerification& found) {
+  // Returns the error of a file that cannot be read now, and notes others.
+  const auto note = [&found](const absl::Status& status) {
+    if (status.ok() || IsUnreadableNow(status)) return status;
+    found.problems.emplace_back(status.message());
+    return absl::OkStatus();
+  };
+  const absl::StatusOr<std::string> folder = ReadFolder();
+  const bool is_missing = absl::IsNotFound(folder.status());
+  const absl::Status status = is_missing ? CheckReplaceable() : folder.status();
+  if (is_missing && status.ok()) return status;
+  RCNN_RETURN_IF_ERROR(note(status));
+  found.are_there = true;
+  if (folder.ok()) found.folder = *folder;
+  RCNN_RETURN_IF_ERROR(note(ReadChecksums()));
+  if (checksums_) ++found.files;
+  for (const SplitSide side : kAllSides) {
+    for (int64_t place = 0;; ++place) {
+      const absl::StatusOr<bool> is_there = ReadList(side, place);
+      RCNN_RETURN_IF_ERROR(note(is_there.status()));
+      if (is_there.ok() && !*is_there) break;
+      if (checksums_) ++found.files;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> SplitLists::ReadFolder() const {
+  RCNN_ASSIGN_OR_RETURN(const std::string text,
+                        ReadSmallFile(In(directory_, kFolderFile), kMaxFolderBytes));
+  return std::string(absl::StripAsciiWhitespace(text));
+}
+
 absl::Status SplitLists::ReadAll() {
-  const absl::StatusOr<std::string> recorded =
-      ReadSmallFile(In(directory_, kFolderFile), kMaxFolderBytes);
+  const absl::StatusOr<std::string> recorded = ReadFolder();
   if (absl::IsNotFound(recorded.status())) return CheckReplaceable();
   RCNN_RETURN_IF_ERROR(recorded.status());
-  if (absl::StripAsciiWhitespace(*recorded) != folder_) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(directory_, ": holds the split of ", absl::StripAsciiWhitespace(*recorded),
-                     ", not of ", folder_, "; give another --run_dir"));
+  if (*recorded != folder_) {
+    return absl::FailedPreconditionError(absl::StrCat(directory_, ": holds the split of ",
+                                                      *recorded, ", not of ", folder_,
+                                                      "; give another --run_dir"));
   }
   were_there_ = true;
   RCNN_RETURN_IF_ERROR(ReadChecksums());

@@ -40,6 +40,20 @@
 
 namespace rcnn::data {
 
+// What SplitLists::Verify has found.
+struct SplitVerification {
+  // The absolute path of the directory, as in SplitLists::Path.
+  std::string directory;
+  // Whether there is anything: a missing or an empty directory has no lists.
+  bool are_there = false;
+  // That of folder.txt, if it can be read.
+  std::optional<std::string> folder;
+  // Files that were compared with a checksum: the lists and checksums.txt, if that is there.
+  int64_t files = 0;
+  // Why Read would fail: a sentence for each file, with its path and what to do.
+  std::vector<std::string> problems;
+};
+
 class SplitLists {
  public:
   // Reads the lists; none if the directory is missing or empty. `folder`: an absolute path.
@@ -49,6 +63,10 @@ class SplitLists {
   // a link without lists, in its place; kInvalidArgument for an image that two lists name, and the
   // errors of ImageList::Decode; also those of base/file_io.h.
   static absl::StatusOr<SplitLists> Read(const std::string& directory, const std::string& folder);
+
+  // Checks the lists of whatever folder, as Read does, and does not end with the first problem. An
+  // error if a file cannot be read now.
+  static absl::StatusOr<SplitVerification> Verify(const std::string& directory);
 
   // Whether there were lists.
   bool were_there() const { return were_there_; }
@@ -86,6 +104,8 @@ class SplitLists {
   SplitLists(std::string directory, std::string folder);
 
   absl::Status ReadAll();
+  absl::Status VerifyAll(SplitVerification& found);
+  absl::StatusOr<std::string> ReadFolder() const;
   absl::Status CheckReplaceable() const;
   absl::Status ReadChecksums();
   absl::StatusOr<bool> ReadList(SplitSide side, int64_t place);

@@ -239,6 +239,54 @@ TEST_F(SplitListsTest, ADamagedOrMissingListIsAnErrorAndStays) {
   EXPECT_THAT(Read(), IsOk());
 }
 
+TEST_F(SplitListsTest, VerifyingNamesEveryDamagedFile) {
+  const auto nothing = SplitLists::Verify(directory_);
+  ASSERT_THAT(nothing, IsOk());
+  EXPECT_FALSE(nothing->are_there);
+  WriteFour();
+  const auto whole = SplitLists::Verify(directory_);
+  ASSERT_THAT(whole, IsOk());
+  EXPECT_TRUE(whole->are_there);
+  EXPECT_EQ(whole->directory, directory_);
+  EXPECT_EQ(whole->folder, kFolder);
+  EXPECT_EQ(whole->files, 4);
+  EXPECT_THAT(whole->problems, IsEmpty());
+  ASSERT_THAT(WriteFileAtomically(In("train.txt"), "a.jpg\n"), IsOk());
+  fs::remove(In("val.txt"));
+  fs::resize_file(In("test.txt"), uintmax_t{1} << 40);
+  fs::remove(In("folder.txt"));
+  const auto damaged = SplitLists::Verify(directory_);
+  ASSERT_THAT(damaged, IsOk());
+  EXPECT_EQ(damaged->folder, std::nullopt);
+  EXPECT_THAT(damaged->problems,
+              ElementsAre(HasSubstr("/split: holds files but no folder.txt"),
+                          HasSubstr("/train.txt: is damaged"), HasSubstr("/val.txt: is missing"),
+                          HasSubstr("/test.txt: is damaged: it is too large")));
+  ASSERT_THAT(WriteFileAtomically(In("checksums.txt"), "x"), IsOk());
+  EXPECT_THAT(SplitLists::Verify(directory_)->problems,
+              ::testing::Contains(HasSubstr("/checksums.txt: is damaged")));
+}
+
+// A link to itself can be read as little as a file on a disk with errors.
+TEST_F(SplitListsTest, VerifyingStopsAtAListThatCannotBeReadNow) {
+  WriteFour();
+  fs::remove(In("val.txt"));
+  fs::create_symlink("val.txt", In("val.txt"));
+  EXPECT_THAT(SplitLists::Verify(directory_),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(In("val.txt"))));
+}
+
+// Those of an earlier version have none, and a user deletes them to use lists that were edited.
+TEST_F(SplitListsTest, VerifyingListsWithoutChecksumsFindsWhatTheyContradict) {
+  WriteFour();
+  fs::remove(In("checksums.txt"));
+  EXPECT_EQ(SplitLists::Verify(directory_)->files, 0);
+  EXPECT_THAT(SplitLists::Verify(directory_)->problems, IsEmpty());
+  ASSERT_THAT(WriteFileAtomically(In("val.txt"), "c.jpg\na.jpg\n"), IsOk());
+  EXPECT_THAT(SplitLists::Verify(directory_)->problems,
+              ElementsAre(HasSubstr("/val.txt: names a.jpg, which another list names too")));
+}
+
 TEST_F(SplitListsTest, WithoutChecksumsTheyAreUsedAndGetThemOnRequest) {
   WriteFour();
   const std::map<std::string, std::string> whole = Files();

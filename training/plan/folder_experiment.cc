@@ -95,7 +95,7 @@ absl::StatusOr<std::optional<RunLock>> LockExisting(const std::string& run_direc
 // directory.
 absl::StatusOr<data::FolderSplitOptions> PlaceSplit(FolderExperiment& experiment, bool dry_run) {
   data::FolderSplitOptions split;
-  split.directory = experiment.run_directory + "/split";
+  split.directory = absl::StrCat(experiment.run_directory, "/", kSplitFolder);
   if (!dry_run) return split;
   experiment.temporary = std::make_shared<TemporaryDirectory>("rcnn_split");
   const std::string temporary = experiment.temporary->path() + "/split";

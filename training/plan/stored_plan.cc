@@ -24,10 +24,6 @@ namespace {
 // Of a plan and its basis.
 constexpr int64_t kMaxBytes = int64_t{1} << 24;
 
-std::string BasisPath(const std::string& run_directory) {
-  return run_directory + "/plan_basis.textproto";
-}
-
 std::string Text(const google::protobuf::Message& message) {
   std::string text;
   google::protobuf::TextFormat::PrintToString(message, &text);
@@ -93,7 +89,7 @@ absl::Status ReadBasis(const std::string& path, PlanBasis& basis) {
 // Whether the plan of this text is known to be as it was written.
 bool IsAsWritten(const std::string& run_directory, absl::string_view text) {
   PlanBasis basis;
-  if (!ReadIntact(BasisPath(run_directory), basis).ok()) return false;
+  if (!ReadIntact(PlanBasisPath(run_directory), basis).ok()) return false;
   return basis.has_plan_crc32c() && basis.plan_crc32c() == Crc32c(text);
 }
 
@@ -148,8 +144,12 @@ std::string Budget(const PlanBasis& basis) {
 
 std::string PlanPath(const std::string& run_directory) { return run_directory + "/plan.textproto"; }
 
+std::string PlanBasisPath(const std::string& run_directory) {
+  return run_directory + "/plan_basis.textproto";
+}
+
 absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_directory) {
-  const std::string path = BasisPath(run_directory);
+  const std::string path = PlanBasisPath(run_directory);
   for (const std::string& file : {path, PlanPath(run_directory)}) {
     RCNN_ASSIGN_OR_RETURN(const bool exists, PathExists(file));
     if (!exists) return std::nullopt;
@@ -158,8 +158,8 @@ absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_
   RCNN_RETURN_IF_ERROR(ReadBasis(path, plan.basis));
   RCNN_ASSIGN_OR_RETURN(plan.config, LoadExperiment(PlanPath(run_directory)));
   RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(PlanPath(run_directory)));
-  // Earlier versions have recorded no checksum.
-  plan.edited = plan.basis.has_plan_crc32c() && plan.basis.plan_crc32c() != digest.crc32c;
+  plan.has_checksum = plan.basis.has_plan_crc32c();
+  plan.edited = plan.has_checksum && plan.basis.plan_crc32c() != digest.crc32c;
   plan.basis.clear_plan_crc32c();
   return plan;
 }
@@ -172,7 +172,8 @@ absl::StatusOr<std::string> WriteStoredPlan(const std::string& run_directory,
   RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ReplaceFile(PlanPath(run_directory), text));
   PlanBasis basis = plan.basis;
   basis.set_plan_crc32c(digest.crc32c);
-  RCNN_RETURN_IF_ERROR(ReplaceFile(BasisPath(run_directory), WithChecksum(Text(basis))).status());
+  RCNN_RETURN_IF_ERROR(
+      ReplaceFile(PlanBasisPath(run_directory), WithChecksum(Text(basis))).status());
   return kept;
 }
 

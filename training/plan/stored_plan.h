@@ -25,12 +25,17 @@ namespace rcnn::training {
 struct StoredPlan {
   configs::ExperimentConfig config;
   PlanBasis basis;
+  // Whether the basis says how plan.textproto was written; earlier versions have not recorded that.
+  bool has_checksum = false;
   // plan.textproto is not as it was written: edited, or damaged but still a plan.
   bool edited = false;
 };
 
 // "<run directory>/plan.textproto".
 std::string PlanPath(const std::string& run_directory);
+
+// "<run directory>/plan_basis.textproto".
+std::string PlanBasisPath(const std::string& run_directory);
 
 // nullopt if one of the two files is missing. kDataLoss if the basis is damaged: a new plan would
 // replace one that may have been edited. Other errors: those of LoadExperiment, which name the

@@ -50,6 +50,7 @@ TEST(StoredPlanTest, IsReadAsItWasWritten) {
   ASSERT_TRUE(read->has_value());
   EXPECT_EQ((*read)->config.DebugString(), Plan().config.DebugString());
   EXPECT_EQ((*read)->basis.DebugString(), Plan().basis.DebugString());
+  EXPECT_TRUE((*read)->has_checksum);
   EXPECT_FALSE((*read)->edited);
   EXPECT_THAT(*ReadFile(PlanPath(directory)), HasSubstr("\n# scale: 240 px\n"));
 }
@@ -180,6 +181,7 @@ TEST(StoredPlanTest, TellsThatThePlanIsNotAsItWasWritten) {
               IsOk());
   read = ReadStoredPlan(directory);
   ASSERT_THAT(read, IsOk());
+  EXPECT_FALSE((*read)->has_checksum);
   EXPECT_FALSE((*read)->edited);
 }
 

@@ -21,9 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The split of a folder of images, which is written before the run starts.
-constexpr char kSplitFolder[] = "split";
-// plan.textproto and plan_basis.textproto, written before the run starts as well.
+// plan.textproto and plan_basis.textproto, written before the run starts, as the split is.
 constexpr absl::string_view kPlanPrefix = "plan";
 
 // Whether a file may lie in a directory in which no run has started yet.

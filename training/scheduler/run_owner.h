@@ -19,6 +19,9 @@
 
 namespace rcnn::training {
 
+// The lists of the split of a folder of images, which are written before the run starts.
+inline constexpr char kSplitFolder[] = "split";
+
 // OK if the directory is missing, of a run, or has only what is written before a run starts: its
 // split and its plan. kFailedPrecondition, saying what to do, if it has other files, is not a
 // directory, or has a stage's directory that is a link; also the errors of base/stored_file.h.

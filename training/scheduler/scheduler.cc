@@ -245,14 +245,13 @@ absl::Status Scheduler::Publish(const RunDirectory& directory) const {
 
 void Scheduler::PrintSummary(const std::string& path) const {
   std::error_code ignored;  // of a file that cannot be examined now: the run is done
-  if (!AnythingToDo(stages_)) Print("everything is up to date
-");
+  if (!AnythingToDo(stages_)) Print("everything is up to date\n");
   Print(absl::StrCat("\n", SummaryTable(Rows(), style_), "\n"));
   for (const char* file : {"metrics.json", "report.html", "contact_sheet.jpg", "detections.json",
                            "model.safetensors"}) {
-      const std::string full = absl::StrCat(path, "/", file);
-      if (!std::filesystem::exists(full, ignored)) continue;
-      Print(absl::StrCat("  ", style_.Bold(Printable(full)), "\n"));
+    const std::string full = absl::StrCat(path, "/", file);
+    if (!std::filesystem::exists(full, ignored)) continue;
+    Print(absl::StrCat("  ", style_.Bold(Printable(full)), "\n"));
   }
   if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"), ignored)) return;
   const std::string command = BazelCommand(

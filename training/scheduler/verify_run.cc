@@ -261,13 +261,29 @@ std::string PublishedStage(const configs::ExperimentConfig& config) {
   return published;
 }
 
+absl::StatusOr<std::vector<VerifiedDirectory>> VerifyOthers(const std::string& path,
+                                                            const VerifyOptions& options) {
+  std::vector<VerifiedDirectory> others;
+  for (const RunCheck& check : options.also) {
+    RCNN_ASSIGN_OR_RETURN(const std::vector<VerifiedDirectory> found, check(path));
+    others.insert(others.end(), found.begin(), found.end());
+  }
+  return others;
+}
+
 // Examines the directory once. `is_worked_in`: by a scheduler, which makes missing stages and
 // results.
-absl::StatusOr<RunVerification> Look(const std::string& path, bool is_worked_in) {
+absl::StatusOr<RunVerification> Look(const std::string& path, const VerifyOptions& options,
+                                     bool is_worked_in) {
   const std::string stages = absl::StrCat(path, "/stages");
   RCNN_ASSIGN_OR_RETURN(const bool has_stages, PathExists(stages));
   RCNN_ASSIGN_OR_RETURN(const RecordedExperiment experiment, ReadRecordedExperiment(path));
-  if (!has_stages && !experiment.is_there) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<VerifiedDirectory> others, VerifyOthers(path, options));
+  const bool has_others = std::any_of(others.begin(), others.end(),
+                                      [](const VerifiedDirectory& one) { return one.files > 0; });
+  // Otherwise it has only been planned.
+  const bool has_begun = has_stages || experiment.is_there;
+  if (!has_begun && !has_others) {
     return absl::NotFoundError(absl::StrCat(
         path, " is not a run directory: missing folder: stages; name one with --run_dir"));
   }
@@ -280,11 +296,12 @@ absl::StatusOr<RunVerification> Look(const std::string& path, bool is_worked_in)
     RCNN_ASSIGN_OR_RETURN(VerifiedDirectory stage, VerifyStage(path, name, recorded));
     run.directories.push_back(std::move(stage));
   }
+  run.directories.insert(run.directories.end(), others.begin(), others.end());
   VerifiedDirectory top;
   top.name = ".";
   top.state = "results";
   bool has_results = false;
-  RCNN_RETURN_IF_ERROR(VerifyExperiment(path, experiment, top));
+  if (has_begun) RCNN_RETURN_IF_ERROR(VerifyExperiment(path, experiment, top));
   if (is_worked_in) {
     top.state = "results, left out while a scheduler works";
     run.directories.push_back(std::move(top));
@@ -347,20 +364,22 @@ std::string RunVerification::ToString() const {
   std::string text;
   for (const VerifiedDirectory& one : directories) {
     absl::StrAppendFormat(&text, "%s  %s, %s compared%s\n", width.Pad(Printable(one.name)),
-                          one.state, Counted(one.files, "file"), one.damage.empty() ? "" : ":");
-    for (const std::string& damage : one.damage) {
-      absl::StrAppend(&text, "  ", Printable(damage), "\n");
+                          one.state, Counted(one.files, "file"),
+                          one.damage.empty() && one.notices.empty() ? "" : ":");
+    for (const auto* sentences : {&one.damage, &one.notices}) {
+      for (const std::string& sentence : *sentences) {
+        absl::StrAppend(&text, "  ", Printable(sentence), "\n");
+      }
     }
   }
   return text;
 }
 
-absl::StatusOr<RunVerification> VerifyRun(const std::string& path,
-                                          const std::function<void()>& pause) {
+absl::StatusOr<RunVerification> VerifyRun(const std::string& path, const VerifyOptions& options) {
   RunVerification run;
   for (int look = 1;; ++look) {
     RCNN_ASSIGN_OR_RETURN(const Work before, ReadWork(path));
-    RCNN_ASSIGN_OR_RETURN(RunVerification seen, Look(path, !before.scheduler.empty()));
+    RCNN_ASSIGN_OR_RETURN(RunVerification seen, Look(path, options, !before.scheduler.empty()));
     RCNN_ASSIGN_OR_RETURN(const Work after, ReadWork(path));
     const bool is_worked_in = !after.scheduler.empty();
     if (before.scheduler.empty() && !is_worked_in && before.lock == after.lock) return seen;
@@ -369,8 +388,8 @@ absl::StatusOr<RunVerification> VerifyRun(const std::string& path,
     // When the scheduler has ended, the next look leaves nothing out.
     if (look == kLooks || (is_worked_in && seen.Damaged() == 0)) return seen;
     run = std::move(seen);
-    if (pause) {
-      pause();
+    if (options.pause) {
+      options.pause();
     } else {
       absl::SleepFor(kPause);
     }

@@ -1,4 +1,4 @@
-// Checks every file of a run against its checksum: `stage_scheduler --verify`.
+// Checks the files of a run against their checksums: `stage_scheduler --verify`.
 //
 // Reads everything, changes nothing, and needs neither the data nor the experiment file.
 //
@@ -19,13 +19,15 @@
 
 namespace rcnn::training {
 
-// A directory of a stage, or the run directory itself.
+// A directory of the run, or a group of files in it.
 struct VerifiedDirectory {
-  std::string name;  // "stages/1_rpn1", "."
+  std::string name;  // "stages/1_rpn1", "plan", "." (the files at the top)
   // "finished", "finished, checksums not yet recorded", "unfinished", "no key.txt", "results", …
   std::string state;
   int64_t files = 0;                // that were compared with a checksum
   std::vector<std::string> damage;  // sentences, each with the file's path
+  // Sentences about what is not damage, such as an edited plan.
+  std::vector<std::string> notices;
 };
 
 struct RunVerification {
@@ -35,8 +37,20 @@ struct RunVerification {
   std::string scheduler;
 
   int64_t Damaged() const;
-  // A line for each directory, and one for each damage below it.
+  // A line for each directory, and one for each damage and notice below it.
   std::string ToString() const;
+};
+
+// A check of what others than the scheduler leave in a run directory; verify_plan.h has one.
+// Returns an element for each group of files that is there. Changes nothing, and is called again
+// for another look.
+using RunCheck =
+    std::function<absl::StatusOr<std::vector<VerifiedDirectory>>(const std::string& run)>;
+
+struct VerifyOptions {
+  std::vector<RunCheck> also = {};
+  // Called between two looks; null: waits a second.
+  std::function<void()> pause = nullptr;
 };
 
 // Checks all stages, including those kept aside, the checkpoints of unfinished stages and the lines
@@ -46,12 +60,13 @@ struct RunVerification {
 // copied them. Stages that have not run yet are not.
 //
 // A scheduler may work in the directory meanwhile. Then missing stages and the results at the top
-// are left out, because it makes them, and what looks damaged is looked at again after `pause`
-// (null: a second), and counts only if it looks so three times, or when the scheduler has ended.
+// are left out, because it makes them, and what looks damaged is looked at again after a pause, and
+// counts only if it looks so three times, or when the scheduler has ended.
 //
-// kNotFound if `path` is not a run directory; other errors if a file cannot be read now.
+// kNotFound if `path` is not a run directory: it has neither stages nor a recorded experiment, and
+// no file that one of the other checks compares. Other errors if a file cannot be read now.
 absl::StatusOr<RunVerification> VerifyRun(const std::string& path,
-                                          const std::function<void()>& pause = nullptr);
+                                          const VerifyOptions& options = {});
 
 }  // namespace rcnn::training
 

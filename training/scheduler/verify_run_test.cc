@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -31,6 +32,7 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 class VerifyRunTest : public testing::Test {
  protected:
@@ -210,10 +212,10 @@ TEST_F(VerifyRunTest, AStageThatEndsMeanwhileIsNotDamage) {
   const std::string done = run_ + "/stages/4_rpn2/DONE", bytes = ReadFile(done).value();
   fs::remove(done);
   int pauses = 0;
-  const auto run = VerifyRun(run_, [&] {
-    ++pauses;
-    Put("stages/4_rpn2/DONE", bytes);
-  });
+  const auto run = VerifyRun(run_, {.pause = [&] {
+                               ++pauses;
+                               Put("stages/4_rpn2/DONE", bytes);
+                             }});
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->Damaged(), 0);
   EXPECT_EQ(pauses, 1);
@@ -231,11 +233,11 @@ TEST_F(VerifyRunTest, StagesThatEndOneAfterTheOtherAreNotDamage) {
   }
   size_t ending = 0;
   fs::remove(run_ + "/" + stages[0] + "/DONE");
-  const auto run = VerifyRun(run_, [&] {
-    Put(stages[ending] + "/DONE", records[ending]);
-    ++ending;
-    fs::remove(run_ + "/" + stages[ending] + "/DONE");
-  });
+  const auto run = VerifyRun(run_, {.pause = [&] {
+                               Put(stages[ending] + "/DONE", records[ending]);
+                               ++ending;
+                               fs::remove(run_ + "/" + stages[ending] + "/DONE");
+                             }});
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->Damaged(), 0) << run->ToString();
 }
@@ -246,7 +248,7 @@ TEST_F(VerifyRunTest, DamageThatStaysIsFoundWhileASchedulerWorks) {
   Flip("stages/4_rpn2/result");
   Flip("stages/1_rpn1/checkpoint-12/model.safetensors");
   int pauses = 0;
-  const auto run = VerifyRun(run_, [&] { ++pauses; });
+  const auto run = VerifyRun(run_, {.pause = [&] { ++pauses; }});
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->Damaged(), 2);
   EXPECT_THAT(run->ToString(), HasSubstr("4_rpn2/result is damaged"));
@@ -261,7 +263,7 @@ TEST_F(VerifyRunTest, AWorkingSchedulerMakesStagesAndResults) {
   {
     const auto lock = RunLock::Take(run_);
     ASSERT_THAT(lock, IsOk());
-    const auto run = VerifyRun(run_, [] { ADD_FAILURE() << "nothing is damaged"; });
+    const auto run = VerifyRun(run_, {.pause = [] { ADD_FAILURE() << "nothing is damaged"; }});
     ASSERT_THAT(run, IsOk());
     EXPECT_EQ(run->Damaged(), 0) << run->ToString();
     EXPECT_THAT(run->ToString(), HasSubstr("results, left out while a scheduler works"));
@@ -277,11 +279,44 @@ TEST_F(VerifyRunTest, WhenTheSchedulerHasEndedNothingIsLeftOut) {
   std::optional<RunLock> lock = *std::move(taken);
   Flip("stages/4_rpn2/result");
   fs::remove(run_ + "/metrics.json");
-  const auto run = VerifyRun(run_, [&] { lock.reset(); });
+  const auto run = VerifyRun(run_, {.pause = [&] { lock.reset(); }});
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->scheduler, "");
   EXPECT_EQ(run->Damaged(), 2);
   EXPECT_THAT(run->ToString(), HasSubstr("metrics.json is missing"));
+}
+
+// As those of a plan.
+TEST_F(VerifyRunTest, OtherChecksCountAndTheirNoticesAreNotDamage) {
+  VerifiedDirectory plan;
+  plan.name = "plan";
+  plan.state = "plan";
+  plan.files = 2;
+  plan.notices = {"plan.textproto was edited"};
+  VerifyOptions options;
+  options.also.push_back([&](const std::string& path) {
+    EXPECT_THAT(path, StartsWith(run_));
+    return std::vector<VerifiedDirectory>{plan};
+  });
+  auto run = VerifyRun(run_, options);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->Damaged(), 0);
+  EXPECT_THAT(run->ToString(), HasSubstr("plan, 2 files compared:\n  plan.textproto was edited\n"));
+  // As a run that was only planned.
+  run = VerifyRun(run_ + "/stages", options);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->Damaged(), 0) << run->ToString();
+  plan.damage = {"split/val.txt is damaged", "split/test.txt is missing"};
+  run = VerifyRun(run_, options);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->Damaged(), 2);
+  EXPECT_THAT(run->ToString(), HasSubstr("  split/test.txt is missing\n  plan.textproto was"));
+  plan.files = 0;
+  EXPECT_THAT(VerifyRun(run_ + "/stages", options),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("not a run directory")));
+  options.also.push_back([](const std::string&) { return absl::UnavailableError("a bad disk"); });
+  EXPECT_THAT(VerifyRun(run_, options),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("a bad disk")));
 }
 
 TEST_F(VerifyRunTest, ChangesNothing) {
