@@ -164,7 +164,7 @@ TEST_F(DetectRunTest, APathThatIsTooLongCostsItsImageAlone) {
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
               AllOf(HasSubstr("1 of 3 failed"),
                     HasSubstr(absl::StrCat("d... (", deep.size(), " bytes): no file can have"))));
-  const json images = Read("out/images.json")["images"];
+  const json images = ReadJson("out/images.json")["images"];
   ASSERT_EQ(images.size(), 2u);
   EXPECT_EQ(images[0]["id"], 1);
   EXPECT_EQ(images[1]["id"], 3);
@@ -182,12 +182,12 @@ TEST_F(DetectRunTest, ADrawingWhosePathIsTooLongCostsItsImageAlone) {
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
               AllOf(HasSubstr("1 of 2 failed"), HasSubstr("/n.png: the path of its drawing would"),
                     HasSubstr("--nodraw")));
-  EXPECT_EQ(Read(options.output + "/images.json")["images"].size(), 1u);
+  EXPECT_EQ(ReadJson(options.output + "/images.json")["images"].size(), 1u);
   EXPECT_TRUE(fs::exists(options.output + "/drawn/a.jpg"));
   options.draw = false;
   options.overwrite = true;
   EXPECT_THAT(RunDetect(options), IsOkAndHolds(0));
-  EXPECT_EQ(Read(options.output + "/images.json")["images"].size(), 2u);
+  EXPECT_EQ(ReadJson(options.output + "/images.json")["images"].size(), 2u);
 }
 
 // A name cannot control the terminal or look like another line.
