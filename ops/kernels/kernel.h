@@ -56,6 +56,14 @@
 #define RCNN_HOST_DEVICE
 #endif
 
+// Before a loop of a constant number of steps, all of which a GPU is to have in a row: then loads
+// do not wait for each other.
+#if defined(__CUDA_ARCH__)
+#define RCNN_UNROLL _Pragma("unroll")
+#else
+#define RCNN_UNROLL
+#endif
+
 namespace rcnn::ops {
 
 // Which thread of which block runs.
@@ -113,6 +121,14 @@ RCNN_HOST_DEVICE inline int64_t Divide32(int64_t a, int64_t b) {
 }
 RCNN_HOST_DEVICE inline int64_t Modulo32(int64_t a, int64_t b) {
   return static_cast<uint32_t>(a) % static_cast<uint32_t>(b);
+}
+
+RCNN_HOST_DEVICE inline int64_t CountBits(uint64_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __popcll(bits);
+#else
+  return __builtin_popcountll(bits);
+#endif
 }
 
 // Additions that AtomicAdd has put off; null unless HostGrid isolates the threads of a phase.

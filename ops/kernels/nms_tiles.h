@@ -9,8 +9,8 @@
 //   CompareInSlab     bit c of mask[r][w] is set when candidate r suppresses candidate
 //                     64 w + c > r of the same slab; tiles of 64 x 64 pairs
 //   KeepGreedily      one block walks the slab 64 candidates at a time: one thread decides
-//                     them by the tile on the diagonal, then all threads add the masks of
-//                     those kept to the words of later candidates
+//                     them by the tile on the diagonal, while the others add the masks of
+//                     those kept of the 64 before to the words of later candidates
 //
 // The next slab reads the kept boxes and their number from the device's memory: nothing goes
 // to the host, and the number of launches depends on the capacity alone.
@@ -18,9 +18,10 @@
 // Invariant: when a tile is decided, the bits of its candidates say whether any earlier kept
 // one suppresses them. So the decisions are those of the plain double loop.
 //
-// Why it is fast: a pair is compared at most once, in parallel, and the serial part is 64 short
-// steps per 64 candidates. The whole of 12,000 candidates is one slab: 72 million pairs of 15
-// operations and a division, 18 MB of masks, of which the walk reads the rows of kept boxes.
+// Why it is fast: a pair is compared at most once, in parallel, and the serial part is a barrier
+// and 64 steps of three instructions per 64 candidates, beside which loads and additions take no
+// time of their own. The whole of 12,000 candidates is one slab: 72 million pairs of 16 operations,
+// of which few need a division, 9 MB of masks, of which the walk reads the rows of kept boxes.
 //
 // Source: the bitmask of tiles is that of py-faster-rcnn's GPU code (Ren et al.,
 // arXiv:1506.01497); slabs and the walk on the device are rcnn's own.
@@ -128,10 +129,13 @@ struct CompareWithKeptKernel {
   RCNN_HOST_DEVICE int64_t Chunks() const { return work.ChunksBefore(begin); }
   int64_t Blocks() const { return work.rows * Chunks() * work.SlabWords(); }
   RCNN_HOST_DEVICE int64_t Row(int64_t block) const {
-    return block / (Chunks() * work.SlabWords());
+    return Divide32(block, Chunks() * work.SlabWords());
   }
   RCNN_HOST_DEVICE int64_t Chunk(int64_t block) const {
-    return block / work.SlabWords() % Chunks();
+    return Modulo32(Divide32(block, work.SlabWords()), Chunks());
+  }
+  RCNN_HOST_DEVICE int64_t WordIndex(int64_t block) const {
+    return Modulo32(block, work.SlabWords());
   }
   // The kept boxes of the block's chunk.
   RCNN_HOST_DEVICE int64_t First(int64_t block) const { return Chunk(block) * Work::kChunk; }
@@ -147,7 +151,7 @@ struct CompareWithKeptKernel {
 
   RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared, None&) const {
     const int64_t row = Row(place.block);
-    const int64_t word = place.block % work.SlabWords();
+    const int64_t word = WordIndex(place.block);
     const int64_t num_kept = NumKept(place.block);
     const int64_t first = phase / 2 * kTile;
     const int64_t count = Lesser(kTile, num_kept - first);
@@ -201,11 +205,13 @@ struct CompareInSlabKernel {
 
   int64_t Blocks() const { return work.rows * work.SlabWords() * work.SlabWords(); }
   RCNN_HOST_DEVICE int64_t TileRow(int64_t block) const {
-    return block / work.SlabWords() % work.SlabWords();
+    return Modulo32(Divide32(block, work.SlabWords()), work.SlabWords());
   }
-  RCNN_HOST_DEVICE int64_t TileColumn(int64_t block) const { return block % work.SlabWords(); }
+  RCNN_HOST_DEVICE int64_t TileColumn(int64_t block) const {
+    return Modulo32(block, work.SlabWords());
+  }
   RCNN_HOST_DEVICE int64_t Row(int64_t block) const {
-    return block / (work.SlabWords() * work.SlabWords());
+    return Divide32(block, work.SlabWords() * work.SlabWords());
   }
   RCNN_HOST_DEVICE int64_t FirstColumn(int64_t block) const {
     return begin + TileColumn(block) * kWordBits;
@@ -223,7 +229,7 @@ struct CompareInSlabKernel {
       if (place.thread >= columns) return;
       const int64_t from = row * work.capacity + first_column + place.thread;
       shared.columns[place.thread] = work.sorted[from];
-      shared.group[place.thread] = work.groups == nullptr ? 0 : work.sorted_group[from];
+      if (work.groups != nullptr) shared.group[place.thread] = work.sorted_group[from];
       return;
     }
     const int64_t in_slab = TileRow(place.block) * kWordBits + place.thread;
@@ -231,61 +237,95 @@ struct CompareInSlabKernel {
     if (candidate >= work.Count(row)) return;
     const int64_t from = row * work.capacity + candidate;
     const AreaBox<T> box = work.sorted[from];
-    const int64_t group = work.groups == nullptr ? 0 : work.sorted_group[from];
     uint64_t bits = 0;
-    for (int64_t i = 0; i < columns; ++i) {
-      const bool is_later = first_column + i > candidate;
-      if (is_later && work.Suppress(box, group, shared.columns[i], shared.group[i])) {
-        bits |= uint64_t{1} << i;
-      }
+    // Later candidates alone: on the diagonal those after this one.
+    for (int64_t i = Greater<int64_t>(candidate + 1 - first_column, 0); i < columns; ++i) {
+      if (Suppresses(box, shared.columns[i], work.threshold, work.extra)) bits |= uint64_t{1} << i;
     }
+    if (work.groups != nullptr) bits &= GroupBits(work.sorted_group[from], columns, shared);
     work.mask[(row * work.SlabRows() + in_slab) * work.SlabWords() + TileColumn(place.block)] =
         bits;
+  }
+
+  // The columns of a group.
+  RCNN_HOST_DEVICE static uint64_t GroupBits(int64_t group, int64_t columns, const Shared& shared) {
+    uint64_t bits = 0;
+    for (int64_t i = 0; i < columns; ++i) {
+      bits |= static_cast<uint64_t>(shared.group[i] == group) << i;
+    }
+    return bits;
   }
 
   Work work;
   int64_t begin;
 };
 
-// A block: the whole slab of a row.
+// A block: the whole slab of a row, tile by tile of 64 candidates. Phase 1 + t decides tile t; in
+// the same phase the masks of the candidates that tile t - 1 has kept are added to the words of
+// tiles t + 1 and later, and the masks that tile t + 1 is decided by are loaded. What tile t - 1
+// suppresses in tile t cannot wait for that: the deciding thread gathers it while it decides tile t
+// - 1.
 template <typename Work, typename T>
 struct KeepGreedilyKernel {
   static constexpr int64_t kWords = Work::kSlabWords;
   // Each word of later candidates has kGroups threads, each of which adds 64 / kGroups masks.
   static constexpr int64_t kGroups = kWords >= 256 ? 4 : 16;
+  static constexpr int64_t kGroupMasks = kWordBits / kGroups;
   static constexpr int kThreads = 1024;
-  struct Shared {
-    uint64_t removed[kGroups][kWords];
-    uint64_t diagonal[kWordBits];  // the tile's own masks
-    uint64_t keep;                 // of the tile that was decided last
-    int64_t kept;                  // before that tile
-    int64_t next_kept;             // after it
+  // Thread 0 decides. The threads of its warp do nothing else, as it would wait for them.
+  static constexpr int kWarp = 32;
+  static constexpr int kHelpers = kThreads - kWarp;
+
+  // What a candidate of a tile suppresses in its own tile and in the next one.
+  struct NearMasks {
+    uint64_t own;
+    uint64_t next;
   };
-  using Private = None;
+  struct Decision {
+    uint64_t keep;  // the tile's candidates that are kept
+    int64_t kept;   // of earlier tiles
+  };
+  // Of tile t: index t % 2.
+  struct Shared {
+    uint64_t removed[kGroups][kWords];  // candidates that kept ones suppress, all groups together
+    NearMasks near[2][kWordBits];
+    Decision decisions[2];
+  };
+  // Of thread 0: what is known of the tile that it decides next.
+  struct Private {
+    uint64_t removed;  // by the tile before
+    int64_t kept;      // of earlier tiles
+  };
 
   int64_t Blocks() const { return work.rows; }
-  // A phase to begin, and two for each 64 candidates that count.
   RCNN_HOST_DEVICE int64_t Tiles(int64_t row) const {
     const int64_t count = Lesser(work.Count(row) - begin, work.SlabRows());
     return count <= 0 ? 0 : CeilDivide(count, kWordBits);
   }
+  // One to begin, one for each tile, and one to end.
   RCNN_HOST_DEVICE int64_t Phases(int64_t row) const {
-    return Tiles(row) == 0 ? 0 : 1 + 2 * Tiles(row);
+    return Tiles(row) == 0 ? 0 : 2 + Tiles(row);
   }
 
-  RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared, None&) const {
-    const int64_t row = place.block;
-    if (phase == 0) {
-      Begin(row, place.thread, shared);
-      LoadDiagonal(row, 0, place.thread, shared);
-    } else if (phase % 2 == 1) {
-      if (place.thread == 0) Decide(row, phase / 2, shared);
-    } else {
-      const int64_t tile = phase / 2 - 1;
-      WriteKept(row, tile, place.thread, shared);
-      if (tile + 1 == Tiles(row)) return;
-      AddMasks(row, tile, place.thread, shared);
-      LoadDiagonal(row, tile + 1, place.thread, shared);
+  RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared,
+                            Private& mine) const {
+    const int64_t row = place.block, tile = phase - 1;
+    if (phase == 0) Begin(row, place.thread, shared);
+    if (place.thread == 0) {
+      if (phase == 0) {
+        mine = {0, work.kept_count[row]};
+      } else if (tile < Tiles(row)) {
+        Decide(row, tile, shared, mine);
+      } else {
+        work.kept_count[row] = Lesser(mine.kept, work.KeptCapacity());
+      }
+    } else if (place.thread >= kWarp) {
+      const int helper = place.thread - kWarp;
+      LoadNearMasks(row, tile + 1, helper, shared);
+      if (tile > 0) {
+        WriteKept(row, tile - 1, helper, shared);
+        AddMasks(row, tile - 1, helper, shared);
+      }
     }
   }
 
@@ -300,62 +340,83 @@ struct KeepGreedilyKernel {
       }
       shared.removed[group][word] = bits;
     }
-    if (thread == 0) {
-      shared.next_kept = work.kept_count[row];
-    }
   }
 
   RCNN_HOST_DEVICE const uint64_t* Mask(int64_t row, int64_t candidate) const {
     return work.mask + (row * work.SlabRows() + candidate) * work.SlabWords();
   }
 
-  RCNN_HOST_DEVICE void LoadDiagonal(int64_t row, int64_t tile, int thread, Shared& shared) const {
-    if (thread >= kWordBits) return;
-    const int64_t candidate = tile * kWordBits + thread;
-    const bool counts = begin + candidate < work.Count(row);
-    shared.diagonal[thread] = counts ? Mask(row, candidate)[tile] : 0;
-  }
-
-  // One thread: the 64 candidates of a tile, best first.
-  RCNN_HOST_DEVICE void Decide(int64_t row, int64_t tile, Shared& shared) const {
-    uint64_t removed = 0;
-    for (int64_t group = 0; group < kGroups; ++group) removed |= shared.removed[group][tile];
-    const int64_t count = Lesser(kWordBits, work.Count(row) - begin - tile * kWordBits);
-    int64_t kept = shared.next_kept;
-    uint64_t keep = 0;
-    for (int64_t i = 0; i < count && kept < work.KeptCapacity(); ++i) {
-      if ((removed >> i & 1) != 0) continue;
-      keep |= uint64_t{1} << i;
-      removed |= shared.diagonal[i];
-      ++kept;
+  // The last 64 helpers, which have the fewest masks to add.
+  RCNN_HOST_DEVICE void LoadNearMasks(int64_t row, int64_t tile, int helper, Shared& shared) const {
+    const int64_t in_tile = helper - (kHelpers - kWordBits);
+    const int64_t tiles = Tiles(row), candidate = tile * kWordBits + in_tile;
+    if (in_tile < 0 || tile >= tiles) return;
+    NearMasks masks = {0, 0};
+    if (begin + candidate < work.Count(row)) {
+      const uint64_t* mask = Mask(row, candidate);
+      masks = {mask[tile], tile + 1 < tiles ? mask[tile + 1] : 0};
     }
-    shared.kept = shared.next_kept;
-    shared.next_kept = kept;
-    shared.keep = keep;
+    shared.near[tile % 2][in_tile] = masks;
   }
 
-  RCNN_HOST_DEVICE void WriteKept(int64_t row, int64_t tile, int thread, Shared& shared) const {
-    if (thread == 0 && tile + 1 == Tiles(row)) work.kept_count[row] = shared.next_kept;
-    if (thread >= kWordBits || (shared.keep >> thread & 1) == 0) return;
-    int64_t before = 0;
-    for (int i = 0; i < thread; ++i) before += shared.keep >> i & 1;
-    const int64_t from = row * work.capacity + begin + tile * kWordBits + thread;
-    const int64_t to = row * work.KeptCapacity() + shared.kept + before;
+  // The candidates of a tile, best first: one that no kept one suppresses is kept. Each step needs
+  // the bits of the one before, and has no branch; a bit is not set after its step, so the bits
+  // that are left out in the end are the candidates that are kept. Beyond the capacity they have no
+  // place, and no further tile keeps any.
+  RCNN_HOST_DEVICE void Decide(int64_t row, int64_t tile, Shared& shared, Private& mine) const {
+    Decision& decision = shared.decisions[tile % 2];
+    if (mine.kept >= work.KeptCapacity()) {
+      decision = {0, mine.kept};
+      return;
+    }
+    uint64_t removed = mine.removed, next = 0;
+    for (int64_t group = 0; group < kGroups; ++group) removed |= shared.removed[group][tile];
+    const NearMasks* masks = shared.near[tile % 2];
+    RCNN_UNROLL
+    for (int i = 0; i < kWordBits; ++i) {
+      // Bit i in all places: as a sign, which a shift repeats. A GPU has it in two instructions.
+      const auto sign = static_cast<int64_t>(removed << (kWordBits - 1 - i));
+      const auto is_removed = static_cast<uint64_t>(sign >> (kWordBits - 1));
+      removed |= masks[i].own & ~is_removed;
+      next |= masks[i].next & ~is_removed;
+    }
+    const int64_t count = work.Count(row) - begin - tile * kWordBits;
+    const uint64_t counted = count < kWordBits ? (uint64_t{1} << count) - 1 : ~uint64_t{0};
+    decision = {~removed & counted, mine.kept};
+    mine = {next, mine.kept + CountBits(decision.keep)};
+  }
+
+  // The 64 helpers before those that load masks.
+  RCNN_HOST_DEVICE void WriteKept(int64_t row, int64_t tile, int helper,
+                                  const Shared& shared) const {
+    const int64_t in_tile = helper - (kHelpers - 2 * kWordBits);
+    const Decision& decision = shared.decisions[tile % 2];
+    if (in_tile < 0 || in_tile >= kWordBits || (decision.keep >> in_tile & 1) == 0) return;
+    const uint64_t earlier = (uint64_t{1} << in_tile) - 1;
+    const int64_t place = decision.kept + CountBits(decision.keep & earlier);
+    if (place >= work.KeptCapacity()) return;
+    const int64_t from = row * work.capacity + begin + tile * kWordBits + in_tile;
+    const int64_t to = row * work.KeptCapacity() + place;
     work.kept[to] = entries[from].index;
     work.kept_boxes[to] = work.sorted[from];
     if (work.groups != nullptr) work.kept_group[to] = work.sorted_group[from];
   }
 
-  RCNN_HOST_DEVICE void AddMasks(int64_t row, int64_t tile, int thread, Shared& shared) const {
-    const int64_t tiles = Tiles(row);
-    for (int64_t i = thread; i < kGroups * work.SlabWords(); i += kThreads) {
-      const int64_t group = i / work.SlabWords(), word = i % work.SlabWords();
-      if (word <= tile || word >= tiles) continue;
-      uint64_t bits = shared.removed[group][word];
-      for (int64_t j = group; j < kWordBits; j += kGroups) {
-        if ((shared.keep >> j & 1) != 0) bits |= Mask(row, tile * kWordBits + j)[word];
+  // To the words after that of the next tile. A mask is read if its candidate is kept; no load
+  // waits for another.
+  RCNN_HOST_DEVICE void AddMasks(int64_t row, int64_t tile, int helper, Shared& shared) const {
+    const uint64_t keep = shared.decisions[tile % 2].keep;
+    const int64_t first = tile + 2, words = Tiles(row) - first;
+    for (int64_t i = helper; i < kGroups * words && keep != 0; i += kHelpers) {
+      const int64_t group = Divide32(i, words), word = first + Modulo32(i, words);
+      const uint64_t* mask = Mask(row, tile * kWordBits + group * kGroupMasks) + word;
+      uint64_t bits = 0;
+      RCNN_UNROLL
+      for (int64_t j = 0; j < kGroupMasks; ++j) {
+        const bool is_kept = (keep >> (group * kGroupMasks) >> j & 1) != 0;
+        bits |= is_kept ? mask[j * work.SlabWords()] : 0;
       }
-      shared.removed[group][word] = bits;
+      shared.removed[group][word] |= bits;
     }
   }
 

@@ -209,6 +209,54 @@ TYPED_TEST(NmsTilesTest, EqualsTheCpuOverSlabsAndThresholds) {
   }
 }
 
+// Slabs of several tiles, where masks wait for the decision of a tile, for the next tile, or for
+// later ones; with 16 threads and with 4 for a word.
+TYPED_TEST(NmsTilesTest, EqualsTheCpuOverTilesOfASlab) {
+  std::mt19937_64 random(TestSeed());
+  for (const int64_t count : {129, 191, 192, 193, 256, 511, 512, 513, 700}) {
+    NmsOptions options;
+    options.iou_threshold = 0.2 + 0.1 * static_cast<double>(random() % 6);
+    const auto problem = RandomProblem<TypeParam>(1, count, {300, 80, 0}, random);
+    ExpectEqualsCpu<512>(problem, options);
+    ExpectEqualsCpu<16384>(problem, options);
+  }
+}
+
+// A box suppresses the 100 after it, so that the masks of a kept one are in its own tile and in the
+// next two.
+TYPED_TEST(NmsTilesTest, EachKeptBoxSuppressesThoseOfTheNextTiles) {
+  Problem<TypeParam> problem = {1, 600, {}, {}, {}, {}};
+  std::vector<int64_t> expected;
+  for (int64_t i = 0; i < problem.capacity; ++i) {
+    const auto left = static_cast<TypeParam>(i);
+    problem.boxes.insert(problem.boxes.end(), {left, 0, left + 101, 1});
+    problem.scores.push_back(-left);
+    if (i % 101 == 0) expected.push_back(i);
+  }
+  NmsOptions options;
+  options.iou_threshold = 0.004;  // less than 1 / 201
+  for (const HostOrder order : kAllHostOrders) {
+    EXPECT_THAT(KeptByGrid<1024>(problem, options, order)[0], ElementsAreArray(expected));
+  }
+}
+
+TYPED_TEST(NmsTilesTest, AllBoxesAreKeptOrAllButOne) {
+  Problem<TypeParam> apart = {1, 400, {}, {}, {}, {}}, alike = apart;
+  std::vector<int64_t> all;
+  for (int64_t i = 0; i < 400; ++i) {
+    const auto left = static_cast<TypeParam>(2 * i);
+    apart.boxes.insert(apart.boxes.end(), {left, 0, left + 1, 1});
+    alike.boxes.insert(alike.boxes.end(), {0, 0, 1, 1});
+    apart.scores.push_back(1);
+    alike.scores.push_back(1);
+    all.push_back(i);
+  }
+  for (const HostOrder order : kAllHostOrders) {
+    EXPECT_THAT(KeptByGrid<512>(apart, {}, order)[0], ElementsAreArray(all));
+    EXPECT_THAT(KeptByGrid<512>(alike, {}, order)[0], ElementsAre(0));
+  }
+}
+
 // Also where a chunk of kept boxes is not enough: 1,024 of them.
 TYPED_TEST(NmsTilesTest, EqualsTheCpuWithManyKept) {
   std::mt19937_64 random(TestSeed());
@@ -227,6 +275,7 @@ TYPED_TEST(NmsTilesTest, StopsAtMaxKeep) {
   for (const int64_t max_keep : {0, 1, 63, 64, 65, 130, 299, 300, 1000}) {
     options.max_keep = max_keep;
     ExpectEqualsCpu<128>(problem, options);
+    ExpectEqualsCpu<512>(problem, options);
   }
 }
 
@@ -237,6 +286,7 @@ TYPED_TEST(NmsTilesTest, RowsAreIndependentAndMayBeEmpty) {
   NmsOptions options;
   options.iou_threshold = 0.4;
   ExpectEqualsCpu<64>(problem, options);
+  ExpectEqualsCpu<256>(problem, options);
 }
 
 // Nobody has written them, as where proposals are too small: only the last row can show a read.
@@ -287,6 +337,15 @@ TEST(NmsTilesLargeTest, SlabsOfTheDevice) {
       std::count_if(expected.begin(), expected.end(), [&](int64_t i) { return rest.count(i) > 0; });
   EXPECT_GT(kept, 0);
   EXPECT_LT(kept, kRest);
+}
+
+TEST(NmsTilesLargeTest, SecondSlabOfTheDevice) {
+  std::mt19937_64 random(TestSeed());
+  NmsOptions options;
+  options.iou_threshold = 0.3;
+  const auto problem = RandomProblem<float>(1, 16384 + 100, {800, 200, 0}, random);
+  EXPECT_EQ(KeptByGrid<16384>(problem, options, HostOrder::kReversed)[0],
+            KeptByCpu(problem, 0, options));
 }
 
 // Few boxes are kept of a million, so that the pairs stay below half a billion.

@@ -245,14 +245,6 @@ struct ListRoisKernel {
     shared.hits[word] = bits;
   }
 
-  RCNN_HOST_DEVICE static int64_t CountBits(uint32_t bits) {
-#if defined(__CUDA_ARCH__)
-    return __popc(bits);
-#else
-    return __builtin_popcount(bits);
-#endif
-  }
-
   RCNN_HOST_DEVICE void Append(int thread, const Shared& shared, Private& mine) const {
     const int64_t own_word = thread / kWordBits;
     const uint32_t bits_before = (uint32_t{1} << thread % kWordBits) - 1;

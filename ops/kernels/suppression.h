@@ -25,10 +25,15 @@ T LargestAllowed(double iou_threshold, bool suppress_equal) {
 
 // Whether IoU(a, b) > threshold, as greedy_suppression.cc decides it. False where an area is 0 and
 // the quotient not a number, or where T cannot hold an area.
+//
+// Most pairs need no division: rounding keeps the order of numbers, so where `shared`, which is a
+// T, is below the rounded product it is below the exact one too, and the quotient is at most the
+// threshold, also rounded.
 template <typename T>
 RCNN_HOST_DEVICE bool Suppresses(const AreaBox<T>& a, const AreaBox<T>& b, T threshold, T extra) {
   const T shared = SharedArea(a, b, extra);
-  return shared / (a.area + b.area - shared) > threshold;
+  const T all = a.area + b.area - shared;
+  return !(shared < threshold * all) && shared / all > threshold;
 }
 
 }  // namespace rcnn::ops

@@ -133,7 +133,7 @@ def nms(rows):
     tiles = math.ceil(rows / 64)
     return Kernel("NMS, N candidates in one slab",
                   "N² / 16 of masks written; one block reads those of kept candidates, here of all",
-                  "N² / 2 of 16; serial: N / 64 steps of two barriers, 3 N instructions in a thread",
+                  "N² / 2 of 16; serial: N / 64 steps of a barrier, 3 N instructions in a thread",
                   "%s, %d steps" % (thousands(rows), tiles), Launch(tiles * (tiles + 1) // 2, 64, rows**2 / 16, 8 * rows**2),
                   Launch(1, 1024, rows**2 / 16, 0, 3 * rows))
 
