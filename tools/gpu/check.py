@@ -23,8 +23,9 @@ def parse(words):
     parser.add_argument("--only", action="append", choices=sorted(ALL_STEPS), help="this step alone; may be repeated")
     parser.add_argument("--compile", action="store_true", help="torchvision with torch.compile as well")
     parser.add_argument("--any_torch", action="store_true", help="compare with other versions of torch and torchvision too")
-    parser.add_argument("--seconds", type=float, default=290,
-                        help="the limit of all steps together, five times as long on a CPU (default: %(default)g)")
+    parser.add_argument("--seconds", type=float, default=280,
+                        help="the limit of all steps together, after the bundle is unpacked; five times as long on a CPU "
+                        "(default: %(default)g)")
     parser.add_argument("--programs", help="folder of the programs, such as bazel-bin (default: those in %s)" %
                         device_programs.BUNDLE)
     parser.add_argument("--out", default="gpu_check", help="folder of report.json, report.md and check.log (default: %(default)s)")
@@ -41,6 +42,7 @@ class Check:
         self.any_torch = arguments.any_torch
         self.compile_flag = ["--compile"] if arguments.compile else []
         self.work = work
+        self.images_per_second = None  # of the training in `step`
         self.report = device_report.Report(arguments.out, {"device": self.device, "sizes": arguments.sizes})
         self.programs = find_programs(arguments, work)
 
@@ -80,25 +82,28 @@ def run_step(check, name, limit):
     print("%-10s %s, %.0f s" % (name, status, time.monotonic() - start), flush=True)
 
 
+def run_steps(check, names, seconds, patience):
+    """Runs the steps within so many seconds. A step has its own limit, `patience` times, and what those before it have left of theirs."""
+    end = time.monotonic() + seconds * patience
+    for i, name in enumerate(names):
+        left = end - time.monotonic()
+        if left <= 0:
+            check.report.begin(name)  # its status is then: out of time
+            continue
+        own, *later = [ALL_STEPS[step][1] * patience for step in names[i:]]
+        run_step(check, name, min(left, max(own, left - sum(later))))
+
+
 def main(words):
     arguments = parse(words)
-    # A rehearsal shows that the steps work, on machines that may be busy; its times say nothing.
-    patience = 5 if arguments.device == "cpu" else 1
-    end = time.monotonic() + arguments.seconds * patience
     work = tempfile.mkdtemp(prefix="rcnn_gpu_check")
     try:
         try:
             check = Check(arguments, work)
         except device_programs.CommandError as error:
             sys.exit(str(error))
-        for name in arguments.only or device_steps.STEPS:
-            left = end - time.monotonic()
-            if left <= 0:
-                check.report.begin(name)  # its status is then: out of time
-                continue
-            # A step alone has all the time.
-            limit = left if len(arguments.only or []) == 1 else ALL_STEPS[name][1] * patience
-            run_step(check, name, min(limit, left))
+        # A rehearsal shows that the steps work, on machines that may be busy; its times say nothing.
+        run_steps(check, arguments.only or list(device_steps.STEPS), arguments.seconds, 5 if arguments.device == "cpu" else 1)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print("\n" + check.report.table())
