@@ -87,7 +87,7 @@ TEST_F(CheckImagesTest, ImagesThatCannotBeReadNowAreNotToBeReplaced) {
                        AllOf(HasSubstr("data.train: 1 of 15 images cannot be read now"),
                              HasSubstr(Path("train", 7) + ": Too many levels"),
                              HasSubstr("They may be intact"), Not(HasSubstr("Replace them")),
-                             Not(HasSubstr("remove them")), Not(HasSubstr(Path("train", 4)))))));
+                             Not(HasSubstr("remove them")), Not(HasSubstr(Path("train", 4))))));
 }
 
 TEST_F(CheckImagesTest, CountsTheRest) {
