@@ -98,6 +98,7 @@ SchedulerOptions SchedulerOptionsFromFlags() {
   options.run_directory = FLAGS_run_dir;
   options.dry_run = FLAGS_dry_run;
   options.rehearse = FLAGS_rehearse;
+  options.forbid_waits = FLAGS_forbid_waits;
   options.quiet = FLAGS_quiet;
   return options;
 }

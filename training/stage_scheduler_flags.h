@@ -24,6 +24,7 @@ DECLARE_bool(dry_run);
 DECLARE_bool(print_config);
 DECLARE_bool(rehearse);
 DECLARE_bool(verify);
+DECLARE_bool(forbid_waits);
 DECLARE_bool(quiet);
 DECLARE_int32(local_processes);
 DECLARE_string(join_timeout);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "rcnn/base/device_graph.h"
+#include "rcnn/base/device_waits.h"
 
 namespace rcnn::ops {
 namespace {
@@ -53,6 +54,10 @@ TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
     EXPECT_EQ(HasKernel(name, ""), kIsBuilt) << name;
   }
   EXPECT_EQ(HasKernel("proposals", "sizes"), kIsBuilt);
+}
+
+TEST(CudaTest, WaitsCanBeForbiddenWhereCudaIsBuilt) {
+  EXPECT_EQ(CheckWaitsCanBeForbidden(c10::Device(c10::DeviceType::CUDA, 0)).ok(), kIsBuilt);
 }
 
 TEST(CudaTest, GraphsAreThereWhereCudaIsBuilt) {

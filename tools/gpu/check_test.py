@@ -230,6 +230,20 @@ class Steps(Folder):
             stored = checked.report.record["steps"]["resume"]
             self.assertEqual([row["value"] for row in stored["rows"]], [1 if weights == b"weights" else 0])
 
+    def test_iterations_that_may_not_wait_are_counted(self):
+        for device, precisions in (("cpu", 0), ("cuda", 3)):
+            checked = self.checked("waits")
+            checked.device = device
+            called = []
+            checked.programs.run = lambda words, _: called.append(words)  # pylint: disable=cell-var-from-loop
+            with unittest.mock.patch.object(device_experiments, "metrics", return_value=[{"iteration": 1}, {"iteration": 8}]):
+                device_steps.waits(checked, "waits", None)
+            self.assertEqual(len(called), 2)
+            self.assertTrue(all("--forbid_waits" in words for words in called))
+            self.assertEqual(sum(".precision=" in word for word in called[0]), precisions)
+            # Seven of each stage.
+            self.assertEqual([row["value"] for row in checked.report.record["steps"]["waits"]["rows"]], [4 * 7, 7])
+
     def test_nms_that_keeps_other_boxes_fails_on_every_machine(self):
         for equal, error in ((False, "NMS keeps other boxes"), (True, None)):
             checked = self.checked("kernels")

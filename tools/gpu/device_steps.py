@@ -190,6 +190,29 @@ def batch(check, name, deadline):
     check.report.add(name, "tests of an image alone and in a batch, float32, within 1e-4: passed", int(passed.group(1)))
 
 
+def waits(check, name, deadline):
+    """Trainings in which an iteration that waits for the GPU is an error: four steps with cached maps, and R50-FPN."""
+    precision = {}
+    # The CPU may have none of these.
+    if check.device != "cpu":
+        precision = {"fast1.train_fast_rcnn": "BFLOAT16", "rpn2.train_rpn": "FLOAT16", "fast2.train_fast_rcnn": "FLOAT16"}
+    changes = ["stages.%s.training.precision=%s" % item for item in precision.items()]
+    run_dir = check.path("waits_four_steps")
+    check.programs.run([*scheduler_words(check, "training/testing/tiny_alternating.textproto", run_dir, changes), "--forbid_waits"],
+                       deadline)
+    check.report.add(name, "four steps, iterations without a wait", checked_iterations(run_dir, experiments.VOC07_ITERATIONS))
+    run_dir = check.path("waits_r50_fpn")
+    changes = experiments.resnet_changes(experiments.Size(False), check.precision)
+    check.programs.run([*scheduler_words(check, "configs/coco_resnet50_fpn_joint.textproto", run_dir, changes), "--forbid_waits"],
+                       deadline)
+    check.report.add(name, "R50-FPN, %s, iterations without a wait" % check.precision, checked_iterations(run_dir, ["joint"]))
+
+
+def checked_iterations(run_dir, stages):
+    """Of all but the first iteration of each stage. Those of a line of the log count too: the log is read after them."""
+    return sum(experiments.metrics(run_dir, stage)[-1]["iteration"] - 1 for stage in stages)
+
+
 def exported(check, deadline):
     """The folder of R50-FPN's weights and config, which is made once."""
     folder = check.path("resnet50_fpn")
@@ -366,12 +389,13 @@ def otherwise(check, name, deadline):
 
 # In this order: what matters most comes first. Name -> function, and its limit in seconds.
 STEPS = {
-    "operators": (operators, 50),
+    "operators": (operators, 45),
     "shapes": (shapes, 55),
-    "resume": (resume, 40),
+    "resume": (resume, 35),
     "batch": (batch, 15),
-    "step": (step, 45),
-    "inference": (inference, 30),
+    "waits": (waits, 20),
+    "step": (step, 40),
+    "inference": (inference, 25),
     "kernels": (kernels, 10),
     "voc07": (voc07, 25),
     "otherwise": (otherwise, 10),

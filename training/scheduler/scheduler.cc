@@ -293,6 +293,7 @@ absl::Status Run(const SchedulerOptions& options) {
   RCNN_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(run));
   const std::vector<PlannedStage> plan = PlanStages(options.config, inputs);
   run.ranks = options.ranks;
+  run.forbid_waits = options.forbid_waits;
   if (run.ranks != nullptr) {
     RCNN_RETURN_IF_ERROR(CheckSameRun(*run.ranks, plan));
     RCNN_RETURN_IF_ERROR(ConnectDevices(run));

@@ -31,6 +31,8 @@ struct SchedulerOptions {
   bool quiet = false;
   // The ranks that run the experiment together, all with this call; null: this process alone.
   std::shared_ptr<RankGroup> ranks = nullptr;
+  // For checks: waits for the device in an iteration are errors (TrainerOptions).
+  bool forbid_waits = false;
 };
 
 // Prints a plan, progress, and finally a table and the paths of the results. Copies

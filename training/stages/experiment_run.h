@@ -47,6 +47,8 @@ struct ExperimentRun {
   // The ranks that run the experiment together; null: this process alone. All run the same stages
   // at the same time, and read the directories of the others; rank 0 alone writes.
   std::shared_ptr<RankGroup> ranks = nullptr;
+  // As in TrainerOptions.
+  bool forbid_waits = false;
 };
 
 // Whether this process writes the results.

@@ -273,6 +273,7 @@ TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& s
   options.ranks = run.ranks;
   options.exchanges_in_step = ShareNormsOfParts(run, stage, model);
   options.exchange = MakeExchange(run, stage, options.exchanges_in_step);
+  options.forbid_waits = run.forbid_waits;
   return options;
 }
 

@@ -72,6 +72,7 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
     if (setup.notices != nullptr) setup.notices->push_back(text);
   };
   options.may_write = setup.may_write;
+  options.forbid_waits = setup.forbid_waits;
   data::LoaderOptions loader;
   loader.batches.transform.set_flip(configs::TransformConfig::AT_RANDOM);
   loader.batches.batching = options.training.batching();

@@ -56,6 +56,7 @@ struct RunSetup {
   std::shared_ptr<detection::FasterRcnn> model = Model();
   std::vector<std::string>* notices = nullptr;
   std::function<absl::Status()> may_write = nullptr;
+  bool forbid_waits = false;
   std::shared_ptr<const data::Dataset> dataset = Shapes();
 };
 

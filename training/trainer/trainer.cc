@@ -31,10 +31,12 @@
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
 #include "rcnn/base/counted.h"
+#include "rcnn/base/device_waits.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/training/trainer/batch_summary.h"
 #include "rcnn/training/trainer/best_weights.h"
 #include "rcnn/training/trainer/checkpoint.h"
@@ -77,6 +79,7 @@ class Trainer::State {
  public:
   State(TrainerOptions options, std::shared_ptr<FasterRcnn> model, LossFunction losses)
       : options_(std::move(options)),
+        device_(detection::ModuleDevice(*model)),
         checkpoints_(options_.directory, options_.key, options_.may_write),
         best_(options_.directory),
         state_(model, options_.training),
@@ -128,6 +131,7 @@ class Trainer::State {
   }
 
   const TrainerOptions options_;
+  const c10::Device device_;
   CheckpointStore checkpoints_;
   BestWeights best_;
   TrainingState state_;
@@ -136,6 +140,7 @@ class Trainer::State {
   std::optional<MetricsLog> log_;  // of the process that writes the files
   int64_t last_checkpoint_ = 0;    // iteration of the last one written, or read
   absl::Time last_checkpoint_time_ = MonotonicNow();
+  bool has_iterated_ = false;                   // in this run
   bool stop_ = false;                           // a shutdown was requested, of any rank
   bool checkpoint_due_ = false;                 // as rank 0 has told
   std::optional<std::string> covered_metrics_;  // of the checkpoint that the run resumes from
@@ -210,6 +215,7 @@ absl::Status Trainer::State::TrainToTheEnd(std::shared_ptr<const data::Dataset> 
   }
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         data::Loader::Create(std::move(dataset), loader_options));
+  if (options_.forbid_waits) RCNN_RETURN_IF_ERROR(CheckWaitsCanBeForbidden(device_));
   line_start_ = last_checkpoint_time_ = MonotonicNow();
   while (!IsFinished()) RCNN_RETURN_IF_ERROR(Step(*loader));
   return absl::OkStatus();
@@ -217,11 +223,17 @@ absl::Status Trainer::State::TrainToTheEnd(std::shared_ptr<const data::Dataset> 
 
 absl::Status Trainer::State::Step(data::Loader& loader) {
   const bool checkpoint_due = IsFirst() && CheckpointIsDue(state_.done + 1);
+  std::optional<NoDeviceWaits> no_waits;
+  // In the first iteration libraries start.
+  if (options_.forbid_waits && IsAlone() && has_iterated_) no_waits.emplace(device_);
   RCNN_ASSIGN_OR_RETURN(const UpdateReport report,
                         gradients_.Compute(state_.solver(), loader, state_.done, checkpoint_due));
   stop_ = report.wants_stop;
   checkpoint_due_ = report.wants_checkpoint;
-  if (!report.status.ok()) return HandleFailedUpdate(report);
+  if (!report.status.ok()) {
+    no_waits.reset();
+    return HandleFailedUpdate(report);
+  }
   const absl::StatusOr<UpdateInfo> update =
       state_.solver().Update(state_.done, gradients_.AllFinite());
   if (absl::IsDataLoss(update.status())) {
@@ -232,6 +244,8 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   state_.average().Update();
   ++state_.done;
   AddToLine(report, *update);
+  no_waits.reset();
+  has_iterated_ = true;
   if (state_.done % options_.resources.log_every() == 0 || state_.done == iterations()) {
     RCNN_RETURN_IF_ERROR(LogLine(loader));
   }

@@ -80,6 +80,10 @@ struct TrainerOptions {
   // computed once more, so its forward pass must change nothing, as a trained batch norm would. Of
   // one process alone; null: memory that runs out is an error.
   std::function<bool()> free_memory = nullptr;
+  // For checks: from the second iteration of this run on, it is an error if an iteration waits for
+  // the device (base/device_waits.h). The log, validation and checkpoints may. Of one process
+  // alone.
+  bool forbid_waits = false;
 };
 
 class Trainer {
@@ -96,8 +100,9 @@ class Trainer {
   // good checkpoint. On another device than the CPU this is found at the next line of the log,
   // validation or checkpoint, before it is written, and the error names the iteration, its images
   // and what was not finite. kResourceExhausted if memory runs out and kInternal if the network
-  // fails otherwise, naming the same. Also the errors of the loader, the solver and the disk. An
-  // error of another rank begins with its number.
+  // fails otherwise, naming the same. kFailedPrecondition if waits cannot be forbidden but should.
+  // Also the errors of the loader, the solver and the disk. An error of another rank begins with
+  // its number.
   //
   // `loader` is for the whole dataset; the trainer gives each rank its share. Ranks other than 0
   // return no weights.

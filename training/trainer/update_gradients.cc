@@ -23,6 +23,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "glog/logging.h"
+#include "rcnn/base/device_waits.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
@@ -179,6 +181,8 @@ absl::Status UpdateGradients::TryGradient(const Solver& solver, const data::Batc
     lost_ranks_ = error.connection();
     return absl::InternalError("stopped because of another rank");
   } catch (const std::exception& error) {
+    // With LibTorch's backtrace, which names the operator that waits.
+    if (DeviceWaitsAreForbidden()) LOG(ERROR) << error.what();
     const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
     if (IsNotFinite(error)) return Diverged(status.message());
     if (!CanTryAgain(error, is_first)) {
