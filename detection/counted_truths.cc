@@ -26,11 +26,10 @@ CountedTruths Allocate(int64_t images, int64_t capacity) {
           at::zeros({images, capacity}, at::kBool),
           at::zeros({images}, at::kLong),
           at::zeros({images}, at::kLong),
-          at::zeros({images, 3}, at::kFloat)};
+          at::Tensor()};
 }
 
-void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t image,
-               const CountedTruths& counted) {
+void FillImage(const GroundTruth& truth, int64_t image, const CountedTruths& counted) {
   ops::CheckBoxes(truth.boxes, "ground truth");
   const int64_t count = truth.boxes.size(0);
   counted.boxes[image].narrow(0, 0, count).copy_(truth.boxes);
@@ -40,10 +39,6 @@ void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t ima
   }
   counted.counts.data_ptr<int64_t>()[image] = count;
   counted.image_ids.data_ptr<int64_t>()[image] = truth.image_id;
-  float* const info = counted.image_info.data_ptr<float>() + 3 * image;
-  info[0] = size.height;
-  info[1] = size.width;
-  info[2] = size.scale;
 }
 
 }  // namespace
@@ -54,11 +49,20 @@ CountedTruths CountTruths(const GroundTruths& truths, const InputSizes& sizes,
               ", but ", Counted(sizes.size(), "size"));
   const CountedTruths host = Allocate(static_cast<int64_t>(truths.size()), ObjectCapacity(truths));
   for (size_t b = 0; b < truths.size(); ++b) {
-    FillImage(truths[b], sizes[b], static_cast<int64_t>(b), host);
+    FillImage(truths[b], static_cast<int64_t>(b), host);
   }
   return {CopyToDevice(host.boxes, device),     CopyToDevice(host.labels, device),
           CopyToDevice(host.is_crowd, device),  CopyToDevice(host.counts, device),
-          CopyToDevice(host.image_ids, device), CopyToDevice(host.image_info, device)};
+          CopyToDevice(host.image_ids, device), ImageInfo(sizes, device)};
+}
+
+at::Tensor ImageInfo(const InputSizes& sizes, const c10::Device& device) {
+  const at::Tensor info = at::empty({static_cast<int64_t>(sizes.size()), 3}, at::kFloat);
+  float* number = info.data_ptr<float>();
+  for (const ops::InputSize& size : sizes) {
+    for (const float value : {size.height, size.width, size.scale}) *number++ = value;
+  }
+  return CopyToDevice(info, device);
 }
 
 }  // namespace rcnn::detection

@@ -12,6 +12,7 @@
 #ifndef RCNN_DETECTION_COUNTED_TRUTHS_H_
 #define RCNN_DETECTION_COUNTED_TRUTHS_H_
 
+#include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
 #include "rcnn/detection/targets.h"
@@ -22,6 +23,9 @@ namespace rcnn::detection {
 // and naming the row of a box that is not valid.
 CountedTruths CountTruths(const GroundTruths& truths, const InputSizes& sizes,
                           const c10::Device& device);
+
+// The sizes alone: CountedTruths::image_info, [B, 3] float32.
+at::Tensor ImageInfo(const InputSizes& sizes, const c10::Device& device);
 
 }  // namespace rcnn::detection
 

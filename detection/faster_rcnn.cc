@@ -11,6 +11,7 @@
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
+#include "rcnn/detection/counted_truths.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
@@ -45,6 +46,15 @@ std::vector<at::Tensor> BoxesOfEach(const ops::CountedProposals& proposals) {
     boxes.push_back(proposals.rois[b].slice(0, 0, counts[b].item<int64_t>()).slice(1, 1));
   }
   return boxes;
+}
+
+// The RoIs of all images, K of each, [B K, 5]; those beyond an image's count are of image -1.
+at::Tensor CountedRois(const ops::CountedProposals& proposals) {
+  const at::Tensor ranks = at::arange(proposals.rois.size(1), proposals.counts.options());
+  const at::Tensor is_beyond = ranks.unsqueeze(0).ge(proposals.counts.unsqueeze(1));
+  const at::Tensor rois = proposals.rois.clone();
+  rois.select(2, 0).masked_fill_(is_beyond, -1);
+  return rois.flatten(0, 1);
 }
 
 // One entry without maps for each part of `images`, with the part's size in pixels.
@@ -378,19 +388,54 @@ std::vector<Detections> FasterRcnn::Detect(
     const std::vector<ops::ImageSize>& original_sizes) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   at::NoGradGuard no_grad;
-  const BatchFeatures maps = Features(std::move(images));
-  return Detect(maps, Propose(maps, sizes, OwnLimits(*rpn_)).rois, sizes, original_sizes);
+  return Detect(ComputeNetwork(std::move(images)), sizes, original_sizes);
+}
+
+void FasterRcnn::CheckDetects(const InputSizes& sizes,
+                              const std::vector<ops::ImageSize>& original_sizes) const {
+  TORCH_CHECK(head_ != nullptr, "this model has no head");
+  TORCH_CHECK(!head_->is_training(), "the head is training");
+  TORCH_CHECK(sizes.size() == original_sizes.size(), "original_sizes of ",
+              Counted(original_sizes.size(), "image"), " for a batch of ", sizes.size());
+}
+
+std::vector<Detections> FasterRcnn::Detect(
+    NetworkOutput network, const InputSizes& sizes,
+    const std::vector<ops::ImageSize>& original_sizes) const {
+  TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
+  CheckDetects(sizes, original_sizes);
+  TORCH_CHECK(!network.rpn.empty(), "there is no image");
+  at::NoGradGuard no_grad;
+  const at::Device device = network.rpn.front().front().logits.device();
+  const auto images = static_cast<int64_t>(sizes.size());
+  if (!SelectsOnDevice(device, images * OwnLimits(*rpn_).after_nms())) {
+    const at::Tensor rois = rpn_->Propose(network.rpn, sizes, OwnLimits(*rpn_)).rois;
+    network.rpn.clear();
+    return Detect(network.maps, rois, sizes, original_sizes);
+  }
+  const ops::CountedProposals proposals =
+      rpn_->ProposeCounted(network.rpn, ImageInfo(sizes, device), OwnLimits(*rpn_));
+  TORCH_CHECK(proposals.rois.size(0) == images, "sizes of ", Counted(images, "image"),
+              " for a batch of ", proposals.rois.size(0));
+  network.rpn.clear();
+  // The head computes the rows beyond the counts too: zeros, which no image's detections come from.
+  const std::vector<int64_t> rois_of_image(sizes.size(), proposals.rois.size(1));
+  const HeadOutput output =
+      head_->Forward(network.maps, proposals.rois.flatten(0, 1), c10::nullopt, {}, rois_of_image);
+  return SelectEach(network.maps, output, CountedRois(proposals), sizes, original_sizes);
 }
 
 std::vector<Detections> FasterRcnn::Detect(
     const BatchFeatures& maps, const at::Tensor& rois, const InputSizes& sizes,
     const std::vector<ops::ImageSize>& original_sizes) const {
-  TORCH_CHECK(head_ != nullptr, "this model has no head");
-  TORCH_CHECK(!head_->is_training(), "the head is training");
-  TORCH_CHECK(sizes.size() == original_sizes.size(), "original_sizes of ",
-              Counted(original_sizes.size(), "image"), " for a batch of ", sizes.size());
+  CheckDetects(sizes, original_sizes);
   at::NoGradGuard no_grad;
-  const HeadOutput output = head_->Forward(maps, rois);
+  return SelectEach(maps, head_->Forward(maps, rois), rois, sizes, original_sizes);
+}
+
+std::vector<Detections> FasterRcnn::SelectEach(
+    const BatchFeatures& maps, const HeadOutput& output, const at::Tensor& rois,
+    const InputSizes& sizes, const std::vector<ops::ImageSize>& original_sizes) const {
   std::vector<Detections> detections = DetectOnDevice(output, rois, sizes, original_sizes);
   for (size_t b = 0; b < sizes.size(); ++b) {
     const auto image = static_cast<int64_t>(b);
@@ -413,12 +458,15 @@ void FasterRcnn::AddBranchDetections(const BatchFeatures& maps, int64_t image,
   }
 }
 
+bool FasterRcnn::SelectsOnDevice(const at::Device& device, int64_t rois) const {
+  return !device.is_cpu() && head_->CanDetectTogether() &&
+         rois <= kMaxPairsTogether / (head_->num_classes() + 1);
+}
+
 std::vector<Detections> FasterRcnn::DetectOnDevice(
     const HeadOutput& output, const at::Tensor& rois, const InputSizes& sizes,
     const std::vector<ops::ImageSize>& original_sizes) const {
-  if (rois.is_cpu() || !head_->CanDetectTogether() || output.logits.numel() > kMaxPairsTogether) {
-    return std::vector<Detections>(sizes.size());
-  }
+  if (!SelectsOnDevice(rois.device(), rois.size(0))) return std::vector<Detections>(sizes.size());
   std::vector<DetectionFrame> frames;
   for (size_t b = 0; b < sizes.size(); ++b) {
     if (config_.head().detections().decode_in_original_pixels()) {

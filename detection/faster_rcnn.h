@@ -128,8 +128,12 @@ class FasterRcnn : public torch::nn::Module {
 
   // Detections of each image in pixels of the stored image, whose sizes are `original_sizes`.
   // Throws c10::Error if an RPN or a head is missing, if the head is training(), or if the numbers
-  // of sizes differ. Thread-safe.
+  // of sizes differ. Thread-safe. Waits for a device once, to copy the detections, unless they are
+  // too many for it, or vote (DetectionsConfig.voting_iou), or a value is not finite.
   std::vector<Detections> Detect(BatchMap images, const InputSizes& sizes,
+                                 const std::vector<ops::ImageSize>& original_sizes) const;
+  // The same from the network's output.
+  std::vector<Detections> Detect(NetworkOutput network, const InputSizes& sizes,
                                  const std::vector<ops::ImageSize>& original_sizes) const;
   // The same on given RoIs [R, 5], in pixels of the input.
   std::vector<Detections> Detect(const BatchFeatures& maps, const at::Tensor& rois,
@@ -179,9 +183,22 @@ class FasterRcnn : public torch::nn::Module {
   void ProposeCounted(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                       const OptionalRange& own, JointRpnPass& pass) const;
 
-  // On another device than the CPU, without voting and where that takes less than some 600 MB, the
-  // detections of all images at once, with undefined tensors where a value is not finite; otherwise
-  // undefined tensors for each image.
+  // Throws c10::Error unless the head can detect in images of these sizes.
+  void CheckDetects(const InputSizes& sizes,
+                    const std::vector<ops::ImageSize>& original_sizes) const;
+
+  // The detections of each image from the head's output for `rois`; those of other images take part
+  // in nothing.
+  std::vector<Detections> SelectEach(const BatchFeatures& maps, const HeadOutput& output,
+                                     const at::Tensor& rois, const InputSizes& sizes,
+                                     const std::vector<ops::ImageSize>& original_sizes) const;
+
+  // Whether detections of so many RoIs are selected on their device: on another than the CPU,
+  // without voting, and where that takes less than some 600 MB.
+  bool SelectsOnDevice(const at::Device& device, int64_t rois) const;
+
+  // If they are selected on the device, the detections of all images at once, with undefined
+  // tensors where a value is not finite; otherwise undefined tensors for each image.
   std::vector<Detections> DetectOnDevice(const HeadOutput& output, const at::Tensor& rois,
                                          const InputSizes& sizes,
                                          const std::vector<ops::ImageSize>& original_sizes) const;

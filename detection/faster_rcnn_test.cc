@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/testing/slow_boxes.h"
@@ -253,13 +254,14 @@ TEST(FasterRcnnTest, DetectsInPixelsAsStored) {
   }
 }
 
-// A head with the same output for every RoI: class 1, moved by these deltas.
-std::shared_ptr<FasterRcnn> MakeConstant(const std::string& options, const SlowDeltas& deltas) {
-  auto model = FasterRcnn::Create(Config(absl::StrCat("backbone { tiny { channels: 8 } } "
-                                                      "head { fc { fc_channels: 4 } ",
-                                                      options, " }")),
-                                  1)
-                   .value();
+// A head with the same output for every RoI: class 1, moved by these deltas. `rpn`: of the config.
+std::shared_ptr<FasterRcnn> MakeConstant(const std::string& options, const SlowDeltas& deltas,
+                                         const std::string& rpn = "") {
+  auto model =
+      FasterRcnn::Create(Config(absl::StrCat("backbone { tiny { channels: 8 } } ", rpn,
+                                             " head { fc { fc_channels: 4 } ", options, " }")),
+                         1)
+          .value();
   model->eval();
   at::NoGradGuard no_grad;
   FindTensor(*model, "head.cls_score.bias")[1] = 2;
@@ -360,11 +362,51 @@ TEST(FasterRcnnTest, ADeviceSelectsDetectionsItselfUnlessTheyVote) {
   }
 }
 
+// The RPN's scores are all equal, and the head's, so that rounding changes no order. An image may
+// have 300 proposals, and NMS leaves fewer.
+constexpr char kConstantRpn[] =
+    "rpn { anchors { size_px: [24, 48] } channels: 8 "
+    "  test_proposals { before_nms: 300 after_nms: 300 } }";
+
+std::vector<Detections> DetectTwo(FasterRcnn& model, bool of_one_size, const c10::Device& device) {
+  model.to(device);
+  const TwoImages two;
+  const at::Tensor padded = at::zeros({2, 3, 96, 133}).to(device);
+  const BatchMap images =
+      of_one_size ? BatchMap(padded) : CutImages(padded, {{96, 133}, {90, 120}});
+  ops::testing::TakeWaits();
+  return model.Detect(images, two.sizes, two.originals);
+}
+
+TEST(FasterRcnnTest, DetectionOnADeviceWaitsOnce) {
+  for (const char* options : {"", "decode_in_original_pixels: true"}) {
+    for (const bool of_one_size : {true, false}) {
+      SCOPED_TRACE(absl::StrCat(options, of_one_size ? ", one size" : ", two sizes"));
+      const auto model = MakeConstant(absl::StrCat("detections { ", options, " }"),
+                                      {.1, .2, .3, .4}, kConstantRpn);
+      const auto expected = DetectTwo(*model, of_one_size, at::kCPU);
+      const auto found = DetectTwo(*model, of_one_size, ops::testing::QueueDevice());
+      EXPECT_THAT(ops::testing::TakeWaits(), ::testing::ElementsAre("copy to the CPU"));
+      ASSERT_EQ(found.size(), 2u);
+      for (size_t b = 0; b < 2; ++b) {
+        EXPECT_GT(expected[b].boxes.size(0), 3) << b;
+        ASSERT_EQ(found[b].boxes.sizes(), expected[b].boxes.sizes()) << b;
+        EXPECT_TRUE(at::allclose(found[b].boxes, expected[b].boxes, 1e-5, 1e-4)) << b;
+        EXPECT_TRUE(at::allclose(found[b].scores, expected[b].scores, 1e-6, 1e-6)) << b;
+        EXPECT_TRUE(at::equal(found[b].labels, expected[b].labels)) << b;
+      }
+    }
+  }
+}
+
 TEST(FasterRcnnTest, ValuesThatAreNotFiniteAreReportedOnADeviceToo) {
-  const auto model = MakeConstant("", {});
+  const auto model = MakeConstant("", {}, kConstantRpn);
   const at::NoGradGuard no_grad;
   FindTensor(*model, "head.cls_score.bias")[0] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THAT(ops::ErrorMessage([&] { TwoImages().Detect(*model, ops::testing::QueueDevice()); }),
+  const c10::Device device = ops::testing::QueueDevice();
+  EXPECT_THAT(ops::ErrorMessage([&] { TwoImages().Detect(*model, device); }),
+              HasSubstr("logits: row 0 is not finite"));
+  EXPECT_THAT(ops::ErrorMessage([&] { DetectTwo(*model, true, device); }),
               HasSubstr("logits: row 0 is not finite"));
 }
 

@@ -28,10 +28,7 @@ NetworkOutput GraphedNetwork::Forward(BatchMap images) {
 std::vector<Detections> GraphedNetwork::Detect(BatchMap images, const InputSizes& sizes,
                                                const std::vector<ops::ImageSize>& original_sizes) {
   TORCH_CHECK(model_.rpn() != nullptr, "this model has no rpn");
-  const NetworkOutput output = Forward(std::move(images));
-  const at::Tensor rois =
-      model_.rpn()->Propose(output.rpn, sizes, model_.rpn()->config().test_proposals()).rois;
-  return model_.Detect(output.maps, rois, sizes, original_sizes);
+  return model_.Detect(Forward(std::move(images)), sizes, original_sizes);
 }
 
 }  // namespace rcnn::detection

@@ -208,11 +208,18 @@ std::vector<DetectedImage> DetectBatch(const DetectionNetworks& networks,
                                        const data::Dataset& dataset, const data::Batch& batch,
                                        bool with_proposals) {
   at::NoGradGuard no_grad;
-  const auto [maps, proposals] = TakeProposals(networks, graphed, batch);
-  const std::vector<detection::Detections> found =
-      networks.detector->Detect(maps, proposals.rois, MakeInputSizes(batch), OriginalSizes(batch));
+  const detection::InputSizes sizes = MakeInputSizes(batch);
+  std::vector<detection::Detections> found;
   std::vector<InferredProposals> proposals_of_each;
-  if (with_proposals) proposals_of_each = ToImages(proposals, batch);
+  if (IsOneNetwork(networks) && !with_proposals) {
+    // Does not wait for the number of proposals.
+    const at::Device device = detection::ModuleDevice(*networks.detector);
+    found = graphed.Detect(MakeInputs(batch, device), sizes, OriginalSizes(batch));
+  } else {
+    const auto [maps, proposals] = TakeProposals(networks, graphed, batch);
+    found = networks.detector->Detect(maps, proposals.rois, sizes, OriginalSizes(batch));
+    if (with_proposals) proposals_of_each = ToImages(proposals, batch);
+  }
   std::vector<DetectedImage> images(found.size());
   for (size_t b = 0; b < images.size(); ++b) {
     Append(found[b], batch.entries[b], dataset, images[b].detections);
