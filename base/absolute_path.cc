@@ -30,6 +30,10 @@ absl::StatusOr<std::string> ResolvedPath(const std::string& path) {
   if (IsPathTooLong(absolute)) return fs::path(absolute).lexically_normal().string();
   std::error_code error;
   const fs::path resolved = fs::weakly_canonical(absolute, error);
+  // What has no path, such as a pipe that /dev/stdout leads to, or was deleted meanwhile.
+  if (error == std::errc::no_such_file_or_directory) {
+    return fs::path(absolute).lexically_normal().string();
+  }
   if (error) return ErrorNumberStatus(error.value(), "access", path);
   return resolved.string();
 }

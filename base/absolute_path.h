@@ -23,7 +23,8 @@ absl::StatusOr<std::string> AbsolutePath(const std::string& path);
 
 // The same without links, "." and "..": two paths of one file give the same. The parts at its end
 // that do not exist stay; links that lead nowhere count among them. Of a path that no file can have
-// (path_length.h) links stay. The errors above, and those of errno_status.h, such as for a link to
+// (path_length.h), and of what has no path, such as the pipe behind /dev/stdout, links stay. The
+// errors above, and those of errno_status.h, such as for a link to
 // itself.
 absl::StatusOr<std::string> ResolvedPath(const std::string& path);
 

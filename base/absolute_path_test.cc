@@ -1,9 +1,12 @@
 #include "rcnn/base/absolute_path.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -65,6 +68,17 @@ TEST_F(ResolvedPathTest, HasNoLinks) {
   EXPECT_THAT(ResolvedPath(""), IsOkAndHolds(here));
   const std::string name(300, 'x');
   EXPECT_THAT(ResolvedPath(folder_ + "/./" + name), IsOkAndHolds(folder_ + "/" + name));
+}
+
+// As of a shell's <(...), or of /dev/stdout before a |.
+TEST_F(ResolvedPathTest, APipeWithoutAPathIsItself) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const std::string path = absl::StrCat("/dev/fd/", ends[0]);
+  EXPECT_TRUE(fs::exists(path));
+  EXPECT_THAT(ResolvedPath(path), IsOkAndHolds(path));
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST_F(ResolvedPathTest, ALinkThatCannotBeFollowedNowIsAnError) {

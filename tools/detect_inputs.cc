@@ -145,7 +145,7 @@ std::optional<bool> Finder::IsFolder(const fs::path& path) {
 std::optional<std::string> Finder::Resolve(const fs::path& path) {
   absl::StatusOr<std::string> resolved = ResolvedPath(path.string());
   if (resolved.ok()) return *std::move(resolved);
-  Problem(path.string(), resolved.status().message());
+  found_.problems.emplace_back(resolved.status().message());
   return std::nullopt;
 }
 

@@ -63,8 +63,8 @@ DEFINE_bool(
     "change nothing. Exit code 1 if anything is.");
 DEFINE_bool(
     forbid_waits, false,
-    "Make it an error if an iteration of a training waits for the GPU, except the first. For "
-    "checks of this program.");
+    "Make it an error if an iteration of a training waits for the GPU, except the first. Only with "
+    "one process; for checks of this program.");
 DEFINE_bool(quiet, false, "Print errors only.");
 DEFINE_int32(local_processes, 0,
              "Train with this many processes on this machine, which share its cores. 0: as many as "

@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/absolute_path.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
@@ -30,9 +31,9 @@ std::string In(const std::string& directory, absl::string_view name) {
   return absl::StrCat(directory, "/", name);
 }
 
-std::string Absolute(const std::string& directory) {
-  std::error_code error;
-  std::string path = fs::absolute(directory, error).lexically_normal().string();
+absl::StatusOr<std::string> Absolute(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const std::string absolute, AbsolutePath(directory));
+  std::string path = fs::path(absolute).lexically_normal().string();
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return path;
 }
@@ -79,13 +80,15 @@ SplitLists::SplitLists(std::string directory, std::string folder)
 
 absl::StatusOr<SplitLists> SplitLists::Read(const std::string& directory,
                                             const std::string& folder) {
-  SplitLists lists(Absolute(directory), folder);
+  RCNN_ASSIGN_OR_RETURN(std::string path, Absolute(directory));
+  SplitLists lists(std::move(path), folder);
   RCNN_RETURN_IF_ERROR(lists.ReadAll());
   return lists;
 }
 
 absl::StatusOr<SplitVerification> SplitLists::Verify(const std::string& directory) {
-  SplitLists lists(Absolute(directory), "");
+  RCNN_ASSIGN_OR_RETURN(std::string path, Absolute(directory));
+  SplitLists lists(std::move(path), "");
   SplitVerification found;
   found.directory = lists.directory_;
   RCNN_RETURN_IF_ERROR(lists.VerifyAll(found));
@@ -284,7 +287,9 @@ absl::Status SplitLists::Write(const std::string& growth_directory) {
 
 absl::Status SplitLists::RecordChecksums() const {
   if (checksums_ && *checksums_ == found_) return absl::OkStatus();
-  RCNN_RETURN_IF_ERROR(RefuseLink(directory_));
+  // What a link leads to is not written, and its lists are used without checksums.
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(directory_));
+  if (type == fs::file_type::symlink) return absl::OkStatus();
   return WriteChecksums(directory_, found_);
 }
 

@@ -97,7 +97,8 @@ class SplitLists {
   absl::Status Write(const std::string& growth_directory = "");
 
   // Writes checksums.txt for the lists as they were read, unless it is there: they come from an
-  // earlier version, or were edited, or a kill has left checksums of two versions. Errors as above.
+  // earlier version, or were edited, or a kill has left checksums of two versions. Nothing is
+  // written where a link in the directory's place leads to.
   absl::Status RecordChecksums() const;
 
  private:

@@ -70,12 +70,17 @@ absl::Status CheckSize(absl::string_view text) {
     return absl::InvalidArgumentError(
         absl::StrCat("YAML of ", bytes, " bytes, more than the limit of ", kMaxYoloYamlBytes));
   }
-  const int64_t indicators = std::count_if(text.begin(), text.end(), [](char byte) {
-    return kIndicators.find(byte) != absl::string_view::npos;
-  });
-  if (indicators <= kFewIndicators + bytes / kBytesPerIndicator) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("too many values for YAML of ", Counted(text.size(), "byte")));
+  int64_t indicators = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    // "\r\n" is one line break.
+    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    if (kIndicators.find(text[i]) != absl::string_view::npos) ++indicators;
+  }
+  const int64_t most = kFewIndicators + bytes / kBytesPerIndicator;
+  if (indicators <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "too many values for YAML of ", Counted(text.size(), "byte"), ": ", indicators,
+      " characters that begin, end or separate values, more than the limit of ", most));
 }
 
 absl::StatusOr<int64_t> ClassNumber(const std::string& text, size_t names) {

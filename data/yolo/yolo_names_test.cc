@@ -101,6 +101,12 @@ TEST(ParseYoloYaml, MemoryOfValuesIsBoundedByTheSizeOfTheFile) {
   EXPECT_EQ(yaml->names.size(), static_cast<size_t>(most));
   EXPECT_THAT(ParseYoloYaml(names(most + 1)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many values for YAML")));
+  // Quoted names, as Windows' editors save them: four characters of each count.
+  std::string windows = "names:\r\n";
+  for (int i = 0; i < 16'000; ++i) absl::StrAppend(&windows, "- 'name ", i, "'\r\n");
+  const auto saved = ParseYoloYaml(windows);
+  ASSERT_THAT(saved, IsOk());
+  EXPECT_EQ(saved->names.size(), 16'000u);
   if (!kMeasuresMemory) GTEST_SKIP() << "sanitizers need memory of their own";
   constexpr int64_t kMany = 2'000'000;
   const std::string many = Repeated("a", kMany), few = Repeated("a", most - 1);

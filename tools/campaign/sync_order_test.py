@@ -86,7 +86,7 @@ class SyncOrderTest(unittest.TestCase):
         self.assertGreater(checked, 0)
 
     def test_temporary_files_have_names_by_which_they_are_deleted(self):
-        # As run_directory.cc knows them. Checkpoints are deleted as a whole, journals are known by their stage.
+        # As temporary_files.cc knows them. Checkpoints are deleted as a whole, journals are known by their stage.
         temporary = re.compile(r".*/checkpoint-\d+\.tmp/.*|.*\.tmp-\d+-\d+|.*\.partial")
         made = [paths[0] for kind, _, *paths in self.operations if kind == "create" and not os.path.exists(paths[0])]
         self.assertTrue([path for path in made if os.path.basename(path).startswith("proposals.")], made)

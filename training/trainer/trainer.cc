@@ -215,6 +215,9 @@ absl::Status Trainer::State::TrainToTheEnd(std::shared_ptr<const data::Dataset> 
   }
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         data::Loader::Create(std::move(dataset), loader_options));
+  if (options_.forbid_waits && !IsAlone()) {
+    return absl::InvalidArgumentError("--forbid_waits: only with one process");
+  }
   if (options_.forbid_waits) RCNN_RETURN_IF_ERROR(CheckWaitsCanBeForbidden(device_));
   line_start_ = last_checkpoint_time_ = MonotonicNow();
   while (!IsFinished()) RCNN_RETURN_IF_ERROR(Step(*loader));
@@ -225,7 +228,7 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   const bool checkpoint_due = IsFirst() && CheckpointIsDue(state_.done + 1);
   std::optional<NoDeviceWaits> no_waits;
   // In the first iteration libraries start.
-  if (options_.forbid_waits && IsAlone() && has_iterated_) no_waits.emplace(device_);
+  if (options_.forbid_waits && has_iterated_) no_waits.emplace(device_);
   RCNN_ASSIGN_OR_RETURN(const UpdateReport report,
                         gradients_.Compute(state_.solver(), loader, state_.done, checkpoint_due));
   stop_ = report.wants_stop;

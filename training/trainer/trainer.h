@@ -81,8 +81,8 @@ struct TrainerOptions {
   // one process alone; null: memory that runs out is an error.
   std::function<bool()> free_memory = nullptr;
   // For checks: from the second iteration of this run on, it is an error if an iteration waits for
-  // the device (base/device_waits.h). The log, validation and checkpoints may. Of one process
-  // alone.
+  // the device (base/device_waits.h). The log, validation and checkpoints may. With several
+  // processes kInvalidArgument.
   bool forbid_waits = false;
 };
 
