@@ -15,7 +15,8 @@
 
 namespace rcnn::ops {
 
-// All tensors are contiguous and must outlive the launch. There is no scratch.
+// All tensors are contiguous and must outlive the launch. Scratch is left null:
+// only SampleExamples needs it (PlanSample).
 inline SampleWork MakeSampleWork(const at::Tensor& labels, const at::Tensor& image_ids,
                                  uint64_t key, int64_t count,
                                  const c10::optional<int64_t>& appended_from,

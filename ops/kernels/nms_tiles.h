@@ -263,8 +263,8 @@ struct CompareInSlabKernel {
 // A block: the whole slab of a row, tile by tile of 64 candidates. Phase 1 + t decides tile t; in
 // the same phase the masks of the candidates that tile t - 1 has kept are added to the words of
 // tiles t + 1 and later, and the masks that tile t + 1 is decided by are loaded. What tile t - 1
-// suppresses in tile t cannot wait for that: the deciding thread gathers it while it decides tile t
-// - 1.
+// suppresses in tile t cannot wait for that: the deciding thread has gathered it with the decision
+// of tile t - 1.
 template <typename Work, typename T>
 struct KeepGreedilyKernel {
   static constexpr int64_t kWords = Work::kSlabWords;

@@ -7,9 +7,8 @@
 // one after another:
 //   BeginSelection   of a bound no digit is known
 //   CountDigits      a histogram of the next digit, of 8 bits, for each row: of the candidates
-//   whose
-//                    higher digits are those of the bound. A block counts its part in shared memory
-//                    and adds that to the row's histogram
+//                    whose higher digits are those of the bound. A block counts its part in shared
+//                    memory and adds that to the row's histogram
 //   ChooseDigit      the digit in which the bound lies; CountDigits and this four times
 //   CountSelected    for each part the candidates below the bound, and those equal to it
 //   WriteSelected    the indices of a row, ascending: a part knows its place from the counts of the

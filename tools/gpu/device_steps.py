@@ -392,13 +392,13 @@ STEPS = {
     "operators": (operators, 45),
     "shapes": (shapes, 55),
     "resume": (resume, 35),
-    "batch": (batch, 15),
+    "batch": (batch, 24),
     "waits": (waits, 20),
     "step": (step, 40),
     "inference": (inference, 25),
     "kernels": (kernels, 10),
     "voc07": (voc07, 25),
-    "otherwise": (otherwise, 10),
+    "otherwise": (otherwise, 1),
 }
 
 # Only where --only names them.

@@ -435,8 +435,8 @@ def microseconds(seconds):
 def kernels():
     trained = total(resnet50_stages(HEIGHT, WIDTH)[2:]) + fpn_parts(HEIGHT, WIDTH, ROIS, 90)
     return [overlap(12000, OBJECTS), coding(8192), clipping(8192), anchors(), matching(), sort(12000), nms(12000),
-            top_k(BATCH, "the step"), top_k(1, "an image of the step"), detections(1000, 90, 300), sampling(BATCH, "the step"), rpn_losses(), head_losses(90), random_mask(128, 4096), roi_align(),
-            roi_lists(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights),
+            top_k(BATCH, "the step"), top_k(1, "an image of the step"), detections(1000, 90, 300), sampling(BATCH, "the step"),
+            rpn_losses(), head_losses(90), random_mask(128, 4096), roi_align(), roi_lists(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights),
             adamw(trained.weights)]
 
 

@@ -23,6 +23,7 @@
 #include "rcnn/training/trainer/trainer.h"
 
 #include <cmath>
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -109,6 +110,9 @@ class Trainer::State {
   absl::Status TrainToTheEnd(std::shared_ptr<const data::Dataset> dataset,
                              data::LoaderOptions loader_options);
   absl::Status Step(data::Loader& loader);
+  // The same, and logs LibTorch's backtrace of a forbidden wait, which names the operator: the
+  // caller keeps only the message.
+  absl::Status LoggedStep(data::Loader& loader);
   absl::Status HandleFailedUpdate(const UpdateReport& update);
   // Adds an update that has been made to what is logged.
   void AddToLine(const UpdateReport& report, const UpdateInfo& update);
@@ -220,8 +224,17 @@ absl::Status Trainer::State::TrainToTheEnd(std::shared_ptr<const data::Dataset> 
   }
   if (options_.forbid_waits) RCNN_RETURN_IF_ERROR(CheckWaitsCanBeForbidden(device_));
   line_start_ = last_checkpoint_time_ = MonotonicNow();
-  while (!IsFinished()) RCNN_RETURN_IF_ERROR(Step(*loader));
+  while (!IsFinished()) RCNN_RETURN_IF_ERROR(LoggedStep(*loader));
   return absl::OkStatus();
+}
+
+absl::Status Trainer::State::LoggedStep(data::Loader& loader) {
+  try {
+    return Step(loader);
+  } catch (const std::exception& error) {
+    if (options_.forbid_waits) LOG(ERROR) << options_.stage << ": " << error.what();
+    throw;
+  }
 }
 
 absl::Status Trainer::State::Step(data::Loader& loader) {
