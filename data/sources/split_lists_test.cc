@@ -172,8 +172,9 @@ TEST_F(SplitListsTest, RefuseNamesThatAListCannotHold) {
 // An editor may save a list so. Its names would otherwise be new, and cut again.
 TEST_F(SplitListsTest, AreReadInUtf16) {
   WriteFour();
+  const std::string narrow = Files().at("val.txt");
   std::string wide = "\xff\xfe";
-  for (const char c : Files().at("val.txt")) wide += std::string{c, '\0'};
+  for (const char c : narrow) wide += std::string{c, '\0'};
   ASSERT_THAT(WriteFileAtomically(In("val.txt"), wide), IsOk());
   EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has been edited")));
   fs::remove(In("checksums.txt"));
