@@ -1,11 +1,13 @@
 #include "rcnn/base/temporary_directory.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
 namespace {
@@ -29,6 +31,24 @@ TEST(TemporaryDirectoryTest, TwoAreDifferent) {
   const TemporaryDirectory one("rcnn_test");
   const TemporaryDirectory other("rcnn_test");
   EXPECT_NE(one.path(), other.path());
+  EXPECT_THAT(one.status(), IsOk());
+}
+
+// Of a folder that is missing, and of one that nobody can write to.
+TEST(TemporaryDirectoryTest, SaysWhyItCouldNotBeMade) {
+  const char* const variable = std::getenv("TMPDIR");
+  const std::string before = variable == nullptr ? "" : variable;
+  for (const char* folder : {"/no/such/folder", "/proc"}) {
+    setenv("TMPDIR", folder, 1);
+    const TemporaryDirectory directory("rcnn_test");
+    EXPECT_FALSE(directory.status().ok()) << folder;
+    EXPECT_EQ(directory.path(), "") << folder;
+  }
+  if (variable == nullptr) {
+    unsetenv("TMPDIR");
+  } else {
+    setenv("TMPDIR", before.c_str(), 1);
+  }
 }
 
 }  // namespace

@@ -104,6 +104,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
         absl::StrCat("\"", options.part, "\" is not one of train, val, test, all"));
   }
   const TemporaryDirectory temporary("rcnn_split");
+  RCNN_RETURN_IF_ERROR(temporary.status());
   FolderSplitOptions split_options;
   const std::string elsewhere = temporary.path() + "/split";
   split_options.directory = options.split_directory.empty() ? elsewhere : options.split_directory;

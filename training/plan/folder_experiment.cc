@@ -98,6 +98,7 @@ absl::StatusOr<data::FolderSplitOptions> PlaceSplit(FolderExperiment& experiment
   split.directory = absl::StrCat(experiment.run_directory, "/", kSplitFolder);
   if (!dry_run) return split;
   experiment.temporary = std::make_shared<TemporaryDirectory>("rcnn_split");
+  RCNN_RETURN_IF_ERROR(experiment.temporary->status());
   const std::string temporary = experiment.temporary->path() + "/split";
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(split.directory));
   (is_there ? split.growth_directory : split.directory) = temporary;

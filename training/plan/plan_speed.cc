@@ -101,6 +101,7 @@ absl::StatusOr<SecondsPerUnit> MeasureSpeed(const configs::ExperimentConfig& con
                                             const data::FolderSplit& split,
                                             const RehearsalOptions& options) {
   const TemporaryDirectory scratch("rcnn_plan");
+  RCNN_RETURN_IF_ERROR(scratch.status());
   ExperimentRun run;
   run.config = config;
   AddDataset(split, "train", configs::TRAIN, run);
