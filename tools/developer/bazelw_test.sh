@@ -27,9 +27,13 @@ for variant in libtorch2:cpu cuda:cuda; do
   config=${variant%:*}
   expect 1 "--config=${config} needs a LibTorch 2.11. Install it first: tools/setup/install_libtorch.sh ${variant#*:}" \
     ./bazelw build "--config=${config}" //...
+  expect 1 "--config=${config} needs a LibTorch 2.11." ./bazelw build --config "${config}" //...
 done
+# A program's own flag.
+expect 0 'bazel got: run //training:stage_scheduler -- --config=cuda' ./bazelw run //training:stage_scheduler -- --config=cuda
 echo 'build:libtorch2 --repo_env=LIBTORCH_HOME=/libtorch' > user.bazelrc
 expect 0 'bazel got: test --config=libtorch2 //ops:nms_test' ./bazelw test --config=libtorch2 //ops:nms_test
+expect 0 'bazel got: test --config libtorch2 //ops:nms_test' ./bazelw test --config libtorch2 //ops:nms_test
 expect 1 '--config=cuda needs a LibTorch 2.11' ./bazelw build --config=cuda //...
 expect 1 'write --repo_env=LIBTORCH_HOME=/libtorch' env LIBTORCH_HOME=/libtorch ./bazelw build //...
 echo "all passed"
