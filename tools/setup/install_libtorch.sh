@@ -88,6 +88,11 @@ install() {
 folder=${XDG_CACHE_HOME:-${HOME}/.cache}/rcnn/libtorch/${version}-${variant}
 home=${folder}/torch
 part=${folder}.part
+# The configs hold it, word by word, and so do linker flags.
+if [[ ${folder} != /* || ${folder} == *[[:space:]]* ]]; then
+  echo "rcnn: ${folder} is not an absolute path without spaces; set XDG_CACHE_HOME to one" >&2
+  exit 2
+fi
 if [[ ! -e ${folder}/COMPLETE ]]; then
   python3 -m pip --version > /dev/null 2>&1 ||
     cannot_fetch "python3 has no pip. Install it first (Debian: apt-get install python3-pip)."

@@ -96,6 +96,11 @@ expect 0 'ReadTimeoutError' broken_off_once --print_home
 rm -r "${folder}/2.11.0-cpu"
 expect 2 'install_libtorch.sh [cpu|cuda]' good gpu
 expect 2 'install_libtorch.sh [cpu|cuda]' good cpu cuda
+# Not after a download.
+for cache in "${work}/a cache" cache; do
+  XDG_CACHE_HOME=${cache} expect 2 "${cache}/rcnn/libtorch/2.11.0-cuda is not an absolute path without spaces" good cuda
+  [[ ! -e calls.log ]] || fail "installed into ${cache}: $(cat calls.log)"
+done
 
 # Another process installs, and does not end. Where nothing can be locked, it is installed all the same.
 (
