@@ -7,6 +7,9 @@ load("//third_party:system_library.bzl", "fail_missing", "find_include_root", "r
 
 _OLDEST = [1, 13]
 
+# With which rcnn's tests run.
+_TESTED = [[1, 13], [2, 11]]
+
 _SYSTEM_BUILD = """
 load("@rcnn//third_party:system_cc_library.bzl", "system_cc_library")
 
@@ -75,7 +78,8 @@ def _openmp_flag(rctx, home):
 def _fail_home(rctx, home, why):
     fail(("\n\nLIBTORCH_HOME={home} is not a LibTorch that rcnn can use: {why}.\n\n" +
           "It must be the unpacked folder of a LibTorch {oldest} or newer with the C++11 ABI, holding include/ and lib/. " +
-          "Unset LIBTORCH_HOME to use the system's.\n").format(
+          "tools/setup/install_libtorch.sh installs one and writes its path into user.bazelrc; run it again if the folder " +
+          "was deleted. Without --config or --repo_env, rcnn uses the system's.\n").format(
         home = home,
         why = why,
         oldest = ".".join([str(n) for n in _OLDEST]),
@@ -101,6 +105,14 @@ def _check_home(rctx, home):
     if config.exists and "_GLIBCXX_USE_CXX11_ABI=0" in rctx.read(config):
         _fail_home(rctx, home, "it was built with the old ABI (take the download marked cxx11 ABI)")
     return version
+
+def _notice_untested(version):
+    """Prints that nobody has tried this version, if so, before the compiler meets its differences."""
+    if version[:2] in _TESTED:
+        return
+
+    # buildifier: disable=print
+    print("rcnn: LibTorch {} is untested; 1.13 and 2.11 are supported.".format(".".join([str(n) for n in version])))
 
 def _cuda_wanted(rctx, home):
     """True when RCNN_LIBTORCH_CUDA=1 asks for CUDA, which `home` must then have."""
@@ -147,6 +159,7 @@ def _from_system(rctx):
 def _libtorch_impl(rctx):
     home = rctx.os.environ.get("LIBTORCH_HOME", "")
     version, cuda = _from_home(rctx, home.rstrip("/")) if home else _from_system(rctx)
+    _notice_untested(version)
     rctx.file("version.bzl", "LIBTORCH_VERSION = {}\nLIBTORCH_CUDA = {}\nLIBTORCH_HOME = {}\n".format(
         repr(".".join([str(n) for n in version])),
         cuda,
