@@ -59,6 +59,26 @@ def _version(rctx, home):
             return word[1:]
     fail("\n\n{}/bin/nvcc --version prints no version: {}{}\n".format(home, result.stdout, result.stderr))
 
+def _libtorch_cuda(rctx):
+    """Returns the version of CUDA that pip's LibTorch was built for, such as 13.0, or None if no file says it."""
+    path = rctx.os.environ.get("LIBTORCH_HOME", "").rstrip("/") + "/version.py"
+    if not rctx.path(path).exists:
+        return None
+    for line in rctx.read(path).split("\n"):
+        # cuda: Optional[str] = '13.0'
+        words = line.split("'")
+        if line.startswith("cuda") and len(words) == 3:
+            return words[1]
+    return None
+
+def _check_version(rctx, home, version):
+    """Fails if nvcc is of another CUDA than LibTorch: programs would load two of CUDA's runtimes."""
+    wanted = _libtorch_cuda(rctx)
+    if wanted == None or wanted.split(".")[0] == version.split(".")[0]:
+        return
+    fail(("\n\nLibTorch was built for CUDA {}, but {}/bin/nvcc is of CUDA {}. Install NVIDIA's CUDA toolkit {}; CUDA_HOME names its " +
+          "folder if that is not /usr/local/cuda.\n").format(wanted, home, version, wanted.split(".")[0]))
+
 def _find_nccl(rctx, home):
     """Returns the folder of nccl.h, or None: that of pip's package beside LibTorch, which fits it, else the toolkit's or the system's."""
     libtorch = rctx.os.environ.get("LIBTORCH_HOME", "").rstrip("/")
@@ -80,6 +100,8 @@ def _cuda_impl(rctx):
         rctx.file("BUILD", _NONE)
         rctx.file("version.bzl", "CUDA_HOME = \"\"\nCUDA_VERSION = \"\"\nHAS_NCCL = False\n")
         return
+    version = _version(rctx, home)
+    _check_version(rctx, home, version)
     rctx.symlink(home + "/include", "include")
     nccl = _find_nccl(rctx, home)
     if nccl == None:
@@ -93,7 +115,7 @@ def _cuda_impl(rctx):
     rctx.file("BUILD", _BUILD.format(home = home))
     rctx.file("version.bzl", "CUDA_HOME = {}\nCUDA_VERSION = {}\nHAS_NCCL = {}\n".format(
         repr(home),
-        repr(_version(rctx, home)),
+        repr(version),
         nccl != None,
     ))
 

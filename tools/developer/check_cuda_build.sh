@@ -6,10 +6,10 @@
 #
 # The first form needs no LibTorch with CUDA. It checks rcnn_cuda_library (tools/build/cuda.bzl) in a workspace made for it: that
 # editing a header compiles the sources that include it again, that a header which no target lists cannot be included, that a C++
-# source can include those that nccl.h includes, and that without nvcc the targets are skipped with a notice. Then it compiles
-# every kernel for sm_90 and links all of them with the CUDA runtime, so that no symbol is missing; what it has compiled is in
-# Bazel's disk cache for the next time. All but the notice need nvcc: without it the script prints what it has not checked, and
-# succeeds.
+# source can include those that nccl.h includes, that without nvcc the targets are skipped with a notice, and that nvcc of another
+# CUDA than LibTorch's is refused. Then it compiles every kernel for sm_90 and links all of them with the CUDA runtime, so that no
+# symbol is missing; what it has compiled is in Bazel's disk cache for the next time. All but the notice and the refusal need nvcc:
+# without it the script prints what it has not checked, and succeeds.
 #
 # --libtorch installs LibTorch 2.11 with CUDA (5 GB), builds the targets with it (default: everything), in the output base of
 # tools/gpu/make_bundle.sh, and checks that LibTorch has a CUDA kernel for each operator that has one, also from Python, and that
@@ -109,6 +109,14 @@ digest() { sha256sum bazel-bin/scale_cuda.pic.o | cut -d' ' -f1; }
 build /nonexistent //... || fail "Without nvcc the CUDA targets do not build."
 grep -q 'nvcc is missing, so the CUDA targets are skipped' log || fail "Without nvcc there is no notice."
 [[ ! -e bazel-bin/scale_cuda.pic.o ]] || fail "Without nvcc an object was made."
+
+mkdir -p old/bin torch
+printf '#!/bin/sh\necho "Cuda compilation tools, release 12.4, V12.4.131"\n' > old/bin/nvcc
+chmod +x old/bin/nvcc
+echo "cuda: Optional[str] = '13.0'" > torch/version.py
+if build "${work}/old" --repo_env=LIBTORCH_HOME="${work}/torch" @cuda//:headers; then fail "nvcc of another CUDA was taken."; fi
+grep -q "LibTorch was built for CUDA 13.0, but ${work}/old/bin/nvcc is of CUDA 12.4.131" log ||
+  fail "nvcc of another CUDA was refused for another reason."
 
 if [[ ! -x ${home}/bin/nvcc ]]; then
   echo "notice: ${home}/bin/nvcc is missing, so the tracking of headers was not checked, and no kernel was compiled."
