@@ -9,6 +9,7 @@ import re
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import torch
 
@@ -46,19 +47,33 @@ def slow_nms(boxes, scores, threshold):
 
 
 class Loading(unittest.TestCase):
-    def error_of(self, content):
+    @staticmethod
+    def check(content):
         with tempfile.TemporaryDirectory() as folder:
             library = os.path.join(folder, "librcnn_ops.so")
             with open(library, "wb") as file:
                 file.write(content)
-            with self.assertRaises(ImportError) as raised:
-                rcnn_ops.check_version(library)
+            rcnn_ops.check_version(library)
+
+    def error_of(self, content):
+        with self.assertRaises(ImportError) as raised:
+            self.check(content)
         return str(raised.exception)
 
     def test_a_library_for_another_torch_is_refused_with_both_versions(self):
         error = self.error_of(b"\x7fELF\0rcnn_ops was built for torch 9.8.7\0")
         self.assertRegex(error, r"librcnn_ops.so was built for torch 9\.8\.7, but this is torch " +
                          re.escape(torch.__version__))
+
+    def test_kernels_for_another_cuda_are_refused_with_both_versions(self):
+        version = re.match("[0-9.]+", torch.__version__).group()
+        library = f"\x7fELF\0rcnn_ops was built for torch {version} and CUDA 9.8.7\0".encode()
+        for own, has in (("8.9", "CUDA 8.9"), (None, "no CUDA")):
+            with mock.patch.object(torch.version, "cuda", own):
+                self.assertIn(f"librcnn_ops.so was built for CUDA 9.8.7, but this torch {torch.__version__} has {has}",
+                              self.error_of(library))
+        with mock.patch.object(torch.version, "cuda", "9.1"):
+            self.check(library)
 
     def test_another_file_is_refused(self):
         self.assertIn("does not say which torch it was built for", self.error_of(b"\x7fELF"))

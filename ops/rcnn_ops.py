@@ -4,8 +4,8 @@
     rcnn_ops.load("bazel-bin/ops/librcnn_ops.so")
     kept = torch.ops.rcnn.nms(boxes, scores, 0.5)
 
-A library that was built for another PyTorch is refused, with both versions in the error. torch.ops.load_library alone
-does not check that, and such a library crashes.
+A library that was built for another PyTorch, or has kernels for another CUDA than PyTorch's, is refused, with both
+versions in the error. torch.ops.load_library alone does not check that, and such a library crashes.
 
 With PyTorch 2 the operators also work in torch.compile and torch.export, with sizes that vary: the functions below give
 the shapes of their results, on meta tensors too, and check nothing. The number of results of nms, proposals and their
@@ -18,7 +18,7 @@ import re
 
 import torch
 
-_BUILT_FOR = re.compile(rb"rcnn_ops was built for torch ([0-9.]+)")
+_BUILT_FOR = re.compile(rb"rcnn_ops was built for torch ([0-9.]+)(?: and CUDA ([0-9.]+))?")
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 # Shapes of results: operator -> function of its arguments.
@@ -247,16 +247,20 @@ def _major_minor(version):
 
 
 def check_version(library):
-    """Raises ImportError unless `library` exists and was built for this torch; loads nothing."""
+    """Raises ImportError unless `library` exists and was built for this torch and its CUDA; loads nothing."""
     if not os.path.exists(library):
         raise ImportError(f"missing file: {library}")
     with open(library, "rb") as file:
         found = _BUILT_FOR.search(file.read())
     if not found:
         raise ImportError(f"{library} is not a librcnn_ops.so: it does not say which torch it was built for")
-    built = found.group(1).decode()
+    built, cuda = (text and text.decode() for text in found.groups())
     if _major_minor(built) != _major_minor(torch.__version__):
         raise ImportError(f"{library} was built for torch {built}, but this is torch {torch.__version__}")
+    own = torch.version.cuda
+    if cuda and (not own or cuda.split(".")[0] != own.split(".")[0]):
+        raise ImportError(f"{library} was built for CUDA {cuda}, but this torch {torch.__version__} has "
+                          f"{'CUDA ' + own if own else 'no CUDA'}")
 
 
 def _find_library():
@@ -270,7 +274,8 @@ def _find_library():
 def load(library=None):
     """Loads the library, by default the one beside this file or in the workspace's bazel-bin.
 
-    Raises ImportError if the file is missing, or was built for another torch: major and minor version must be equal.
+    Raises ImportError if the file is missing, or was built for another torch, whose major and minor version must be
+    equal, or for another CUDA, whose major version must be.
     Once a library is loaded, further calls do nothing.
     """
     if _loaded:
