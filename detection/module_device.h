@@ -17,7 +17,8 @@ namespace rcnn::detection {
 c10::Device ModuleDevice(const torch::nn::Module& module);
 
 // Moves a network that is on the CPU to `device`: nothing for the CPU, and on CUDA into the form
-// of UseGpuForm (layers.h). Throws c10::Error if the device has too little memory.
+// of UseGpuForm (layers.h). Throws c10::Error, which names the device, if that has too little
+// memory.
 void MoveToDevice(torch::nn::Module& module, const c10::Device& device);
 
 }  // namespace rcnn::detection
