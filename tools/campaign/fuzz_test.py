@@ -144,7 +144,7 @@ class TotalsTest(unittest.TestCase):
 
     def test_turns_go_through_all_targets(self):
         chosen = set()
-        for number in (100, 103, 106):  # CI may have no time to fuzz at the others
+        for number in (100, 102, 104):  # CI may have no time to fuzz at the others
             answers = {"rev-parse": "false", "rev-list": str(number)}
             with mock.patch.object(fuzz, "git", lambda command, *_: answers[command]):
                 chosen.update(fuzz.of_turn(["a", "b", "c"]))

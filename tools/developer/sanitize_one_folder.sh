@@ -6,9 +6,9 @@
 #   tools/developer/sanitize_one_folder.sh --turns      what the turns are
 #
 # The number of commits up to this one chooses among turns of at most eight tests of one folder, so
-# that successive commits go through all of them; three commits share a turn, because CI has time for
-# these tests at every third one. Tests that have not run after RCNN_SANITIZE_SECONDS (600) are named
-# and left out; what was compiled is in Bazel's cache for the next run. Fails if a test or the build
+# that successive commits go through all of them; two commits share a turn, because a slow machine has
+# time for these tests at every second one. Tests that have not run after RCNN_SANITIZE_SECONDS (600)
+# are named and left out; what was compiled is in Bazel's cache for the next run. Fails if a test or the build
 # fails. Exits with 75 if no test has run by then.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
@@ -100,7 +100,7 @@ else
   number=$(git rev-list --count HEAD)
   # A shallow clone has one commit: then the day takes turns.
   [[ $(git rev-parse --is-shallow-repository) == true ]] && number=$(($(date +%s) / 86400))
-  turn=$((number / 3 % ${#turns[@]}))
+  turn=$((number / 2 % ${#turns[@]}))
   what="turn $((turn + 1)) of ${#turns[@]}, ${turns[turn]}"
   tests=$(tests_of_turn "${turns[turn]}" <<< "${all}")
 fi
