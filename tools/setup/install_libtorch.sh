@@ -4,7 +4,7 @@
 #   tools/setup/install_libtorch.sh [cpu|cuda]                default: cpu
 #   tools/setup/install_libtorch.sh [cpu|cuda] --print_home   writes no configs; prints the value for --repo_env=LIBTORCH_HOME
 #
-#   cpu    libtorch_cpu.so and the two small CUDA libraries that it needs (600 MB); then ./bazelw build --config=libtorch2
+#   cpu    libtorch_cpu.so and the two small CUDA libraries that it needs (0.7 GB); then ./bazelw build --config=libtorch2
 #   cuda   CUDA 13, cuDNN and NCCL as well (5 GB); then ./bazelw build --config=cuda, and --config=libtorch2 too
 #
 # It is installed into $XDG_CACHE_HOME/rcnn/libtorch (default ~/.cache/rcnn/libtorch); delete that folder to remove it.
