@@ -132,6 +132,8 @@ config() {
   touch user.bazelrc
   sed -i "/^build:$1 /d" user.bazelrc
   {
+    # A last line without a line break.
+    if [[ -n $(tail -c 1 user.bazelrc) ]]; then echo; fi
     echo "build:$1 --repo_env=LIBTORCH_HOME=${home}"
     echo "build:$1 --repo_env=RCNN_LIBTORCH_CUDA=$2"
   } >> user.bazelrc

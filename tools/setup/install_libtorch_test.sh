@@ -129,7 +129,7 @@ expect 0 '' good cpu --print_home
 [[ ! -e calls.log ]] || fail "installed again: $(cat calls.log)"
 
 # The configs replace older ones, and nothing else.
-printf 'build --jobs=1\nbuild:libtorch2 --repo_env=LIBTORCH_HOME=/old\n' > user.bazelrc
+printf 'build:libtorch2 --repo_env=LIBTORCH_HOME=/old\nbuild --jobs=1' > user.bazelrc
 expect 0 './bazelw build --config=libtorch2 //...' good cpu
 expect 0 './bazelw build --config=cuda //...' good cuda
 diff user.bazelrc - << EOT || fail "user.bazelrc"
