@@ -1,5 +1,8 @@
-// Fast R-CNN's head: pools features of RoIs, predicts classes and boxes, and in
-// training matches RoIs to ground truth.
+// Fast R-CNN's head: pools features of RoIs and predicts classes and boxes.
+//
+// The module joins what is usable alone: it crops the features (pool_from_levels.h), draws the RoIs
+// to train on (roi_sampler.h), computes the losses (head_losses.h) and selects the detections
+// (detections.h) as its config says.
 //
 // Takes maps and boxes from any source: an RPN (faster_rcnn.h) or a proposal file.
 //
@@ -32,55 +35,12 @@
 #include "rcnn/detection/box_loss.h"
 #include "rcnn/detection/box_normalization.h"
 #include "rcnn/detection/detections.h"
+#include "rcnn/detection/head_losses.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/roi_samples.h"
 #include "rcnn/detection/targets.h"
 
 namespace rcnn::detection {
-
-// float32.
-struct HeadOutput {
-  at::Tensor logits;  // [R, K + 1], class 0 is background
-  at::Tensor deltas;  // [R, 4 (K + 1)], class-major, then (dx, dy, dw, dh)
-};
-
-// The RoIs to train on.
-struct RoiSamples {
-  at::Tensor rois;         // [R, 5] float32 (image, x1, y1, x2, y2)
-  at::Tensor labels;       // [R] int64, 0..K
-  at::Tensor box_targets;  // [R, 4], before box normalisation; 0 for background
-  int64_t positives = 0;   // rows with a label > 0
-  // The number of RoIs of the whole batch, where several processes share it and these are some.
-  c10::optional<int64_t> rois_of_batch = c10::nullopt;
-  // [R, 2] int64: the image's id, and the number of the RoI among the samples of its image. From
-  // these follow the draws of dropout. Undefined: from the RoI's place.
-  at::Tensor draw_rows = {};
-  // On another device than the CPU: the number of RoIs of each image, which come one image after
-  // another. Then RoIs with label -1 take part in no loss.
-  std::vector<int64_t> rois_of_image = {};
-  // Of samples of a fixed size (SampleCounted), in place of `positives`: scalars on the device.
-  at::Tensor unread_positives = {};
-  at::Tensor unread_negatives = {};
-  // Of a part of such samples, in place of rois_of_batch: the RoIs of the batch that take part in
-  // its losses, a scalar on the device.
-  at::Tensor unread_of = {};
-};
-
-// The samples of the images of `own`, numbered from 0, out of those of a whole batch. The RoIs of
-// `samples` are in the order of their images, as FastRcnnHead::Sample and SampleCounted return
-// them. Of samples of a fixed size nothing waits for the device.
-RoiSamples SamplesOfImages(const RoiSamples& samples, const ImageRange& own);
-
-struct HeadLosses {
-  at::Tensor classes;  // scalar, the mean over the RoIs
-  at::Tensor box;      // scalar, sum / RoIs, times the config's box_weight
-  int64_t positives = 0;
-  int64_t negatives = 0;
-  // Whether the head's outputs are finite, on another device than the CPU (finite_output.h).
-  at::Tensor finite = {};
-  // Of samples of a fixed size, in place of the two numbers: scalars on the device.
-  at::Tensor unread_positives = {};
-  at::Tensor unread_negatives = {};
-};
 
 class FastRcnnHead : public torch::nn::Module {
  public:
@@ -90,9 +50,8 @@ class FastRcnnHead : public torch::nn::Module {
       const configs::HeadConfig& config, const configs::BackboneConfig& backbone,
       const std::vector<FeatureLevel>& levels, int64_t num_classes);
 
-  // Crops the maps' features: rois [R, 5] in pixels of the input -> [R, C, size, size], in float32.
-  // Under autocast, on another device than the CPU, RoIAlign of maps of the short type gives that
-  // type, to which the layers after it round. Throws c10::Error on fewer maps than levels.
+  // Crops the maps' features (PoolFromLevels): rois [R, 5] in pixels of the input ->
+  // [R, C, size, size].
   at::Tensor Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const;
 
   // The same from the maps of a batch. `rois_of_image`: RoiSamples::rois_of_image; empty: unknown.
@@ -113,25 +72,16 @@ class FastRcnnHead : public torch::nn::Module {
                      const at::Tensor& draw_rows = {},
                      const std::vector<int64_t>& rois_of_image = {}) const;
 
-  // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
-  // if the config says so, its ground truth. An image without objects gives only
-  // background RoIs; one without proposals and objects gives none. RoIs inside crowd
-  // regions are ignored. Draws by counters (ops/counter_sampler.h) under one key from
-  // `generator`: the picks of an image depend on its id, and not on the batch or the device.
-  // Throws c10::Error on invalid proposals or ground truth, if they are on the CPU, and if the
-  // numbers of images differ.
+  // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image (SampleRois).
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
-  // The same picks in tensors of a fixed size: proposals [B, K, 4] with counts [B] on the device of
-  // the ground truth. Every image gets the config's number of RoIs; those beyond its samples have
-  // label -1. Nothing waits for the device.
+  // The same picks in tensors of a fixed size, from proposals [B, K, 4] with counts [B]
+  // (SampleCountedRois).
   RoiSamples SampleCounted(const at::Tensor& proposals, const at::Tensor& counts,
                            const CountedTruths& truths, at::Generator generator) const;
 
-  // The losses of `output` = Forward(maps, samples.rois, ...), divided by the number of samples, of
-  // the whole batch where `samples` are a part of it. Differentiable. On the CPU
-  // throws NotFiniteError naming the RoI if an output is not finite.
+  // The losses of `output` = Forward(maps, samples.rois, ...), as ComputeHeadLosses says.
   HeadLosses Losses(const HeadOutput& output, const RoiSamples& samples) const;
 
   // The detections of one image: `output` of its RoIs, whose boxes [R, 4] are in
@@ -163,13 +113,6 @@ class FastRcnnHead : public torch::nn::Module {
   FastRcnnHead(const configs::HeadConfig& config, const ops::BoxCoderOptions& coder,
                const std::vector<FeatureLevel>& levels, int64_t num_classes);
 
-  // Of samples whose number of RoIs per image is known.
-  HeadLosses CountedLosses(const HeadOutput& output, const RoiSamples& samples) const;
-  // The custom box loss of the RoIs with a label > 0; the others are rows of zeros. Divided by the
-  // RoIs that count, unless there is a normalizer.
-  at::Tensor CountedBoxLoss(const HeadOutput& output, const at::Tensor& labels,
-                            const at::Tensor& targets,
-                            const c10::optional<double>& normalizer) const;
   HeadOutput Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
                      const at::Tensor& draw_rows) const;
   // How many RoIs are computed at a time.

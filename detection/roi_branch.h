@@ -25,8 +25,8 @@
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/backbone.h"
 #include "rcnn/detection/detections.h"
-#include "rcnn/detection/fast_rcnn_head.h"
 #include "rcnn/detection/losses.h"
+#include "rcnn/detection/roi_samples.h"
 #include "rcnn/detection/targets.h"
 
 namespace rcnn::detection {

@@ -3,6 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
 #include "rcnn/detection/weights/module_state.h"
 
 namespace rcnn::detection {
@@ -76,6 +80,40 @@ at::Tensor SlowBatchNorm(const at::Tensor& x, const torch::nn::Module& owner,
   };
   return (Plain(x) - of(".running_mean")) / (of(".running_var") + epsilon).sqrt() * of(".weight") +
          of(".bias");
+}
+
+at::Tensor SlowRoiPool(const at::Tensor& maps, const at::Tensor& rois, int64_t size,
+                       double stride) {
+  at::Tensor pooled = at::zeros({rois.size(0), maps.size(1), size, size}, at::kDouble);
+  for (int64_t r = 0; r < rois.size(0); ++r) {
+    const at::Tensor map = maps[rois[r][0].item<int64_t>()].to(at::kDouble);
+    // First cell and, one further, last cell of a bin along an axis.
+    const auto range = [&](int64_t axis, int64_t bin) {
+      const double first = std::round(rois[r][1 + axis].item<double>() / stride);
+      const double last = std::round(rois[r][3 + axis].item<double>() / stride);
+      const double side = std::max(last - first + 1, 1.0) / static_cast<double>(size);
+      const double most = static_cast<double>(map.size(2 - axis));
+      const auto clip = [&](double cell) { return std::min(std::max(cell, 0.0), most); };
+      return std::pair(static_cast<int64_t>(clip(first + std::floor(bin * side))),
+                       static_cast<int64_t>(clip(first + std::ceil((bin + 1) * side))));
+    };
+    for (int64_t i = 0; i < size * size; ++i) {
+      const auto [top, bottom] = range(1, i / size);
+      const auto [left, right] = range(0, i % size);
+      if (top >= bottom || left >= right) continue;
+      pooled[r]
+          .select(1, i / size)
+          .select(1, i % size)
+          .copy_(map.slice(1, top, bottom).slice(2, left, right).amax({1, 2}));
+    }
+  }
+  return pooled;
+}
+
+double SlowProbability(const at::Tensor& logits, int64_t label) {
+  double sum = 0;
+  for (int64_t k = 0; k < logits.size(0); ++k) sum += std::exp(logits[k].item<double>());
+  return std::exp(logits[label].item<double>()) / sum;
 }
 
 at::Tensor FindTensor(const torch::nn::Module& owner, const std::string& name) {

@@ -25,6 +25,14 @@ at::Tensor SlowLinear(const at::Tensor& x, const at::Tensor& weight, const at::T
 at::Tensor SlowBatchNorm(const at::Tensor& x, const torch::nn::Module& owner,
                          const std::string& name, double epsilon);
 
+// RoIPool of maps [B, C, H, W] with RoIs [R, 5], (image, x1, y1, x2, y2) in pixels: the maximum of
+// each of `size` x `size` bins, [R, C, size, size] float64. A cell has `stride` pixels. All borders
+// are rounded. Source: Girshick, arXiv:1504.08083, Sec. 2.1.
+at::Tensor SlowRoiPool(const at::Tensor& maps, const at::Tensor& rois, int64_t size, double stride);
+
+// The probability of class `label` by softmax of logits [K].
+double SlowProbability(const at::Tensor& logits, int64_t label);
+
 // The parameter or buffer called `name`; undefined if there is none.
 at::Tensor FindTensor(const torch::nn::Module& owner, const std::string& name);
 

@@ -13,7 +13,7 @@
 
 #include <cstdint>
 
-#include "rcnn/detection/fast_rcnn_head.h"
+#include "rcnn/detection/roi_samples.h"
 #include "rcnn/detection/targets.h"
 
 namespace rcnn::training {
