@@ -20,7 +20,7 @@
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/errors/detection_errors.h"
 #include "rcnn/training/stages/experiment_run.h"
-#include "rcnn/training/stages/inference.h"
+#include "rcnn/training/stages/inferred_image.h"
 #include "rcnn/training/trainer/event_file.h"
 
 namespace rcnn::training {

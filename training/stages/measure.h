@@ -17,7 +17,7 @@
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/metrics_report.h"
 #include "rcnn/eval/proposal_recall.h"
-#include "rcnn/training/stages/inference.h"
+#include "rcnn/training/stages/inferred_image.h"
 
 namespace rcnn::training {
 

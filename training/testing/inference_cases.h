@@ -11,7 +11,8 @@
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/eval/detections.h"
-#include "rcnn/training/stages/inference.h"
+#include "rcnn/training/stages/inference_options.h"
+#include "rcnn/training/stages/inferred_image.h"
 
 namespace rcnn::training::testing {
 

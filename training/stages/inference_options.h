@@ -1,4 +1,4 @@
-// Runs trained networks over a dataset: proposals, and detections.
+// How trained networks run over a dataset (propose_all.h, detect_all.h).
 //
 // Images go through without the random changes of training, decoded ahead by the loader, on the CPU
 // small ones on one thread each (small_images.h). On another device they are resized and normalised
@@ -9,42 +9,23 @@
 // Several ranks share the images: of R ranks, rank r computes the images r, R + r, 2 R + r, ... of
 // the dataset. Rank 0 gets all results, in the same order and, unless several images go through
 // together, with the same bits as a process alone; the others get none.
-//
-// Example:
-//   RCNN_ASSIGN_OR_RETURN(eval::Detections found, DetectAll({model, model}, dataset, options));
 
-#ifndef RCNN_TRAINING_STAGES_INFERENCE_H_
-#define RCNN_TRAINING_STAGES_INFERENCE_H_
-
-#include <ATen/core/Tensor.h>
+#ifndef RCNN_TRAINING_STAGES_INFERENCE_OPTIONS_H_
+#define RCNN_TRAINING_STAGES_INFERENCE_OPTIONS_H_
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <vector>
 
-#include "absl/functional/function_ref.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "rcnn/configs/loader.pb.h"
-#include "rcnn/configs/model.pb.h"
 #include "rcnn/configs/transform.pb.h"
-#include "rcnn/data/core/dataset.h"
-#include "rcnn/data/core/sample.h"
 #include "rcnn/data/proposals/proposal_file.h"
-#include "rcnn/detection/faster_rcnn.h"
-#include "rcnn/eval/detections.h"
 #include "rcnn/training/distributed/rank_group.h"
+#include "rcnn/training/stages/inferred_image.h"
 #include "rcnn/training/trainer/feature_cache.h"
 #include "rcnn/training/trainer/frozen_features.h"
 
 namespace rcnn::training {
-
-// In pixels of the stored image, best first.
-struct InferredProposals {
-  std::vector<data::Box> boxes;
-  std::vector<float> scores;
-};
 
 struct InferenceOptions {
   configs::TransformConfig transform;
@@ -77,30 +58,6 @@ struct InferenceOptions {
   std::shared_ptr<RankGroup> ranks = nullptr;
 };
 
-// Passes the proposals of `model`'s RPN to `take`, image by image, from image `first` on;
-// `mirrored`: those of the mirror images instead. kCancelled after a shutdown request;
-// errors of images and of `take`; kInternal, naming the image, if the network fails, for
-// example because its values are not finite, and kResourceExhausted if memory runs out, naming the
-// fields to lower. An error of one rank is that of all, with its number.
-absl::Status ProposeAll(const detection::FasterRcnn& model,
-                        std::shared_ptr<const data::Dataset> dataset,
-                        const configs::ProposalsConfig& limits, const InferenceOptions& options,
-                        int64_t first, bool mirrored,
-                        absl::FunctionRef<absl::Status(const InferredProposals&)> take);
-
-struct DetectionNetworks {
-  // The network with the RPN; null: stored proposals.
-  std::shared_ptr<detection::FasterRcnn> rpn;
-  // The network with the head. If RPN and head share a backbone, the same object as
-  // `rpn`, so that the backbone runs once.
-  std::shared_ptr<detection::FasterRcnn> detector;
-};
-
-// Returns the detections of all images with their COCO ids. Errors as above.
-absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
-                                           std::shared_ptr<const data::Dataset> dataset,
-                                           const InferenceOptions& options);
-
 }  // namespace rcnn::training
 
-#endif  // RCNN_TRAINING_STAGES_INFERENCE_H_
+#endif  // RCNN_TRAINING_STAGES_INFERENCE_OPTIONS_H_

@@ -1,4 +1,6 @@
-// ProposeAll: what it proposes, mirrored, from cached maps, together and on another device.
+// What is proposed: mirrored, from cached maps, together and on another device.
+
+#include "rcnn/training/stages/propose_all.h"
 
 #include <ATen/Parallel.h>
 
@@ -19,7 +21,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/ops/testing/queue_device.h"
-#include "rcnn/training/stages/inference.h"
+#include "rcnn/training/stages/detect_all.h"
 #include "rcnn/training/testing/inference_cases.h"
 
 namespace rcnn::training {
@@ -33,6 +35,31 @@ using testing::InferenceModel;
 using testing::MakeOptions;
 using testing::MixedSizes;
 using testing::SmallShapes;
+
+// The proposals of each image.
+std::vector<InferredProposals> Propose(const FasterRcnn& model,
+                                       std::shared_ptr<const data::Dataset> dataset,
+                                       const InferenceOptions& options, bool mirrored) {
+  std::vector<InferredProposals> found;
+  EXPECT_THAT(ProposeAll(model, std::move(dataset), model.config().rpn().test_proposals(), options,
+                         /*first=*/0, mirrored,
+                         [&](const InferredProposals& image) {
+                           found.push_back(image);
+                           return absl::OkStatus();
+                         }),
+              IsOk());
+  return found;
+}
+
+void ExpectEqual(const std::vector<InferredProposals>& a, const std::vector<InferredProposals>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  ASSERT_GT(a.size(), 0u);
+  for (size_t p = 0; p < a.size(); ++p) {
+    EXPECT_GT(a[p].boxes.size(), 0u) << p;
+    EXPECT_EQ(a[p].boxes, b[p].boxes) << p;
+    EXPECT_EQ(a[p].scores, b[p].scores) << p;
+  }
+}
 
 TEST(ProposeAllTest, ResumesAtAnyImage) {
   const auto dataset = SmallShapes();
@@ -107,21 +134,9 @@ TEST(ProposeAllTest, MirroredUsesMirrorImages) {
   const auto dataset = SmallShapes();
   const auto stored_mirrored = std::make_shared<MirroredDataset>(dataset);
   const auto model = InferenceModel();
-  std::vector<InferredProposals> found[2];
-  for (int i = 0; i < 2; ++i) {
-    ASSERT_THAT(ProposeAll(*model, i == 0 ? dataset : stored_mirrored,
-                           model->config().rpn().test_proposals(),
-                           MakeOptions("pad_to_multiple_px: 32"), 0, /*mirrored=*/i == 0,
-                           [&](const InferredProposals& image) {
-                             found[i].push_back(image);
-                             return absl::OkStatus();
-                           }),
-                IsOk());
-  }
-  for (size_t p = 0; p < 3; ++p) {
-    EXPECT_EQ(found[0][p].boxes, found[1][p].boxes) << p;
-    EXPECT_EQ(found[0][p].scores, found[1][p].scores) << p;
-  }
+  const InferenceOptions options = MakeOptions("pad_to_multiple_px: 32");
+  ExpectEqual(Propose(*model, dataset, options, /*mirrored=*/true),
+              Propose(*model, stored_mirrored, options, /*mirrored=*/false));
 }
 
 // The proposals between steps 3 and 4. Mirror images have maps of their own.
@@ -131,56 +146,26 @@ TEST(ProposeAllTest, ImagesWithCachedMapsAreNotLoadedAgain) {
   InferenceOptions kept = MakeOptions();
   kept.features =
       std::make_shared<FrozenFeatures>(model, FrozenFeaturesOptions{.max_bytes = 1 << 24});
-  const auto propose = [&](const InferenceOptions& options, bool mirrored) {
-    std::vector<InferredProposals> found;
-    EXPECT_THAT(
-        ProposeAll(*model, dataset, model->config().rpn().test_proposals(), options, 0, mirrored,
-                   [&](const InferredProposals& image) {
-                     found.push_back(image);
-                     return absl::OkStatus();
-                   }),
-        IsOk());
-    return found;
-  };
-  const auto expect_same = [](const std::vector<InferredProposals>& a,
-                              const std::vector<InferredProposals>& b) {
-    ASSERT_EQ(a.size(), 3u);
-    ASSERT_EQ(b.size(), 3u);
-    for (size_t p = 0; p < 3; ++p) {
-      EXPECT_GT(a[p].boxes.size(), 0u) << p;
-      EXPECT_EQ(a[p].boxes, b[p].boxes) << p;
-      EXPECT_EQ(a[p].scores, b[p].scores) << p;
-    }
-  };
-  const auto first = propose(kept, false);
+  const auto first = Propose(*model, dataset, kept, /*mirrored=*/false);
   EXPECT_THAT(dataset->loads(), ElementsAre(1, 1, 1));
-  expect_same(propose(kept, false), first);
+  ExpectEqual(Propose(*model, dataset, kept, /*mirrored=*/false), first);
   EXPECT_THAT(dataset->loads(), ElementsAre(1, 1, 1));
-  const auto mirrored = propose(kept, true);
+  const auto mirrored = Propose(*model, dataset, kept, /*mirrored=*/true);
   EXPECT_THAT(dataset->loads(), ElementsAre(2, 2, 2));
-  expect_same(propose(MakeOptions(), false), first);
-  expect_same(propose(MakeOptions(), true), mirrored);
+  ExpectEqual(Propose(*model, dataset, MakeOptions(), /*mirrored=*/false), first);
+  ExpectEqual(Propose(*model, dataset, MakeOptions(), /*mirrored=*/true), mirrored);
 }
 
 TEST(ProposeAllTest, GraphsChangeNothing) {
   const rcnn::testing::FakeGraphs graphs;
   const auto dataset = SmallShapes();
   const auto model = InferenceModel();
-  std::vector<std::vector<float>> scores[2];
-  for (const int64_t max_graphs : {0, 2}) {
-    InferenceOptions options = MakeOptions();
-    options.max_graphs = max_graphs;
-    EXPECT_THAT(ProposeAll(*model, dataset, model->config().rpn().test_proposals(), options, 0,
-                           /*mirrored=*/false,
-                           [&](const InferredProposals& found) {
-                             scores[max_graphs > 0].push_back(found.scores);
-                             return absl::OkStatus();
-                           }),
-                IsOk());
-  }
-  ASSERT_EQ(scores[0].size(), 3u);
-  EXPECT_GT(scores[0][0].size(), 1u);
-  EXPECT_EQ(scores[0], scores[1]);
+  InferenceOptions options = MakeOptions();
+  const auto plain = Propose(*model, dataset, options, /*mirrored=*/false);
+  options.max_graphs = 2;
+  ExpectEqual(Propose(*model, dataset, options, /*mirrored=*/false), plain);
+  EXPECT_EQ(plain.size(), 3u);
+  EXPECT_GT(plain[0].scores.size(), 1u);
   EXPECT_EQ(graphs.replayed(), 2);
 }
 
@@ -191,15 +176,7 @@ TEST(ProposeAllTest, GraphsGiveTheirMemoryBackWhereItRunsOut) {
   options.max_graphs = 2;
   graphs.Exhaust();
   for (const bool mirrored : {false, true}) {
-    int64_t images = 0;
-    EXPECT_THAT(ProposeAll(*model, SmallShapes(), model->config().rpn().test_proposals(), options,
-                           0, mirrored,
-                           [&](const InferredProposals&) {
-                             ++images;
-                             return absl::OkStatus();
-                           }),
-                IsOk());
-    EXPECT_EQ(images, 3);
+    EXPECT_EQ(Propose(*model, SmallShapes(), options, mirrored).size(), 3u);
   }
   EXPECT_EQ(graphs.recorded(), 2);
   EXPECT_EQ(graphs.replayed(), 0);
@@ -209,22 +186,12 @@ TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {
   const auto dataset = SmallShapes();
   const auto model = InferenceModel();
   const int threads = at::get_num_threads();
-  std::vector<InferredProposals> found[2];
-  for (const int count : {1, 2}) {
-    at::set_num_threads(count);
-    ASSERT_THAT(
-        ProposeAll(*model, dataset, model->config().rpn().test_proposals(), MakeOptions(), 0, false,
-                   [&](const InferredProposals& image) {
-                     found[count - 1].push_back(image);
-                     return absl::OkStatus();
-                   }),
-        IsOk());
-  }
+  at::set_num_threads(1);
+  const auto alone = Propose(*model, dataset, MakeOptions(), /*mirrored=*/false);
+  at::set_num_threads(2);
+  const auto together = Propose(*model, dataset, MakeOptions(), /*mirrored=*/false);
   at::set_num_threads(threads);
-  for (size_t p = 0; p < 3; ++p) {
-    EXPECT_EQ(found[0][p].boxes, found[1][p].boxes) << p;
-    EXPECT_EQ(found[0][p].scores, found[1][p].scores) << p;
-  }
+  ExpectEqual(together, alone);
 }
 
 // Together on the CPU, and on another device, whose layers round differently.
@@ -238,15 +205,7 @@ TEST(ProposeAllTest, ImagesTogetherGiveWhatEachGives) {
       InferenceOptions options =
           MakeOptions("resize { shortest_side_px: 56 } pad_to_multiple_px: 16");
       options.images_together = together;
-      std::vector<InferredProposals> found;
-      EXPECT_THAT(ProposeAll(network, dataset, network.config().rpn().test_proposals(), options, 0,
-                             mirrored,
-                             [&](const InferredProposals& image) {
-                               found.push_back(image);
-                               return absl::OkStatus();
-                             }),
-                  IsOk());
-      return found;
+      return Propose(network, dataset, options, mirrored);
     };
     const auto expected = propose(*model, 1);
     const auto expect_same = [&](const std::vector<InferredProposals>& found, double tolerance) {

@@ -1,4 +1,6 @@
-// DetectAll: what it finds, alone, together, on stored proposals and on another device.
+// What is detected: alone, together, on stored proposals and on another device.
+
+#include "rcnn/training/stages/detect_all.h"
 
 #include <ATen/ATen.h>
 
@@ -17,7 +19,7 @@
 #include "rcnn/detection/detector.h"
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/ops/testing/queue_device.h"
-#include "rcnn/training/stages/inference.h"
+#include "rcnn/training/stages/propose_all.h"
 #include "rcnn/training/testing/inference_cases.h"
 #include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/tiny_run.h"

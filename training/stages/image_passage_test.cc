@@ -1,4 +1,7 @@
-#include "rcnn/training/stages/inference.h"
+// What holds for all passages, shown with ProposeAll and DetectAll: ranks, groups of images, errors
+// and memory that runs out.
+
+#include "rcnn/training/stages/image_passage.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -24,6 +27,8 @@
 #include "rcnn/detection/backbone.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/make_backbone.h"
+#include "rcnn/training/stages/detect_all.h"
+#include "rcnn/training/stages/propose_all.h"
 #include "rcnn/training/testing/inference_cases.h"
 #include "rcnn/training/testing/run_ranks.h"
 
@@ -40,7 +45,7 @@ using ::testing::Not;
 using testing::SmallShapes;
 
 // Of two and four ranks; 70 images are several rounds.
-TEST(InferenceTest, RanksGiveWhatOneProcessGives) {
+TEST(ImagePassageTest, RanksGiveWhatOneProcessGives) {
   const auto dataset = SmallShapes(70);
   const auto model = InferenceModel();
   const auto run = [&](std::shared_ptr<RankGroup> ranks, std::vector<InferredProposals>& proposals,
@@ -83,7 +88,7 @@ TEST(InferenceTest, RanksGiveWhatOneProcessGives) {
 }
 
 // Rank 0 has the images before it, whichever rank's it is.
-TEST(InferenceTest, AnUnreadableImageOfARankEndsAll) {
+TEST(ImagePassageTest, AnUnreadableImageOfARankEndsAll) {
   for (const int64_t torn : {0, 5, 41}) {
     SCOPED_TRACE(torn);
     std::vector<data::testing::FakeImage> images(50, {64, 48});
@@ -122,7 +127,7 @@ class OneWhite : public data::testing::FakeDataset {
 };
 
 // With such weights all logits overflow, except those of a map of zeros.
-TEST(InferenceTest, OfImagesTogetherTheOneThatFailsHasTheError) {
+TEST(ImagePassageTest, OfImagesTogetherTheOneThatFailsHasTheError) {
   std::string config = kInferenceModel;
   const std::string mean = "127.5, 127.5, 127.5";
   config.replace(config.find(mean), mean.size(), "127, 127, 127");
@@ -178,7 +183,7 @@ absl::Status Exhaust(const FasterRcnn& model, const InferenceOptions& options, b
                     mirrored, [](const InferredProposals&) { return absl::OkStatus(); });
 }
 
-TEST(InferenceTest, WhereMemoryRunsOutTheErrorSaysWhatToLower) {
+TEST(ImagePassageTest, WhereMemoryRunsOutTheErrorSaysWhatToLower) {
   ASSERT_TRUE(kRegistered);
   const auto model = InferenceModel(1, kLimitedModel);
   InferenceOptions options = MakeOptions();
@@ -196,7 +201,7 @@ TEST(InferenceTest, WhereMemoryRunsOutTheErrorSaysWhatToLower) {
 
 // Maps of the first image are kept when there is no memory for the second one, and still are when
 // mirror images, which have none, go through the network.
-TEST(InferenceTest, WhereMemoryRunsOutBesideCachedMapsTheErrorNamesTheirLimit) {
+TEST(ImagePassageTest, WhereMemoryRunsOutBesideCachedMapsTheErrorNamesTheirLimit) {
   const auto model = InferenceModel(1, kLimitedModel);
   InferenceOptions cached = MakeOptions(), mirrored = MakeOptions();
   const auto cache = std::make_shared<FeatureCache>();
@@ -214,7 +219,7 @@ TEST(InferenceTest, WhereMemoryRunsOutBesideCachedMapsTheErrorNamesTheirLimit) {
   EXPECT_THAT(Exhaust(*model, mirrored, /*mirrored=*/true, 0), names_limit);
 }
 
-TEST(InferenceTest, ErrorNamesTheImage) {
+TEST(ImagePassageTest, ErrorNamesTheImage) {
   const auto broken = std::make_shared<data::testing::FakeDataset>(
       std::vector<data::testing::FakeImage>{{64, 48}, {64, 48, {}, /*broken=*/true}});
   const auto model = InferenceModel();
