@@ -11,7 +11,7 @@
 #include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
-#include "rcnn/detection/rpn_batch.h"
+#include "rcnn/detection/rpn_output.h"
 #include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {

@@ -34,6 +34,7 @@
 #include "rcnn/detection/box_loss.h"
 #include "rcnn/detection/box_normalization.h"
 #include "rcnn/detection/rpn_head.h"
+#include "rcnn/detection/rpn_output.h"
 #include "rcnn/detection/sampled_cells.h"
 #include "rcnn/detection/targets.h"
 #include "rcnn/ops/counted_proposals.h"
@@ -42,9 +43,6 @@
 #include "rcnn/ops/proposals.h"
 
 namespace rcnn::detection {
-
-// Of images of one size. One element per level: logits, deltas and anchors.
-using RpnOutput = std::vector<ops::ProposalLevel>;
 
 // The sampled anchors of the loss. Indices count the anchors of the whole batch, image after image:
 // b N + n where all images have N.

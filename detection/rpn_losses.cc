@@ -10,7 +10,7 @@
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/image_rows.h"
 #include "rcnn/detection/rpn.h"
-#include "rcnn/detection/rpn_batch.h"
+#include "rcnn/detection/rpn_output.h"
 #include "rcnn/ops/rpn_loss.h"
 #include "rcnn/ops/sampled_losses.h"
 #include "rcnn/ops/unchecked_values.h"

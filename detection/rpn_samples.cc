@@ -11,7 +11,7 @@
 #include "rcnn/detection/device_copy.h"
 #include "rcnn/detection/image_rows.h"
 #include "rcnn/detection/rpn.h"
-#include "rcnn/detection/rpn_batch.h"
+#include "rcnn/detection/rpn_output.h"
 #include "rcnn/ops/anchors.h"
 #include "rcnn/ops/balanced_sampler.h"
 #include "rcnn/ops/batch_matcher.h"

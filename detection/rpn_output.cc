@@ -1,4 +1,4 @@
-#include "rcnn/detection/rpn_batch.h"
+#include "rcnn/detection/rpn_output.h"
 
 #include <ATen/ATen.h>
 
