@@ -7,7 +7,7 @@
 //   - Nothing recurses, here or when the values are destroyed, so nested data cannot exhaust the
 //     C++ stack. Values are nodes of a deque that refer to each other by address.
 //   - One opcode adds no more memory than a small multiple of the file's size. After each one the
-//     number of values and the memory they use (UsedBytes) are compared with their limits, so a
+//     number of values and the memory they use (PickleMemory) are compared with their limits, so a
 //     small file cannot take much memory. OrderedDict, which copies the items of a list that may be
 //     reused many times, compares before it copies.
 
@@ -15,15 +15,20 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/weights/pickle_bytes.h"
+#include "rcnn/detection/weights/pickle_memory.h"
+#include "rcnn/detection/weights/pickle_stack.h"
 
 namespace rcnn::detection::weights {
 namespace {
@@ -33,34 +38,20 @@ constexpr int kNewestProtocol = 5;
 constexpr size_t kMaxShownName = 200;
 constexpr size_t kMaxGlobalName = 4096;
 
-// Bytes per value, with its share of blocks and tables. A growing vector briefly holds up to
-// three times its items.
-constexpr size_t kNodeBytes = 112;
-constexpr size_t kSlotBytes = 3 * sizeof(void*);       // of the stack and the marks
-constexpr size_t kGrownItemBytes = 4 * sizeof(void*);  // of a list or dict, with its source
-constexpr size_t kTupleItemBytes = sizeof(void*);
-constexpr size_t kMemoBytes = 56;
-constexpr size_t kBlockBytes = 32;  // of an allocation of its own
-constexpr size_t kInlineText = 15;  // characters that a string holds without one
-
-// Frequent values of one byte have one node each.
-enum Constant : size_t { kNoneConstant = 256, kFalseConstant, kTrueConstant, kEmpty, kConstants };
-
 class Machine {
  public:
   Machine(absl::string_view bytes, const PickleOptions& options, std::deque<PickleNode>& nodes)
-      : bytes_(bytes.substr(0, options.max_bytes)),
-        shortened_(bytes.size() > options.max_bytes),
+      : bytes_(bytes, options.max_bytes),
         options_(options),
-        file_bytes_(std::max(options.file_bytes, bytes.size())),
-        nodes_(nodes) {}
+        memory_(std::max(options.file_bytes, bytes.size())),
+        nodes_(nodes),
+        stack_(bytes_, memory_, nodes) {}
 
   // Runs up to STOP and returns the value on top of the stack.
   absl::StatusOr<const PickleNode*> Run() {
     while (!stopped_) {
-      opcode_at_ = position_;
       RCNN_RETURN_IF_ERROR(Step());
-      if (std::max({nodes_.size(), stack_.size(), repeated_, memo_.size(), marks_.size()}) >
+      if (std::max({nodes_.size(), stack_.size(), repeated_, memo_.size(), stack_.num_marks()}) >
           options_.max_nodes) {
         return absl::ResourceExhaustedError(
             absl::StrCat("pickle of more than ", options_.max_nodes, " values"));
@@ -70,7 +61,7 @@ class Machine {
     return result_;
   }
 
-  size_t position() const { return position_; }
+  size_t position() const { return bytes_.position(); }
 
  private:
   using Node = PickleNode;
@@ -83,8 +74,8 @@ class Machine {
   static const std::array<Opcode, 256>& Table();
 
   absl::Status Step() {
-    RCNN_ASSIGN_OR_RETURN(const uint64_t code, Unsigned(1));
-    const Opcode& opcode = Table()[code];
+    RCNN_ASSIGN_OR_RETURN(const int code, bytes_.NextOpcode());
+    const Opcode& opcode = Table()[static_cast<size_t>(code)];
     if (opcode.handler == nullptr) {
       return Error(
           absl::StrFormat("opcode 0x%02x does not belong in a binary pickle of plain "
@@ -94,158 +85,36 @@ class Machine {
     return (this->*opcode.handler)(opcode.argument);
   }
 
-  absl::Status Error(absl::string_view what) const {
-    return absl::InvalidArgumentError(absl::StrCat("pickle, byte ", opcode_at_, ": ", what));
-  }
-
-  // Memory.
-
-  size_t UsedBytes() const {
-    return used_bytes_ + kNodeBytes * nodes_.size() + kMemoBytes * memo_.size() +
-           kSlotBytes * (most_stacked_ + most_marks_);
-  }
+  absl::Status Error(absl::string_view what) const { return bytes_.Error(what); }
 
   absl::Status CheckMemory() {
-    most_stacked_ = std::max(most_stacked_, stack_.size());
-    most_marks_ = std::max(most_marks_, marks_.size());
-    return CheckPickleMemory(UsedBytes(), file_bytes_);
-  }
-
-  // Operands.
-
-  absl::StatusOr<absl::string_view> Take(uint64_t size) {
-    if (size > bytes_.size() - position_) {
-      if (!shortened_) {
-        return absl::DataLossError(absl::StrCat("pickle, byte ", opcode_at_, ": the file ends"));
-      }
-      return absl::ResourceExhaustedError(
-          absl::StrCat("pickle of more than ", options_.max_bytes, " bytes"));
-    }
-    const absl::string_view taken = bytes_.substr(position_, size);
-    position_ += size;
-    return taken;
-  }
-
-  absl::StatusOr<uint64_t> Unsigned(int width) {
-    RCNN_ASSIGN_OR_RETURN(const absl::string_view taken, Take(width));
-    uint64_t value = 0;
-    for (int i = width - 1; i >= 0; --i) value = value << 8 | static_cast<uint8_t>(taken[i]);
-    return value;
-  }
-
-  // Two's complement, little-endian, of any width that fits into 64 bits.
-  absl::StatusOr<int64_t> Signed(uint64_t width) {
-    RCNN_ASSIGN_OR_RETURN(const absl::string_view taken, Take(width));
-    if (width > 8) return Error("an integer of more than 64 bits");
-    uint64_t value = width > 0 && (taken[width - 1] & 0x80) != 0 ? ~uint64_t{0} : 0;
-    for (int i = static_cast<int>(width) - 1; i >= 0; --i) {
-      value = value << 8 | static_cast<uint8_t>(taken[i]);
-    }
-    return static_cast<int64_t>(value);
-  }
-
-  absl::StatusOr<absl::string_view> Line() {
-    const size_t end = bytes_.find('\n', position_);
-    RCNN_ASSIGN_OR_RETURN(const absl::string_view line,
-                          Take(end == absl::string_view::npos ? bytes_.size() : end - position_));
-    ++position_;
-    return line;
-  }
-
-  // The stack.
-
-  Node* New(PickleKind kind) {
-    nodes_.emplace_back();
-    nodes_.back().kind = kind;
-    return &nodes_.back();
-  }
-
-  Node* PushNew(PickleKind kind) {
-    stack_.push_back(New(kind));
-    return stack_.back();
-  }
-
-  void PushText(PickleKind kind, std::string text) {
-    if (text.size() > kInlineText) used_bytes_ += text.size() + kBlockBytes;
-    PushNew(kind)->text = std::move(text);
-  }
-
-  // Tuples, None, bools and integers are immutable, so equal ones may share a node.
-  void PushConstant(size_t constant, PickleKind kind, int64_t value = 0) {
-    Node*& node = constants_[constant];
-    if (node == nullptr) {
-      node = New(kind);
-      node->integer = value;
-    }
-    stack_.push_back(node);
-  }
-
-  void PushInteger(int64_t value) {
-    if (value >= 0 && value < int64_t{kNoneConstant}) {
-      PushConstant(static_cast<size_t>(value), PickleKind::kInteger, value);
-    } else {
-      PushNew(PickleKind::kInteger)->integer = value;
-    }
-  }
-
-  void PushTuple(std::vector<const Node*> items) {
-    if (items.empty()) return PushConstant(kEmpty, PickleKind::kTuple);
-    used_bytes_ += kTupleItemBytes * items.size() + kBlockBytes;
-    PushNew(PickleKind::kTuple)->items = std::move(items);
-  }
-
-  size_t Bottom() const { return marks_.empty() ? 0 : marks_.back(); }
-
-  absl::StatusOr<Node*> Pop() {
-    if (stack_.size() <= Bottom()) return Error("pops from an empty stack");
-    Node* const node = stack_.back();
-    stack_.pop_back();
-    return node;
-  }
-
-  absl::StatusOr<Node*> Top() {
-    if (stack_.size() <= Bottom()) return Error("reads from an empty stack");
-    return stack_.back();
-  }
-
-  absl::StatusOr<std::vector<const Node*>> PopItems(size_t count) {
-    if (stack_.size() - Bottom() < count) return Error("pops from an empty stack");
-    std::vector<const Node*> items(stack_.end() - static_cast<int64_t>(count), stack_.end());
-    stack_.resize(stack_.size() - count);
-    return items;
-  }
-
-  absl::StatusOr<std::vector<const Node*>> PopToMark() {
-    if (marks_.empty()) return Error("the stack has no mark");
-    auto items = PopItems(stack_.size() - Bottom());
-    marks_.pop_back();
-    return items;
+    return memory_.Check(nodes_.size(), memo_.size(), stack_.size(), stack_.num_marks());
   }
 
   // Opcodes.
 
   absl::Status Protocol(int) {
-    RCNN_ASSIGN_OR_RETURN(const uint64_t protocol, Unsigned(1));
+    RCNN_ASSIGN_OR_RETURN(const uint64_t protocol, bytes_.Unsigned(1));
     if (protocol <= kNewestProtocol) return absl::OkStatus();
     return Error(absl::StrCat("unknown protocol ", protocol));
   }
 
   // The length of the next stretch, which tells a streaming reader how much to get.
-  absl::Status Frame(int) { return Unsigned(8).status(); }
+  absl::Status Frame(int) { return bytes_.Unsigned(8).status(); }
 
   absl::Status Stop(int) {
-    RCNN_ASSIGN_OR_RETURN(result_, Pop());
+    RCNN_ASSIGN_OR_RETURN(result_, stack_.Pop());
     stopped_ = true;
     return absl::OkStatus();
   }
 
   absl::Status None(int) {
-    PushConstant(kNoneConstant, PickleKind::kNone);
+    stack_.PushNone();
     return absl::OkStatus();
   }
 
   absl::Status Bool(int value) {
-    PushConstant(value == 0 ? kFalseConstant : kTrueConstant, PickleKind::kBool, value);
+    stack_.PushBool(value != 0);
     return absl::OkStatus();
   }
 
@@ -253,34 +122,31 @@ class Machine {
   absl::Status Integer(int width) {
     int64_t value = 0;
     if (width == 4) {
-      RCNN_ASSIGN_OR_RETURN(value, Signed(4));
+      RCNN_ASSIGN_OR_RETURN(value, bytes_.Signed(4));
     } else {
-      RCNN_ASSIGN_OR_RETURN(value, Unsigned(width));
+      RCNN_ASSIGN_OR_RETURN(value, bytes_.Unsigned(width));
     }
-    PushInteger(value);
+    stack_.PushInteger(value);
     return absl::OkStatus();
   }
 
   absl::Status LongInteger(int width_of_length) {
-    RCNN_ASSIGN_OR_RETURN(const uint64_t length, Unsigned(width_of_length));
-    RCNN_ASSIGN_OR_RETURN(const int64_t value, Signed(length));
-    PushInteger(value);
+    RCNN_ASSIGN_OR_RETURN(const uint64_t length, bytes_.Unsigned(width_of_length));
+    RCNN_ASSIGN_OR_RETURN(const int64_t value, bytes_.Signed(length));
+    stack_.PushInteger(value);
     return absl::OkStatus();
   }
 
-  // The only big-endian operand.
   absl::Status Float(int) {
-    RCNN_ASSIGN_OR_RETURN(const absl::string_view taken, Take(8));
-    uint64_t bits = 0;
-    for (const char byte : taken) bits = bits << 8 | static_cast<uint8_t>(byte);
-    std::memcpy(&PushNew(PickleKind::kFloat)->real, &bits, sizeof(bits));
+    RCNN_ASSIGN_OR_RETURN(const double value, bytes_.Float());
+    stack_.PushNew(PickleKind::kFloat)->real = value;
     return absl::OkStatus();
   }
 
   absl::Status ReadText(PickleKind kind, int width_of_length) {
-    RCNN_ASSIGN_OR_RETURN(const uint64_t length, Unsigned(width_of_length));
-    RCNN_ASSIGN_OR_RETURN(const absl::string_view text, Take(length));
-    PushText(kind, std::string(text));
+    RCNN_ASSIGN_OR_RETURN(const uint64_t length, bytes_.Unsigned(width_of_length));
+    RCNN_ASSIGN_OR_RETURN(const absl::string_view text, bytes_.Take(length));
+    stack_.PushText(kind, std::string(text));
     return absl::OkStatus();
   }
 
@@ -289,76 +155,76 @@ class Machine {
 
   absl::Status EmptyTuple(int) { return Tuple(0); }
   absl::Status EmptyList(int) {
-    PushNew(PickleKind::kList);
+    stack_.PushNew(PickleKind::kList);
     return absl::OkStatus();
   }
   absl::Status EmptyDict(int) {
-    PushNew(PickleKind::kDict);
+    stack_.PushNew(PickleKind::kDict);
     return absl::OkStatus();
   }
 
   absl::Status Mark(int) {
-    marks_.push_back(stack_.size());
+    stack_.Mark();
     return absl::OkStatus();
   }
 
   absl::Status Tuple(int count) {
-    RCNN_ASSIGN_OR_RETURN(auto items, PopItems(static_cast<size_t>(count)));
-    PushTuple(std::move(items));
+    RCNN_ASSIGN_OR_RETURN(auto items, stack_.PopItems(static_cast<size_t>(count)));
+    stack_.PushTuple(std::move(items));
     return absl::OkStatus();
   }
 
   absl::Status MarkedTuple(int) {
-    RCNN_ASSIGN_OR_RETURN(auto items, PopToMark());
-    PushTuple(std::move(items));
+    RCNN_ASSIGN_OR_RETURN(auto items, stack_.PopToMark());
+    stack_.PushTuple(std::move(items));
     return absl::OkStatus();
   }
 
   absl::Status Extend(PickleKind kind, const std::vector<const Node*>& items) {
-    RCNN_ASSIGN_OR_RETURN(Node* const node, Top());
+    RCNN_ASSIGN_OR_RETURN(Node* const node, stack_.Top());
     if (node->kind == PickleKind::kOther) return absl::OkStatus();
     if (node->kind != kind) {
       return Error(absl::StrCat("adds items to ", PickleKindName(node->kind)));
     }
     if (kind == PickleKind::kDict && items.size() % 2 != 0) return Error("a key without a value");
-    used_bytes_ += kGrownItemBytes * items.size();
+    memory_.AddItems(items.size());
     node->items.insert(node->items.end(), items.begin(), items.end());
     return absl::OkStatus();
   }
 
   absl::Status Append(int) {
-    RCNN_ASSIGN_OR_RETURN(const auto items, PopItems(1));
+    RCNN_ASSIGN_OR_RETURN(const auto items, stack_.PopItems(1));
     return Extend(PickleKind::kList, items);
   }
   absl::Status Appends(int) {
-    RCNN_ASSIGN_OR_RETURN(const auto items, PopToMark());
+    RCNN_ASSIGN_OR_RETURN(const auto items, stack_.PopToMark());
     return Extend(PickleKind::kList, items);
   }
   absl::Status SetItem(int) {
-    RCNN_ASSIGN_OR_RETURN(const auto items, PopItems(2));
+    RCNN_ASSIGN_OR_RETURN(const auto items, stack_.PopItems(2));
     return Extend(PickleKind::kDict, items);
   }
   absl::Status SetItems(int) {
-    RCNN_ASSIGN_OR_RETURN(const auto items, PopToMark());
+    RCNN_ASSIGN_OR_RETURN(const auto items, stack_.PopToMark());
     return Extend(PickleKind::kDict, items);
   }
 
   // The memo: values by number, for repeated use.
 
   absl::Status Put(int width) {
-    RCNN_ASSIGN_OR_RETURN(const uint64_t number, Unsigned(width));
-    RCNN_ASSIGN_OR_RETURN(memo_[number], Top());
+    RCNN_ASSIGN_OR_RETURN(const uint64_t number, bytes_.Unsigned(width));
+    RCNN_ASSIGN_OR_RETURN(memo_[number], stack_.Top());
     return absl::OkStatus();
   }
   absl::Status Memoize(int) {
-    RCNN_ASSIGN_OR_RETURN(memo_[memo_.size()], Top());
+    RCNN_ASSIGN_OR_RETURN(memo_[memo_.size()], stack_.Top());
     return absl::OkStatus();
   }
   absl::Status Get(int width) {
-    RCNN_ASSIGN_OR_RETURN(const uint64_t number, Unsigned(width));
+    RCNN_ASSIGN_OR_RETURN(const uint64_t number, bytes_.Unsigned(width));
     const auto found = memo_.find(number);
     if (found == memo_.end()) return Error(absl::StrCat("the memo has no entry ", number));
-    stack_.push_back(found->second);
+    stack_.Push(found->second);
     ++repeated_;
     return absl::OkStatus();
   }
@@ -366,7 +232,7 @@ class Machine {
   // Globals and calls.
 
   absl::Status PushOther(absl::string_view name) {
-    PushText(PickleKind::kOther, std::string(name.substr(0, kMaxShownName)));
+    stack_.PushText(PickleKind::kOther, std::string(name.substr(0, kMaxShownName)));
     return absl::OkStatus();
   }
 
@@ -382,18 +248,18 @@ class Machine {
                        "', which is not part of a state dict; nothing was run; save the model's "
                        "state_dict() instead"));
     }
-    PushText(PickleKind::kGlobal, std::move(name));
+    stack_.PushText(PickleKind::kGlobal, std::move(name));
     return absl::OkStatus();
   }
 
   absl::Status Global(int) {
-    RCNN_ASSIGN_OR_RETURN(const absl::string_view module, Line());
-    RCNN_ASSIGN_OR_RETURN(const absl::string_view name, Line());
+    RCNN_ASSIGN_OR_RETURN(const absl::string_view module, bytes_.Line());
+    RCNN_ASSIGN_OR_RETURN(const absl::string_view name, bytes_.Line());
     return PushGlobal(absl::StrCat(module, ".", name));
   }
 
   absl::Status StackGlobal(int) {
-    RCNN_ASSIGN_OR_RETURN(const auto names, PopItems(2));
+    RCNN_ASSIGN_OR_RETURN(const auto names, stack_.PopItems(2));
     if (names[0]->kind != PickleKind::kString || names[1]->kind != PickleKind::kString) {
       return Error("the name of a global is not a string");
     }
@@ -405,7 +271,7 @@ class Machine {
   }
 
   absl::Status Reduce(int) {
-    RCNN_ASSIGN_OR_RETURN(const auto call, PopItems(2));
+    RCNN_ASSIGN_OR_RETURN(const auto call, stack_.PopItems(2));
     if (call[0]->kind == PickleKind::kOther) return PushOther(call[0]->text);
     if (call[0]->kind != PickleKind::kGlobal) {
       return Error(absl::StrCat("calls ", PickleKindName(call[0]->kind)));
@@ -414,7 +280,7 @@ class Machine {
       return Error(absl::StrCat("arguments that are ", PickleKindName(call[1]->kind)));
     }
     if (call[0]->text == kOrderedDict) return OrderedDict(call[1]->items);
-    Node* const node = PushNew(PickleKind::kCall);
+    Node* const node = stack_.PushNew(PickleKind::kCall);
     node->callee = call[0];
     node->arguments = call[1];  // not a copy: one tuple may be passed many times
     return absl::OkStatus();
@@ -422,12 +288,12 @@ class Machine {
 
   // Python 3 calls OrderedDict() and sets items; Python 2 passes a list of pairs.
   absl::Status OrderedDict(const std::vector<const Node*>& arguments) {
-    Node* const dict = PushNew(PickleKind::kDict);
+    Node* const dict = stack_.PushNew(PickleKind::kDict);
     if (arguments.empty()) return absl::OkStatus();
     if (arguments.size() > 1 || arguments[0]->kind != PickleKind::kList) {
       return Error("unknown arguments of OrderedDict");
     }
-    used_bytes_ += 2 * kGrownItemBytes * arguments[0]->items.size();
+    memory_.AddItems(2 * arguments[0]->items.size());
     RCNN_RETURN_IF_ERROR(CheckMemory());
     for (const Node* const pair : arguments[0]->items) {
       const bool is_sequence = pair->kind == PickleKind::kTuple || pair->kind == PickleKind::kList;
@@ -439,8 +305,8 @@ class Machine {
   }
 
   absl::Status Build(int) {
-    RCNN_ASSIGN_OR_RETURN(Node* const state, Pop());
-    RCNN_ASSIGN_OR_RETURN(Node* const node, Top());
+    RCNN_ASSIGN_OR_RETURN(Node* const state, stack_.Pop());
+    RCNN_ASSIGN_OR_RETURN(Node* const node, stack_.Top());
     if (node->kind == PickleKind::kOther) return absl::OkStatus();
     if (node->kind != PickleKind::kDict || state->kind != PickleKind::kDict) {
       return Error(absl::StrCat("sets the state of ", PickleKindName(node->kind)));
@@ -451,42 +317,34 @@ class Machine {
 
   // cls.__new__(cls, *arguments), with `items` values on the stack.
   absl::Status NewObject(int items) {
-    RCNN_ASSIGN_OR_RETURN(const auto call, PopItems(static_cast<size_t>(items)));
+    RCNN_ASSIGN_OR_RETURN(const auto call, stack_.PopItems(static_cast<size_t>(items)));
     if (call[0]->kind == PickleKind::kOther) return PushOther(call[0]->text);
     return Error(absl::StrCat("makes an object of ", PickleKindName(call[0]->kind)));
   }
 
   absl::Status EmptySet(int) { return PushOther("builtins.set"); }
   absl::Status AddItems(int) {
-    RCNN_ASSIGN_OR_RETURN(const auto items, PopToMark());
+    RCNN_ASSIGN_OR_RETURN(const auto items, stack_.PopToMark());
     return Extend(PickleKind::kOther, items);
   }
   absl::Status FrozenSet(int) {
-    RCNN_RETURN_IF_ERROR(PopToMark().status());
+    RCNN_RETURN_IF_ERROR(stack_.PopToMark().status());
     return PushOther("builtins.frozenset");
   }
 
   absl::Status PersistentId(int) {
-    RCNN_ASSIGN_OR_RETURN(Node* const id, Pop());
-    used_bytes_ += kTupleItemBytes + kBlockBytes;
-    PushNew(PickleKind::kPersistentId)->items = {id};
+    RCNN_ASSIGN_OR_RETURN(Node* const id, stack_.Pop());
+    memory_.AddTuple(1);
+    stack_.PushNew(PickleKind::kPersistentId)->items = {id};
     return absl::OkStatus();
   }
 
-  const absl::string_view bytes_;
-  const bool shortened_;  // to max_bytes
+  PickleBytes bytes_;
   const PickleOptions& options_;
-  const size_t file_bytes_;
-  size_t used_bytes_ = 0;  // of texts and items
-  size_t most_stacked_ = 0;
-  size_t most_marks_ = 0;
+  PickleMemory memory_;
   std::deque<Node>& nodes_;
-  std::array<Node*, kConstants> constants_{};
-  size_t position_ = 0;
-  size_t opcode_at_ = 0;
-  std::vector<Node*> stack_;
-  std::vector<size_t> marks_;  // sizes of the stack
-  size_t repeated_ = 0;        // further references to values
+  PickleStack stack_;
+  size_t repeated_ = 0;  // further references to values
   std::unordered_map<uint64_t, Node*> memo_;
   bool stopped_ = false;
   const Node* result_ = nullptr;
@@ -528,40 +386,6 @@ const std::array<Machine::Opcode, 256>& Machine::Table() {
 }
 
 }  // namespace
-
-absl::Status CheckPickleMemory(size_t needed, size_t file_bytes) {
-  const size_t most = kFreePickleMemory + kPickleMemoryPerByte * file_bytes;
-  if (needed <= most) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the pickle needs more than ", most, " bytes of memory, ", kPickleMemoryPerByte,
-                   " times the size of the file: it is damaged or malicious"));
-}
-
-absl::string_view PickleKindName(PickleKind kind) {
-  static constexpr absl::string_view kNames[] = {"None",
-                                                 "a bool",
-                                                 "an integer",
-                                                 "a float",
-                                                 "a string",
-                                                 "bytes",
-                                                 "a tuple",
-                                                 "a list",
-                                                 "a dict",
-                                                 "a global",
-                                                 "a called object",
-                                                 "a persistent id",
-                                                 "an object of another kind"};
-  return kNames[static_cast<size_t>(kind)];
-}
-
-const PickleNode* FindInDict(const PickleNode& node, absl::string_view key) {
-  if (node.kind != PickleKind::kDict) return nullptr;
-  for (size_t i = node.items.size(); i >= 2; i -= 2) {
-    const PickleNode& name = *node.items[i - 2];
-    if (name.kind == PickleKind::kString && name.text == key) return node.items[i - 1];
-  }
-  return nullptr;
-}
 
 absl::StatusOr<Pickle> Pickle::Parse(absl::string_view bytes, const PickleOptions& options) {
   Pickle pickle;

@@ -14,6 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/weights/pickle_memory.h"
+#include "rcnn/detection/weights/pickle_node.h"
 #include "rcnn/detection/weights/pickle_writer.h"
 
 #if !defined(__SANITIZE_ADDRESS__)  // which has operators of its own

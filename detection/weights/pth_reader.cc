@@ -16,6 +16,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/borrowed_tensor.h"
 #include "rcnn/detection/weights/pickle.h"
+#include "rcnn/detection/weights/pickle_node.h"
 #include "rcnn/detection/weights/torch_pickle.h"
 #include "rcnn/detection/weights/zip_archive.h"
 

@@ -15,6 +15,8 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/weights/pickle_memory.h"
+#include "rcnn/detection/weights/pickle_node.h"
 
 namespace rcnn::detection::weights {
 namespace {
