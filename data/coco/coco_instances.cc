@@ -3,19 +3,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/counted.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_polygons.h"
+#include "rcnn/data/coco/lenient_json.h"
 #include "rcnn/data/core/json_diagnosis.h"
 #include "rcnn/data/core/record_limit.h"
 #include "simdjson.h"
@@ -25,27 +24,8 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-std::string Explained(simdjson::error_code code) {
-  switch (code) {
-    case simdjson::EMPTY:
-      return "the file is empty";
-    case simdjson::INCORRECT_TYPE:
-      return "has the wrong type";
-    case simdjson::INCOMPLETE_ARRAY_OR_OBJECT:
-      return "cut off: the JSON ends inside an array or an object";
-    case simdjson::TAPE_ERROR:
-      return "not valid JSON: a comma, a brace or a key is missing or extra";
-    case simdjson::UNCLOSED_STRING:
-      return "not valid JSON: a string is never closed";
-    case simdjson::UTF8_ERROR:
-      return "not valid JSON: it is not UTF-8";
-    default:
-      return absl::StrCat("not valid JSON: ", simdjson::error_message(code));
-  }
-}
-
 absl::Status JsonError(absl::string_view where, simdjson::error_code code) {
-  return absl::InvalidArgumentError(absl::StrCat(where, ": ", Explained(code)));
+  return absl::InvalidArgumentError(absl::StrCat(where, ": ", ExplainJsonError(code)));
 }
 
 // An error of the whole document; `document` may know its position.
@@ -55,7 +35,7 @@ absl::Status JsonError(absl::string_view json, ondemand::document& document,
   const bool known =
       document.current_location().get(place) == simdjson::SUCCESS && place > json.data();
   return absl::InvalidArgumentError(absl::StrCat(
-      Explained(code), known ? absl::StrCat(", near byte ", place - json.data()) : ""));
+      ExplainJsonError(code), known ? absl::StrCat(", near byte ", place - json.data()) : ""));
 }
 
 absl::Status NotAnObject(absl::string_view json) {
@@ -68,102 +48,6 @@ absl::Status NotAnObject(absl::string_view json) {
 
 std::string RecordName(const char* section, size_t index) {
   return absl::StrCat(section, "[", index, "]");
-}
-
-// The name of a field. A name without escapes is a view of the document; simdjson would
-// copy it into a buffer that grows until the document ends.
-simdjson::error_code GetKey(ondemand::field& field, std::string_view& key) {
-  const char* const begin = field.key().raw();
-  const char* end = begin;
-  while (*end != '"' && *end != '\\') ++end;
-  if (*end == '\\') return field.unescaped_key().get(key);
-  key = std::string_view(begin, static_cast<size_t>(end - begin));
-  return simdjson::SUCCESS;
-}
-
-// Calls visit(key, value) for every field of an object. visit may leave the value
-// unread.
-template <typename Visit>
-simdjson::error_code ForEachField(ondemand::object object, Visit&& visit) {
-  for (auto maybe_field : object) {
-    ondemand::field field;
-    if (auto error = std::move(maybe_field).get(field)) return error;
-    std::string_view key;
-    if (auto error = GetKey(field, key)) return error;
-    if (auto error = visit(key, field.value())) return error;
-  }
-  return simdjson::SUCCESS;
-}
-
-bool IsDigits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
-}
-
-bool IsNull(ondemand::value value) {
-  const std::string_view token = value.raw_json_token();
-  return token.substr(0, 4) == "null";
-}
-
-// The text of a value for a message, on one line and shortened. `json` contains it.
-std::string Shown(absl::string_view json, ondemand::value value) {
-  constexpr size_t kLongest = 40;
-  const char* const start = value.raw_json_token().data();
-  const absl::string_view rest(start, static_cast<size_t>(json.data() + json.size() - start));
-  int depth = 0;
-  size_t size = 0;
-  for (bool quoted = false; size < rest.size(); ++size) {
-    const char c = rest[size];
-    if (quoted) {
-      if (c == '\\') ++size;
-      quoted = c != '"';
-      continue;
-    }
-    quoted = c == '"';
-    if (c == '[' || c == '{') ++depth;
-    const bool closes = c == ']' || c == '}';
-    if ((closes || c == ',' || c == '\n') && depth == 0) break;
-    if (closes && --depth == 0) {
-      ++size;
-      break;
-    }
-  }
-  const absl::string_view text = absl::StripAsciiWhitespace(rest.substr(0, size));
-  return text.size() <= kLongest ? std::string(text)
-                                 : absl::StrCat(text.substr(0, kLongest), "...");
-}
-
-// A whole number, also one written as 17.0 or "17".
-bool GetWhole(ondemand::value value, int64_t& result) {
-  if (value.get_int64().get(result) == simdjson::SUCCESS) return true;
-  double number = 0;
-  if (value.get_double().get(number) == simdjson::SUCCESS) {
-    if (number != std::floor(number) || std::abs(number) > 9e15) return false;
-    result = static_cast<int64_t>(number);
-    return true;
-  }
-  std::string_view text;
-  return value.get_string().get(text) == simdjson::SUCCESS && IsDigits(text) &&
-         absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &result);
-}
-
-bool GetFinite(ondemand::value value, double& result) {
-  return value.get_double().get(result) == simdjson::SUCCESS && std::isfinite(result);
-}
-
-// A boolean, or a whole number: 0 is false, any other true.
-bool GetMark(ondemand::value value, bool& result) {
-  if (value.get_bool().get(result) == simdjson::SUCCESS) return true;
-  int64_t number = 0;
-  if (!GetWhole(value, number)) return false;
-  result = number != 0;
-  return true;
-}
-
-bool GetText(ondemand::value value, std::string& result) {
-  std::string_view text;
-  if (value.get_string().get(text) != simdjson::SUCCESS) return false;
-  result = std::string(text);
-  return true;
 }
 
 bool GetBox(ondemand::value value, std::array<double, 4>& box) {
@@ -190,7 +74,7 @@ class FieldCheck {
     present_ |= bit;
     if (good || problem_.found()) return;
     problem_ = {field, DefectKind::kBadNumber};
-    value_ = Shown(json_, value);
+    value_ = ShownValue(json_, value);
   }
 
   void Require(const char* field, int bit) {
@@ -222,12 +106,6 @@ struct Repairs {
   std::string first_bad_mark;
 };
 
-// The document from the value on; the value stays unread.
-absl::string_view TextFrom(absl::string_view json, ondemand::value value) {
-  const char* const start = value.raw_json_token().data();
-  return json.substr(static_cast<size_t>(start - json.data()));
-}
-
 // Supplies a missing box by the polygons of `segmentation`, which is "" if there is none. False if
 // the box is there, or stays missing.
 bool TakeBoxOfPolygons(absl::string_view segmentation, CocoAnnotation& annotation,
@@ -258,7 +136,7 @@ simdjson::error_code ReadRecord(ondemand::object object, size_t index, absl::str
     } else if (key == "segmentation") {
       segmentation = TextFrom(json, value);
     } else if (key == "iscrowd" && !GetMark(value, annotation.iscrowd) && !IsNull(value)) {
-      if (repairs.bad_marks++ == 0) repairs.first_bad_mark = Shown(json, value);
+      if (repairs.bad_marks++ == 0) repairs.first_bad_mark = ShownValue(json, value);
     }
     return simdjson::SUCCESS;
   });
@@ -460,7 +338,7 @@ absl::StatusOr<CocoInstances> ParseJson(simdjson::padded_string_view json,
   ondemand::parser parser;
   ondemand::document document;
   if (auto error = parser.iterate(json).get(document)) {
-    return absl::InvalidArgumentError(Explained(error));
+    return absl::InvalidArgumentError(ExplainJsonError(error));
   }
   const absl::string_view text(json.data(), json.length());
   ondemand::object root;

@@ -2,17 +2,14 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/coco/coco_instances.h"
@@ -117,15 +114,6 @@ TEST(MakeCocoTable, FollowsTheClassesOfTheConfig) {
   EXPECT_TRUE(table->defects.empty());
 }
 
-TEST(MakeCocoTable, RejectsUnknownClasses) {
-  EXPECT_THAT(
-      Make(Instances(), "classes: 'persn'"),
-      StatusIs(
-          absl::StatusCode::kInvalidArgument,
-          HasSubstr(
-              "\"persn\" of the config is not one of its categories: kite, person, toothbrush")));
-}
-
 TEST(MakeCocoTable, NamesTheRecordOfEveryDefect) {
   EXPECT_THAT(
       DefectAfter([](CocoInstances& i) {
@@ -176,107 +164,6 @@ TEST(MakeCocoTable, KeepsCrowdsWithTheirMark) {
   EXPECT_EQ(Make(instances, "crowd: LEAVE_OUT")->objects.size(), 3u);
 }
 
-TEST(MakeCocoTable, DetectsTheWrongFolderAtOnce) {
-  EXPECT_THAT(Make(Instances(), "", testing::TempDir() + "/none"),
-              StatusIs(absl::StatusCode::kNotFound));
-}
-
-TEST(MakeCocoTable, ChecksImagesIfRequested) {
-  const std::string folder = testing::TempDir() + "/images";
-  ASSERT_THAT(CreateDirectories(folder), IsOk());
-  // The header of a PNG of 100 x 60.
-  const std::string png("\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x64\0\0\0\x3c", 24);
-  ASSERT_THAT(WriteFileAtomically(folder + "/a.jpg", png), IsOk());
-  ASSERT_THAT(WriteFileAtomically(folder + "/b.jpg", "hello"), IsOk());
-  absl::StatusOr<AnnotationTable> table = Make(Instances(), "", folder, {.check_images = true});
-  ASSERT_THAT(table, IsOk());
-  ASSERT_EQ(table->num_images(), 1);
-  EXPECT_EQ(table->images[0].height, 60);
-  EXPECT_EQ(table->images[0].path, folder + "/a.jpg");
-  const std::string report = table->defects.ToString(5);
-  EXPECT_THAT(report, HasSubstr("a.jpg: wrong image size: 100 x 50, the image has 100 x 60: kept"));
-  EXPECT_THAT(report, HasSubstr("b.jpg: unreadable image"));
-  EXPECT_THAT(report, HasSubstr("c.jpg: missing image"));
-}
-
-// A link to itself can be read as little as a file on a disk with errors.
-TEST(MakeCocoTable, AnImageThatCannotBeReadNowIsNotADefect) {
-  const std::string folder = testing::TempDir() + "/images_with_a_loop";
-  ASSERT_THAT(CreateDirectories(folder), IsOk());
-  std::filesystem::remove(folder + "/b.jpg");
-  std::filesystem::create_symlink("b.jpg", folder + "/b.jpg");
-  for (const bool check_images : {true, false}) {
-    EXPECT_THAT(Make(Instances(), "", folder, {.check_images = check_images}),
-                StatusIs(absl::StatusCode::kUnavailable, HasSubstr(folder + "/b.jpg")));
-  }
-}
-
-// Their folder might be that of the images, by another path.
-TEST(MakeCocoTable, AbsoluteNamesAreNotUnsafeWhileTheFolderCannotBeExamined) {
-  const std::string folder = testing::TempDir() + "/images_in_a_loop";
-  std::filesystem::remove(folder);
-  std::filesystem::create_symlink(folder, folder);
-  CocoInstances instances = Instances();
-  for (CocoImage& image : instances.images) image.file_name = "/elsewhere/" + image.file_name;
-  EXPECT_THAT(Make(instances, "", folder, {.check_images = false}),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(folder)));
-}
-
-TEST(MakeCocoTable, ANameThatNoFileCanHaveIsADefect) {
-  const std::string folder = testing::TempDir() + "/images_of_long_names";
-  ASSERT_THAT(CreateDirectories(folder), IsOk());
-  const std::string png("\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x64\0\0\0\x32", 24);
-  ASSERT_THAT(WriteFileAtomically(folder + "/a.jpg", png), IsOk());
-  CocoInstances instances = Instances();
-  instances.images[0].file_name = std::string(300, 'x') + ".jpg";
-  instances.images[1].file_name = std::string(5000, '/') + ".jpg";
-  instances.images[1].file_name[0] = 'y';
-  const auto table = Make(instances, "", folder, {.check_images = true});
-  ASSERT_THAT(table, IsOk());
-  EXPECT_EQ(table->defects.counts().at(DefectKind::kUnsafeFileName), 2);
-}
-
-TEST(MakeCocoTable, AFolderWithoutAnyOfTheImagesIsAnError) {
-  const absl::Status status =
-      Make(Instances(), "", testing::TempDir() + "/absent", {.check_images = true}).status();
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound,
-                               HasSubstr("/absent: contains none of the images, such as b.jpg")));
-}
-
-TEST(MakeCocoTable, NoCategoriesIsAnError) {
-  CocoInstances instances = Instances();
-  instances.categories.clear();
-  EXPECT_THAT(Make(instances), StatusIs(absl::StatusCode::kInvalidArgument,
-                                        HasSubstr("no classes: the list \"categories\" is empty")));
-}
-
-// As Roboflow writes it: a root above the classes, here with the name of one of them.
-TEST(MakeCocoTable, LeavesOutAnUnusedRootCategoryWithANotice) {
-  for (const char* name : {"cells", "person"}) {
-    CocoInstances instances = Instances();
-    instances.categories = {{0, name, "none"}, {1, "person", name}, {90, "toothbrush", name}};
-    instances.annotations.erase(instances.annotations.begin() + 2);
-    const absl::StatusOr<AnnotationTable> table = Make(instances);
-    ASSERT_THAT(table, IsOk());
-    EXPECT_THAT(table->classes.names, ElementsAre("person", "toothbrush"));
-    EXPECT_THAT(table->classes.category_ids, ElementsAre(1, 90));
-    EXPECT_EQ(table->objects_of(0)[0].label, 1);
-    EXPECT_TRUE(table->defects.empty());
-    EXPECT_THAT(table->defects.notices(),
-                ElementsAre(AllOf(HasSubstr("category 0"), HasSubstr(name), HasSubstr("root"))));
-  }
-}
-
-TEST(MakeCocoTable, KeepsARootThatTheConfigNames) {
-  CocoInstances instances = Instances();
-  instances.categories = {
-      {0, "cells", "none"}, {1, "person", "cells"}, {90, "toothbrush", "cells"}};
-  instances.annotations.erase(instances.annotations.begin() + 2);
-  const auto table = Make(instances, "classes: ['cells', 'person', 'toothbrush']");
-  ASSERT_THAT(table, IsOk());
-  EXPECT_THAT(table->classes.category_ids, ElementsAre(0, 1, 90));
-}
-
 TEST(MakeCocoTable, MergesTwoRecordsOfOneFile) {
   CocoInstances instances = Instances();
   instances.images[2].file_name = "./b.jpg";  // as images[0]
@@ -288,32 +175,6 @@ TEST(MakeCocoTable, MergesTwoRecordsOfOneFile) {
   for (const Object& object : table->objects_of(0)) ids.push_back(object.id);
   EXPECT_THAT(ids, ElementsAre(11, 0, 13, 14));
   EXPECT_THAT(table->defects.notices(), ElementsAre(HasSubstr("ids 7 and 0")));
-}
-
-TEST(MakeCocoTable, TwoRecordsOfOneFileThatDisagreeAreAnErrorThatNamesBoth) {
-  CocoInstances instances = Instances();
-  instances.images[2] = {0, "b.jpg", 50, 100};
-  EXPECT_THAT(Make(instances), StatusIs(absl::StatusCode::kInvalidArgument,
-                                        AllOf(HasSubstr("id 7 and 0"), HasSubstr("b.jpg"),
-                                              HasSubstr("100 x 50"), HasSubstr("50 x 100"))));
-}
-
-TEST(MakeCocoTable, FindsNamesOfOtherSystemsAndAbsoluteOnes) {
-  const std::string folder = testing::TempDir() + "/named";
-  ASSERT_THAT(CreateDirectories(folder + "/sub"), IsOk());
-  ASSERT_THAT(WriteFileAtomically(folder + "/sub/b.jpg", "x"), IsOk());
-  CocoInstances instances = Instances();
-  instances.images[0].file_name = R"(sub\b.jpg)";
-  instances.images[1].file_name = folder + "/sub/c.jpg";
-  instances.images[2].file_name = "/elsewhere/a.jpg";
-  const absl::StatusOr<AnnotationTable> table = Make(instances, "", folder);
-  ASSERT_THAT(table, IsOk());
-  ASSERT_EQ(table->num_images(), 2);
-  EXPECT_EQ(table->images[0].name, "sub/b.jpg");
-  EXPECT_EQ(table->images[0].path, folder + "/sub/b.jpg");
-  EXPECT_EQ(table->images[1].name, "sub/c.jpg");
-  EXPECT_THAT(table->defects.ToString(5),
-              HasSubstr("/elsewhere/a.jpg: unsafe file name: /elsewhere/a.jpg: image dropped"));
 }
 
 TEST(MakeCocoTable, FractionsAreAnErrorThatNamesTheFieldAndTheFieldConverts) {
