@@ -10,7 +10,7 @@
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/orientation.h"
 #include "rcnn/data/voc/voc_coordinates.h"
-#include "rcnn/data/voc/voc_reader.h"
+#include "rcnn/data/voc/voc_folder.h"
 
 namespace rcnn::data {
 namespace {

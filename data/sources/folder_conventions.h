@@ -28,7 +28,7 @@ void ForEachSource(configs::DatasetConfig& config,
 // If VOC configs with RECOGNISED coordinates have several folders of annotations, the boxes of
 // all of them decide, and every config gets the coordinates they show. Returns a notice for
 // the user: "" for the devkit's coordinates, or if there is nothing to share. Errors: those of
-// CountVocCorners (data/voc/voc_reader.h).
+// CountVocCorners (data/voc/voc_folder.h).
 absl::StatusOr<std::string> ShareVocCoordinates(
     const std::vector<configs::DatasetConfig*>& configs);
 

@@ -2,11 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
-#include <map>
 #include <optional>
 #include <set>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -15,9 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -30,15 +25,14 @@
 #include "rcnn/data/core/image_lookup.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/core/sample.h"
-#include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/image/orientation.h"
 #include "rcnn/data/voc/voc_annotation.h"
-#include "rcnn/data/voc/voc_split.h"
+#include "rcnn/data/voc/voc_coordinates.h"
+#include "rcnn/data/voc/voc_folder.h"
 
 namespace rcnn::data {
 namespace {
 
-constexpr int64_t kMaxXmlBytes = int64_t{16} << 20;
 // The file that annotates an image, relative to the dataset's folder.
 std::string AnnotationFile(absl::string_view name) {
   return absl::StrCat("Annotations/", name, ".xml");
@@ -47,72 +41,6 @@ std::string AnnotationFile(absl::string_view name) {
 std::string Corners(const std::array<double, 4>& corners) {
   return absl::StrFormat("(%.10g, %.10g, %.10g, %.10g)", corners[0], corners[1], corners[2],
                          corners[3]);
-}
-
-// The files in Annotations by the name of their image, sorted.
-using AnnotationFiles = std::map<std::string, std::string>;
-
-absl::StatusOr<AnnotationFiles> ListAnnotations(const std::string& path) {
-  AnnotationFiles files;
-  std::error_code error;
-  std::filesystem::directory_iterator entry(path, error);
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    const std::string file = entry->path().filename().string();
-    // macOS leaves "._NAME.xml" on foreign file systems.
-    if (absl::StartsWith(file, "._") || !absl::EndsWithIgnoreCase(file, ".xml")) continue;
-    files.emplace(entry->path().stem().string(), file);
-  }
-  if (!error) return files;
-  const absl::Status status = ErrorNumberStatus(error.value(), "list", path);
-  if (IsUnreadableNow(status)) return status;
-  return absl::NotFoundError(
-      absl::StrCat(path, ": ", error.message(), " (a VOC dataset has this folder)"));
-}
-
-// "; the lists there: test, trainval", or an explanation for a folder without
-// lists.
-std::string ListsThere(const std::string& lists) {
-  std::set<std::string> names;
-  std::error_code error;
-  std::filesystem::directory_iterator entry(lists, error);
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    if (entry->path().extension() == ".txt") names.insert(entry->path().stem().string());
-  }
-  if (names.empty()) return " (a VOC dataset has the lists of its splits in this folder)";
-  return absl::StrCat("; the lists there: ", absl::StrJoin(names, ", "));
-}
-
-absl::StatusOr<std::vector<std::string>> ReadSplit(const std::string& folder,
-                                                   const std::string& split,
-                                                   const AnnotationFiles& annotations) {
-  const std::string lists = absl::StrCat(folder, "/ImageSets/Main");
-  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(lists, absl::StrCat(split, ".txt")));
-  const absl::StatusOr<std::string> bytes = ReadFile(path);
-  if (absl::IsNotFound(bytes.status())) {
-    return absl::NotFoundError(absl::StrCat(bytes.status().message(), ListsThere(lists)));
-  }
-  RCNN_RETURN_IF_ERROR(bytes.status());
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(*bytes), path);
-  std::vector<std::string> names =
-      ParseVocSplit(text, [&](const std::string& name) { return annotations.count(name) > 0; });
-  if (names.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": an empty list; write an image name on each line"));
-  }
-  return names;
-}
-
-absl::StatusOr<VocAnnotation> ReadAnnotationFile(const std::string& folder,
-                                                 const std::string& file) {
-  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(folder, file));
-  RCNN_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, {.max_bytes = kMaxXmlBytes}));
-  return ParseVocAnnotation(bytes);
-}
-
-void AddVotes(const VocAnnotation& annotation, CoordinateVotes& votes) {
-  for (const VocObject& object : annotation.objects) {
-    if (!object.problem) votes.Add(object.corners, annotation.width, annotation.height);
-  }
 }
 
 VocFolders WithDefaults(const std::string& folder, VocFolders folders) {
@@ -172,7 +100,7 @@ class VocReader {
   const VocFolders folders_;
   const BoxRules rules_;
   configs::VocCoordinates coordinates_;
-  AnnotationFiles annotation_files_;
+  VocAnnotationFiles annotation_files_;
   ImageLookup lookup_;
   CoordinateVotes votes_;  // of all annotations, if they are looked at
   OverrunTally overruns_;
@@ -188,16 +116,16 @@ absl::StatusOr<VocAnnotation> VocReader::ReadAnnotation(const std::string& name)
   const auto listed = annotation_files_.find(name);
   const std::string file =
       listed == annotation_files_.end() ? absl::StrCat(name, ".xml") : listed->second;
-  return ReadAnnotationFile(folders_.annotations, file);
+  return ReadVocAnnotation(folders_.annotations, file);
 }
 
 // Lists the annotations too.
 absl::StatusOr<std::vector<std::string>> VocReader::ListNames() {
-  absl::StatusOr<AnnotationFiles> files = ListAnnotations(folders_.annotations);
+  absl::StatusOr<VocAnnotationFiles> files = ListVocAnnotations(folders_.annotations);
   if (IsUnreadableNow(files.status())) return files.status();
   if (files.ok()) annotation_files_ = *std::move(files);
   if (!config_.voc().split().empty()) {
-    return ReadSplit(folder_, config_.voc().split(), annotation_files_);
+    return ReadVocSplit(folder_, config_.voc().split(), annotation_files_);
   }
   RCNN_RETURN_IF_ERROR(files.status());
   std::vector<std::string> names;
@@ -220,13 +148,13 @@ std::set<std::string> VocReader::LookAtAll() {
     for (const VocObject& object : annotation->objects) {
       if (IsClassName(object.name)) classes.insert(object.name);
     }
-    AddVotes(*annotation, votes_);
+    AddVocVotes(*annotation, votes_);
   }
   return classes;
 }
 
 absl::Status VocReader::SetClasses() {
-  if (LooksAtAll()) RCNN_RETURN_IF_ERROR(ListAnnotations(folders_.annotations).status());
+  if (LooksAtAll()) RCNN_RETURN_IF_ERROR(ListVocAnnotations(folders_.annotations).status());
   const std::set<std::string> found = LooksAtAll() ? LookAtAll() : std::set<std::string>();
   RCNN_RETURN_IF_ERROR(unreadable_);
   std::vector<std::string> names(config_.classes().begin(), config_.classes().end());
@@ -438,7 +366,7 @@ void VocReader::AddImage(const ListedImage& image) {
 
 void VocReader::SetCoordinates(const std::vector<ListedImage>& images) {
   if (!LooksAtAll()) {
-    for (const ListedImage& image : images) AddVotes(image.annotation, votes_);
+    for (const ListedImage& image : images) AddVocVotes(image.annotation, votes_);
   }
   const configs::VocCoordinates recognised = votes_.Recognise();
   const std::string name = configs::VocCoordinates_Name(recognised);
@@ -497,15 +425,4 @@ absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder, VocFolders folders) {
   return VocReader(config, folder, std::move(folders)).Read();
 }
-
-absl::Status CountVocCorners(const std::string& annotations, CoordinateVotes& votes) {
-  RCNN_ASSIGN_OR_RETURN(const AnnotationFiles files, ListAnnotations(annotations));
-  for (const auto& [name, file] : files) {
-    const absl::StatusOr<VocAnnotation> annotation = ReadAnnotationFile(annotations, file);
-    if (IsUnreadableNow(annotation.status())) return annotation.status();
-    if (annotation.ok()) AddVotes(*annotation, votes);
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace rcnn::data

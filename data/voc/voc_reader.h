@@ -29,11 +29,9 @@
 
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/annotation_table.h"
-#include "rcnn/data/voc/voc_coordinates.h"
 
 namespace rcnn::data {
 
@@ -53,11 +51,6 @@ struct VocFolders {
 // be read now (base/stored_file.h) is not a defect but an error.
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder, VocFolders folders = {});
-
-// Adds the corners of all boxes in a folder of annotations to `votes`, for datasets whose parts
-// are separate folders and share one convention. Damaged files do not vote. kNotFound if the
-// folder is missing; the error of a file that cannot be read now.
-absl::Status CountVocCorners(const std::string& annotations, CoordinateVotes& votes);
 
 }  // namespace rcnn::data
 
