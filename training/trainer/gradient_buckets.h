@@ -39,7 +39,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "rcnn/training/distributed/rank_group.h"
-#include "rcnn/training/trainer/solver.h"
+#include "rcnn/training/trainer/trained_parameter.h"
 
 namespace rcnn::training {
 

@@ -23,8 +23,6 @@
 //                             |                   | computed before any parameter changes
 //
 // Invariants:
-//   - The first matching rule of the config gives a parameter's multipliers; every rule matches
-//     some parameter.
 //   - State() and Restore() are inverse, and with the weights and the iteration they are all that
 //     the solver needs to resume.
 //   - Sums run over chunks of kGrain elements in float64 and are added in order, so neither the
@@ -66,11 +64,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
-#include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/target_clones.h"
@@ -78,11 +73,11 @@
 #include "rcnn/ops/tensor_layout.h"
 #include "rcnn/ops/weight_update.h"
 #include "rcnn/training/trainer/learning_rate.h"
+#include "rcnn/training/trainer/parameter_rules.h"
 
 namespace rcnn::training {
 namespace {
 
-using configs::ParameterRule;
 using configs::SolverConfig;
 using detection::weights::StateDict;
 
@@ -148,41 +143,6 @@ at::Tensor LikeWeight(const at::Tensor& gradient, const at::Tensor& weight) {
   return at::empty_like(weight).copy_(gradient);
 }
 
-bool HasPrefix(const std::string& name, const std::string& prefix) {
-  if (prefix.empty() || name == prefix) return true;
-  return absl::StartsWith(name, prefix) && (prefix.back() == '.' || name[prefix.size()] == '.');
-}
-
-// Parameters of normalisation layers are those whose weight is one-dimensional.
-bool IsNorm(const std::string& name, const std::map<std::string, int64_t>& dimensions) {
-  const std::string module = name.substr(0, name.rfind('.') + 1);
-  const auto weight = dimensions.find(module + "weight");
-  return weight != dimensions.end() && weight->second == 1;
-}
-
-bool Fits(const ParameterRule& rule, const std::string& name, bool is_norm) {
-  if (!HasPrefix(name, rule.prefix())) return false;
-  switch (rule.kind()) {
-    case ParameterRule::BIAS:
-      return absl::EndsWith(name, ".bias");
-    case ParameterRule::NORM:
-      return is_norm;
-    default:
-      return true;
-  }
-}
-
-absl::Status CheckParameter(const TrainedParameter& parameter) {
-  const at::Tensor& value = parameter.value;
-  if (value.defined() && value.scalar_type() == at::kFloat && value.is_leaf() &&
-      value.requires_grad() && value.is_non_overlapping_and_dense()) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("solver: parameter ", parameter.name,
-                   " is not a dense float32 leaf that requires a gradient"));
-}
-
 absl::Status CheckDevices(const std::vector<TrainedParameter>& parameters) {
   const c10::Device first = parameters.front().value.device();
   for (const TrainedParameter& parameter : parameters) {
@@ -192,39 +152,6 @@ absl::Status CheckDevices(const std::vector<TrainedParameter>& parameters) {
                                                    ", others are on ", first.str()));
   }
   return absl::OkStatus();
-}
-
-// The index of the rule that matches each parameter; -1 if none does.
-absl::StatusOr<std::vector<int>> AssignRules(const SolverConfig& config,
-                                             const std::vector<TrainedParameter>& parameters) {
-  std::map<std::string, int64_t> dimensions;
-  for (const TrainedParameter& parameter : parameters) {
-    RCNN_RETURN_IF_ERROR(CheckParameter(parameter));
-    if (!dimensions.emplace(parameter.name, parameter.value.dim()).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("solver: two parameters are called ", parameter.name));
-    }
-  }
-  std::vector<int> assigned;
-  std::set<int> used;
-  for (const TrainedParameter& parameter : parameters) {
-    int rule = -1;
-    const bool is_norm = IsNorm(parameter.name, dimensions);
-    for (int r = config.rules_size() - 1; r >= 0; --r) {
-      if (!Fits(config.rules(r), parameter.name, is_norm)) continue;
-      used.insert(r);
-      rule = r;
-    }
-    assigned.push_back(rule);
-  }
-  for (int r = 0; r < config.rules_size(); ++r) {
-    if (used.count(r) == 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "solver: no trained parameter matches rule ", r, ", {",
-          config.rules(r).ShortDebugString(), "}; check it against the names of the parameters"));
-    }
-  }
-  return assigned;
 }
 
 ops::WeightUpdateRule MakeRule(const SolverConfig& config) {
@@ -267,14 +194,9 @@ absl::StatusOr<Solver> Solver::Create(const SolverConfig& config,
   if (parameters.empty()) {
     return absl::InvalidArgumentError("solver: no parameters to train; is everything frozen?");
   }
-  RCNN_ASSIGN_OR_RETURN(const std::vector<int> rules, AssignRules(config, parameters));
+  RCNN_ASSIGN_OR_RETURN(std::vector<ParameterMultipliers> multipliers,
+                        FindMultipliers(config, parameters));
   RCNN_RETURN_IF_ERROR(CheckDevices(parameters));
-  std::vector<Multipliers> multipliers;
-  for (const int rule : rules) {
-    multipliers.push_back(rule < 0 ? Multipliers()
-                                   : Multipliers{config.rules(rule).learning_rate_multiplier(),
-                                                 config.rules(rule).weight_decay_multiplier()});
-  }
   return Solver(config, std::move(parameters), std::move(multipliers), options);
 }
 
@@ -286,7 +208,7 @@ Solver::Form Solver::ChooseForm(const SolverOptions& options, c10::DeviceType de
 }
 
 Solver::Solver(SolverConfig config, std::vector<TrainedParameter> parameters,
-               std::vector<Multipliers> multipliers, const SolverOptions& options)
+               std::vector<ParameterMultipliers> multipliers, const SolverOptions& options)
     : config_(std::move(config)),
       parameters_(std::move(parameters)),
       multipliers_(std::move(multipliers)),

@@ -36,15 +36,10 @@
 #include "rcnn/ops/weight_update.h"
 #include "rcnn/training/trainer/loss_scale.h"
 #include "rcnn/training/trainer/operator_update.h"
+#include "rcnn/training/trainer/parameter_rules.h"
+#include "rcnn/training/trainer/trained_parameter.h"
 
 namespace rcnn::training {
-
-// A trained weight: a float32 leaf that requires a gradient, with the name used by
-// rules and checkpoints.
-struct TrainedParameter {
-  std::string name;
-  at::Tensor value;
-};
 
 // The result of an update.
 struct UpdateInfo {
@@ -99,19 +94,15 @@ class Solver {
   // naming the first buffer that is missing, unknown or has another shape.
   absl::Status Restore(const detection::weights::StateDict& state);
 
-  // The multipliers of a parameter, for reports. Rows as given to Create.
-  struct Multipliers {
-    double learning_rate = 1;
-    double weight_decay = 1;
-  };
-  const std::vector<Multipliers>& multipliers() const { return multipliers_; }
+  // Of the parameters, in the order given to Create; for reports.
+  const std::vector<ParameterMultipliers>& multipliers() const { return multipliers_; }
 
  private:
   // What makes the updates (solver.cc).
   enum class Form { kLoops, kKernels, kOperators };
 
   Solver(configs::SolverConfig config, std::vector<TrainedParameter> parameters,
-         std::vector<Multipliers> multipliers, const SolverOptions& options);
+         std::vector<ParameterMultipliers> multipliers, const SolverOptions& options);
 
   static Form ChooseForm(const SolverOptions& options, c10::DeviceType device);
 
@@ -131,7 +122,7 @@ class Solver {
 
   configs::SolverConfig config_;
   std::vector<TrainedParameter> parameters_;
-  std::vector<Multipliers> multipliers_;
+  std::vector<ParameterMultipliers> multipliers_;
   // Per parameter, of its shape and strides. SGD uses the first, AdamW both.
   std::vector<at::Tensor> first_;
   std::vector<at::Tensor> second_;

@@ -136,39 +136,14 @@ TEST(SolverTest, LimitsTheNormOfAllGradientsTogether) {
   EXPECT_FLOAT_EQ(b.item<float>(), -0.8f);
 }
 
-TEST(SolverTest, FirstMatchingRuleSetsTheMultipliers) {
-  std::vector<TrainedParameter> parameters = {{"head.fc6.weight", Leaf(at::zeros({2, 2}))},
-                                              {"head.fc6.bias", Leaf(at::zeros({2}))},
-                                              {"headline.bias", Leaf(at::zeros({2}))},
-                                              {"backbone.bn1.weight", Leaf(at::zeros({2}))},
-                                              {"backbone.bn1.bias", Leaf(at::zeros({2}))}};
-  const Solver solver = MakeSolver(
-      "sgd {} iterations: 1 "
-      "rules { prefix: 'head' kind: BIAS learning_rate_multiplier: 2 } "
-      "rules { prefix: 'backbone' kind: NORM weight_decay_multiplier: 0 } "
-      "rules { kind: BIAS learning_rate_multiplier: 3 }",
-      parameters);
-  std::vector<std::pair<double, double>> got;
-  for (const auto& m : solver.multipliers()) got.emplace_back(m.learning_rate, m.weight_decay);
-  EXPECT_EQ(got, (std::vector<std::pair<double, double>>{{1, 1}, {2, 1}, {3, 1}, {1, 0}, {1, 0}}));
+TEST(SolverTest, NothingToTrainIsAnError) {
+  EXPECT_THAT(Solver::Create(Parse("sgd {} iterations: 1"), {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no parameters to train")));
 }
 
-TEST(SolverTest, UnmatchedRuleIsAnError) {
-  const absl::Status status = Solver::Create(Parse("sgd {} iterations: 1 rules { prefix: 'haed' }"),
-                                             {{"head.fc6.weight", Leaf(at::zeros({1}))}})
-                                  .status();
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
-                               HasSubstr("rule 0, {prefix: \"haed\"}")));
-}
-
-TEST(SolverTest, RejectsUntrainableTensors) {
-  const auto config = Parse("sgd {} iterations: 1");
-  EXPECT_THAT(Solver::Create(config, {}), ::testing::Not(IsOk()));
-  EXPECT_THAT(Solver::Create(config, {{"frozen", at::zeros({1})}}), ::testing::Not(IsOk()));
-  EXPECT_THAT(Solver::Create(config, {{"half", Leaf(at::zeros({1}, at::kHalf))}}),
-              ::testing::Not(IsOk()));
-  const at::Tensor w = Leaf(at::zeros({1}));
-  EXPECT_THAT(Solver::Create(config, {{"w", w}, {"w", w}}), ::testing::Not(IsOk()));
+TEST(SolverTest, ParametersThatNoRuleCanJudgeAreAnError) {
+  EXPECT_THAT(Solver::Create(Parse("sgd {} iterations: 1"), {{"frozen", at::zeros({1})}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("parameter frozen")));
 }
 
 TEST(SolverTest, AGradientThatIsNotFiniteStopsAndChangesNothing) {

@@ -23,7 +23,7 @@
 
 #include "absl/status/status.h"
 #include "rcnn/detection/weights/state_dict.h"
-#include "rcnn/training/trainer/solver.h"
+#include "rcnn/training/trainer/trained_parameter.h"
 
 namespace rcnn::training {
 
