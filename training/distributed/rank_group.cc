@@ -9,7 +9,6 @@
 #include <cstring>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
@@ -22,6 +21,7 @@
 #include "rcnn/training/distributed/gloo_backend.h"
 #include "rcnn/training/distributed/local_exchange.h"
 #include "rcnn/training/distributed/own_address.h"
+#include "rcnn/training/distributed/rank_facts.h"
 #include "rcnn/training/distributed/rank_store.h"
 #include "rcnn/training/distributed/within_time.h"
 
@@ -35,7 +35,6 @@ constexpr int64_t kFirstBytes = 4096;
 // the better one.
 constexpr absl::Duration kLibraryMargin = absl::Minutes(1);
 
-using Json = nlohmann::json;
 using BackendPtr = CollectiveBackendPtr;
 
 at::Tensor AsTensor(absl::string_view bytes) {
@@ -53,21 +52,6 @@ at::Tensor Padded(absl::string_view bytes, int64_t size) {
 
 std::string AsBytes(const at::Tensor& tensor, int64_t size) {
   return std::string(static_cast<const char*>(tensor.data_ptr()), static_cast<size_t>(size));
-}
-
-// The first fact of rank `other` that is not rank 0's.
-absl::Status Compare(const Json& first, const Json& mine, int other) {
-  const Json nothing = Json::array({"", "(nothing)"});
-  for (size_t i = 0; i < std::max(first.size(), mine.size()); ++i) {
-    const Json& a = i < first.size() ? first[i] : nothing;
-    const Json& b = i < mine.size() ? mine[i] : nothing;
-    if (a == b) continue;
-    const auto name = (i < first.size() ? a : b)[0].get<std::string>();
-    return absl::FailedPreconditionError(
-        absl::StrCat("the ranks do not run the same: ", name, " of rank 0 is ",
-                     a[1].get<std::string>(), ", of rank ", other, " ", b[1].get<std::string>()));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -251,14 +235,8 @@ int RankGroup::size() const { return state_->store().size(); }
 int RankGroup::local_rank() const { return state_->ranks().local_rank; }
 
 absl::Status RankGroup::CheckSame(const Facts& facts) {
-  const std::vector<uint8_t> packed = Json::to_msgpack(facts);
-  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> all,
-                        AllGather({reinterpret_cast<const char*>(packed.data()), packed.size()}));
-  const Json first = Json::from_msgpack(all.front());
-  for (int rank = 1; rank < size(); ++rank) {
-    RCNN_RETURN_IF_ERROR(Compare(first, Json::from_msgpack(all[static_cast<size_t>(rank)]), rank));
-  }
-  return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> all, AllGather(PackFacts(facts)));
+  return CompareFacts(all);
 }
 
 absl::Status RankGroup::CheckOwnDevices(const c10::Device& device) {

@@ -33,7 +33,6 @@
 
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -41,11 +40,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "rcnn/training/distributed/rank_environment.h"
+#include "rcnn/training/distributed/rank_facts.h"
 
 namespace rcnn::training {
-
-// Facts by name, in order.
-using Facts = std::vector<std::pair<std::string, std::string>>;
 
 struct RankGroupOptions {
   // All ranks have to join within this time of one's call of Join. With the start of the program,
