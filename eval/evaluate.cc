@@ -7,7 +7,6 @@
 
 #include <gflags/gflags.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -18,7 +17,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -31,6 +29,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/data/sources/dataset_flag.h"
+#include "rcnn/eval/coco_flags.h"
 #include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/coco_similarity.h"
 #include "rcnn/eval/contact_sheet.h"
@@ -121,49 +120,6 @@ struct Request {
   std::vector<Metric> floors;
 };
 
-absl::StatusOr<std::vector<double>> ParseNumbers(const std::string& flag, const std::string& text) {
-  std::vector<double> numbers;
-  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
-    double number = 0;
-    if (!absl::SimpleAtod(part, &number)) {
-      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": '", part, "' is not a number"));
-    }
-    numbers.push_back(number);
-  }
-  return numbers;
-}
-
-absl::StatusOr<std::vector<int64_t>> ParseCounts(const std::string& flag, const std::string& text) {
-  std::vector<int64_t> counts;
-  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
-    int64_t count = 0;
-    if (!absl::SimpleAtoi(part, &count) || count < 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", flag, ": '", part, "' is not a whole number >= 1"));
-    }
-    if (std::find(counts.begin(), counts.end(), count) != counts.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", count, " is a duplicate"));
-    }
-    counts.push_back(count);
-  }
-  return counts;
-}
-
-absl::Status AddArea(absl::string_view text, std::vector<AreaRange>& areas) {
-  const std::vector<std::string> parts = absl::StrSplit(text, ':');
-  AreaRange range;
-  if (parts.size() != 3 || parts[0].empty() || !absl::SimpleAtod(parts[1], &range.low) ||
-      !absl::SimpleAtod(parts[2], &range.high)) {
-    return absl::InvalidArgumentError(absl::StrCat("--areas: '", text, "' is not NAME:LOW:HIGH"));
-  }
-  range.name = parts[0];
-  for (AreaRange& known : areas) {
-    if (known.name == range.name) return known = range, absl::OkStatus();
-  }
-  areas.push_back(range);
-  return absl::OkStatus();
-}
-
 absl::StatusOr<CocoEvalOptions> OptionsFromFlags() {
   RCNN_ASSIGN_OR_RETURN(const IouType iou_type, ParseIouType(FLAGS_iou_type), "--iou_type");
   const bool keypoints = iou_type == IouType::kKeypoints;
@@ -178,9 +134,7 @@ absl::StatusOr<CocoEvalOptions> OptionsFromFlags() {
                           ParseCounts("max_detections", FLAGS_max_detections));
   }
   RCNN_RETURN_IF_ERROR(CheckOptions(options), "--max_detections");
-  for (absl::string_view area : absl::StrSplit(FLAGS_areas, ',', absl::SkipWhitespace())) {
-    RCNN_RETURN_IF_ERROR(AddArea(area, options.areas));
-  }
+  RCNN_RETURN_IF_ERROR(AddAreas(FLAGS_areas, options.areas));
   RCNN_RETURN_IF_ERROR(CheckOptions(options), "--areas");
   return options;
 }
