@@ -12,18 +12,14 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/counted_truths.h"
+#include "rcnn/detection/image_detections.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
-#include "rcnn/ops/boxes.h"
 #include "rcnn/ops/counted_proposals.h"
-#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
 namespace {
-
-// The most pairs of a RoI and a class whose detections are found together: about 150 bytes each.
-constexpr int64_t kMaxPairsTogether = int64_t{4} << 20;
 
 // The boxes [P_b, 4] of each image; `proposals` lists those of all images in turn.
 std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
@@ -85,20 +81,6 @@ InputSizes OwnSizes(const InputSizes& sizes, const OptionalRange& own) {
   return InputSizes(sizes.begin() + own->begin, sizes.begin() + own->end);
 }
 
-HeadOutput Rows(const HeadOutput& output, const at::Tensor& rows) {
-  return {output.logits.index_select(0, rows), output.deltas.index_select(0, rows)};
-}
-
-ops::ImageSize PixelSize(const ops::InputSize& input) {
-  return {static_cast<int64_t>(input.height), static_cast<int64_t>(input.width)};
-}
-
-// Factors (x, y) from pixels of the network's input to pixels of the stored image.
-std::pair<double, double> ToOriginal(const ops::InputSize& input, const ops::ImageSize& original) {
-  return {static_cast<double>(original.width) / static_cast<double>(input.width),
-          static_cast<double>(original.height) / static_cast<double>(input.height)};
-}
-
 // Empty on the CPU, where `finite` is undefined (finite_output.h).
 std::vector<std::pair<std::string, at::Tensor>> NamedFinite(const char* name,
                                                             const at::Tensor& finite) {
@@ -158,12 +140,6 @@ void ReplaceBoxPredictor(const std::string& part, const std::pair<at::Tensor, at
     if (name == part + ".bbox_pred.weight") tensor = folded.first;
     if (name == part + ".bbox_pred.bias") tensor = folded.second;
   }
-}
-
-// The values are not checked: detections are valid boxes.
-at::Tensor Scaled(const at::Tensor& boxes, double x, double y) {
-  const ops::UncheckedValues unchecked;
-  return ops::ScaleBoxes(boxes, x, y);
 }
 
 }  // namespace
@@ -408,7 +384,7 @@ std::vector<Detections> FasterRcnn::Detect(
   at::NoGradGuard no_grad;
   const at::Device device = network.rpn.front().front().logits.device();
   const auto images = static_cast<int64_t>(sizes.size());
-  if (!SelectsOnDevice(device, images * OwnLimits(*rpn_).after_nms())) {
+  if (!SelectsOnDevice(*head_, device, images * OwnLimits(*rpn_).after_nms())) {
     const at::Tensor rois = rpn_->Propose(network.rpn, sizes, OwnLimits(*rpn_)).rois;
     network.rpn.clear();
     return Detect(network.maps, rois, sizes, original_sizes);
@@ -436,59 +412,15 @@ std::vector<Detections> FasterRcnn::Detect(
 std::vector<Detections> FasterRcnn::SelectEach(
     const BatchFeatures& maps, const HeadOutput& output, const at::Tensor& rois,
     const InputSizes& sizes, const std::vector<ops::ImageSize>& original_sizes) const {
-  std::vector<Detections> detections = DetectOnDevice(output, rois, sizes, original_sizes);
+  std::vector<Detections> detections = DetectEach(*head_, output, rois, sizes, original_sizes);
   for (size_t b = 0; b < sizes.size(); ++b) {
-    const auto image = static_cast<int64_t>(b);
-    if (!detections[b].boxes.defined()) {
-      const at::Tensor rows = (rois.select(1, 0) == image).nonzero().squeeze(1);
-      const at::Tensor boxes = rois.index_select(0, rows).slice(1, 1).cpu().contiguous();
-      detections[b] = DetectOne(Rows(output, rows), boxes, sizes[b], original_sizes[b]);
+    for (const auto& [name, branch] : branches_) {
+      branch->Detect(maps, static_cast<int64_t>(b),
+                     ToInputPixels(detections[b].boxes, sizes[b], original_sizes[b]),
+                     detections[b]);
     }
-    AddBranchDetections(maps, image, ToOriginal(sizes[b], original_sizes[b]), detections[b]);
   }
   return detections;
-}
-
-void FasterRcnn::AddBranchDetections(const BatchFeatures& maps, int64_t image,
-                                     const std::pair<double, double>& to_original,
-                                     Detections& detections) const {
-  const auto [x, y] = to_original;
-  for (const auto& [name, branch] : branches_) {
-    branch->Detect(maps, image, Scaled(detections.boxes, 1 / x, 1 / y), detections);
-  }
-}
-
-bool FasterRcnn::SelectsOnDevice(const at::Device& device, int64_t rois) const {
-  return !device.is_cpu() && head_->CanDetectTogether() &&
-         rois <= kMaxPairsTogether / (head_->num_classes() + 1);
-}
-
-std::vector<Detections> FasterRcnn::DetectOnDevice(
-    const HeadOutput& output, const at::Tensor& rois, const InputSizes& sizes,
-    const std::vector<ops::ImageSize>& original_sizes) const {
-  if (!SelectsOnDevice(rois.device(), rois.size(0))) return std::vector<Detections>(sizes.size());
-  std::vector<DetectionFrame> frames;
-  for (size_t b = 0; b < sizes.size(); ++b) {
-    if (config_.head().detections().decode_in_original_pixels()) {
-      frames.push_back({original_sizes[b], sizes[b].scale});
-      continue;
-    }
-    const auto [x, y] = ToOriginal(sizes[b], original_sizes[b]);
-    frames.push_back({PixelSize(sizes[b]), 1, x, y});
-  }
-  return head_->DetectTogether(output, rois, frames);
-}
-
-Detections FasterRcnn::DetectOne(const HeadOutput& output, const at::Tensor& boxes,
-                                 const ops::InputSize& input,
-                                 const ops::ImageSize& original) const {
-  if (config_.head().detections().decode_in_original_pixels()) {
-    return head_->Detect(output, boxes / input.scale, original);
-  }
-  Detections found = head_->Detect(output, boxes, PixelSize(input));
-  const auto [x, y] = ToOriginal(input, original);
-  found.boxes = Scaled(found.boxes, x, y);
-  return found;
 }
 
 NamedTensors FasterRcnn::StateToSave() const {

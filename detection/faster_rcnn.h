@@ -187,30 +187,11 @@ class FasterRcnn : public torch::nn::Module {
   void CheckDetects(const InputSizes& sizes,
                     const std::vector<ops::ImageSize>& original_sizes) const;
 
-  // The detections of each image from the head's output for `rois`; those of other images take part
-  // in nothing.
+  // The detections of each image from the head's output for `rois` (DetectEach), with what branches
+  // add to them.
   std::vector<Detections> SelectEach(const BatchFeatures& maps, const HeadOutput& output,
                                      const at::Tensor& rois, const InputSizes& sizes,
                                      const std::vector<ops::ImageSize>& original_sizes) const;
-
-  // Whether detections of so many RoIs are selected on their device: on another than the CPU,
-  // without voting, and where that takes less than some 600 MB.
-  bool SelectsOnDevice(const at::Device& device, int64_t rois) const;
-
-  // If they are selected on the device, the detections of all images at once, with undefined
-  // tensors where a value is not finite; otherwise undefined tensors for each image.
-  std::vector<Detections> DetectOnDevice(const HeadOutput& output, const at::Tensor& rois,
-                                         const InputSizes& sizes,
-                                         const std::vector<ops::ImageSize>& original_sizes) const;
-  // On the host. `output` and `boxes` [R, 4] are those of the image's RoIs.
-  Detections DetectOne(const HeadOutput& output, const at::Tensor& boxes,
-                       const ops::InputSize& input, const ops::ImageSize& original) const;
-
-  // Adds what branches detect in the image of this index. `to_original`: factors (x, y) from pixels
-  // of the network's input to pixels of the stored image.
-  void AddBranchDetections(const BatchFeatures& maps, int64_t image,
-                           const std::pair<double, double>& to_original,
-                           Detections& detections) const;
 
   configs::ModelConfig config_;
   std::shared_ptr<Backbone> backbone_;
