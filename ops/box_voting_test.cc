@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/boxes_like.h"
+#include "rcnn/ops/testing/slow_iou.h"
 
 namespace rcnn::ops {
 namespace {
@@ -33,15 +33,6 @@ at::Tensor Indices(const std::vector<int64_t>& values) { return at::tensor(value
 
 at::Tensor OneClass(const at::Tensor& boxes) { return at::zeros({boxes.size(0)}, at::kLong); }
 
-double Iou(const double* a, const double* b, bool inclusive) {
-  const double one = inclusive ? 1 : 0;
-  const auto area = [one](const double* c) { return (c[2] - c[0] + one) * (c[3] - c[1] + one); };
-  const double width = std::max(0.0, std::min(a[2], b[2]) - std::max(a[0], b[0]) + one);
-  const double height = std::max(0.0, std::min(a[3], b[3]) - std::max(a[1], b[1]) + one);
-  const double inter = width * height;
-  return inter > 0 ? inter / (area(a) + area(b) - inter) : 0;
-}
-
 // The formula, literally, in float64.
 at::Tensor SlowVoteBoxes(const at::Tensor& boxes, const at::Tensor& scores,
                          const at::Tensor& classes, const at::Tensor& kept,
@@ -54,7 +45,7 @@ at::Tensor SlowVoteBoxes(const at::Tensor& boxes, const at::Tensor& scores,
     double sums[4] = {0, 0, 0, 0}, weight = 0;
     for (int64_t i = 0; i < boxes.size(0); ++i) {
       const bool same_class = classes[i].equal(classes[row]);
-      const double iou = Iou(box + 4 * row, box + 4 * i, options.inclusive);
+      const double iou = testing::SlowIou(box + 4 * row, box + 4 * i, options.inclusive);
       if (i != row && !(same_class && iou > options.iou_threshold)) continue;
       const double score = scores[i].item<double>();
       for (int64_t side = 0; side < 4; ++side) sums[side] += score * box[4 * i + side];

@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/ops/error_message.h"
+#include "rcnn/ops/testing/slow_iou.h"
 
 namespace rcnn::ops {
 namespace {
@@ -48,14 +49,6 @@ struct Slow {
   double box[4];
 };
 
-double Iou(const double* a, const double* b) {
-  const double width = std::min(a[2], b[2]) - std::max(a[0], b[0]);
-  const double height = std::min(a[3], b[3]) - std::max(a[1], b[1]);
-  const double shared = std::max(width, 0.0) * std::max(height, 0.0);
-  const auto area = [](const double* c) { return (c[2] - c[0]) * (c[3] - c[1]); };
-  return shared / (area(a) + area(b) - shared);
-}
-
 // The definition: sort all, and keep what no better one of the class overlaps.
 std::vector<Slow> FindSlowly(const Problem& problem, int64_t image) {
   std::vector<Slow> all;
@@ -86,7 +79,8 @@ std::vector<Slow> FindSlowly(const Problem& problem, int64_t image) {
   for (const Slow& slow : all) {
     const bool is_free = std::none_of(kept.begin(), kept.end(), [&](const Slow& better) {
       return better.label == slow.label &&
-             Iou(better.box, slow.box) > problem.options.nms_iou_threshold;
+             testing::SlowIou(better.box, slow.box, /*inclusive=*/false) >
+                 problem.options.nms_iou_threshold;
     });
     if (is_free) kept.push_back(slow);
   }

@@ -12,6 +12,7 @@
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/nms.h"
 #include "rcnn/ops/testing/boxes_like.h"
+#include "rcnn/ops/testing/slow_iou.h"
 
 namespace rcnn::ops {
 namespace {
@@ -27,15 +28,6 @@ struct Reference {
   std::vector<double> scores;
 };
 
-double Iou(const double* a, const double* b, bool inclusive) {
-  const double one = inclusive ? 1 : 0;
-  const auto area = [one](const double* c) { return (c[2] - c[0] + one) * (c[3] - c[1] + one); };
-  const double width = std::max(0.0, std::min(a[2], b[2]) - std::max(a[0], b[0]) + one);
-  const double height = std::max(0.0, std::min(a[3], b[3]) - std::max(a[1], b[1]) + one);
-  const double inter = width * height;
-  return inter > 0 ? inter / (area(a) + area(b) - inter) : 0;
-}
-
 // Figure 2 of the paper, literally.
 Reference SlowSoftNms(const at::Tensor& boxes, const at::Tensor& scores,
                       const SoftNmsOptions& options) {
@@ -49,7 +41,7 @@ Reference SlowSoftNms(const at::Tensor& boxes, const at::Tensor& scores,
     result.scores.push_back(score[best]);
     score[best] = -1;
     for (size_t i = 0; i < score.size(); ++i) {
-      const double iou = Iou(rows + 4 * best, rows + 4 * i, options.inclusive);
+      const double iou = testing::SlowIou(rows + 4 * best, rows + 4 * i, options.inclusive);
       if (options.decay == Decay::kGaussian) {
         score[i] *= std::exp(-iou * iou / options.sigma);
       } else if (iou > options.iou_threshold) {

@@ -23,6 +23,13 @@ inline constexpr bool kMeasuresMemory = false;
 inline constexpr bool kMeasuresMemory = true;
 #endif
 
+// The most that this process has had in memory so far, in MiB.
+inline int64_t PeakMegabytes() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} / 1024;
+}
+
 // The largest resident memory of a child process that does the work, in bytes; -1 if it did not end
 // well. For a process of one thread; what the work changes in memory is lost.
 inline int64_t MeasureResidentBytes(absl::FunctionRef<void()> work) {

@@ -1,7 +1,6 @@
 #include "rcnn/data/image/decode_image.h"
 
 #include <png.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -15,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/orientation.h"
@@ -213,13 +213,6 @@ std::string PngWithTexts(int texts) {
   const std::string chunk = bytes.substr(begin, end - begin);
   for (int i = 1; i < texts; ++i) bytes.insert(begin, chunk);
   return bytes;
-}
-
-// The most that the process has had in memory.
-int64_t PeakMegabytes() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss / 1024;
 }
 
 TEST(DecodeImage, CompressedTextsTakeNoMemory) {

@@ -1,6 +1,5 @@
 #include "rcnn/data/sources/file_kind.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::data {
@@ -77,13 +77,6 @@ TEST(ReadFileKind, ManyOtherKeysHideNoFormat) {
   EXPECT_THAT(
       KindFor("a.json", absl::StrCat("{", index, ",\"items\":[],\"categories\":{}}")).obstacle,
       HasSubstr("Datumaro"));
-}
-
-// The most that the process has had in memory.
-int64_t PeakMegabytes() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss / 1024;
 }
 
 // Each key of a section is looked up together with the name of the section.

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/pickle_memory.h"
 #include "rcnn/detection/weights/pickle_node.h"
@@ -351,13 +351,6 @@ TEST(PickleTest, SmallConstantsHaveOneNodeEach) {
   EXPECT_EQ(items[5]->integer, 7);
   EXPECT_EQ(items[8], items[9]);
   EXPECT_NE(items[10], items[11]);
-}
-
-// The peak memory of this process.
-int64_t PeakMegabytes() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss / 1024;
 }
 
 // 50 KB each, which a reader that copies values would expand to gigabytes.
