@@ -4,35 +4,24 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ostream>
 #include <tuple>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/detection/convolution/convolution_cases.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/training_checks.h"
 
 namespace rcnn::detection {
-
-std::ostream& operator<<(std::ostream& out, const PatchShape& s) {
-  return out << s.batch << " x " << s.in_channels << " x " << s.height << " x " << s.width << " to "
-             << s.out_channels << ", kernel " << s.kernel.size << ", stride " << s.kernel.stride
-             << ", padding " << s.kernel.padding;
-}
-
 namespace {
-
-int64_t Outputs(int64_t size, const PatchKernel& kernel) {
-  return (size + 2 * kernel.padding - kernel.size) / kernel.stride + 1;
-}
 
 struct Maps {
   explicit Maps(const PatchShape& s)
       : x(at::randn({s.batch, s.in_channels, s.height, s.width},
                     at::detail::createCPUGenerator(1))),
-        dy(at::randn(
-            {s.batch, s.out_channels, Outputs(s.height, s.kernel), Outputs(s.width, s.kernel)},
-            at::detail::createCPUGenerator(2))) {}
+        dy(at::randn({s.batch, s.out_channels, OutputSize(s.height, s.kernel),
+                      OutputSize(s.width, s.kernel)},
+                     at::detail::createCPUGenerator(2))) {}
 
   at::Tensor x, dy;
 };

@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/detection/convolution/convolution_cases.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/training_checks.h"
 
@@ -61,10 +62,6 @@ class TrainingConvolutionTest : public InstructionLevelCaseTest<Case> {
 const auto kOurs = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return TrainingConvolution(x, weight, bias);
 };
-
-double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
-  return ((a - exact).norm() / exact.norm()).item<double>();
-}
 
 TEST_P(TrainingConvolutionTest, GradientsAreThoseOfAConvolution) {
   const auto plain = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {

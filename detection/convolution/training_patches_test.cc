@@ -2,13 +2,13 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
 #include <tuple>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/detection/convolution/convolution_cases.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/training_checks.h"
 
@@ -19,40 +19,11 @@ at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed));
 }
 
-struct Case {
-  int64_t batch, in_channels, out_channels, height, width;
-  int64_t kernel, stride, padding;
-
-  int64_t Outputs(int64_t size) const { return (size + 2 * padding - kernel) / stride + 1; }
-};
-
-struct Results {
-  at::Tensor y, dx, dw, db;
-};
-
-template <typename Convolve>
-Results Train(const Case& c, const Convolve& convolve, at::ScalarType type, bool with_bias) {
-  const auto leaf = [&](at::IntArrayRef shape, uint64_t seed, double scale) {
-    return (Draw(shape, seed) * scale).to(type).requires_grad_(true);
+TrainedConvolution Ours(const PatchKernel& kernel) {
+  return [kernel](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+    return TrainingPatches(x, weight, bias, kernel.stride, kernel.padding);
   };
-  const auto depth = static_cast<double>(c.in_channels * c.kernel * c.kernel);
-  const at::Tensor x = leaf({c.batch, c.in_channels, c.height, c.width}, 1, 1);
-  const at::Tensor weight =
-      leaf({c.out_channels, c.in_channels, c.kernel, c.kernel}, 2, 1 / std::sqrt(depth));
-  const at::Tensor bias = with_bias ? leaf({c.out_channels}, 3, 1) : at::Tensor();
-  const at::Tensor y = convolve(x, weight, bias, c.stride, c.padding);
-  y.backward(Draw({c.batch, c.out_channels, c.Outputs(c.height), c.Outputs(c.width)}, 4).to(type));
-  return {y.detach(), x.grad(), weight.grad(), with_bias ? bias.grad() : at::ones({1})};
 }
-
-double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
-  return ((a - exact).norm() / exact.norm()).item<double>();
-}
-
-const auto kOurs = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                      int64_t stride, int64_t padding) {
-  return TrainingPatches(x, weight, bias, stride, padding);
-};
 
 class TrainingPatchesTest : public InstructionLevelTest {};
 
@@ -62,29 +33,18 @@ INSTANTIATE_TEST_SUITE_P(Levels, TrainingPatchesTest, LevelsFrom(InstructionLeve
 // The kernels of a ResNet and of the first layer of VGG16; channels that fill their panels and that
 // do not; sides that are multiples of the stride and that are not.
 TEST_P(TrainingPatchesTest, GradientsAreThoseOfAConvolution) {
-  const auto plain = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                        int64_t stride,
-                        int64_t padding) { return at::conv2d(x, weight, bias, stride, padding); };
-  for (const Case& c : {Case{1, 16, 16, 32, 34, 3, 2, 1}, Case{2, 23, 18, 29, 31, 3, 2, 1},
-                        Case{3, 40, 33, 21, 20, 1, 2, 0}, Case{1, 3, 20, 45, 37, 7, 2, 3},
-                        Case{1, 3, 17, 19, 23, 3, 1, 1}}) {
-    for (const bool with_bias : {true, false}) {
-      const Results exact = Train(c, plain, at::kDouble, with_bias);
-      const Results ours = Train(c, kOurs, at::kFloat, with_bias);
-      EXPECT_LE(RelativeError(ours.y, exact.y), 1e-6) << c.kernel;
-      EXPECT_LE(RelativeError(ours.dx, exact.dx), 1e-6) << c.kernel;
-      EXPECT_LE(RelativeError(ours.dw, exact.dw), 1e-6) << c.kernel;
-      EXPECT_LE(RelativeError(ours.db, exact.db), 1e-6) << c.kernel;
-    }
+  for (const PatchShape& shape :
+       {PatchShape{1, 16, 16, 32, 34, {3, 2, 1}}, PatchShape{2, 23, 18, 29, 31, {3, 2, 1}},
+        PatchShape{3, 40, 33, 21, 20, {1, 2, 0}}, PatchShape{1, 3, 20, 45, 37, {7, 2, 3}},
+        PatchShape{1, 3, 17, 19, 23, {3, 1, 1}}}) {
+    ExpectGradientsOfAConvolution(shape, Ours(shape.kernel));
   }
 }
 
 TEST_P(TrainingPatchesTest, ThreadsAndLevelsChangeNoBit) {
-  const Case c = {2, 40, 33, 37, 31, 3, 2, 1};
-  ExpectThreadsAndLevelsChangeNoBit([&]() -> Tensors {
-    const Results results = Train(c, kOurs, at::kFloat, false);
-    return {results.y, results.dx, results.dw, results.db};
-  });
+  const PatchShape shape = {2, 40, 33, 37, 31, {3, 2, 1}};
+  ExpectThreadsAndLevelsChangeNoBit(
+      [&] { return TrainOnce(shape, Ours(shape.kernel), at::kFloat, /*with_bias=*/false); });
 }
 
 TEST_P(TrainingPatchesTest, InputsWithoutGradientGetNone) {

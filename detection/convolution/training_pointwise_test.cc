@@ -2,13 +2,13 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
 #include <tuple>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/detection/convolution/convolution_cases.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/training_checks.h"
 
@@ -19,35 +19,9 @@ at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed));
 }
 
-struct Case {
-  int64_t batch, in_channels, out_channels, height, width;
-};
-
-struct Results {
-  at::Tensor y, dx, dw, db;
-};
-
-template <typename Convolve>
-Results Train(const Case& c, const Convolve& convolve, at::ScalarType type, bool with_bias) {
-  const auto leaf = [&](at::IntArrayRef shape, uint64_t seed, double scale) {
-    return (Draw(shape, seed) * scale).to(type).requires_grad_(true);
-  };
-  const at::Tensor x = leaf({c.batch, c.in_channels, c.height, c.width}, 1, 1);
-  const at::Tensor weight = leaf({c.out_channels, c.in_channels, 1, 1}, 2,
-                                 1 / std::sqrt(static_cast<double>(c.in_channels)));
-  const at::Tensor bias = with_bias ? leaf({c.out_channels}, 3, 1) : at::Tensor();
-  const at::Tensor y = convolve(x, weight, bias);
-  y.backward(Draw({c.batch, c.out_channels, c.height, c.width}, 4).to(type));
-  return {y.detach(), x.grad(), weight.grad(), with_bias ? bias.grad() : at::ones({1})};
-}
-
-double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
-  return ((a - exact).norm() / exact.norm()).item<double>();
-}
-
-const auto kOurs = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor Ours(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return TrainingPointwise(x, weight, bias);
-};
+}
 
 class TrainingPointwiseTest : public InstructionLevelTest {};
 
@@ -57,28 +31,19 @@ INSTANTIATE_TEST_SUITE_P(Levels, TrainingPointwiseTest, LevelsFrom(InstructionLe
 // One image and several; channels that fill their panels and that do not, and the few outputs of an
 // RPN.
 TEST_P(TrainingPointwiseTest, GradientsAreThoseOfAConvolution) {
-  const auto plain = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-    return at::conv2d(x, weight, bias);
-  };
-  for (const Case& c : {Case{1, 16, 16, 32, 16}, Case{3, 40, 23, 17, 31}, Case{2, 18, 70, 30, 41},
-                        Case{1, 37, 3, 16, 16}, Case{1, 130, 67, 1, 257}, Case{5, 16, 1, 13, 7}}) {
-    for (const bool with_bias : {true, false}) {
-      const Results exact = Train(c, plain, at::kDouble, with_bias);
-      const Results ours = Train(c, kOurs, at::kFloat, with_bias);
-      EXPECT_LE(RelativeError(ours.y, exact.y), 1e-6);
-      EXPECT_LE(RelativeError(ours.dx, exact.dx), 1e-6);
-      EXPECT_LE(RelativeError(ours.dw, exact.dw), 1e-6);
-      EXPECT_LE(RelativeError(ours.db, exact.db), 1e-6);
-    }
+  const PatchKernel kernel;  // 1 x 1
+  for (const PatchShape& shape :
+       {PatchShape{1, 16, 16, 32, 16, kernel}, PatchShape{3, 40, 23, 17, 31, kernel},
+        PatchShape{2, 18, 70, 30, 41, kernel}, PatchShape{1, 37, 3, 16, 16, kernel},
+        PatchShape{1, 130, 67, 1, 257, kernel}, PatchShape{5, 16, 1, 13, 7, kernel}}) {
+    ExpectGradientsOfAConvolution(shape, Ours);
   }
 }
 
 TEST_P(TrainingPointwiseTest, ThreadsAndLevelsChangeNoBit) {
-  const Case c = {2, 40, 33, 17, 31};
-  ExpectThreadsAndLevelsChangeNoBit([&]() -> Tensors {
-    const Results results = Train(c, kOurs, at::kFloat, false);
-    return {results.y, results.dx, results.dw, results.db};
-  });
+  const PatchShape shape = {2, 40, 33, 17, 31, {}};
+  ExpectThreadsAndLevelsChangeNoBit(
+      [&] { return TrainOnce(shape, Ours, at::kFloat, /*with_bias=*/false); });
 }
 
 TEST_P(TrainingPointwiseTest, InputsWithoutGradientGetNone) {
