@@ -74,6 +74,7 @@ void AddScratch(DeviceDetectionWork* work, Workspace* workspace) {
   workspace->Add(&nms.kept_boxes, kept);
   workspace->Add(&nms.kept_group, kept);
   workspace->Add(&nms.suppressed, nms.rows * nms.Chunks() * nms.SlabWords());
+  workspace->Add(&nms.nonzero, nms.rows * nms.SlabWords() * nms.SlabWords());
   workspace->Add(&nms.mask, nms.rows * nms.SlabRows() * nms.SlabWords());
 }
 

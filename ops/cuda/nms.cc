@@ -27,6 +27,7 @@ void AddScratch(DeviceNmsWork<T>* work, Workspace* workspace) {
     workspace->Add(&work->kept_group, kept);
   }
   workspace->Add(&work->suppressed, work->rows * work->Chunks() * work->SlabWords());
+  workspace->Add(&work->nonzero, work->rows * work->SlabWords() * work->SlabWords());
   workspace->Add(&work->mask, work->rows * work->SlabRows() * work->SlabWords());
 }
 

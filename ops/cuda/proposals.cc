@@ -92,6 +92,7 @@ void AddScratch(DeviceProposalWork* work, Workspace* workspace) {
   workspace->Add(&nms.sorted, all);
   workspace->Add(&nms.kept_boxes, kept);
   workspace->Add(&nms.suppressed, rows * nms.Chunks() * nms.SlabWords());
+  workspace->Add(&nms.nonzero, rows * nms.SlabWords() * nms.SlabWords());
   workspace->Add(&nms.mask, rows * nms.SlabRows() * nms.SlabWords());
 }
 

@@ -78,7 +78,7 @@ struct Memory {
   std::vector<float> decoded, chosen_boxes, chosen_scores;
   std::vector<Ranked> nms_entries, nms_scratch;
   std::vector<AreaBox<float>> sorted, kept_boxes;
-  std::vector<uint64_t> suppressed, mask;
+  std::vector<uint64_t> suppressed, nonzero, mask;
 };
 
 // Not what a kernel would write: memory that must be written before it is read.
@@ -108,6 +108,7 @@ void AddNms(DetectionWork<kSlab>& work, Memory& memory) {
   nms.kept_boxes = Resized(memory.kept_boxes, places);
   nms.kept_group = Resized(memory.kept_group, places);
   nms.suppressed = Resized(memory.suppressed, nms.rows * nms.Chunks() * nms.SlabWords());
+  nms.nonzero = Resized(memory.nonzero, nms.rows * nms.SlabWords() * nms.SlabWords());
   nms.mask = Resized(memory.mask, nms.rows * nms.SlabRows() * nms.SlabWords());
 }
 

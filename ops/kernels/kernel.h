@@ -131,6 +131,15 @@ RCNN_HOST_DEVICE inline int64_t CountBits(uint64_t bits) {
 #endif
 }
 
+// The number of the lowest bit that is set; `bits` is not 0.
+RCNN_HOST_DEVICE inline int64_t LowestBit(uint64_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __ffsll(static_cast<long long>(bits)) - 1;
+#else
+  return __builtin_ctzll(bits);
+#endif
+}
+
 // Additions that AtomicAdd has put off; null unless HostGrid isolates the threads of a phase.
 using HostAdditions = std::vector<std::pair<uint32_t*, uint32_t>>;
 inline HostAdditions*& PendingHostAdditions() {

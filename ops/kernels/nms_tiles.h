@@ -7,7 +7,8 @@
 //   CompareWithKept   which candidates a box kept from earlier slabs suppresses; one word of
 //                     64 bits for each 64 candidates and each chunk of kept boxes
 //   CompareInSlab     bit c of mask[r][w] is set when candidate r suppresses candidate
-//                     64 w + c > r of the same slab; tiles of 64 x 64 pairs
+//                     64 w + c > r of the same slab; tiles of 64 x 64 pairs. Bit c of
+//                     nonzero[t][w] is set when any bit of mask[64 t + c][w] is
 //   KeepGreedily      one block walks the slab 64 candidates at a time: one thread decides
 //                     them by the tile on the diagonal, while the others add the masks of
 //                     those kept of the 64 before to the words of later candidates
@@ -19,9 +20,11 @@
 // one suppresses them. So the decisions are those of the plain double loop.
 //
 // Why it is fast: a pair is compared at most once, in parallel, and the serial part is a barrier
-// and 64 steps of three instructions per 64 candidates, beside which loads and additions take no
-// time of their own. The whole of 12,000 candidates is one slab: 72 million pairs of 16 operations,
-// of which few need a division, 9 MB of masks, of which the walk reads the rows of kept boxes.
+// and at most 64 steps of three instructions per 64 candidates, beside which loads and additions
+// take no time of their own. Few boxes suppress others of a tile, and nearly all masks of tiles
+// apart are 0: those are neither written nor read, and a tile in which no box suppresses another is
+// decided without a step. The whole of 12,000 candidates is one slab: 72 million pairs of 16
+// operations, of which few need a division, 141 kB of `nonzero`, and up to 9 MB of masks.
 //
 // Source: the bitmask of tiles is that of py-faster-rcnn's GPU code (Ren et al.,
 // arXiv:1506.01497); slabs and the walk on the device are rcnn's own.
@@ -40,6 +43,11 @@ namespace rcnn::ops {
 
 // Candidates in a word of a bitmask.
 constexpr int64_t kWordBits = 64;
+
+// The lowest `count` bits of a word, > 0; all if there are not so many.
+RCNN_HOST_DEVICE inline uint64_t FirstBits(int64_t count) {
+  return count < kWordBits ? (uint64_t{1} << count) - 1 : ~uint64_t{0};
+}
 
 // Arguments, results and scratch of the kernels. kSlabSize is the number of candidates in a slab, a
 // multiple of 64.
@@ -72,7 +80,9 @@ struct NmsWork {
   AreaBox<T>* kept_boxes;  // [rows, KeptCapacity()]
   int64_t* kept_group;     // [rows, KeptCapacity()]; unused without groups
   uint64_t* suppressed;    // [rows, Chunks(), SlabWords()]
-  uint64_t* mask;          // [rows, SlabRows(), SlabWords()]
+  uint64_t* nonzero;       // [rows, SlabWords(), SlabWords()]
+  // [rows, SlabRows(), SlabWords()], where it is not 0, and in a candidate's own tile and the next.
+  uint64_t* mask;
 
   RCNN_HOST_DEVICE int64_t KeptCapacity() const { return Lesser(capacity, max_keep); }
   // Of a slab, when rows are shorter than kSlab.
@@ -197,9 +207,14 @@ struct CompareWithKeptKernel {
 template <typename Work, typename T>
 struct CompareInSlabKernel {
   static constexpr int kThreads = kWordBits;
+  static constexpr int kHalfBits = 32;
+  // Columns that are looked at before one of them is compared.
+  static constexpr int kTogether = 8;
   struct Shared {
-    AreaBox<T> columns[kWordBits];
+    alignas(16) T corners[kWordBits][4];  // one load for a GPU
+    T area[kWordBits];
     int64_t group[kWordBits];
+    uint32_t nonzero[kWordBits / kHalfBits];  // of the candidates
   };
   using Private = None;
 
@@ -218,39 +233,96 @@ struct CompareInSlabKernel {
   }
   RCNN_HOST_DEVICE int64_t Phases(int64_t block) const {
     if (TileRow(block) > TileColumn(block)) return 0;
-    return FirstColumn(block) < work.Count(Row(block)) ? 2 : 0;
+    return FirstColumn(block) < work.Count(Row(block)) ? 3 : 0;
   }
 
   RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared, None&) const {
-    const int64_t row = Row(place.block);
-    const int64_t first_column = FirstColumn(place.block);
+    const int64_t row = Row(place.block), first_column = FirstColumn(place.block);
     const int64_t columns = Lesser(kWordBits, work.Count(row) - first_column);
     if (phase == 0) {
-      if (place.thread >= columns) return;
-      const int64_t from = row * work.capacity + first_column + place.thread;
-      shared.columns[place.thread] = work.sorted[from];
-      if (work.groups != nullptr) shared.group[place.thread] = work.sorted_group[from];
-      return;
+      Load(row * work.capacity + first_column, columns, place.thread, shared);
+    } else if (phase == 1) {
+      Compare(row, static_cast<int>(columns), place, shared);
+    } else if (place.thread == 0) {
+      const int64_t to = (row * work.SlabWords() + TileRow(place.block)) * work.SlabWords();
+      work.nonzero[to + TileColumn(place.block)] =
+          static_cast<uint64_t>(shared.nonzero[1]) << kHalfBits | shared.nonzero[0];
     }
-    const int64_t in_slab = TileRow(place.block) * kWordBits + place.thread;
-    const int64_t candidate = begin + in_slab;
+  }
+
+  // Places beyond the columns hold boxes without an area.
+  RCNN_HOST_DEVICE void Load(int64_t first, int64_t columns, int thread, Shared& shared) const {
+    if (thread % kHalfBits == 0) shared.nonzero[thread / kHalfBits] = 0;
+    const bool is_there = thread < columns;
+    const AreaBox<T> box = is_there ? work.sorted[first + thread] : AreaBox<T>{};
+    T(&corners)[4] = shared.corners[thread];
+    corners[0] = box.x1;
+    corners[1] = box.y1;
+    corners[2] = box.x2;
+    corners[3] = box.y2;
+    shared.area[thread] = box.area;
+    if (is_there && work.groups != nullptr) {
+      shared.group[thread] = work.sorted_group[first + thread];
+    }
+  }
+
+  RCNN_HOST_DEVICE static AreaBox<T> Column(int64_t i, const Shared& shared) {
+    const T(&corners)[4] = shared.corners[i];
+    return {corners[0], corners[1], corners[2], corners[3], shared.area[i]};
+  }
+
+  RCNN_HOST_DEVICE void Compare(int64_t row, int columns, const Place& place,
+                                Shared& shared) const {
+    const int64_t tile = TileRow(place.block), column_tile = TileColumn(place.block);
+    const int64_t in_slab = tile * kWordBits + place.thread, candidate = begin + in_slab;
     if (candidate >= work.Count(row)) return;
     const int64_t from = row * work.capacity + candidate;
-    const AreaBox<T> box = work.sorted[from];
-    uint64_t bits = 0;
     // Later candidates alone: on the diagonal those after this one.
-    for (int64_t i = Greater<int64_t>(candidate + 1 - first_column, 0); i < columns; ++i) {
-      if (Suppresses(box, shared.columns[i], work.threshold, work.extra)) bits |= uint64_t{1} << i;
+    const uint64_t later = tile == column_tile ? ~uint64_t{1} << place.thread : ~uint64_t{0};
+    uint64_t bits = SuppressedColumns(work.sorted[from], later & FirstBits(columns), shared);
+    if (work.groups != nullptr && bits != 0) {
+      bits &= GroupBits(work.sorted_group[from], columns, shared);
     }
-    if (work.groups != nullptr) bits &= GroupBits(work.sorted_group[from], columns, shared);
-    work.mask[(row * work.SlabRows() + in_slab) * work.SlabWords() + TileColumn(place.block)] =
-        bits;
+    if (bits != 0) {
+      AtomicAdd(&shared.nonzero[place.thread / kHalfBits], uint32_t{1} << place.thread % kHalfBits);
+    }
+    if (bits != 0 || column_tile <= tile + 1) {
+      work.mask[(row * work.SlabRows() + in_slab) * work.SlabWords() + column_tile] = bits;
+    }
+  }
+
+  // Of the columns of `wanted`. Few of them need more than a look.
+  RCNN_HOST_DEVICE uint64_t SuppressedColumns(const AreaBox<T>& box, uint64_t wanted,
+                                              const Shared& shared) const {
+    uint64_t bits = 0;
+    for (int first = 0; first < kWordBits && wanted >> first != 0; first += kTogether) {
+      uint64_t possible = static_cast<uint64_t>(PossibleColumns(box, first, shared)) << first;
+      for (possible &= wanted; possible != 0; possible &= possible - 1) {
+        const int64_t i = LowestBit(possible);
+        const bool is_suppressed = Suppresses(box, Column(i, shared), work.threshold, work.extra);
+        bits |= static_cast<uint64_t>(is_suppressed) << i;
+      }
+    }
+    return bits;
+  }
+
+  // Of the columns `first` to first + kTogether - 1, in the lowest bits.
+  RCNN_HOST_DEVICE uint32_t PossibleColumns(const AreaBox<T>& box, int first,
+                                            const Shared& shared) const {
+    uint32_t bits = 0;
+    RCNN_UNROLL
+    for (int i = 0; i < kTogether; ++i) {
+      if (MaySuppress(box, Column(first + i, shared), work.threshold, work.extra)) {
+        bits |= uint32_t{1} << i;
+      }
+    }
+    return bits;
   }
 
   // The columns of a group.
-  RCNN_HOST_DEVICE static uint64_t GroupBits(int64_t group, int64_t columns, const Shared& shared) {
+  RCNN_HOST_DEVICE static uint64_t GroupBits(int64_t group, int columns, const Shared& shared) {
     uint64_t bits = 0;
-    for (int64_t i = 0; i < columns; ++i) {
+    for (int i = 0; i < columns; ++i) {
       bits |= static_cast<uint64_t>(shared.group[i] == group) << i;
     }
     return bits;
@@ -262,19 +334,27 @@ struct CompareInSlabKernel {
 
 // A block: the whole slab of a row, tile by tile of 64 candidates. Phase 1 + t decides tile t; in
 // the same phase the masks of the candidates that tile t - 1 has kept are added to the words of
-// tiles t + 1 and later, and the masks that tile t + 1 is decided by are loaded. What tile t - 1
-// suppresses in tile t cannot wait for that: the deciding thread has gathered it with the decision
-// of tile t - 1.
+// tiles t + 1 and later, and what tile t + 1 is decided by is loaded. What tile t - 1 suppresses in
+// tile t cannot wait for that: the deciding thread has gathered it with the decision of tile t - 1.
 template <typename Work, typename T>
 struct KeepGreedilyKernel {
   static constexpr int64_t kWords = Work::kSlabWords;
   // Each word of later candidates has kGroups threads, each of which adds 64 / kGroups masks.
   static constexpr int64_t kGroups = kWords >= 256 ? 4 : 16;
   static constexpr int64_t kGroupMasks = kWordBits / kGroups;
+  static constexpr uint64_t kGroupBits = (uint64_t{1} << kGroupMasks) - 1;
   static constexpr int kThreads = 1024;
   // Thread 0 decides. The threads of its warp do nothing else, as it would wait for them.
   static constexpr int kWarp = 32;
   static constexpr int kHelpers = kThreads - kWarp;
+  // The helpers that load and write, each for one thing: those that have the fewest masks to add.
+  static constexpr int kFirstOfNear = kHelpers - kWordBits;
+  static constexpr int kFirstOfKept = kFirstOfNear - kWordBits;
+  static constexpr int kFirstOfNonzero = kFirstOfKept - static_cast<int>(kWords);
+  static_assert(kFirstOfNonzero >= 0);
+  // So many masks of a tile that are not 0 take a look-up each; more take 64 steps without a
+  // branch, which are ten times faster.
+  static constexpr int64_t kFew = 8;
 
   // What a candidate of a tile suppresses in its own tile and in the next one.
   struct NearMasks {
@@ -285,10 +365,11 @@ struct KeepGreedilyKernel {
     uint64_t keep;  // the tile's candidates that are kept
     int64_t kept;   // of earlier tiles
   };
-  // Of tile t: index t % 2.
+  // Of tile t: index t % 2, or t % 3 of what is still read when tile t + 2 is loaded.
   struct Shared {
     uint64_t removed[kGroups][kWords];  // candidates that kept ones suppress, all groups together
     NearMasks near[2][kWordBits];
+    uint64_t nonzero[3][kWords];
     Decision decisions[2];
   };
   // Of thread 0: what is known of the tile that it decides next.
@@ -322,6 +403,7 @@ struct KeepGreedilyKernel {
     } else if (place.thread >= kWarp) {
       const int helper = place.thread - kWarp;
       LoadNearMasks(row, tile + 1, helper, shared);
+      LoadNonzero(row, tile + 1, helper, shared);
       if (tile > 0) {
         WriteKept(row, tile - 1, helper, shared);
         AddMasks(row, tile - 1, helper, shared);
@@ -346,9 +428,8 @@ struct KeepGreedilyKernel {
     return work.mask + (row * work.SlabRows() + candidate) * work.SlabWords();
   }
 
-  // The last 64 helpers, which have the fewest masks to add.
   RCNN_HOST_DEVICE void LoadNearMasks(int64_t row, int64_t tile, int helper, Shared& shared) const {
-    const int64_t in_tile = helper - (kHelpers - kWordBits);
+    const int64_t in_tile = helper - kFirstOfNear;
     const int64_t tiles = Tiles(row), candidate = tile * kWordBits + in_tile;
     if (in_tile < 0 || tile >= tiles) return;
     NearMasks masks = {0, 0};
@@ -359,10 +440,15 @@ struct KeepGreedilyKernel {
     shared.near[tile % 2][in_tile] = masks;
   }
 
-  // The candidates of a tile, best first: one that no kept one suppresses is kept. Each step needs
-  // the bits of the one before, and has no branch; a bit is not set after its step, so the bits
-  // that are left out in the end are the candidates that are kept. Beyond the capacity they have no
-  // place, and no further tile keeps any.
+  RCNN_HOST_DEVICE void LoadNonzero(int64_t row, int64_t tile, int helper, Shared& shared) const {
+    const int64_t tiles = Tiles(row), word = tile + (helper - kFirstOfNonzero);
+    if (word < tile || word >= tiles) return;
+    shared.nonzero[tile % 3][word] =
+        work.nonzero[(row * work.SlabWords() + tile) * work.SlabWords() + word];
+  }
+
+  // The candidates of a tile, best first: one that no kept one suppresses is kept. Beyond the
+  // capacity they have no place, and no further tile keeps any.
   RCNN_HOST_DEVICE void Decide(int64_t row, int64_t tile, Shared& shared, Private& mine) const {
     Decision& decision = shared.decisions[tile % 2];
     if (mine.kept >= work.KeptCapacity()) {
@@ -372,6 +458,37 @@ struct KeepGreedilyKernel {
     uint64_t removed = mine.removed, next = 0;
     for (int64_t group = 0; group < kGroups; ++group) removed |= shared.removed[group][tile];
     const NearMasks* masks = shared.near[tile % 2];
+    const uint64_t* nonzero = shared.nonzero[tile % 3];
+    const uint64_t of_own = nonzero[tile] & ~removed;
+    const uint64_t of_next = tile + 1 < Tiles(row) ? nonzero[tile + 1] & ~removed : 0;
+    if (CountBits(of_own) + CountBits(of_next) <= kFew) {
+      AddFew(masks, of_own, of_next, removed, next);
+    } else {
+      AddAll(masks, removed, next);
+    }
+    const int64_t count = work.Count(row) - begin - tile * kWordBits;
+    decision = {~removed & FirstBits(count), mine.kept};
+    mine = {next, mine.kept + CountBits(decision.keep)};
+  }
+
+  // Adds what the kept ones suppress in the tile to `removed`, and in the next one to `next`. A bit
+  // is not set after the step of its candidate, so the bits that are left out in the end are the
+  // candidates that are kept.
+  //
+  // One candidate after the other of those whose masks are not 0.
+  RCNN_HOST_DEVICE static void AddFew(const NearMasks* masks, uint64_t of_own, uint64_t of_next,
+                                      uint64_t& removed, uint64_t& next) {
+    while (of_own != 0) {
+      removed |= masks[LowestBit(of_own)].own;
+      of_own &= (of_own - 1) & ~removed;
+    }
+    for (of_next &= ~removed; of_next != 0; of_next &= of_next - 1) {
+      next |= masks[LowestBit(of_next)].next;
+    }
+  }
+
+  // All candidates. Each step needs the bits of the one before, and has no branch.
+  RCNN_HOST_DEVICE static void AddAll(const NearMasks* masks, uint64_t& removed, uint64_t& next) {
     RCNN_UNROLL
     for (int i = 0; i < kWordBits; ++i) {
       // Bit i in all places: as a sign, which a shift repeats. A GPU has it in two instructions.
@@ -380,16 +497,11 @@ struct KeepGreedilyKernel {
       removed |= masks[i].own & ~is_removed;
       next |= masks[i].next & ~is_removed;
     }
-    const int64_t count = work.Count(row) - begin - tile * kWordBits;
-    const uint64_t counted = count < kWordBits ? (uint64_t{1} << count) - 1 : ~uint64_t{0};
-    decision = {~removed & counted, mine.kept};
-    mine = {next, mine.kept + CountBits(decision.keep)};
   }
 
-  // The 64 helpers before those that load masks.
   RCNN_HOST_DEVICE void WriteKept(int64_t row, int64_t tile, int helper,
                                   const Shared& shared) const {
-    const int64_t in_tile = helper - (kHelpers - 2 * kWordBits);
+    const int64_t in_tile = helper - kFirstOfKept;
     const Decision& decision = shared.decisions[tile % 2];
     if (in_tile < 0 || in_tile >= kWordBits || (decision.keep >> in_tile & 1) == 0) return;
     const uint64_t earlier = (uint64_t{1} << in_tile) - 1;
@@ -402,19 +514,20 @@ struct KeepGreedilyKernel {
     if (work.groups != nullptr) work.kept_group[to] = work.sorted_group[from];
   }
 
-  // To the words after that of the next tile. A mask is read if its candidate is kept; no load
-  // waits for another.
+  // To the words after that of the next tile. A mask is read if its candidate is kept and it is not
+  // 0; no load waits for another.
   RCNN_HOST_DEVICE void AddMasks(int64_t row, int64_t tile, int helper, Shared& shared) const {
     const uint64_t keep = shared.decisions[tile % 2].keep;
     const int64_t first = tile + 2, words = Tiles(row) - first;
     for (int64_t i = helper; i < kGroups * words && keep != 0; i += kHelpers) {
       const int64_t group = Divide32(i, words), word = first + Modulo32(i, words);
+      const uint64_t wanted = (keep & shared.nonzero[tile % 3][word]) >> (group * kGroupMasks);
+      if ((wanted & kGroupBits) == 0) continue;
       const uint64_t* mask = Mask(row, tile * kWordBits + group * kGroupMasks) + word;
       uint64_t bits = 0;
       RCNN_UNROLL
       for (int64_t j = 0; j < kGroupMasks; ++j) {
-        const bool is_kept = (keep >> (group * kGroupMasks) >> j & 1) != 0;
-        bits |= is_kept ? mask[j * work.SlabWords()] : 0;
+        bits |= (wanted >> j & 1) != 0 ? mask[j * work.SlabWords()] : 0;
       }
       shared.removed[group][word] |= bits;
     }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <set>
 #include <vector>
@@ -143,6 +144,8 @@ std::vector<std::vector<int64_t>> KeptByGrid(const Problem<T>& problem, const Nm
   std::vector<AreaBox<T>> sorted(all), kept_boxes(kept_rows);
   std::vector<uint64_t> suppressed(problem.rows * work.Chunks() * work.SlabWords(),
                                    0x5555555555555555u);
+  std::vector<uint64_t> nonzero(problem.rows * work.SlabWords() * work.SlabWords(),
+                                0x5555555555555555u);
   std::vector<uint64_t> mask(problem.rows * work.SlabRows() * work.SlabWords(),
                              0x5555555555555555u);
   work.kept = kept.data();
@@ -154,6 +157,7 @@ std::vector<std::vector<int64_t>> KeptByGrid(const Problem<T>& problem, const Nm
   work.kept_boxes = kept_boxes.data();
   work.kept_group = kept_group.data();
   work.suppressed = suppressed.data();
+  work.nonzero = nonzero.data();
   work.mask = mask.data();
   HostGrid launch(order, TestSeed());
   SuppressRows(launch, work);
@@ -237,6 +241,49 @@ TYPED_TEST(NmsTilesTest, EachKeptBoxSuppressesThoseOfTheNextTiles) {
   options.iou_threshold = 0.004;  // less than 1 / 201
   for (const HostOrder order : kAllHostOrders) {
     EXPECT_THAT(KeptByGrid<1024>(problem, options, order)[0], ElementsAreArray(expected));
+  }
+}
+
+// Each box of a chain suppresses the next one alone, so every second one is kept. Chains of some
+// lengths have few masks in a tile, and others many; long ones go on in the next tiles.
+TYPED_TEST(NmsTilesTest, EverySecondBoxOfAChainIsKept) {
+  constexpr int64_t kFirst = 3;
+  NmsOptions options;
+  options.iou_threshold = 0.4;  // of a box and the next one 0.5, and the one after that 0.2
+  for (const int64_t length : {2, 3, 6, 8, 9, 10, 11, 40, 61, 62, 100, 150}) {
+    Problem<TypeParam> problem = {1, 200, {}, {}, {}, {}};
+    std::vector<int64_t> expected;
+    for (int64_t i = 0; i < problem.capacity; ++i) {
+      const bool is_in_chain = i >= kFirst && i < kFirst + length;
+      const auto left = static_cast<TypeParam>(is_in_chain ? i : 1000 + 10 * i);
+      problem.boxes.insert(problem.boxes.end(), {left, 0, left + 3, 1});
+      problem.scores.push_back(static_cast<TypeParam>(-i));
+      if (!is_in_chain || (i - kFirst) % 2 == 0) expected.push_back(i);
+    }
+    for (const HostOrder order : kAllHostOrders) {
+      EXPECT_THAT(KeptByGrid<512>(problem, options, order)[0], ElementsAreArray(expected))
+          << length;
+    }
+  }
+}
+
+// Nearly all masks are 0, and are not written.
+TYPED_TEST(NmsTilesTest, FewBoxesAreLikeOnesOfLaterTiles) {
+  for (const int64_t distance : {1, 63, 64, 65, 128, 129, 200, 300}) {
+    Problem<TypeParam> problem = {1, 450, {}, {}, {}, {}};
+    std::vector<int64_t> like(problem.capacity), expected;
+    std::iota(like.begin(), like.end(), int64_t{0});
+    for (const int64_t i : {0, 5, 63, 64, 100, 127}) like[i + distance] = like[i];
+    for (int64_t i = 0; i < problem.capacity; ++i) {
+      const auto left = static_cast<TypeParam>(10 * like[i]);
+      problem.boxes.insert(problem.boxes.end(), {left, 0, left + 3, 1});
+      problem.scores.push_back(static_cast<TypeParam>(-i));
+      if (like[i] == i) expected.push_back(i);
+    }
+    for (const HostOrder order : kAllHostOrders) {
+      EXPECT_THAT(KeptByGrid<512>(problem, {}, order)[0], ElementsAreArray(expected)) << distance;
+      EXPECT_THAT(KeptByGrid<16384>(problem, {}, order)[0], ElementsAreArray(expected)) << distance;
+    }
   }
 }
 

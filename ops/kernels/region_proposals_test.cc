@@ -85,7 +85,7 @@ struct Memory {
   std::vector<float> decoded, logits, large_boxes, large_logits;
   std::vector<uint8_t> is_large;
   std::vector<AreaBox<float>> sorted, kept_boxes;
-  std::vector<uint64_t> suppressed, mask;
+  std::vector<uint64_t> suppressed, nonzero, mask;
 };
 
 template <typename T>
@@ -143,6 +143,7 @@ ProposalWork<kSlab> MakeWork(const Problem& problem, Memory& memory) {
   nms.sorted = Resized(memory.sorted, all);
   nms.kept_boxes = Resized(memory.kept_boxes, nms.rows * nms.KeptCapacity());
   nms.suppressed = Resized(memory.suppressed, nms.rows * nms.Chunks() * nms.SlabWords());
+  nms.nonzero = Resized(memory.nonzero, nms.rows * nms.SlabWords() * nms.SlabWords());
   nms.mask = Resized(memory.mask, nms.rows * nms.SlabRows() * nms.SlabWords());
   work.merged = Resized(memory.merged, work.num_images * work.MergedCapacity());
   work.merge_scratch = Resized(memory.merge_scratch, work.num_images * work.MergedCapacity());

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "rcnn/ops/kernels/box_overlap.h"
 #include "rcnn/ops/kernels/kernel.h"
@@ -23,15 +24,40 @@ T LargestAllowed(double iou_threshold, bool suppress_equal) {
   return std::nextafter(value, -kInfinity);
 }
 
-// Whether IoU(a, b) > threshold, as greedy_suppression.cc decides it. False where an area is 0 and
-// the quotient not a number, or where T cannot hold an area.
+// SharedArea of boxes without NaN. A GPU has the smaller of two float32 numbers in one instruction
+// if a NaN may be left out, and else in two.
+template <typename T>
+RCNN_HOST_DEVICE T SharedAreaOfNumbers(const AreaBox<T>& a, const AreaBox<T>& b, T extra) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (std::is_same_v<T, float>) {
+    const float width = fmaxf(fminf(a.x2, b.x2) - fmaxf(a.x1, b.x1) + extra, 0.0f);
+    const float height = fmaxf(fminf(a.y2, b.y2) - fmaxf(a.y1, b.y1) + extra, 0.0f);
+    return width * height;
+  } else {
+    return SharedArea(a, b, extra);
+  }
+#else
+  return SharedArea(a, b, extra);
+#endif
+}
+
+// False if IoU(a, b) > threshold cannot be, without a division; in most cases where it is not.
 //
-// Most pairs need no division: rounding keeps the order of numbers, so where `shared`, which is a
-// T, is below the rounded product it is below the exact one too, and the quotient is at most the
-// threshold, also rounded.
+// Rounding keeps the order of numbers, so where the area that they share, which is a T, is below
+// the rounded product it is below the exact one too, and the quotient is at most the threshold,
+// also rounded.
+template <typename T>
+RCNN_HOST_DEVICE bool MaySuppress(const AreaBox<T>& a, const AreaBox<T>& b, T threshold, T extra) {
+  const T shared = SharedAreaOfNumbers(a, b, extra);
+  return !(shared < threshold * (a.area + b.area - shared));
+}
+
+// Whether IoU(a, b) > threshold, as greedy_suppression.cc decides it. False where an area is 0 and
+// the quotient not a number, or where T cannot hold an area; with NaN in a box too, whose area is
+// then NaN.
 template <typename T>
 RCNN_HOST_DEVICE bool Suppresses(const AreaBox<T>& a, const AreaBox<T>& b, T threshold, T extra) {
-  const T shared = SharedArea(a, b, extra);
+  const T shared = SharedAreaOfNumbers(a, b, extra);
   const T all = a.area + b.area - shared;
   return !(shared < threshold * all) && shared / all > threshold;
 }

@@ -131,11 +131,13 @@ def sort(rows):
 
 def nms(rows):
     tiles = math.ceil(rows / 64)
+    # Of each candidate two masks, and a word for each tile of 64 x 64 pairs; other masks only where they are not 0.
+    masks = 16 * rows + 8 * tiles * (tiles + 1) // 2
     return Kernel("NMS, N candidates in one slab",
-                  "N² / 16 of masks written; one block reads those of kept candidates, here of all",
-                  "N² / 2 of 16; serial: N / 64 steps of a barrier, 3 N instructions in a thread",
-                  "%s, %d steps" % (thousands(rows), tiles), Launch(tiles * (tiles + 1) // 2, 64, rows**2 / 16, 8 * rows**2),
-                  Launch(1, 1024, rows**2 / 16, 0, 3 * rows))
+                  "16 N of masks and N² / 1024 written, and read by one block; up to N² / 16 where far boxes overlap",
+                  "N² / 2 of 16; serial: N / 64 steps of a barrier, up to 3 N instructions in a thread",
+                  "%s, %d steps" % (thousands(rows), tiles), Launch(tiles * (tiles + 1) // 2, 64, masks, 8 * rows**2),
+                  Launch(1, 1024, masks, 0, 3 * rows))
 
 
 # Of ops/kernels/select_smallest.h: entries of a block, and how often the keys are read; bytes of a stored key and its flag, and

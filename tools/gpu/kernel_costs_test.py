@@ -47,9 +47,9 @@ class Kernels(unittest.TestCase):
     def test_bytes_and_operations(self):
         iou = kernel_costs.overlap(12000, 20)
         self.assertEqual((iou.moved, iou.operations), (12020 * 16 + 240000 * 4, 240000 * 16))
-        # Masks of 64 candidates are 8 bytes; half of the pairs are written, and read by the walk.
+        # Masks of 64 candidates are 8 bytes, and so is a word for each tile; they are written, and read by the walk.
         nms = kernel_costs.nms(12000)
-        self.assertEqual((nms.moved, nms.operations), (2 * 72e6 / 8, 72e6 * 16))
+        self.assertEqual((nms.moved, nms.operations), (2 * 8 * (2 * 12000 + 188 * 189 // 2), 72e6 * 16))
         # 731 MB of maps and 206 MB of bins, in 16 bit.
         align = kernel_costs.roi_align()
         self.assertEqual(align.moved, 2 * 16 * 256 * (200 * 336 + 100 * 168 + 50 * 84 + 25 * 42) + 2 * 8192 * 256 * 49)
