@@ -38,7 +38,7 @@ CountedIndices SuppressCounted(const at::Tensor& boxes, const at::Tensor& scores
   const c10::cuda::CUDAGuard guard(boxes.device());
   const at::Tensor rows = boxes.detach().contiguous(), order = scores.detach().contiguous();
   const at::Tensor groups = classes.defined() ? classes.contiguous() : at::Tensor();
-  const at::Tensor kept = MaxKept(rows, options.max_keep).zero_();
+  const at::Tensor kept = MaxKept(rows, options.max_keep);  // the kernels clear it
   const at::Tensor count = at::empty({}, kept.options());
   if (kept.numel() == 0) return {kept, count.zero_()};
   AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "nms", [&] {
