@@ -1,7 +1,9 @@
 // RoIAlign over all levels of a pyramid in one launch: the values of roi_align.h and
 // multilevel_roi_align.h, and their gradient by roi_gather.h.
 //
-// Forward: a thread for each element of the result. Backward: a map's gradient at a pixel is
+// Forward: a thread for each element of the result, or for some channels of a bin, whose samples it
+// finds once and whose pixels it reads together, where they lie next to each other. Backward: a
+// map's gradient at a pixel is
 //   sum over RoIs r, bins (i, j) of wy_r[i][y] * wx_r[j][x] * grad[r][c][i][j]
 // with the weights of RoiSpan, which are found once for all channels of a tile, up to kBinSlots
 // bins of an axis at a time. Sums are float for 16-bit types (element_types.h), offsets 64-bit.
@@ -122,61 +124,115 @@ struct RoiAlignRule {
   RoiSampling sampling;
 };
 
-// Element i of the bins in memory.
-template <typename T>
-struct RoiAlignElement {
+// Elements kRun * i to kRun * (i + 1) - 1 of the bins in memory: channels of one bin. More than one
+// only where HasRuns.
+template <typename T, int kRun>
+struct RoiAlignElements {
   using A = typename ElementSum<T>::type;
 
+  // What a thread reads or writes at once.
+  struct alignas(kRun * sizeof(T)) Run {
+    T values[kRun];
+  };
+  struct Sums {
+    A values[kRun];
+  };
+
   RCNN_HOST_DEVICE void operator()(int64_t i) const {
-    const BinPlace place = FindBin(table, i);
-    constexpr A kNan = std::numeric_limits<A>::quiet_NaN();
-    if (!table.ReadsMap(place.roi)) return FromSum(kNan, table.bins + i);
+    const BinPlace place = FindBin(table, kRun * i);
+    if (!table.ReadsMap(place.roi)) return Write(i, Filled(std::numeric_limits<A>::quiet_NaN()));
     const LevelMaps<T>& level = table.levels[table.Level(place.roi)];
     const T* plane = level.data + table.Image(place.roi) * level.strides.image +
                      place.channel * level.strides.channel;
     const typename RoiAlignRule<T>::Geometry roi = rule.Load(table, place.roi);
-    FromSum(MeanOfBin(plane, level.strides, roi.y, place.row, roi.x, place.column), table.bins + i);
+    Write(i, MeansOfBin(plane, level.strides, roi.y, place.row, roi.x, place.column));
   }
 
-  RCNN_HOST_DEVICE static A MeanOfBin(const T* plane, const MapStrides& strides,
-                                      const RoiSpan<A>& y, int64_t row, const RoiSpan<A>& x,
-                                      int64_t column) {
+  RCNN_HOST_DEVICE static Sums Filled(A value) {
+    Sums sums;
+    RCNN_UNROLL
+    for (int c = 0; c < kRun; ++c) sums.values[c] = value;
+    return sums;
+  }
+
+  RCNN_HOST_DEVICE void Write(int64_t i, const Sums& means) const {
+    Run run;
+    RCNN_UNROLL
+    for (int c = 0; c < kRun; ++c) FromSum(means.values[c], &run.values[c]);
+    *reinterpret_cast<Run*>(table.bins + kRun * i) = run;
+  }
+
+  RCNN_HOST_DEVICE static Sums MeansOfBin(const T* plane, const MapStrides& strides,
+                                          const RoiSpan<A>& y, int64_t row, const RoiSpan<A>& x,
+                                          int64_t column) {
     const int64_t end_y = y.EndSample(row), end_x = x.EndSample(column);
     const int64_t first_x = x.FirstSample(column);
-    A sum = 0;
+    Sums sums = Filled(A{0});
     for (int64_t i = y.FirstSample(row); i < end_y; ++i) {
       const AxisSample<A> at_y = y.Sample(row, i);
       if (!at_y.is_on_map) continue;
       for (int64_t j = first_x; j < end_x; ++j) {
         const AxisSample<A> at_x = x.Sample(column, j);
         if (!at_x.is_on_map) continue;
-        sum += Bilinear(plane, strides, at_y, y.size, at_x, x.size);
+        AddBilinear(plane, strides, at_y, y.size, at_x, x.size, sums);
       }
     }
     const A count = static_cast<A>(y.samples) * static_cast<A>(x.samples);
-    return count > 0 ? sum / count : A{0};
+    RCNN_UNROLL
+    for (int c = 0; c < kRun; ++c) sums.values[c] = count > 0 ? sums.values[c] / count : A{0};
+    return sums;
   }
 
-  RCNN_HOST_DEVICE static A Bilinear(const T* plane, const MapStrides& strides,
-                                     const AxisSample<A>& y, int64_t height, const AxisSample<A>& x,
-                                     int64_t width) {
+  RCNN_HOST_DEVICE static Run Load(const T* from) { return *reinterpret_cast<const Run*>(from); }
+
+  RCNN_HOST_DEVICE static void AddBilinear(const T* plane, const MapStrides& strides,
+                                           const AxisSample<A>& y, int64_t height,
+                                           const AxisSample<A>& x, int64_t width, Sums& sums) {
     const int64_t high_y = Lesser(y.low + 1, height - 1), high_x = Lesser(x.low + 1, width - 1);
     const T* top = plane + y.low * strides.row;
     const T* bottom = plane + high_y * strides.row;
-    const A upper = ToSum(top[x.low * strides.column]) * (A{1} - x.fraction) +
-                    ToSum(top[high_x * strides.column]) * x.fraction;
-    const A lower = ToSum(bottom[x.low * strides.column]) * (A{1} - x.fraction) +
-                    ToSum(bottom[high_x * strides.column]) * x.fraction;
-    return upper * (A{1} - y.fraction) + lower * y.fraction;
+    const Run top_left = Load(top + x.low * strides.column);
+    const Run top_right = Load(top + high_x * strides.column);
+    const Run bottom_left = Load(bottom + x.low * strides.column);
+    const Run bottom_right = Load(bottom + high_x * strides.column);
+    RCNN_UNROLL
+    for (int c = 0; c < kRun; ++c) {
+      const A upper =
+          ToSum(top_left.values[c]) * (A{1} - x.fraction) + ToSum(top_right.values[c]) * x.fraction;
+      const A lower = ToSum(bottom_left.values[c]) * (A{1} - x.fraction) +
+                      ToSum(bottom_right.values[c]) * x.fraction;
+      sums.values[c] += upper * (A{1} - y.fraction) + lower * y.fraction;
+    }
   }
 
   RoiTable<T> table;
   RoiAlignRule<T> rule;
 };
 
+// Whether kRun channels lie next to each other in bins and maps, at multiples of their size. Host
+// only.
+template <int kRun, typename T>
+bool HasRuns(const RoiTable<T>& table) {
+  const auto is_aligned = [](const T* data) {
+    return reinterpret_cast<uintptr_t>(data) % (kRun * sizeof(T)) == 0;
+  };
+  bool has = table.channels % kRun == 0 && table.bin_strides.channel == 1 && is_aligned(table.bins);
+  for (int64_t i = 0; i < table.num_levels; ++i) {
+    const MapStrides& strides = table.levels[i].strides;
+    has = has && strides.channel == 1 && strides.image % kRun == 0 && strides.row % kRun == 0 &&
+          strides.column % kRun == 0 && is_aligned(table.levels[i].data);
+  }
+  return has;
+}
+
 template <typename Launch, typename T>
 void AlignRois(Launch& launch, const RoiTable<T>& table, const RoiAlignRule<T>& rule) {
-  LaunchForEach(launch, table.NumBins(), RoiAlignElement<T>{table, rule});
+  constexpr int kRun = 16 / sizeof(T);
+  if (HasRuns<kRun>(table)) {
+    LaunchForEach(launch, table.NumBins() / kRun, RoiAlignElements<T, kRun>{table, rule});
+  } else {
+    LaunchForEach(launch, table.NumBins(), RoiAlignElements<T, 1>{table, rule});
+  }
 }
 
 }  // namespace rcnn::ops

@@ -221,6 +221,72 @@ TYPED_TEST(RoiAlignRuleTest, SameBitsInAnyOrder) {
   }
 }
 
+// `bins` of a problem of one map, from threads for `kRun` channels each.
+template <int kRun, typename T>
+at::Tensor BinsInRuns(const Problem& problem) {
+  using A = typename ElementSum<T>::type;
+  const at::Tensor& map = problem.maps[0];
+  const at::Tensor rois = problem.rois.to(kDtype<A>).contiguous();
+  const at::Tensor bins = at::full_like(problem.grad, 99);
+  RoiTable<T> table{};
+  table.levels[0] = {Data<T>(map), map.size(2), map.size(3), StridesFor(map), 0.25};
+  table.num_levels = 1;
+  table.images = map.size(0);
+  table.channels = map.size(1);
+  table.num_rois = rois.size(0);
+  table.rois = rois.data_ptr<A>();
+  table.pooled_height = bins.size(2);
+  table.pooled_width = bins.size(3);
+  table.bins = Data<T>(bins);
+  table.bin_strides = StridesFor(bins);
+  EXPECT_TRUE(HasRuns<kRun>(table));
+  HostGrid launch(HostOrder::kReversed, TestSeed());
+  LaunchForEach(launch, table.NumBins() / kRun, RoiAlignElements<T, kRun>{table, {{2, true}}});
+  return bins;
+}
+
+TYPED_TEST(RoiAlignRuleTest, ChannelsTogetherHaveTheBitsOfSingleOnes) {
+  constexpr int kRun = 16 / sizeof(TypeParam);
+  for (const int64_t bins : {1, 7}) {
+    Problem problem;
+    const auto make = [](at::IntArrayRef sizes, uint64_t seed) {
+      return RandomMap(sizes, kDtype<TypeParam>, seed).contiguous(at::MemoryFormat::ChannelsLast);
+    };
+    problem.maps = {make({2, 24, 9, 11}, 1)};
+    problem.rois = RandomRois({30, 2, 36, 44, 20}, 2);
+    problem.rois[7][0].fill_(5);  // of no image
+    problem.grad = make({30, 24, bins, bins}, 3);
+    const at::Tensor together = BinsInRuns<kRun, TypeParam>(problem).to(at::kDouble);
+    const at::Tensor single = BinsInRuns<1, TypeParam>(problem).to(at::kDouble);
+    EXPECT_TRUE(together[7].isnan().all().template item<bool>());
+    EXPECT_TRUE(at::equal(together.nan_to_num(-1), single.nan_to_num(-1)));
+  }
+}
+
+TEST(RoiAlignRuleFloatTest, ChannelsAreTogetherOnlyWhereTheyLieSo) {
+  alignas(16) float memory[64] = {};
+  RoiTable<float> table{};
+  table.levels[0] = {memory, 2, 2, {16, 1, 8, 4}, 1};
+  table.num_levels = table.images = table.num_rois = table.pooled_height = table.pooled_width = 1;
+  table.channels = 4;
+  table.bins = memory;
+  table.bin_strides = {4, 1, 4, 4};
+  EXPECT_TRUE(HasRuns<4>(table));
+  const auto without = [&](const auto& change) {
+    RoiTable<float> changed = table;
+    change(changed);
+    return HasRuns<4>(changed);
+  };
+  EXPECT_FALSE(without([](auto& other) { other.channels = 6; }));
+  EXPECT_FALSE(without([](auto& other) { other.bins += 1; }));
+  EXPECT_FALSE(without([](auto& other) { other.bin_strides = {4, 4, 2, 1}; }));
+  EXPECT_FALSE(without([](auto& other) { other.levels[0].data += 2; }));
+  EXPECT_FALSE(without([](auto& other) { other.levels[0].strides = {16, 4, 2, 1}; }));
+  EXPECT_FALSE(without([](auto& other) { other.levels[0].strides.row = 10; }));
+  EXPECT_FALSE(without([](auto& other) { other.levels[0].strides.column = 5; }));
+  EXPECT_FALSE(without([](auto& other) { other.levels[0].strides.image = 17; }));
+}
+
 // RoI 0, and copies of it with a coordinate that is NaN: one for each, and one for all.
 at::Tensor OneRoiWithoutNan() {
   const at::Tensor rois = at::tensor({0.0, 1.0, 2.0, 7.0, 6.5}, at::kDouble).repeat({6, 1});
@@ -481,7 +547,11 @@ TEST(RoiAlignRuleLargeTest, ElementsBeyond32Bits) {
   EXPECT_EQ(place.channel, kChannel);
   EXPECT_EQ(place.row, 1);
   EXPECT_EQ(place.column, 0);
-  RoiAlignElement<T>{table, {{1, true}}}(last_bin);
+  RoiAlignElements<T, 1>{table, {{1, true}}}(last_bin);
+  EXPECT_EQ(ToSum(table.bins[last_bin]), 3.5f);
+  table.bins[last_bin] = T{};
+  ASSERT_TRUE(HasRuns<8>(table));
+  RoiAlignElements<T, 8>{table, {{1, true}}}(last_bin / 8);
   EXPECT_EQ(ToSum(table.bins[last_bin]), 3.5f);
 }
 

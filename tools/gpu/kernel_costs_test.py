@@ -53,6 +53,8 @@ class Kernels(unittest.TestCase):
         # 731 MB of maps and 206 MB of bins, in 16 bit.
         align = kernel_costs.roi_align()
         self.assertEqual(align.moved, 2 * 16 * 256 * (200 * 336 + 100 * 168 + 50 * 84 + 25 * 42) + 2 * 8192 * 256 * 49)
+        # The samples of 8 channels are found once.
+        self.assertEqual(align.operations, 8192 * 256 * 49 * (40 + 400 / 8))
 
     def test_squares_of_maps(self):
         self.assertEqual(kernel_costs.squares_of_map(200, 336, 128), (32, 7 * 11))
@@ -144,6 +146,8 @@ class Kernels(unittest.TestCase):
         self.assertEqual(blocks(kernel_costs.overlap(12000, 129)), [750 * 2])
         # Objects; anchors of each image, 256 in a block.
         self.assertEqual(blocks(kernel_costs.matching()), [16 * 20, 16 * 1050])
+        # A thread has 8 channels of 16 bits.
+        self.assertEqual(blocks(kernel_costs.roi_align()), [8192 * 49 * 256 / 8 / 256])
         # Tiles on and above the diagonal of 188 x 188, and the walk.
         self.assertEqual(blocks(kernel_costs.nms(12000)), [188 * 189 / 2, 1])
         # 2,048 anchors in a block: of each image, and of each level of it.
