@@ -1,8 +1,11 @@
 #include "rcnn/detection/rpn_head.h"
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <string>
@@ -17,6 +20,9 @@ namespace {
 // The last 3x3 convolution's map is computed in bands of so many rows if it takes so many bytes.
 constexpr int64_t kBandRows = 32;
 constexpr int64_t kBandedBytes = int64_t{8} << 20;
+
+// cuDNN's convolutions of float32 are fastest with multiples of so many channels.
+constexpr int64_t kChannelStep = 4;
 
 // Whether the map of a 3x3 convolution with `channels` is of one image and that large.
 bool IsLarge(const at::Tensor& x, int64_t channels) {
@@ -60,7 +66,28 @@ std::pair<at::Tensor, at::Tensor> RpnHead::Forward(const at::Tensor& map) const 
     return ForwardInBands(*packed, x);
   }
   x = convs_.back()->Forward(x);
+  const bool is_prepared = cls_score_->IsReplaced() || bbox_pred_->IsReplaced();
+  if (!x.is_cpu() && !is_prepared) return PredictTogether(x);
   return {cls_score_->Forward(x), bbox_pred_->Forward(x)};
+}
+
+// Under autocast each convolution would widen the map for itself, and in the backward pass its
+// gradient would be narrowed twice and added. These passes over the map take a GPU longer than the
+// products.
+std::pair<at::Tensor, at::Tensor> RpnHead::PredictTogether(const at::Tensor& x) const {
+  RecordLayerCall(*cls_score_, x.sizes());
+  RecordLayerCall(*bbox_pred_, x.sizes());
+  // As Conv::KeepFloat32 has it.
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  const at::Tensor& scores = cls_score_->weight();
+  const int64_t logits = scores.size(0), deltas = bbox_pred_->weight().size(0);
+  const int64_t unused = (kChannelStep - (logits + deltas) % kChannelStep) % kChannelStep;
+  const at::Tensor weight = at::cat(
+      {scores, bbox_pred_->weight(), at::zeros({unused, scores.size(1), 1, 1}, scores.options())});
+  const at::Tensor bias =
+      at::cat({cls_score_->bias(), bbox_pred_->bias(), at::zeros({unused}, scores.options())});
+  const at::Tensor both = at::conv2d(Widen(x), weight, bias);
+  return {both.narrow(1, 0, logits), both.narrow(1, logits, deltas)};
 }
 
 std::pair<at::Tensor, at::Tensor> RpnHead::ForwardInBands(const PackedConvolution& conv,

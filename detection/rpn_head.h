@@ -56,6 +56,9 @@ class RpnHead : public torch::nn::Module {
   // From the map before the last 3x3 convolution, which is `conv`.
   std::pair<at::Tensor, at::Tensor> ForwardInBands(const PackedConvolution& conv,
                                                    const at::Tensor& x) const;
+  // From the map of the last 3x3 convolution, on a device: one convolution for both. Differs from
+  // two by rounding.
+  std::pair<at::Tensor, at::Tensor> PredictTogether(const at::Tensor& x) const;
 
   std::vector<std::shared_ptr<Conv>> convs_;
   std::shared_ptr<Conv> cls_score_, bbox_pred_;

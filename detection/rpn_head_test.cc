@@ -15,6 +15,7 @@
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/testing/slow_layers.h"
+#include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
 namespace {
@@ -92,6 +93,40 @@ TEST(RpnHeadTest, SampledCellsOfShortMapsAreCloseToTheWholeMap) {
   const at::Tensor logits = head->Forward(map).first, some = head->ForwardAt(map, cells).first;
   EXPECT_EQ(some.scalar_type(), at::kFloat);
   EXPECT_TRUE(Near(some, logits.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, cells), 0.05));
+}
+
+// A pass of a head with 2 anchors in each cell, and its gradients.
+struct Pass {
+  std::vector<at::Tensor> tensors;
+  size_t num_calls;
+};
+
+Pass RunOn(const c10::Device& device, ops::ObjectnessKind kind) {
+  const auto head = Make(1, kind);
+  head->to(device);
+  at::Tensor map = Map(4, 5).to(device);
+  map.requires_grad_();
+  const LayerCalls calls;
+  const auto [logits, deltas] = head->Forward(map);
+  (logits.pow(2).sum() + deltas.sin().sum()).backward();
+  Pass pass = {{logits.detach().cpu(), deltas.detach().cpu(), map.grad().cpu()},
+               calls.calls().size()};
+  for (const at::Tensor& weight : head->parameters()) pass.tensors.push_back(weight.grad().cpu());
+  return pass;
+}
+
+// There one convolution computes both: of 10 channels and 2 that are not used, or of 12.
+TEST(RpnHeadTest, BothPredictorsOnADeviceAreThoseOfTheCpu) {
+  for (const ops::ObjectnessKind kind :
+       {ops::ObjectnessKind::kSigmoid, ops::ObjectnessKind::kSoftmaxPair}) {
+    const Pass cpu = RunOn(c10::Device(c10::DeviceType::CPU), kind);
+    const Pass device = RunOn(ops::testing::QueueDevice(), kind);
+    ASSERT_EQ(device.tensors.size(), cpu.tensors.size());
+    for (size_t i = 0; i < cpu.tensors.size(); ++i) {
+      EXPECT_TRUE(Near(device.tensors[i], cpu.tensors[i], 1e-11)) << i;
+    }
+    EXPECT_EQ(device.num_calls, cpu.num_calls);
+  }
 }
 
 // Of 64 channels, 16 MB and a little more; the last band has 29 rows.
