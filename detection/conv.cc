@@ -32,6 +32,7 @@
 #include "rcnn/detection/convolution/training_epilogue.h"
 #include "rcnn/detection/convolution/training_patches.h"
 #include "rcnn/detection/convolution/training_pointwise.h"
+#include "rcnn/detection/finish_convolution.h"
 #include "rcnn/detection/layer_calls.h"
 #include "rcnn/detection/unfilled_weights.h"
 
@@ -54,6 +55,10 @@ at::Tensor ConvolvePart(const at::Tensor& x, const at::Tensor& weight, const at:
   const GradientLinks& links = epilogue.links;
   TORCH_CHECK(!links.output_is_masked && !links.masks_input && links.input == nullptr,
               "convolution: maps ", x.toString(), " ", x.sizes(), " cannot be linked");
+  if (bias.defined() && FinishesConvolutions(x.device())) {
+    return FinishConvolution(at::conv2d(x, weight, at::Tensor(), stride, padding), bias,
+                             epilogue.add, epilogue.relu);
+  }
   at::Tensor y = at::conv2d(x, weight, bias, stride, padding);
   if (epilogue.add.defined()) y.add_(epilogue.add);
   return epilogue.relu ? y.relu_() : y;

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/testing/counting_finisher.h"
 #include "rcnn/detection/testing/normed_conv.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
@@ -226,6 +227,32 @@ TEST(ForwardAddReluTest, GradientsReachBothSummands) {
   EXPECT_TRUE(other.grad().equal((y > 0).to(at::kDouble)));
   EXPECT_GT(x.grad().abs().max().item<double>(), 0);
   EXPECT_GT(layer.conv->weight().grad().abs().max().item<double>(), 0);
+}
+
+// What a device with a finisher computes: maps and gradients of a layer without an activation, and
+// of the last one of a residual block.
+std::vector<at::Tensor> RunTwice() {
+  NormedConv layer(ConvShape(3, 4), MakeNormOptions(NormOptions::kFrozenBatchNorm));
+  layer.module.to(at::kDouble);
+  UseGpuForm(layer.module);
+  const auto leaf = [](const at::Tensor& map) {
+    return map.contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();
+  };
+  const at::Tensor x = leaf(SmallMaps(3));
+  const at::Tensor other = leaf(at::randn({2, 4, 6, 5}, SeededGenerator(9), at::kDouble));
+  const at::Tensor y = layer.conv->Forward(x);
+  EXPECT_TRUE(y.is_contiguous(at::MemoryFormat::ChannelsLast));
+  const at::Tensor sum = layer.conv->ForwardAddRelu(x, other).parts.front();
+  (y.sin().sum() + sum.sin().sum()).backward();
+  return {y.detach(), sum.detach(), x.grad(), other.grad(), layer.conv->weight().grad()};
+}
+
+TEST(ConvTest, MapsThatADeviceFinishesAreThoseOfOperators) {
+  const std::vector<at::Tensor> expected = RunTwice();
+  const CountingFinisher finisher;
+  const std::vector<at::Tensor> found = RunTwice();
+  EXPECT_EQ(finisher.count(), 2);
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(Near(found[i], expected[i], 1e-11)) << i;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "rcnn/ops/batch_matcher.h"
 #include "rcnn/ops/counter_sampler.h"
 #include "rcnn/ops/fast_rcnn_loss.h"
+#include "rcnn/ops/finish_map.h"
 #include "rcnn/ops/kernels/weight_update.h"
 #include "rcnn/ops/matcher.h"
 #include "rcnn/ops/random_mask.h"
@@ -311,6 +312,30 @@ DeviceCall DrawUpdate(ArgumentDraw& draw, bool is_adamw) {
   };
 }
 
+// A map in any type that kernels have, with channels of which several are computed together or not.
+DeviceCall DrawFinishedMap(ArgumentDraw& draw) {
+  constexpr at::ScalarType kTypes[] = {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf};
+  const at::ScalarType type = kTypes[draw.Between(0, 3)];
+  const at::ScalarType sum_type = type == at::kDouble ? at::kDouble : at::kFloat;
+  const int64_t channels = draw.Coin() ? 8 * draw.Between(1, 8) : draw.Between(1, 40);
+  const std::vector<int64_t> sizes = {draw.Between(1, 3), channels, draw.Between(1, 40),
+                                      draw.Between(1, 40)};
+  const at::Tensor map = draw.Normal(sizes, type).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor other = draw.Normal(sizes, type).contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor bias = draw.Normal({channels}, sum_type);
+  const bool adds = draw.Coin(), relu = draw.Coin();
+  return [=](const Device& device) -> Results {
+    const at::Tensor y = map.clone().to(device), add = adds ? other.to(device) : at::Tensor();
+    if (CanFinishMap(y, add)) {
+      FindMapFinisher(device.type())->finish(y, bias.to(device), add, relu);
+      return {y};
+    }
+    at::Tensor sum = y.to(sum_type) + bias.to(device).view({1, -1, 1, 1});
+    if (adds) sum += add.to(sum_type);
+    return {(relu ? sum.clamp_min(0) : sum).to(type)};
+  };
+}
+
 }  // namespace
 
 std::vector<ComparedOperator> ComparedTrainingOperators() {
@@ -327,6 +352,7 @@ std::vector<ComparedOperator> ComparedTrainingOperators() {
        1e-5,
        DrawSampledFastRcnnLoss},
       {"random_mask", {"random_mask"}, 0, DrawRandomMask},
+      {"bias, shortcut and ReLU", {}, 0, DrawFinishedMap},
       {"update_weights, SGD",
        {"_update_weights"},
        0,

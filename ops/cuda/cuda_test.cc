@@ -7,6 +7,7 @@
 
 #include "rcnn/base/device_graph.h"
 #include "rcnn/base/device_waits.h"
+#include "rcnn/ops/finish_map.h"
 
 namespace rcnn::ops {
 namespace {
@@ -58,6 +59,10 @@ TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
 
 TEST(CudaTest, WaitsCanBeForbiddenWhereCudaIsBuilt) {
   EXPECT_EQ(CheckWaitsCanBeForbidden(c10::Device(c10::DeviceType::CUDA, 0)).ok(), kIsBuilt);
+}
+
+TEST(CudaTest, ConvolutionsAreFinishedWhereCudaIsBuilt) {
+  EXPECT_EQ(FindMapFinisher(c10::DeviceType::CUDA) != nullptr, kIsBuilt);
 }
 
 TEST(CudaTest, GraphsAreThereWhereCudaIsBuilt) {

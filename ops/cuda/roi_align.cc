@@ -12,13 +12,6 @@
 namespace rcnn::ops {
 namespace {
 
-// As DispatchElement, and float16, which the CPU's kernel does not have.
-template <typename Body>
-void DispatchWithHalf(at::ScalarType dtype, const char* op, const Body& body) {
-  if (dtype == at::kHalf) return body(Float16Bits{});
-  DispatchElement(dtype, op, body);
-}
-
 at::Tensor LevelsOnCuda(at::TensorList features, const at::Tensor& rois, const at::Tensor& levels,
                         at::ArrayRef<double> scales, int64_t pooled_height, int64_t pooled_width,
                         int64_t sampling_ratio, bool aligned) {

@@ -39,6 +39,13 @@ void DispatchElement(at::ScalarType dtype, const char* op, const Body& body) {
   }
 }
 
+// As DispatchElement, and float16, which not all kernels have.
+template <typename Body>
+void DispatchWithHalf(at::ScalarType dtype, const char* op, const Body& body) {
+  if (dtype == at::kHalf) return body(Float16Bits{});
+  DispatchElement(dtype, op, body);
+}
+
 // Returns `tensor` as contiguous or channels-last; without a copy if it already is.
 inline at::Tensor AsPlanes(const at::Tensor& tensor) {
   return tensor.detach().contiguous(tensor.suggest_memory_format());

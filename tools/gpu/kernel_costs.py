@@ -217,6 +217,14 @@ def roi_align():
                   for_each(pooled_bins() / together, moved, (40 + 400 // together) * pooled_bins()))
 
 
+def finish_map(channels, stride):
+    """Of a map of all images, with a shortcut's map."""
+    elements = BATCH * channels * cells(stride)
+    return Kernel("bias, shortcut and ReLU after a convolution, N elements", "6 N with a shortcut, else 4 N", "3 N",
+                  "%d × %d × %d × %d" % (BATCH, channels, HEIGHT // stride, WIDTH // stride),
+                  for_each(elements / (16 // ELEMENT_BYTES), 3 * ELEMENT_BYTES * elements, 3 * elements))
+
+
 # Of ops/kernels/roi_lists.h and roi_gather.h: pixels of a tile's side, the most squares and tiles of a map, channels of a block.
 TILE, MAX_SQUARES, MAX_TILES, TILE_CHANNELS = 8, 128, 2048, 64
 # Pixels of a RoI's side: 7 bins of 2, a pixel that the last sample shares, and one on each side.
@@ -440,7 +448,7 @@ def kernels():
     trained = total(resnet50_stages(HEIGHT, WIDTH)[2:]) + fpn_parts(HEIGHT, WIDTH, ROIS, 90)
     return [overlap(12000, OBJECTS), coding(8192), clipping(8192), anchors(), matching(), sort(12000), nms(12000),
             top_k(BATCH, "the step"), top_k(1, "an image of the step"), detections(1000, 90, 300), sampling(BATCH, "the step"),
-            rpn_losses(), head_losses(90), random_mask(128, 4096), roi_align(), roi_lists(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights),
+            rpn_losses(), head_losses(90), random_mask(128, 4096), finish_map(256, 4), roi_align(), roi_lists(), roi_align_gradient(), roi_pool(2, 512, 38, 63, 128), preprocessing(480, 640, 800, 1067), sgd(trained.weights),
             adamw(trained.weights)]
 
 

@@ -99,6 +99,12 @@ class Kernels(unittest.TestCase):
         mask = kernel_costs.random_mask(128, 4096)
         self.assertEqual((mask.moved, mask.operations), (524288 * 4, 524288 * (100 / 4 + 2)))
 
+    def test_maps_are_finished_in_one_pass(self):
+        # Two maps are read and one is written, in 16 bits: 8 elements a thread.
+        finish = kernel_costs.finish_map(256, 4)
+        self.assertEqual((finish.moved, finish.operations), (16 * 256 * 200 * 336 * 6, 16 * 256 * 200 * 336 * 3))
+        self.assertEqual(finish.launches[0].blocks, 16 * 256 * 200 * 336 / 8 / 256)
+
     def test_updates_of_weights(self):
         # SGD: gradients twice, weights and one moment read and written. AdamW: a second moment.
         sgd, adamw = kernel_costs.sgd(100000), kernel_costs.adamw(100000)
