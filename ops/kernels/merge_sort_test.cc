@@ -52,7 +52,8 @@ TYPED_TEST(MergeSortTest, HighestFirstAndEqualOnesByIndex) {
 
 TYPED_TEST(MergeSortTest, EqualsTheOrderOfTheCpu) {
   std::mt19937_64 random(TestSeed());
-  for (const int64_t count : {1, 2, 255, 256, 257, 512, 1000, 5000}) {
+  for (const int64_t count :
+       {1, 2, 255, 256, 257, 512, 768, 769, 1000, 1024, 1025, 4096, 4097, 5000}) {
     const auto scores = RandomScores<TypeParam>(count, random() % 2 == 0 ? 0 : 20, random);
     for (const HostOrder order : kAllHostOrders) {
       EXPECT_THAT(OrderOfGrid(scores, 1, {}, order),

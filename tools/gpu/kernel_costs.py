@@ -122,11 +122,12 @@ def matching():
 
 
 def sort(rows):
-    passes = math.ceil(math.log2(rows / 256)) + 1
-    # All passes have the same grid.
-    return Kernel("sort, N in a row", "32 N for each of log₂(N / 256) + 1 passes", "256 N and N log₂² N",
-                  "%s, %d passes" % (thousands(rows), passes),
-                  for_each(rows, 32 * rows * passes, 256 * rows + rows * math.log2(rows)**2))
+    merges = math.ceil(math.log2(rows / 256) / 2)
+    # All passes have the same grid. Each step of four bisections is four comparisons, of 4 operations.
+    steps = sum(8 + 2 * merge + 1 for merge in range(merges))
+    return Kernel("sort, N in a row", "32 N for each of 1 + log₄(N / 256) passes", "256 N, and 16 for each step of the bisections",
+                  "%s, %d passes, %d steps" % (thousands(rows), 1 + merges, steps),
+                  for_each(rows, 32 * rows * (1 + merges), 256 * rows + 16 * steps * rows))
 
 
 def nms(rows):

@@ -47,6 +47,9 @@ class Kernels(unittest.TestCase):
     def test_bytes_and_operations(self):
         iou = kernel_costs.overlap(12000, 20)
         self.assertEqual((iou.moved, iou.operations), (12020 * 16 + 240000 * 4, 240000 * 16))
+        # Tiles of 256 are sorted; then runs of 256, 1024 and 4096 are merged, whose places are found in 9, 11 and 13 steps.
+        sort = kernel_costs.sort(12000)
+        self.assertEqual((sort.moved, sort.operations), (4 * 32 * 12000, (256 + 16 * (9 + 11 + 13)) * 12000))
         # Masks of 64 candidates are 8 bytes, and so is a word for each tile; they are written, and read by the walk.
         nms = kernel_costs.nms(12000)
         self.assertEqual((nms.moved, nms.operations), (2 * 8 * (2 * 12000 + 188 * 189 // 2), 72e6 * 16))
