@@ -216,54 +216,60 @@ struct CompareInSlabKernel {
     int64_t group[kWordBits];
     uint32_t nonzero[kWordBits / kHalfBits];  // of the candidates
   };
-  using Private = None;
+  // Where the block is.
+  struct Private {
+    int64_t row;
+    int tile;
+    int column_tile;
+    int columns;
+  };
 
   int64_t Blocks() const { return work.rows * work.SlabWords() * work.SlabWords(); }
-  RCNN_HOST_DEVICE int64_t TileRow(int64_t block) const {
-    return Modulo32(Divide32(block, work.SlabWords()), work.SlabWords());
+  RCNN_HOST_DEVICE Private Find(int64_t block) const {
+    const int64_t tiles = work.SlabWords(), line = Divide32(block, tiles);
+    Private place;
+    place.row = Divide32(line, tiles);
+    place.tile = static_cast<int>(line - place.row * tiles);
+    place.column_tile = static_cast<int>(block - line * tiles);
+    const int64_t columns = work.Count(place.row) - FirstColumn(place);
+    place.columns = static_cast<int>(Clamped<int64_t>(columns, 0, kWordBits));
+    return place;
   }
-  RCNN_HOST_DEVICE int64_t TileColumn(int64_t block) const {
-    return Modulo32(block, work.SlabWords());
-  }
-  RCNN_HOST_DEVICE int64_t Row(int64_t block) const {
-    return Divide32(block, work.SlabWords() * work.SlabWords());
-  }
-  RCNN_HOST_DEVICE int64_t FirstColumn(int64_t block) const {
-    return begin + TileColumn(block) * kWordBits;
+  RCNN_HOST_DEVICE int64_t FirstColumn(const Private& place) const {
+    return begin + place.column_tile * kWordBits;
   }
   RCNN_HOST_DEVICE int64_t Phases(int64_t block) const {
-    if (TileRow(block) > TileColumn(block)) return 0;
-    return FirstColumn(block) < work.Count(Row(block)) ? 3 : 0;
+    const Private place = Find(block);
+    return place.tile <= place.column_tile && place.columns > 0 ? 3 : 0;
   }
 
-  RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared, None&) const {
-    const int64_t row = Row(place.block), first_column = FirstColumn(place.block);
-    const int64_t columns = Lesser(kWordBits, work.Count(row) - first_column);
+  RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared,
+                            Private& mine) const {
     if (phase == 0) {
-      Load(row * work.capacity + first_column, columns, place.thread, shared);
+      mine = Find(place.block);
+      Load(place.thread, shared, mine);
     } else if (phase == 1) {
-      Compare(row, static_cast<int>(columns), place, shared);
+      Compare(place.thread, shared, mine);
     } else if (place.thread == 0) {
-      const int64_t to = (row * work.SlabWords() + TileRow(place.block)) * work.SlabWords();
-      work.nonzero[to + TileColumn(place.block)] =
+      const int64_t to = (mine.row * work.SlabWords() + mine.tile) * work.SlabWords();
+      work.nonzero[to + mine.column_tile] =
           static_cast<uint64_t>(shared.nonzero[1]) << kHalfBits | shared.nonzero[0];
     }
   }
 
   // Places beyond the columns hold boxes without an area.
-  RCNN_HOST_DEVICE void Load(int64_t first, int64_t columns, int thread, Shared& shared) const {
+  RCNN_HOST_DEVICE void Load(int thread, Shared& shared, const Private& mine) const {
     if (thread % kHalfBits == 0) shared.nonzero[thread / kHalfBits] = 0;
-    const bool is_there = thread < columns;
-    const AreaBox<T> box = is_there ? work.sorted[first + thread] : AreaBox<T>{};
+    const bool is_there = thread < mine.columns;
+    const int64_t from = mine.row * work.capacity + FirstColumn(mine) + thread;
+    const AreaBox<T> box = is_there ? work.sorted[from] : AreaBox<T>{};
     T(&corners)[4] = shared.corners[thread];
     corners[0] = box.x1;
     corners[1] = box.y1;
     corners[2] = box.x2;
     corners[3] = box.y2;
     shared.area[thread] = box.area;
-    if (is_there && work.groups != nullptr) {
-      shared.group[thread] = work.sorted_group[first + thread];
-    }
+    if (is_there && work.groups != nullptr) shared.group[thread] = work.sorted_group[from];
   }
 
   RCNN_HOST_DEVICE static AreaBox<T> Column(int64_t i, const Shared& shared) {
@@ -271,23 +277,22 @@ struct CompareInSlabKernel {
     return {corners[0], corners[1], corners[2], corners[3], shared.area[i]};
   }
 
-  RCNN_HOST_DEVICE void Compare(int64_t row, int columns, const Place& place,
-                                Shared& shared) const {
-    const int64_t tile = TileRow(place.block), column_tile = TileColumn(place.block);
-    const int64_t in_slab = tile * kWordBits + place.thread, candidate = begin + in_slab;
-    if (candidate >= work.Count(row)) return;
-    const int64_t from = row * work.capacity + candidate;
+  RCNN_HOST_DEVICE void Compare(int thread, Shared& shared, const Private& mine) const {
+    const int64_t in_slab = mine.tile * kWordBits + thread, candidate = begin + in_slab;
+    if (candidate >= work.Count(mine.row)) return;
+    const int64_t from = mine.row * work.capacity + candidate;
     // Later candidates alone: on the diagonal those after this one.
-    const uint64_t later = tile == column_tile ? ~uint64_t{1} << place.thread : ~uint64_t{0};
-    uint64_t bits = SuppressedColumns(work.sorted[from], later & FirstBits(columns), shared);
+    const uint64_t later = mine.tile == mine.column_tile ? ~uint64_t{1} << thread : ~uint64_t{0};
+    uint64_t bits = SuppressedColumns(work.sorted[from], later & FirstBits(mine.columns), shared);
     if (work.groups != nullptr && bits != 0) {
-      bits &= GroupBits(work.sorted_group[from], columns, shared);
+      bits &= GroupBits(work.sorted_group[from], mine.columns, shared);
     }
     if (bits != 0) {
-      AtomicAdd(&shared.nonzero[place.thread / kHalfBits], uint32_t{1} << place.thread % kHalfBits);
+      AtomicAdd(&shared.nonzero[thread / kHalfBits], uint32_t{1} << thread % kHalfBits);
     }
-    if (bits != 0 || column_tile <= tile + 1) {
-      work.mask[(row * work.SlabRows() + in_slab) * work.SlabWords() + column_tile] = bits;
+    if (bits != 0 || mine.column_tile <= mine.tile + 1) {
+      const int64_t to = (mine.row * work.SlabRows() + in_slab) * work.SlabWords();
+      work.mask[to + mine.column_tile] = bits;
     }
   }
 
@@ -309,6 +314,8 @@ struct CompareInSlabKernel {
   // Of the columns `first` to first + kTogether - 1, in the lowest bits.
   RCNN_HOST_DEVICE uint32_t PossibleColumns(const AreaBox<T>& box, int first,
                                             const Shared& shared) const {
+    // No area suppresses where even an IoU of 0 does.
+    if (work.threshold < 0) return (1u << kTogether) - 1;
     uint32_t bits = 0;
     RCNN_UNROLL
     for (int i = 0; i < kTogether; ++i) {
@@ -336,25 +343,33 @@ struct CompareInSlabKernel {
 // the same phase the masks of the candidates that tile t - 1 has kept are added to the words of
 // tiles t + 1 and later, and what tile t + 1 is decided by is loaded. What tile t - 1 suppresses in
 // tile t cannot wait for that: the deciding thread has gathered it with the decision of tile t - 1.
+//
+// All threads take part in each phase, of which most have little to do: what a row is, is found
+// once, and a phase computes with numbers of 32 bits.
 template <typename Work, typename T>
 struct KeepGreedilyKernel {
-  static constexpr int64_t kWords = Work::kSlabWords;
-  // Each word of later candidates has kGroups threads, each of which adds 64 / kGroups masks.
-  static constexpr int64_t kGroups = kWords >= 256 ? 4 : 16;
-  static constexpr int64_t kGroupMasks = kWordBits / kGroups;
-  static constexpr uint64_t kGroupBits = (uint64_t{1} << kGroupMasks) - 1;
-  static constexpr int kThreads = 1024;
+  static constexpr int kWords = static_cast<int>(Work::kSlabWords);
+  static constexpr int kTileBits = static_cast<int>(kWordBits);
+  static constexpr int kThreads = 512;
   // Thread 0 decides. The threads of its warp do nothing else, as it would wait for them.
   static constexpr int kWarp = 32;
   static constexpr int kHelpers = kThreads - kWarp;
-  // The helpers that load and write, each for one thing: those that have the fewest masks to add.
-  static constexpr int kFirstOfNear = kHelpers - kWordBits;
-  static constexpr int kFirstOfKept = kFirstOfNear - kWordBits;
-  static constexpr int kFirstOfNonzero = kFirstOfKept - static_cast<int>(kWords);
-  static_assert(kFirstOfNonzero >= 0);
+  // Each word of later candidates has a thread of each group, which adds 64 / kGroups masks.
+  static constexpr int kGroups = kWords >= 256 ? 2 : kWords >= 64 ? 8 : 16;
+  static constexpr int kGroupMasks = kTileBits / kGroups;
+  static constexpr int kGroupThreads = kHelpers / kGroups;
+  // Masks that are loaded together.
+  static constexpr int kTogether = kGroupMasks < 16 ? kGroupMasks : 16;
+  // The helpers that load near masks, and those that write what is kept.
+  static constexpr int kFirstOfNear = kHelpers - kTileBits;
+  static constexpr int kFirstOfKept = kFirstOfNear - kTileBits;
+  static_assert(kHelpers >= kWords && kFirstOfKept >= 0);
   // So many masks of a tile that are not 0 take a look-up each; more take 64 steps without a
   // branch, which are ten times faster.
   static constexpr int64_t kFew = 8;
+  // Tiles whose words are in shared memory: those of a tile are read until the one after the next
+  // is loaded.
+  static constexpr int kLoadedTiles = 4;
 
   // What a candidate of a tile suppresses in its own tile and in the next one.
   struct NearMasks {
@@ -365,57 +380,63 @@ struct KeepGreedilyKernel {
     uint64_t keep;  // the tile's candidates that are kept
     int64_t kept;   // of earlier tiles
   };
-  // Of tile t: index t % 2, or t % 3 of what is still read when tile t + 2 is loaded.
+  // Of tile t: index t % 2, or t % kLoadedTiles.
   struct Shared {
     uint64_t removed[kGroups][kWords];  // candidates that kept ones suppress, all groups together
-    NearMasks near[2][kWordBits];
-    uint64_t nonzero[3][kWords];
+    NearMasks near[2][kTileBits];
+    uint64_t nonzero[kLoadedTiles][kWords];
     Decision decisions[2];
   };
-  // Of thread 0: what is known of the tile that it decides next.
   struct Private {
+    // Of thread 0: what is known of the tile that it decides next.
     uint64_t removed;  // by the tile before
     int64_t kept;      // of earlier tiles
+    // Of all threads: the row's.
+    const uint64_t* mask;
+    const uint64_t* nonzero;
+    int words;
+    int candidates;  // of the slab
+    int tiles;
   };
 
   int64_t Blocks() const { return work.rows; }
-  RCNN_HOST_DEVICE int64_t Tiles(int64_t row) const {
-    const int64_t count = Lesser(work.Count(row) - begin, work.SlabRows());
-    return count <= 0 ? 0 : CeilDivide(count, kWordBits);
+  RCNN_HOST_DEVICE int64_t Candidates(int64_t row) const {
+    return Clamped<int64_t>(work.Count(row) - begin, 0, work.SlabRows());
   }
   // One to begin, one for each tile, and one to end.
   RCNN_HOST_DEVICE int64_t Phases(int64_t row) const {
-    return Tiles(row) == 0 ? 0 : 2 + Tiles(row);
+    const int64_t candidates = Candidates(row);
+    return candidates == 0 ? 0 : 2 + CeilDivide(candidates, kWordBits);
   }
 
   RCNN_HOST_DEVICE void Run(int64_t phase, const Place& place, Shared& shared,
                             Private& mine) const {
-    const int64_t row = place.block, tile = phase - 1;
-    if (phase == 0) Begin(row, place.thread, shared);
-    if (place.thread == 0) {
-      if (phase == 0) {
-        mine = {0, work.kept_count[row]};
-      } else if (tile < Tiles(row)) {
-        Decide(row, tile, shared, mine);
+    const int64_t row = place.block;
+    const int tile = static_cast<int>(phase) - 1;
+    if (phase == 0) Begin(row, place.thread, shared, mine);
+    if (place.thread >= kWarp) {
+      Help(row, tile, place.thread - kWarp, shared, mine);
+    } else if (place.thread == 0 && phase > 0) {
+      if (tile < mine.tiles) {
+        Decide(tile, shared, mine);
       } else {
         work.kept_count[row] = Lesser(mine.kept, work.KeptCapacity());
-      }
-    } else if (place.thread >= kWarp) {
-      const int helper = place.thread - kWarp;
-      LoadNearMasks(row, tile + 1, helper, shared);
-      LoadNonzero(row, tile + 1, helper, shared);
-      if (tile > 0) {
-        WriteKept(row, tile - 1, helper, shared);
-        AddMasks(row, tile - 1, helper, shared);
       }
     }
   }
 
-  RCNN_HOST_DEVICE void Begin(int64_t row, int thread, Shared& shared) const {
-    for (int64_t i = thread; i < kGroups * kWords; i += kThreads) {
-      const int64_t group = i / kWords, word = i % kWords;
+  RCNN_HOST_DEVICE void Begin(int64_t row, int thread, Shared& shared, Private& mine) const {
+    mine.removed = 0;
+    mine.kept = work.kept_count[row];
+    mine.mask = work.mask + row * work.SlabRows() * work.SlabWords();
+    mine.nonzero = work.nonzero + row * work.SlabWords() * work.SlabWords();
+    mine.words = static_cast<int>(work.SlabWords());
+    mine.candidates = static_cast<int>(Candidates(row));
+    mine.tiles = (mine.candidates + kTileBits - 1) / kTileBits;
+    for (int i = thread; i < kGroups * kWords; i += kThreads) {
+      const int group = i / kWords, word = i % kWords;
       uint64_t bits = 0;
-      if (word < work.SlabWords()) {
+      if (word < mine.words) {
         for (int64_t chunk = group; chunk < work.ChunksBefore(begin); chunk += kGroups) {
           bits |= work.suppressed[(row * work.Chunks() + chunk) * work.SlabWords() + word];
         }
@@ -424,51 +445,55 @@ struct KeepGreedilyKernel {
     }
   }
 
-  RCNN_HOST_DEVICE const uint64_t* Mask(int64_t row, int64_t candidate) const {
-    return work.mask + (row * work.SlabRows() + candidate) * work.SlabWords();
-  }
-
-  RCNN_HOST_DEVICE void LoadNearMasks(int64_t row, int64_t tile, int helper, Shared& shared) const {
-    const int64_t in_tile = helper - kFirstOfNear;
-    const int64_t tiles = Tiles(row), candidate = tile * kWordBits + in_tile;
-    if (in_tile < 0 || tile >= tiles) return;
-    NearMasks masks = {0, 0};
-    if (begin + candidate < work.Count(row)) {
-      const uint64_t* mask = Mask(row, candidate);
-      masks = {mask[tile], tile + 1 < tiles ? mask[tile + 1] : 0};
+  // What is loaded is stored at the end: the masks that are added meanwhile do not wait for it.
+  RCNN_HOST_DEVICE void Help(int64_t row, int tile, int helper, Shared& shared,
+                             const Private& mine) const {
+    const int next = tile + 1, word = next + helper;
+    const bool loads_word = word < mine.tiles;
+    const bool loads_near = helper >= kFirstOfNear && next < mine.tiles;
+    const uint64_t nonzero = loads_word ? mine.nonzero[next * mine.words + word] : 0;
+    NearMasks near = {0, 0};
+    if (loads_near) near = LoadNear(next, helper - kFirstOfNear, mine);
+    if (tile > 0) {
+      const Decision& decision = shared.decisions[(tile - 1) % 2];
+      if (decision.keep != 0) {
+        WriteKept(row, tile - 1, helper - kFirstOfKept, decision);
+        AddMasks(tile - 1, decision.keep, helper, shared, mine);
+      }
     }
-    shared.near[tile % 2][in_tile] = masks;
+    if (loads_word) shared.nonzero[next % kLoadedTiles][word] = nonzero;
+    if (loads_near) shared.near[next % 2][helper - kFirstOfNear] = near;
   }
 
-  RCNN_HOST_DEVICE void LoadNonzero(int64_t row, int64_t tile, int helper, Shared& shared) const {
-    const int64_t tiles = Tiles(row), word = tile + (helper - kFirstOfNonzero);
-    if (word < tile || word >= tiles) return;
-    shared.nonzero[tile % 3][word] =
-        work.nonzero[(row * work.SlabWords() + tile) * work.SlabWords() + word];
+  RCNN_HOST_DEVICE NearMasks LoadNear(int tile, int in_tile, const Private& mine) const {
+    const int candidate = tile * kTileBits + in_tile;
+    if (candidate >= mine.candidates) return {0, 0};
+    const uint64_t* const mask = mine.mask + (candidate * mine.words + tile);
+    return {mask[0], tile + 1 < mine.tiles ? mask[1] : 0};
   }
 
   // The candidates of a tile, best first: one that no kept one suppresses is kept. Beyond the
   // capacity they have no place, and no further tile keeps any.
-  RCNN_HOST_DEVICE void Decide(int64_t row, int64_t tile, Shared& shared, Private& mine) const {
+  RCNN_HOST_DEVICE void Decide(int tile, Shared& shared, Private& mine) const {
     Decision& decision = shared.decisions[tile % 2];
     if (mine.kept >= work.KeptCapacity()) {
       decision = {0, mine.kept};
       return;
     }
     uint64_t removed = mine.removed, next = 0;
-    for (int64_t group = 0; group < kGroups; ++group) removed |= shared.removed[group][tile];
+    for (int group = 0; group < kGroups; ++group) removed |= shared.removed[group][tile];
     const NearMasks* masks = shared.near[tile % 2];
-    const uint64_t* nonzero = shared.nonzero[tile % 3];
+    const uint64_t* nonzero = shared.nonzero[tile % kLoadedTiles];
     const uint64_t of_own = nonzero[tile] & ~removed;
-    const uint64_t of_next = tile + 1 < Tiles(row) ? nonzero[tile + 1] & ~removed : 0;
+    const uint64_t of_next = tile + 1 < mine.tiles ? nonzero[tile + 1] & ~removed : 0;
     if (CountBits(of_own) + CountBits(of_next) <= kFew) {
       AddFew(masks, of_own, of_next, removed, next);
     } else {
       AddAll(masks, removed, next);
     }
-    const int64_t count = work.Count(row) - begin - tile * kWordBits;
-    decision = {~removed & FirstBits(count), mine.kept};
-    mine = {next, mine.kept + CountBits(decision.keep)};
+    decision = {~removed & FirstBits(mine.candidates - tile * kTileBits), mine.kept};
+    mine.removed = next;
+    mine.kept += CountBits(decision.keep);
   }
 
   // Adds what the kept ones suppress in the tile to `removed`, and in the next one to `next`. A bit
@@ -490,24 +515,22 @@ struct KeepGreedilyKernel {
   // All candidates. Each step needs the bits of the one before, and has no branch.
   RCNN_HOST_DEVICE static void AddAll(const NearMasks* masks, uint64_t& removed, uint64_t& next) {
     RCNN_UNROLL
-    for (int i = 0; i < kWordBits; ++i) {
+    for (int i = 0; i < kTileBits; ++i) {
       // Bit i in all places: as a sign, which a shift repeats. A GPU has it in two instructions.
-      const auto sign = static_cast<int64_t>(removed << (kWordBits - 1 - i));
-      const auto is_removed = static_cast<uint64_t>(sign >> (kWordBits - 1));
+      const auto sign = static_cast<int64_t>(removed << (kTileBits - 1 - i));
+      const auto is_removed = static_cast<uint64_t>(sign >> (kTileBits - 1));
       removed |= masks[i].own & ~is_removed;
       next |= masks[i].next & ~is_removed;
     }
   }
 
-  RCNN_HOST_DEVICE void WriteKept(int64_t row, int64_t tile, int helper,
-                                  const Shared& shared) const {
-    const int64_t in_tile = helper - kFirstOfKept;
-    const Decision& decision = shared.decisions[tile % 2];
-    if (in_tile < 0 || in_tile >= kWordBits || (decision.keep >> in_tile & 1) == 0) return;
+  RCNN_HOST_DEVICE void WriteKept(int64_t row, int tile, int in_tile,
+                                  const Decision& decision) const {
+    if (in_tile < 0 || in_tile >= kTileBits || (decision.keep >> in_tile & 1) == 0) return;
     const uint64_t earlier = (uint64_t{1} << in_tile) - 1;
     const int64_t place = decision.kept + CountBits(decision.keep & earlier);
     if (place >= work.KeptCapacity()) return;
-    const int64_t from = row * work.capacity + begin + tile * kWordBits + in_tile;
+    const int64_t from = row * work.capacity + begin + tile * kTileBits + in_tile;
     const int64_t to = row * work.KeptCapacity() + place;
     work.kept[to] = entries[from].index;
     work.kept_boxes[to] = work.sorted[from];
@@ -515,19 +538,22 @@ struct KeepGreedilyKernel {
   }
 
   // To the words after that of the next tile. A mask is read if its candidate is kept and it is not
-  // 0; no load waits for another.
-  RCNN_HOST_DEVICE void AddMasks(int64_t row, int64_t tile, int helper, Shared& shared) const {
-    const uint64_t keep = shared.decisions[tile % 2].keep;
-    const int64_t first = tile + 2, words = Tiles(row) - first;
-    for (int64_t i = helper; i < kGroups * words && keep != 0; i += kHelpers) {
-      const int64_t group = Divide32(i, words), word = first + Modulo32(i, words);
-      const uint64_t wanted = (keep & shared.nonzero[tile % 3][word]) >> (group * kGroupMasks);
-      if ((wanted & kGroupBits) == 0) continue;
-      const uint64_t* mask = Mask(row, tile * kWordBits + group * kGroupMasks) + word;
+  // 0; no load of some that are loaded together waits for another.
+  RCNN_HOST_DEVICE void AddMasks(int tile, uint64_t keep, int helper, Shared& shared,
+                                 const Private& mine) const {
+    const int group = helper / kGroupThreads, first = group * kGroupMasks;
+    if (group >= kGroups) return;
+    const uint64_t own = keep >> first & FirstBits(kGroupMasks);
+    for (int word = tile + 2 + helper % kGroupThreads; word < mine.tiles; word += kGroupThreads) {
+      const uint64_t wanted = own & shared.nonzero[tile % kLoadedTiles][word] >> first;
+      if (wanted == 0) continue;
+      const uint64_t* const mask = mine.mask + ((tile * kTileBits + first) * mine.words + word);
       uint64_t bits = 0;
-      RCNN_UNROLL
-      for (int64_t j = 0; j < kGroupMasks; ++j) {
-        bits |= (wanted >> j & 1) != 0 ? mask[j * work.SlabWords()] : 0;
+      for (int from = 0; from < kGroupMasks; from += kTogether) {
+        RCNN_UNROLL
+        for (int j = from; j < from + kTogether; ++j) {
+          bits |= (wanted >> j & 1) != 0 ? mask[j * mine.words] : 0;
+        }
       }
       shared.removed[group][word] |= bits;
     }

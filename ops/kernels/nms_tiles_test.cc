@@ -214,7 +214,7 @@ TYPED_TEST(NmsTilesTest, EqualsTheCpuOverSlabsAndThresholds) {
 }
 
 // Slabs of several tiles, where masks wait for the decision of a tile, for the next tile, or for
-// later ones; with 16 threads and with 4 for a word.
+// later ones; with 16, 8 and 2 threads for a word.
 TYPED_TEST(NmsTilesTest, EqualsTheCpuOverTilesOfASlab) {
   std::mt19937_64 random(TestSeed());
   for (const int64_t count : {129, 191, 192, 193, 256, 511, 512, 513, 700}) {
@@ -222,6 +222,7 @@ TYPED_TEST(NmsTilesTest, EqualsTheCpuOverTilesOfASlab) {
     options.iou_threshold = 0.2 + 0.1 * static_cast<double>(random() % 6);
     const auto problem = RandomProblem<TypeParam>(1, count, {300, 80, 0}, random);
     ExpectEqualsCpu<512>(problem, options);
+    ExpectEqualsCpu<4096>(problem, options);
     ExpectEqualsCpu<16384>(problem, options);
   }
 }

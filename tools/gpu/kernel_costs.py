@@ -138,7 +138,7 @@ def nms(rows):
                   "16 N of masks and N² / 1024 written, and read by one block; up to N² / 16 where far boxes overlap",
                   "N² / 2 of 16; serial: N / 64 steps of a barrier, up to 3 N instructions in a thread",
                   "%s, %d steps" % (thousands(rows), tiles), Launch(tiles * (tiles + 1) // 2, 64, masks, 8 * rows**2),
-                  Launch(1, 1024, masks, 0, 3 * rows))
+                  Launch(1, 512, masks, 0, 3 * rows))
 
 
 # Of ops/kernels/select_smallest.h: entries of a block, and how often the keys are read; bytes of a stored key and its flag, and
