@@ -1,9 +1,16 @@
+// Memory for a text of T bytes, at most: a message takes 170 bytes and a text of its own 50, with
+// at most 24 more in their list while it grows, so 13 T for one in 16 bytes; a long text takes T,
+// and 8 T while it is read and an error quotes it.
+
 #include "rcnn/configs/textproto.h"
 
 #include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <set>
 #include <utility>
 
@@ -16,10 +23,24 @@ namespace rcnn::configs {
 namespace {
 
 constexpr int kMaxDepth = 100;  // of nested messages
+// Of small values, which take many times their text in memory. What rcnn writes and has many values
+// are names of classes, of which `class_name: "a"` and its line break are the shortest: 16 bytes.
+constexpr int64_t kFewValues = 10'000;
+constexpr int64_t kBytesPerValue = 16;
+constexpr size_t kMostShownOfName = 100;
+constexpr size_t kMostShownOfError = 1000;
 
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
+using google::protobuf::io::Tokenizer;
+
+// The beginning of a text that may be as long as the file.
+std::string Shown(const std::string& text, size_t most = kMostShownOfName) {
+  return text.size() <= most ? text : absl::StrCat(text.substr(0, most), "...");
+}
+
+std::string Place(int line, int column) { return absl::StrCat(line + 1, ":", column + 1, ": "); }
 
 // The message type with this name among `type` and the types it contains; null if
 // there is none.
@@ -67,11 +88,11 @@ std::string ExplainField(const std::string& message, const Descriptor& root) {
   const std::vector<std::string> quoted = QuotedNames(message);
   std::set<const Descriptor*> seen;
   const Descriptor* type = quoted.empty() ? nullptr : FindType(root, quoted[0], seen);
-  if (type == nullptr) return message;
+  if (type == nullptr) return Shown(message, kMostShownOfError);
   if (type->field_count() == 0) {
-    return absl::StrCat("\"", type->name(), "\" has no fields, so no \"", quoted[1], "\"");
+    return absl::StrCat("\"", type->name(), "\" has no fields, so no \"", Shown(quoted[1]), "\"");
   }
-  return absl::StrCat("\"", type->name(), "\" has no field \"", quoted[1],
+  return absl::StrCat("\"", type->name(), "\" has no field \"", Shown(quoted[1]),
                       "\"; it has: ", NearestFirst(quoted[1], FieldNames(*type)));
 }
 
@@ -80,8 +101,8 @@ std::string ExplainValue(const std::string& message, const Descriptor& root) {
   std::set<const Descriptor*> seen;
   std::vector<std::string> values;
   if (!quoted.empty()) CollectValues(root, quoted[1], seen, values);
-  if (values.empty()) return message;
-  return absl::StrCat("\"", quoted[0], "\" is not a value of \"", quoted[1],
+  if (values.empty()) return Shown(message, kMostShownOfError);
+  return absl::StrCat("\"", Shown(quoted[0]), "\" is not a value of \"", quoted[1],
                       "\"; it may be: ", NearestFirst(quoted[0], values));
 }
 
@@ -101,15 +122,16 @@ class FirstError : public google::protobuf::io::ErrorCollector {
 
   void AddError(int line, int column, const std::string& message) override {
     if (!error_.empty()) return;
-    std::string explained = message;
+    std::string explained;
     if (IsUnknownField(message)) {
       explained = ExplainField(message, root_);
       column = StartOfName(line, column, QuotedNames(message));
     } else if (absl::StartsWith(message, "Unknown enumeration value of")) {
       explained = ExplainValue(message, root_);
+    } else {
+      explained = Shown(message, kMostShownOfError);
     }
-    const std::string place = line < 0 ? "" : absl::StrCat(line + 1, ":", column + 1, ": ");
-    error_ = absl::StrCat(place, explained);
+    error_ = absl::StrCat(line < 0 ? "" : Place(line, column), explained);
   }
 
   const std::string& error() const { return error_; }
@@ -127,6 +149,43 @@ class FirstError : public google::protobuf::io::ErrorCollector {
   std::string error_;
 };
 
+class NoErrors : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int /*line*/, int /*column*/, const std::string& /*message*/) override {}
+};
+
+// What is too much for a text of this size, with its place; "" if nothing is. Keeps nothing but one
+// token and the one before it.
+std::string FindExcess(absl::string_view text) {
+  const int64_t most = kFewValues + static_cast<int64_t>(text.size()) / kBytesPerValue;
+  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+  NoErrors silent;
+  Tokenizer tokenizer(&stream, &silent);
+  // As the parser has them, which would otherwise see braces where this sees a string.
+  tokenizer.set_allow_f_after_float(true);
+  tokenizer.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
+  tokenizer.set_allow_multiline_strings(true);
+  int depth = 0;
+  int64_t values = 0;
+  while (tokenizer.Next()) {
+    const Tokenizer::Token& token = tokenizer.current();
+    if (token.type != Tokenizer::TYPE_SYMBOL) continue;
+    const char symbol = token.text[0];
+    if (symbol == '{' || symbol == '<' || symbol == '[') ++depth;
+    if (symbol == '}' || symbol == '>' || symbol == ']') depth = std::max(0, depth - 1);
+    // A message begins with a brace, the value of a field follows a colon or, in a list, a comma.
+    if (symbol == '{' || symbol == '<' || symbol == ':' || symbol == ',') ++values;
+    if (depth > kMaxDepth) {
+      return absl::StrCat(Place(token.line, token.column), "nested deeper than ", kMaxDepth);
+    }
+    if (values > most) {
+      return absl::StrCat(Place(token.line, token.column), "more than ", most,
+                          " values, the limit for a text of this size");
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 std::vector<std::string> FieldNames(const Descriptor& type) {
@@ -141,8 +200,15 @@ std::vector<std::string> ValueNames(const EnumDescriptor& type) {
   return names;
 }
 
+absl::Status CheckTextprotoSize(absl::string_view text) {
+  const std::string excess = FindExcess(text);
+  return excess.empty() ? absl::OkStatus() : absl::InvalidArgumentError(excess);
+}
+
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                             google::protobuf::Message* message) {
+  const std::string excess = FindExcess(text);
+  if (!excess.empty()) return absl::InvalidArgumentError(absl::StrCat(source, ":", excess));
   FirstError error(text, *message->GetDescriptor());
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);

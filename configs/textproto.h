@@ -1,7 +1,7 @@
 // Parses textproto with helpful errors: the place, and the names that are allowed.
 //
 // protobuf's own parser says where it stopped. This adds, for an unknown field or
-// enum value, the known ones, nearest first.
+// enum value, the known ones, nearest first, and bounds memory by the size of the text.
 //
 // Example:
 //   rcnn::configs::ExperimentConfig config;
@@ -23,9 +23,15 @@
 namespace rcnn::configs {
 
 // Replaces `message` with the contents of `text`. kInvalidArgument
-// "source:line:column: …" for the first error; lines and columns count from 1.
+// "source:line:column: …" for the first error; lines and columns count from 1. Takes memory of at
+// most 16 times the text's size, and 4 MiB: a text that CheckTextprotoSize refuses is not parsed.
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                             google::protobuf::Message* message);
+
+// kInvalidArgument "line:column: …" if the text has more values than 10,000 and one for each 16
+// bytes, or is nested deeper than 100, whatever its fields. A value is a message, that of a field,
+// or one of a list.
+absl::Status CheckTextprotoSize(absl::string_view text);
 
 // The names of the fields, and of the values, in the order of their declaration.
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& type);

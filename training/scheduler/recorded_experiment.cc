@@ -1,10 +1,8 @@
 #include "rcnn/training/scheduler/recorded_experiment.h"
 
 #include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
 
-#include <algorithm>
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
@@ -13,38 +11,22 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
+#include "rcnn/configs/textproto.h"
 #include "rcnn/training/scheduler/stage_files.h"
 
 namespace rcnn::training {
 namespace {
 
 constexpr int64_t kMaxBytes = int64_t{1} << 24;
-constexpr int kMaxDepth = 100;  // of nested messages
+constexpr int kMaxDepth = 100;  // of nested messages that the parser knows
 
 class NoErrors : public google::protobuf::io::ErrorCollector {
  public:
   void AddError(int, int, const std::string&) override {}
 };
 
-// Whether messages are nested deeper than in any experiment. The parser's limit does not hold for
-// fields that it does not know, in every version of protobuf.
-bool IsNestedDeeply(const std::string& text) {
-  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
-  NoErrors silent;
-  google::protobuf::io::Tokenizer tokenizer(&stream, &silent);
-  // As the parser has them, which would otherwise see braces where this sees a string.
-  tokenizer.set_comment_style(google::protobuf::io::Tokenizer::SH_COMMENT_STYLE);
-  tokenizer.set_allow_multiline_strings(true);
-  int depth = 0;
-  while (depth <= kMaxDepth && tokenizer.Next()) {
-    const std::string& token = tokenizer.current().text;
-    if (token == "{" || token == "<" || token == "[") ++depth;
-    if (token == "}" || token == ">" || token == "]") depth = std::max(0, depth - 1);
-  }
-  return depth > kMaxDepth;
-}
-
-// The experiment as written by any version; none if it cannot be read or has no name.
+// The experiment as written by any version; none if it cannot be read or has no name. The parser's
+// limit does not hold for messages that it does not know, in every version of protobuf.
 absl::optional<configs::ExperimentConfig> ParseAnyVersion(const std::string& text) {
   NoErrors silent;
   google::protobuf::TextFormat::Parser parser;
@@ -52,7 +34,8 @@ absl::optional<configs::ExperimentConfig> ParseAnyVersion(const std::string& tex
   parser.AllowUnknownField(true);
   parser.SetRecursionLimit(kMaxDepth);
   configs::ExperimentConfig config;
-  const bool is_parsed = !IsNestedDeeply(text) && parser.ParseFromString(text, &config);
+  const bool is_parsed =
+      configs::CheckTextprotoSize(text).ok() && parser.ParseFromString(text, &config);
   if (!is_parsed || !config.has_name()) return absl::nullopt;
   return config;
 }

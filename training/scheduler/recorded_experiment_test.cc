@@ -51,6 +51,17 @@ TEST_F(RecordedExperimentTest, ReadsWhatWasWritten) {
   EXPECT_THAT(ReadFile(first_), IsOkAndHolds(kText)) << "it can be given with --config";
 }
 
+// They would take many times the file's size in memory.
+TEST_F(RecordedExperimentTest, OneOfManyEmptyMessagesIsDamaged) {
+  fs::remove(second_);
+  std::string text = kText;
+  while (text.size() < size_t{2} << 20) text += "stages{}";
+  Put(first_, text);
+  const RecordedExperiment recorded = Read();
+  EXPECT_FALSE(recorded.config.has_value());
+  EXPECT_EQ(recorded.problem, first_ + " is damaged");
+}
+
 TEST_F(RecordedExperimentTest, EveryFlippedBitIsNoticed) {
   const std::string copy = *ReadFile(second_);
   for (const std::string& path : {first_, second_}) {
