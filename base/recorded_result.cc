@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/counted.h"
+#include "rcnn/base/experiment_copy.h"
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/stage_record.h"
 #include "rcnn/base/status_macros.h"
@@ -23,6 +24,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kMaxRecordBytes = int64_t{1} << 24;
 // What every evaluation writes, and no other stage.
 constexpr char kEvaluationFile[] = "detections.json";
+constexpr char kExperimentFile[] = "experiment.textproto";
 
 // None if there is no record, or if it and its second copy are damaged.
 absl::StatusOr<std::optional<StageRecord>> ReadRecord(const std::string& directory) {
@@ -65,6 +67,20 @@ absl::StatusOr<std::vector<FileDigest>> PublishedDigests(const std::string& stag
   return digests;
 }
 
+// That of the second copy of a run's experiment, if it is intact.
+absl::StatusOr<std::vector<FileDigest>> ExperimentDigests(const std::string& directory) {
+  const std::string copies = absl::StrCat(directory, "/copies");
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(copies));
+  // What a link leads to is not this run's.
+  if (type != fs::file_type::directory) return std::vector<FileDigest>();
+  const absl::StatusOr<std::string> copy =
+      ReadFile(absl::StrCat(copies, "/", kExperimentFile), {.max_bytes = kMaxRecordBytes});
+  if (IsUnreadableNow(copy.status())) return copy.status();
+  if (!copy.ok()) return std::vector<FileDigest>();
+  const absl::StatusOr<std::string> text = ParseExperimentCopy(*copy);
+  return text.ok() ? std::vector<FileDigest>{Digest(*text)} : std::vector<FileDigest>();
+}
+
 std::string Shown(const FileDigest& digest) {
   return absl::StrFormat("%s with CRC-32C %08x", Counted(digest.size, "byte"), digest.crc32c);
 }
@@ -77,6 +93,7 @@ absl::StatusOr<std::vector<FileDigest>> FindRecordedDigests(const std::string& p
   const fs::path file(path);
   const std::string directory = file.has_parent_path() ? file.parent_path().string() : ".";
   const std::string name = file.filename().string();
+  if (name == kExperimentFile) return ExperimentDigests(directory);
   RCNN_ASSIGN_OR_RETURN(const auto record, ReadRecord(directory));
   if (!record.has_value()) return PublishedDigests(absl::StrCat(directory, "/stages"), name);
   std::vector<FileDigest> digests;
@@ -91,7 +108,7 @@ absl::Status CompareWithRecorded(const std::string& path, const FileDigest& actu
     return absl::OkStatus();
   }
   return absl::DataLossError(absl::StrCat(
-      path, " is damaged or was edited: ", Shown(actual), ", but its stage wrote ",
+      path, " is damaged or was edited: ", Shown(actual), ", but its run wrote ",
       Shown(recorded.back()),
       ". The command that made the run restores it when it is run again; to use an edited file, "
       "copy it to a folder outside the run"));

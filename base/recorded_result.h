@@ -2,6 +2,7 @@
 //
 //   R/stages/<n>_<name>/<file>       a result of a stage; DONE beside it has its checksum
 //   R/<file>                         a copy of a result of the last evaluation
+//   R/experiment.textproto           the experiment; its second copy has its checksum
 //
 // For programs that use the results of a run but do not plan it. They notice damage here, and the
 // scheduler repairs it (training/scheduler/stage_files.h). For damage, not for forgeries: see
@@ -24,9 +25,10 @@ namespace rcnn {
 
 // The digests that the file at `path` may have: that of the record in its folder or, if its folder
 // has stages/ instead, those that finished evaluations have recorded for a file of its name, one of
-// which has published it. None if nothing tells: the folder belongs to no run, no such stage is
-// finished, it comes from a version without checksums, or its record and the second copy of it are
-// damaged. Reads records alone. Errors: a record cannot be read now.
+// which has published it; for experiment.textproto that of its second copy (experiment_copy.h).
+// None if nothing tells: the folder belongs to no run, no such stage is finished, it comes from a
+// version without checksums, or its record and the second copy of it are damaged. Reads records
+// alone. Errors: a record cannot be read now.
 absl::StatusOr<std::vector<FileDigest>> FindRecordedDigests(const std::string& path);
 
 // kDataLoss, saying what differs and what to do, if there are recorded digests and `actual`, that

@@ -1,5 +1,6 @@
 #include "rcnn/base/recorded_result.h"
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/experiment_copy.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/stage_record.h"
 #include "rcnn/base/temporary_directory.h"
@@ -98,6 +100,24 @@ TEST_F(RecordedResultTest, TheSecondCopyOfADamagedRecordIsUsed) {
   ExpectDamage(kModel);
   Put("stages/2_final/copies/record.json", "{");
   EXPECT_THAT(FindRecordedDigests(Path(kModel)), IsOkAndHolds(IsEmpty()));
+}
+
+TEST_F(RecordedResultTest, AnExperimentIsComparedWithItsSecondCopy) {
+  const std::string file = "experiment.textproto", copy = "copies/experiment.textproto";
+  const std::string text = "name: \"cells\"\nseed: 5\n", edited = "name: \"cells\"\nseed: 4\n";
+  Put(file, edited);
+  EXPECT_THAT(FindRecordedDigests(Path(file)), IsOkAndHolds(IsEmpty()));
+  Put(copy, ExperimentCopyText(text));
+  ExpectDamage(file);
+  Put(file, text);
+  EXPECT_THAT(CheckRecordedResult(Path(file)), IsOk());
+  Put(copy, ExperimentCopyText(text) + "#");
+  EXPECT_THAT(FindRecordedDigests(Path(file)), IsOkAndHolds(IsEmpty()));
+  // The copies of another run.
+  Put(copy, ExperimentCopyText(edited));
+  std::filesystem::rename(Path("copies"), Path("other"));
+  std::filesystem::create_directory_symlink("other", Path("copies"));
+  EXPECT_THAT(CheckRecordedResult(Path(file)), IsOk());
 }
 
 TEST_F(RecordedResultTest, WithoutAChecksumNothingIsKnown) {

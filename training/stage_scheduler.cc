@@ -28,6 +28,7 @@
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/shutdown.h"
@@ -186,6 +187,8 @@ absl::Status RunWith(const std::shared_ptr<RankGroup>& ranks) {
   RCNN_RETURN_IF_ERROR(CheckPlanFlags());
   RCNN_ASSIGN_OR_RETURN(const std::string path,
                         FindConfig(FLAGS_config.empty() ? kDefaultConfig : FLAGS_config));
+  // It may be the experiment of a run.
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult(path), "--config");
   ExperimentOptions experiment;
   experiment.overrides = RepeatedFlagValues(FLAGS_set);
   RCNN_ASSIGN_OR_RETURN(configs::ExperimentConfig config, LoadExperiment(path, experiment));

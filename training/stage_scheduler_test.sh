@@ -115,6 +115,16 @@ echo '# mine' >> "$plan_run/plan.textproto"
 expect 0 'plan.textproto was edited since it was made' --verify --run_dir="$plan_run"
 cp "$TEST_TMPDIR/plan.textproto" "$plan_run/plan.textproto"
 
+# The experiment of a run, given as another one, is as the run has written it.
+experiment=$plan_run/experiment.textproto
+cp "$experiment" "$TEST_TMPDIR/whole"
+expect 0 'seed: ' --print_config --config="$experiment"
+sed -i 's/^seed: /seed: 1/' "$experiment"
+expect 1 "error: --config: $experiment is damaged or was edited" --print_config --config="$experiment"
+cp "$experiment" "$TEST_TMPDIR/edited.textproto"
+expect 0 'seed: 1' --print_config --config="$TEST_TMPDIR/edited.textproto"
+cp "$TEST_TMPDIR/whole" "$experiment"
+
 # Another folder of that name.
 mkdir "$TEST_TMPDIR/other" && cp -r "$folder" "$TEST_TMPDIR/other/cells"
 expect 1 "holds the run of $folder" --data_root="$TEST_TMPDIR/other/cells" --run_dir="$plan_run"

@@ -29,7 +29,7 @@ std::string ExperimentFile(const std::string& directory) {
   return absl::StrCat(directory, "/experiment.textproto");
 }
 
-// An error if the file differs from what a finished stage has recorded, or cannot be read now.
+// An error if the file differs from what the run has recorded, or cannot be read now.
 absl::Status CheckIfThere(const std::string& path) {
   const absl::Status status = CheckRecordedResult(path);
   return absl::IsDataLoss(status) || IsUnreadableNow(status) ? status : absl::OkStatus();
@@ -81,6 +81,7 @@ absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
   // The report shows what it computes itself; who reads both would find other numbers there.
   RCNN_RETURN_IF_ERROR(CheckIfThere(absl::StrCat(run_directory, "/metrics.json")));
   const std::string file = ExperimentFile(run_directory);
+  RCNN_RETURN_IF_ERROR(CheckIfThere(file));
   RCNN_ASSIGN_OR_RETURN(run.config, ReadFile(file, {.max_bytes = kMaxExperimentBytes}));
   configs::ExperimentConfig experiment;
   RCNN_RETURN_IF_ERROR(configs::ParseTextproto(run.config, file, &experiment));

@@ -34,10 +34,10 @@ struct RunDataset {
   std::vector<TrainingCurve> training;
 };
 
-// kInvalidArgument if the experiment is invalid or has no data.test; kDataLoss if metrics.json or a
-// stage's losses differ from what the finished stage has recorded; also the errors of
-// ReadFile and MakeDataset. Relative paths start in `data_root`; if that is "", in the folder that
-// the run recorded in data_root.txt.
+// kInvalidArgument if the experiment is invalid or has no data.test; kDataLoss if metrics.json, a
+// stage's losses or the experiment differ from what the run has recorded (base/recorded_result.h);
+// also the errors of ReadFile and MakeDataset. Relative paths start in `data_root`; if that is "",
+// in the folder that the run recorded in data_root.txt.
 absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
                                           const std::string& data_root);
 

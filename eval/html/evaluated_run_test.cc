@@ -6,8 +6,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/experiment_copy.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/stage_record.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -81,6 +83,19 @@ TEST_F(EvaluatedRunTest, FilesThatAreTooLargeAreRefused) {
   Put("experiment.textproto", std::string((1 << 24) + 1, ' '));
   EXPECT_THAT(OpenRunDataset(run_, "/data"),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("experiment.textproto")));
+}
+
+// Another number of images would be another dataset.
+TEST_F(EvaluatedRunTest, ADamagedExperimentIsNotUsed) {
+  const std::string text = ReadFile(run_ + "/experiment.textproto").value();
+  EXPECT_THAT(CreateDirectories(run_ + "/copies"), IsOk());
+  Put("copies/experiment.textproto", ExperimentCopyText(text));
+  EXPECT_THAT(OpenRunDataset(run_, ""), IsOk());
+  Put("experiment.textproto", absl::StrReplaceAll(text, {{"num_images: 2", "num_images: 3"}}));
+  EXPECT_THAT(OpenRunDataset(run_, ""),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("experiment.textproto is damaged")));
+  fs::remove(run_ + "/copies/experiment.textproto");  // as in runs of earlier versions
+  EXPECT_THAT(OpenRunDataset(run_, ""), IsOk());
 }
 
 // One digit of the losses, and one of a metric.

@@ -6,8 +6,7 @@
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "rcnn/base/crc32c.h"
+#include "rcnn/base/experiment_copy.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -106,19 +105,6 @@ absl::Status WriteRecordedExperiment(const std::string& run_directory, const std
 
 std::string ExperimentCopyPath(const std::string& run_directory) {
   return absl::StrCat(run_directory, "/", kCopiesFolder, "/", kExperimentFile);
-}
-
-std::string ExperimentCopyText(absl::string_view text) {
-  return absl::StrFormat("# second copy of ../experiment.textproto, CRC-32C of the rest: %08x\n%s",
-                         Crc32c(text), text);
-}
-
-absl::StatusOr<std::string> ParseExperimentCopy(absl::string_view copy) {
-  const size_t line = copy.find('\n');
-  if (line == absl::string_view::npos) return absl::DataLossError("it has no line");
-  std::string text(copy.substr(line + 1));
-  if (ExperimentCopyText(text) == copy) return text;
-  return absl::DataLossError("its checksum differs");
 }
 
 }  // namespace rcnn::training

@@ -1,7 +1,7 @@
 // The experiment that a run directory belongs to, in two copies.
 //
 //   experiment.textproto          every default written out: for people, and for --config
-//   copies/experiment.textproto   the same, below a line with its checksum
+//   copies/experiment.textproto   the same, below a line with its checksum (base/experiment_copy.h)
 //
 // The second copy tells whether the first one is intact, and whose run it is if it is not. Runs of
 // earlier versions have the first one only, whose name is then believed.
@@ -17,7 +17,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "rcnn/configs/experiment.pb.h"
 
@@ -45,12 +44,6 @@ absl::Status WriteRecordedExperiment(const std::string& run_directory, const std
 
 // The path of the second copy.
 std::string ExperimentCopyPath(const std::string& run_directory);
-
-// The contents of the second copy.
-std::string ExperimentCopyText(absl::string_view text);
-
-// The text that the second copy has, kDataLoss if it is not byte for byte from ExperimentCopyText.
-absl::StatusOr<std::string> ParseExperimentCopy(absl::string_view copy);
 
 }  // namespace rcnn::training
 

@@ -6,9 +6,9 @@
 #include <cstdlib>
 
 #include "absl/strings/string_view.h"
+#include "rcnn/base/experiment_copy.h"
 #include "rcnn/base/testing/fuzz_folder.h"
 #include "rcnn/configs/experiment.pb.h"
-#include "rcnn/training/scheduler/recorded_experiment.h"
 #include "rcnn/training/scheduler/run_directory.h"
 
 namespace {
@@ -21,9 +21,9 @@ bool BelongsTo(const char* name, const rcnn::testing::FuzzFolder& folder) {
 
 // The same bytes as the second copy, which has one form.
 void CheckCopy(absl::string_view bytes) {
-  const auto text = rcnn::training::ParseExperimentCopy(bytes);
-  if (text.ok() && rcnn::training::ExperimentCopyText(*text) != bytes) std::abort();
-  const auto again = rcnn::training::ParseExperimentCopy(rcnn::training::ExperimentCopyText(bytes));
+  const auto text = rcnn::ParseExperimentCopy(bytes);
+  if (text.ok() && rcnn::ExperimentCopyText(*text) != bytes) std::abort();
+  const auto again = rcnn::ParseExperimentCopy(rcnn::ExperimentCopyText(bytes));
   if (!again.ok() || *again != bytes) std::abort();
 }
 
