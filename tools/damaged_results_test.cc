@@ -63,6 +63,15 @@ class DamagedResultsTest : public ::testing::Test {
                                       HasSubstr("restores it when it is run again")));
   }
 
+  void ExpectTimeDetectorNotices(const std::string& file) {
+    testing::WriteTinyDetector(stage_);
+    Finish({"detector.textproto", "model.safetensors"});
+    ExpectNoticed(absl::StrCat("tools/time_detector --config=", stage_,
+                               "/detector.textproto --weights=", stage_,
+                               "/model.safetensors --size=60x90 --repeats=1"),
+                  file);
+  }
+
   const TemporaryDirectory run_{"damaged_results_test"};
   const std::string stage_ = run_.path() + "/stages/1_final";
 };
@@ -85,6 +94,14 @@ TEST_F(DamagedResultsTest, ConvertWeightsListsNoDamagedWeights) {
   Finish({"model.safetensors"});
   ExpectNoticed(absl::StrCat("tools/convert_weights --input=", stage_, "/model.safetensors --list"),
                 "model.safetensors");
+}
+
+TEST_F(DamagedResultsTest, TimeDetectorUsesNoDamagedWeights) {
+  ExpectTimeDetectorNotices("model.safetensors");
+}
+
+TEST_F(DamagedResultsTest, TimeDetectorUsesNoDamagedConfig) {
+  ExpectTimeDetectorNotices("detector.textproto");
 }
 
 TEST_F(DamagedResultsTest, EvaluateProposalsUsesNoDamagedProposals) {

@@ -29,6 +29,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/recorded_result.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/solver.pb.h"
@@ -55,6 +56,9 @@
 
 namespace rcnn::detection {
 namespace {
+
+// As model_directory.cc reads them.
+constexpr int64_t kMaxConfigBytes = int64_t{16} << 20;
 
 // Milliseconds of each run, by part.
 using Parts = std::map<std::string, std::vector<double>>;
@@ -191,6 +195,8 @@ uint32_t Digest(const std::vector<Detections>& images) {
 }
 
 absl::Status FillModel(const FasterRcnn& model) {
+  // They may be those of a run.
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult(FLAGS_weights), "--weights");
   RCNN_ASSIGN_OR_RETURN(const weights::StateDict state, weights::LoadStateDict(FLAGS_weights));
   RCNN_ASSIGN_OR_RETURN(const weights::NameMap* map, weights::FindNameMap(FLAGS_name_map));
   weights::ImportOptions options;
@@ -250,7 +256,9 @@ absl::StatusOr<Job> Prepare() {
   if (FLAGS_batch < 1 || FLAGS_repeats < 1) {
     return absl::InvalidArgumentError("--batch and --repeats must be >= 1");
   }
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(FLAGS_config));
+  RCNN_RETURN_IF_ERROR(CheckRecordedResult(FLAGS_config), "--config");
+  RCNN_ASSIGN_OR_RETURN(const std::string text,
+                        ReadFile(FLAGS_config, {.max_bytes = kMaxConfigBytes}));
   RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, FLAGS_config, &job.config));
   RCNN_ASSIGN_OR_RETURN(job.model, CreateModel(job.config));
   if (FLAGS_weights.empty()) {
