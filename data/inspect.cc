@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -24,6 +25,7 @@
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/configs/transform.pb.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/defect_report.h"
@@ -224,8 +226,9 @@ void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
   absl::PrintF("%s\n", defects.ToString(FLAGS_max_defects));
 }
 
-// Prints the error of each image that cannot be decoded, and returns their number.
-int64_t DecodeAll(const Dataset& dataset) {
+// Prints the error of each image that cannot be decoded, and returns their number. An image that
+// cannot be read now is an error: it may be whole.
+absl::StatusOr<int64_t> DecodeAll(const Dataset& dataset) {
   ProgressOptions options;
   options.unit = "images";
   Progress progress("decoded", dataset.size(), 0, options);
@@ -233,6 +236,7 @@ int64_t DecodeAll(const Dataset& dataset) {
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const absl::Status status = dataset.LoadImage(i).status();
     progress.Add();
+    if (IsUnreadableNow(status)) return status;
     if (status.ok()) continue;
     ++damaged;
     absl::PrintF("%s\n", PrintableMessage(status.message()));
@@ -269,6 +273,7 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
   std::vector<Sample> samples;
   for (int64_t i = 0; i < count; ++i) {
     absl::StatusOr<Sample> sample = dataset.Load(i * dataset.size() / count);
+    if (IsUnreadableNow(sample.status())) return sample.status();
     if (sample.ok()) {
       samples.push_back(*std::move(sample));
     } else {
@@ -362,7 +367,10 @@ absl::Status Inspect() {
   RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset, OpenDataset(others));
   const DatasetStatistics statistics = ComputeStatistics(*dataset);
   PrintSummary(*dataset, statistics);
-  const int64_t damaged = FLAGS_decode_images ? DecodeAll(*dataset) : 0;
+  int64_t damaged = 0;
+  if (FLAGS_decode_images) {
+    RCNN_ASSIGN_OR_RETURN(damaged, DecodeAll(*dataset));
+  }
   absl::PrintF("%s", ToString(statistics, dataset->classes()));
   RCNN_RETURN_IF_ERROR(PrintCoverage(*dataset, resize, grid));
   RCNN_RETURN_IF_ERROR(WriteContactSheet(*dataset));

@@ -83,6 +83,17 @@ head -c 3000 voc/JPEGImages/shapes-3-000001.png > cut && mv cut voc/JPEGImages/s
 grep -q "JPEGImages/shapes-3-000001.png: a damaged PNG" out.txt || fail "the damaged image is named"
 grep -q "^damaged      1 of 5 images" out.txt || fail "number of damaged images"
 
+# Nobody can read a link to itself, nor know whether the image is damaged.
+cp -r flat_coco/all flat_coco/loop
+image=$(ls flat_coco/loop | head -1)
+ln -sf "$image" "flat_coco/loop/$image"
+for flags in "--decode_images --contact_sheet=" --contact_sheet=unread.jpg; do
+  "$inspect" --dataset=coco:flat_coco/all.json:flat_coco/loop --nocheck_images $flags > out.txt 2> err.txt && fail "an image that cannot be read now with $flags"
+  grep -q "^error: .*flat_coco/loop/$image: Too many levels of symbolic links" err.txt || fail "the image that cannot be read now is named"
+  grep -q "^damaged " out.txt && fail "an image that cannot be read now counts as damaged"
+done
+[ ! -e unread.jpg ] || fail "a sheet without an image that cannot be read now"
+
 for bad in voc:nowhere coco:voc/none.json shapes:num_classes=99 shapes:what=1 nothing.textproto; do
   "$inspect" --dataset=$bad > out.txt 2> err.txt && fail "$bad is accepted"
   grep -q "^error: " err.txt || fail "$bad: no error"

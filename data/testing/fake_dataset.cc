@@ -55,6 +55,9 @@ absl::StatusOr<std::shared_ptr<const Image>> FakeDataset::LoadImage(int64_t inde
     ++loads_[index];
   }
   const FakeImage& fake = images_[index];
+  if (fake.unreadable_now) {
+    return absl::UnavailableError(absl::StrCat("cannot read image-", index, ".jpg"));
+  }
   if (fake.broken) {
     return absl::InvalidArgumentError(absl::StrCat("image-", index, ".jpg: damaged"));
   }

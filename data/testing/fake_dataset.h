@@ -29,8 +29,9 @@ struct FakeImage {
   int64_t width = 0;
   int64_t height = 0;
   std::vector<Object> objects = {};
-  // LoadImage() is an error.
+  // LoadImage() is kInvalidArgument, or kUnavailable.
   bool broken = false;
+  bool unreadable_now = false;
 };
 
 // An object with this box and label.

@@ -236,6 +236,7 @@ absl::StatusOr<std::string> MakeComparisonPage(const ComparisonPageInput& input)
       Section("errors", "Errors", ErrorsBody(a, b)),
       Section("images", "Images that changed most", ImagesBody(input, a, b, unreadable)),
       Section("reproduce", "Reproduce", RepeatBody(input)), "</main><footer>");
+  RCNN_RETURN_IF_ERROR(unreadable.now);
   if (unreadable.count > 0) {
     absl::StrAppend(
         &body, "<p>", CountedText(unreadable.count, "image"),

@@ -51,7 +51,7 @@ struct ComparisonPageInput {
   int threads = 0;
 };
 
-// Errors are those of FindDetectionErrors.
+// Errors are those of FindDetectionErrors, and of an image that cannot be read now.
 absl::StatusOr<std::string> MakeComparisonPage(const ComparisonPageInput& input);
 
 // The same numbers as a table for the terminal.

@@ -1,11 +1,15 @@
 #include "rcnn/eval/html/comparison_page.h"
 
 #include <algorithm>
+#include <memory>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/image/image.h"
 #include "rcnn/eval/testing/random_case.h"
 
 namespace rcnn::eval {
@@ -33,12 +37,11 @@ class ComparisonPageTest : public ::testing::Test {
         CompareDetections(random_.truth, random_.detections, other_, {.resamples = 30});
     ASSERT_THAT(comparison, IsOk());
     comparison_ = *std::move(comparison);
-    ComparisonPageInput input;
-    input.truth = &random_.truth;
-    input.a = {"<b>before</b>", &random_.detections};
-    input.b = {"after", &other_};
-    input.comparison = &comparison_;
-    auto page = MakeComparisonPage(input);
+    input_.truth = &random_.truth;
+    input_.a = {"<b>before</b>", &random_.detections};
+    input_.b = {"after", &other_};
+    input_.comparison = &comparison_;
+    auto page = MakeComparisonPage(input_);
     ASSERT_THAT(page, IsOk());
     page_ = *std::move(page);
   }
@@ -46,6 +49,7 @@ class ComparisonPageTest : public ::testing::Test {
   testing::RandomCase random_;
   Detections other_;
   Comparison comparison_;
+  ComparisonPageInput input_;
   std::string page_;
 };
 
@@ -56,6 +60,21 @@ TEST_F(ComparisonPageTest, ShowsBothAndEscapesNames) {
   EXPECT_FALSE(absl::StrContains(page_, "<b>before"));
   EXPECT_TRUE(absl::StrContains(page_, "Images that changed most"));
   EXPECT_FALSE(absl::StrContains(page_, "nan"));
+}
+
+TEST_F(ComparisonPageTest, AnImageThatCannotBeReadNowIsAnError) {
+  Compare({});
+  input_.load_image = [](int64_t) -> absl::StatusOr<std::shared_ptr<const data::Image>> {
+    return absl::PermissionDeniedError("cannot read a.jpg");
+  };
+  EXPECT_THAT(MakeComparisonPage(input_),
+              StatusIs(absl::StatusCode::kPermissionDenied, "cannot read a.jpg"));
+  input_.load_image = [](int64_t) -> absl::StatusOr<std::shared_ptr<const data::Image>> {
+    return absl::NotFoundError("missing file: a.jpg");
+  };
+  const auto page = MakeComparisonPage(input_);
+  ASSERT_THAT(page, IsOk());
+  EXPECT_TRUE(absl::StrContains(*page, "boxes only: <bdi>missing file: a.jpg"));
 }
 
 TEST_F(ComparisonPageTest, EqualResultsHaveTheSameApAndChangeNoImage) {

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/eval/html/html_text.h"
 #include "rcnn/eval/parallel_for.h"
@@ -200,6 +201,7 @@ std::vector<std::string> DrawFigures(const std::vector<ExampleFigure>& figures,
   for (const absl::Status& problem : problems) {
     if (problem.ok()) continue;
     if (unreadable->count++ == 0) unreadable->first = problem;
+    KeepUnreadable(problem, unreadable->now);
   }
   return html;
 }

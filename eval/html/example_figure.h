@@ -58,6 +58,9 @@ struct ExampleFigure {
 struct UnreadableImages {
   int64_t count = 0;
   absl::Status first;
+  // The first that says nothing about the image (IsUnreadableNow, base/stored_file.h): a page
+  // without it would be another one.
+  absl::Status now;
 };
 
 // One "<figure>" for each, in order. Each image is loaded once, in parallel; those that cannot

@@ -91,6 +91,22 @@ TEST(DrawFiguresTest, LoadsAnImageOnceAndSaysWhichCannotBeRead) {
   EXPECT_THAT(html[2], HasSubstr("class=\"box e1\""));
 }
 
+TEST(DrawFiguresTest, KeepsTheErrorOfAnImageThatCannotBeReadNow) {
+  UnreadableImages unreadable;
+  std::vector<ExampleFigure> figures(2, SampleFigure());
+  figures[1].image = 1;
+  DrawFigures(
+      figures,
+      [&](int64_t image) -> absl::StatusOr<std::shared_ptr<const data::Image>> {
+        if (image == 0) return absl::NotFoundError("missing file: a.jpg");
+        return absl::UnavailableError("cannot read b.jpg");
+      },
+      1, &unreadable);
+  EXPECT_EQ(unreadable.count, 2);
+  EXPECT_THAT(unreadable.first, StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(unreadable.now, StatusIs(absl::StatusCode::kUnavailable, "cannot read b.jpg"));
+}
+
 TEST(DrawFiguresTest, DrawsBoxesWithoutImages) {
   UnreadableImages unreadable;
   const auto html = DrawFigures({SampleFigure()}, nullptr, 1, &unreadable);

@@ -139,6 +139,7 @@ absl::StatusOr<std::string> MakeReportPage(const ReportPageInput& input) {
       {"config", "Config", ConfigBody(input)},
       {"environment", "Environment", EnvironmentBody(input)},
       {"reproduce", "Reproduce", ReproduceBody(input)}};
+  RCNN_RETURN_IF_ERROR(unreadable.now);
   std::string body = absl::StrCat(HeaderHtml(input, analysis), Navigation(parts), "<main>");
   for (const Part& part : parts) absl::StrAppend(&body, Section(part.id, part.title, part.body));
   absl::StrAppend(&body, "</main><footer>");

@@ -24,7 +24,8 @@
 
 namespace rcnn::eval {
 
-// Errors are those of FindDetectionErrors. The page reports unreadable images.
+// Errors are those of FindDetectionErrors, and of an image that cannot be read now
+// (IsUnreadableNow, base/stored_file.h). The page reports other images that cannot be read.
 absl::StatusOr<std::string> MakeReportPage(const ReportPageInput& input);
 
 }  // namespace rcnn::eval

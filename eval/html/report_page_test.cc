@@ -363,6 +363,24 @@ TEST(ReportPageTest, SaysIfClassesHaveNoChart) {
   }
 }
 
+// Once the disk has recovered, the page would be another one.
+TEST(ReportPageTest, AnImageThatCannotBeReadNowIsAnError) {
+  const testing::RandomCase random = MakeRichCase();
+  Report report;
+  auto coco = EvaluateCoco(random.truth, random.detections, {.iou_thresholds = {0.5, 0.75}});
+  ASSERT_THAT(coco, IsOk());
+  report.coco = *std::move(coco);
+  ReportPageInput input;
+  input.truth = &random.truth;
+  input.detections = &random.detections;
+  input.report = &report;
+  input.load_image = [](int64_t) -> absl::StatusOr<std::shared_ptr<const data::Image>> {
+    return absl::UnavailableError("cannot read a.jpg: Input/output error");
+  };
+  EXPECT_THAT(MakeReportPage(input),
+              StatusIs(absl::StatusCode::kUnavailable, "cannot read a.jpg: Input/output error"));
+}
+
 TEST(ReportPageTest, SaysWhichImagesCouldNotBeRead) {
   const testing::RandomCase random = MakeRichCase();
   ReportPageInput input;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/eval/bgr_image.h"
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/dataset_ground_truth.h"
@@ -55,6 +56,7 @@ class EvaluationEvents {
     for (int64_t n = 0; n < count; ++n) {
       const int64_t index = n * dataset_.size() / count;
       const auto image = dataset_.LoadImage(index);
+      if (IsUnreadableNow(image.status())) return image.status();
       if (!image.ok()) continue;
       RCNN_RETURN_IF_ERROR(
           WriteImage(n, **image, errors[truth_.ImageIndex(dataset_.image(index).id)]));

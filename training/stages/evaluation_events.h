@@ -27,8 +27,8 @@ namespace rcnn::training {
 
 // Appends an event file of `stage` to run.events_directory. Its step is the number of
 // images, like that of the numbers. Call it after the numbers are logged, which removes
-// the events of an earlier attempt. Unreadable images are left out. The events are durable on
-// return.
+// the events of an earlier attempt. Damaged images are left out; one that cannot be read now is an
+// error (IsUnreadableNow, base/stored_file.h). The events are durable on return.
 absl::Status WriteEvaluationEvents(const ExperimentRun& run, const std::string& stage,
                                    const data::Dataset& dataset, const eval::Detections& detections,
                                    const std::vector<InferredProposals>& proposals);

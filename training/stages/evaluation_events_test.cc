@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -93,6 +94,16 @@ TEST(WriteEvaluationEventsTest, WritesImagesCurvesAndHistograms) {
   EXPECT_EQ(of_proposals.min(), 0.125);
   EXPECT_EQ(of_proposals.max(), 1);
   EXPECT_EQ(of_proposals.sum(), 2.125);
+}
+
+TEST(WriteEvaluationEventsTest, AnImageThatCannotBeReadNowIsNotLeftOut) {
+  const data::testing::FakeDataset dataset(
+      {{64, 48, {data::testing::MakeObject({8, 8, 24, 24}, 1)}},
+       {64, 48, {}, /*broken=*/false, /*unreadable_now=*/true}});
+  ExperimentRun run;
+  run.events_directory = EmptyDirectory("unreadable_now");
+  EXPECT_THAT(WriteEvaluationEvents(run, "final", dataset, eval::Detections(), {}),
+              StatusIs(absl::StatusCode::kUnavailable, "cannot read image-1.jpg"));
 }
 
 // An evaluation's own: the scores of the RPN's proposals on the test images.
