@@ -153,8 +153,10 @@ std::string KeptRecords(absl::string_view file, int64_t first_step) {
 absl::Status CutFile(const std::string& path, int64_t first_step) {
   const absl::StatusOr<std::string> bytes = ReadSmallFile(path, kMaxBytes);
   if (absl::IsDataLoss(bytes.status())) {
-    LOG(WARNING) << PrintableMessage(bytes.status().message())
-                 << "; it stays, and TensorBoard may show events twice";
+    LOG(WARNING)
+        << Printable(path)
+        << " is too long to be read again, longer than 1 GiB, so it is left unchanged, and "
+           "TensorBoard may show events twice";
     return absl::OkStatus();
   }
   RCNN_RETURN_IF_ERROR(bytes.status());

@@ -22,9 +22,11 @@
 namespace rcnn::training {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const absl::Time kNow = absl::FromUnixSeconds(1700000000);
 
@@ -214,7 +216,11 @@ TEST(RemoveEventsTest, AFileThatHasBecomeVeryLongStays) {
   const std::string directory = FreshDirectory();
   const Written one = WriteSteps(directory, "rpn1", 3), other = WriteSteps(directory, "rpn1", 3);
   std::filesystem::resize_file(one.path, uintmax_t{1} << 40);
+  ::testing::internal::CaptureStderr();
   ASSERT_THAT(RemoveEvents(directory, "rpn1", 0), IsOk());
+  EXPECT_THAT(
+      ::testing::internal::GetCapturedStderr(),
+      AllOf(HasSubstr(one.path + " is too long to be read again"), Not(HasSubstr("damaged"))));
   EXPECT_EQ(std::filesystem::file_size(one.path), uintmax_t{1} << 40);
   EXPECT_FALSE(std::filesystem::exists(other.path));
 }

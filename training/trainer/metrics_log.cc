@@ -24,6 +24,7 @@ using Json = nlohmann::ordered_json;
 // Far more than a line of metrics has. A value of one byte takes up to 64 in memory.
 constexpr size_t kLongestLine = 1 << 20;
 constexpr int64_t kMaxBytes = int64_t{1} << 30;
+constexpr char kTooLong[] = " is too long to be read again, longer than 1 GiB";
 
 std::string MetricsPath(const std::string& stage_directory) {
   return absl::StrCat(stage_directory, "/metrics.jsonl");
@@ -68,8 +69,7 @@ absl::StatusOr<std::string> ReadIfThere(const std::string& path) {
   absl::StatusOr<std::string> lines = ReadSmallFile(path, kMaxBytes);
   if (!absl::IsDataLoss(lines.status())) return lines;
   RCNN_ASSIGN_OR_RETURN(const std::string aside, FreePathBeside(path));
-  LOG(WARNING) << PrintableMessage(lines.status().message()) << "; it is renamed to "
-               << Printable(aside);
+  LOG(WARNING) << Printable(path) << kTooLong << ", so it is renamed to " << Printable(aside);
   RCNN_RETURN_IF_ERROR(RenamePath(path, aside));
   return "";
 }
@@ -81,7 +81,8 @@ absl::StatusOr<std::string> CutLines(const std::string& path, int64_t first_iter
   const std::string kept = covered ? *covered : KeptLines(lines, first_iteration, path);
   if (kept == lines) return kept;
   if (!absl::StartsWith(lines, kept)) {
-    LOG(WARNING) << Printable(path) << " is damaged; its lines are restored from the checkpoint";
+    LOG(WARNING) << Printable(path) << (lines.empty() ? " has no lines" : " is damaged")
+                 << "; its lines are restored from the checkpoint";
   }
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, kept).status());
   return kept;
@@ -133,6 +134,8 @@ absl::Status MetricsLog::Sync() {
 absl::StatusOr<std::string> VerifyMetrics(const std::string& stage_directory,
                                           absl::string_view covered) {
   constexpr char kRestored[] = "; the next run restores the lines that the last checkpoint covers";
+  constexpr char kReplaced[] =
+      "; the next run renames it, and restores the lines that the last checkpoint covers";
   const std::string path = MetricsPath(stage_directory);
   const absl::StatusOr<std::string> lines = ReadSmallFile(path, kMaxBytes);
   // The next run removes links.
@@ -143,6 +146,7 @@ absl::StatusOr<std::string> VerifyMetrics(const std::string& stage_directory,
   if (lines.ok() && absl::StartsWith(*lines, covered)) return std::string();
   if (lines.ok()) return absl::StrCat(path, " is damaged", kRestored);
   if (!IsDamage(lines.status())) return lines.status();
+  if (absl::IsDataLoss(lines.status())) return absl::StrCat(path, kTooLong, kReplaced);
   return absl::StrCat(lines.status().message(), kRestored);
 }
 

@@ -23,6 +23,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Json = nlohmann::ordered_json;
 
 class MetricsLogTest : public testing::Test {
@@ -176,7 +177,8 @@ TEST_F(MetricsLogTest, VerifyingComparesTheLinesThatACheckpointCovers) {
   // Reading it to its end would take longer than a test may.
   put(lines);
   std::filesystem::resize_file(path_, uintmax_t{1} << 40);
-  EXPECT_THAT(verify(), IsOkAndHolds(AllOf(HasSubstr(path_ + " is damaged"), HasSubstr(restored))));
+  EXPECT_THAT(verify(), IsOkAndHolds(AllOf(HasSubstr(path_ + " is too long"),
+                                           HasSubstr("; the next run renames it, and restores"))));
   std::filesystem::remove(path_);
   EXPECT_THAT(verify(), IsOkAndHolds(HasSubstr(path_ + " is missing" + restored)));
   std::filesystem::create_symlink(path_, path_);  // to itself
@@ -203,7 +205,11 @@ TEST_F(MetricsLogTest, AFileThatHasBecomeVeryLongMakesWay) {
   const std::string covered = *ReadFile(path_);
   const std::vector<std::string> asides = {path_ + ".before", path_ + ".before-2"};
   std::filesystem::resize_file(path_, uintmax_t{1} << 40);
+  ::testing::internal::CaptureStderr();
   EXPECT_EQ(MetricsLog::Open(directory_, directory_, "rpn1", 30, covered)->lines(), covered);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr(path_ + " is too long to be read again"), HasSubstr(asides[0]),
+                    Not(HasSubstr("damaged"))));
   EXPECT_THAT(ReadFile(path_), IsOkAndHolds(covered));
   std::filesystem::resize_file(path_, uintmax_t{1} << 40);
   Write(30, 40);
