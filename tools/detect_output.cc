@@ -181,10 +181,12 @@ absl::Status CheckOutputFolder(const OutputFolder& output, const std::vector<std
                    In(output.path, kManifestName), " lists)"));
 }
 
-absl::Status ClaimOutputFolder(const OutputFolder& output) {
-  // Checked again, because minutes may have passed.
-  RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, {}));
+absl::StatusOr<FolderLock> ClaimOutputFolder(const OutputFolder& output) {
   RCNN_RETURN_IF_ERROR(CreateDirectories(output.path), "--output");
+  RCNN_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(output.path), "--output");
+  // Checked again, because minutes may have passed: another process may have claimed the folder,
+  // and even have ended.
+  RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, {}));
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> own, ReadManifest(output.path));
   // The old manifest stays until the last of its files is deleted.
   for (const std::string& name : own) {
@@ -194,7 +196,9 @@ absl::Status ClaimOutputFolder(const OutputFolder& output) {
     return absl::UnavailableError(
         absl::StrCat("cannot delete ", In(output.path, name), ": ", error.message()));
   }
-  return WriteFileAtomically(In(output.path, kManifestName), ManifestText(output.files)).status();
+  RCNN_RETURN_IF_ERROR(
+      WriteFileAtomically(In(output.path, kManifestName), ManifestText(output.files)).status());
+  return lock;
 }
 
 }  // namespace rcnn::tools

@@ -10,7 +10,7 @@
 // Example:
 //   OutputFolder output = {"found", {"detections.json", "drawn/a.jpg"}, overwrite};
 //   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, inputs));   // changes nothing
-//   RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
+//   RCNN_ASSIGN_OR_RETURN(const FolderLock lock, ClaimOutputFolder(output));
 
 #ifndef RCNN_TOOLS_DETECT_OUTPUT_H_
 #define RCNN_TOOLS_DETECT_OUTPUT_H_
@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "rcnn/base/folder_lock.h"
 
 namespace rcnn::tools {
 
@@ -47,9 +48,10 @@ absl::StatusOr<std::vector<std::string>> ReadManifest(const std::string& folder)
 // input cannot be examined now, which may be the same.
 absl::Status CheckOutputFolder(const OutputFolder& output, const std::vector<std::string>& inputs);
 
-// Creates the folder, deletes what an earlier run wrote, and writes the manifest of this one.
-// Checks again that all of it lies inside the folder and belongs to detect.
-absl::Status ClaimOutputFolder(const OutputFolder& output);
+// Creates the folder, locks it, deletes what an earlier run wrote, and writes the manifest of this
+// one. Checks again that all of it lies inside the folder and belongs to detect. Keep the lock
+// until the results are written: kFailedPrecondition while another process has it.
+absl::StatusOr<FolderLock> ClaimOutputFolder(const OutputFolder& output);
 
 }  // namespace rcnn::tools
 

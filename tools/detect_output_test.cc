@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -16,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/folder_lock.h"
 #include "rcnn/base/sealed_json.h"
 #include "rcnn/base/testing/deep_file.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -87,6 +89,21 @@ TEST_F(DetectOutputTest, RefusesTheFolderOfARunThatWroteNothingYet) {
   EXPECT_THAT(CheckOutputFolder(Output({"images.json"}), {}),
               StatusIs(kRefused, AllOf(HasSubstr(out_), HasSubstr("--overwrite"))));
   EXPECT_THAT(CheckOutputFolder(Output({"images.json"}, true), {}), IsOk());
+}
+
+TEST_F(DetectOutputTest, TwoProcessesDoNotShareAFolder) {
+  {
+    const absl::StatusOr<FolderLock> lock = ClaimOutputFolder(Output({"images.json"}));
+    ASSERT_THAT(lock, IsOk());
+    for (const bool overwrite : {false, true}) {
+      EXPECT_THAT(
+          ClaimOutputFolder(Output({"drawn/a.jpg"}, overwrite)),
+          StatusIs(kRefused, HasSubstr("--output: another process is writing into " + out_)));
+    }
+    EXPECT_THAT(ReadManifest(out_), IsOkAndHolds(ElementsAre("images.json")));
+  }
+  EXPECT_THAT(ClaimOutputFolder(Output({"drawn/a.jpg"}, true)), IsOk());
+  EXPECT_THAT(ReadManifest(out_), IsOkAndHolds(ElementsAre("drawn/a.jpg")));
 }
 
 TEST_F(DetectOutputTest, OverwriteDeletesTheListedFilesOnly) {

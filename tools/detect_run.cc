@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "rcnn/base/absolute_path.h"
 #include "rcnn/base/counted.h"
+#include "rcnn/base/folder_lock.h"
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
@@ -277,7 +278,7 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
                         MakeJobs(options, ids, WasTurnedInTraining(*detector), found));
   const OutputFolder output = FindOutput(options, jobs);
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
-  RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
+  RCNN_ASSIGN_OR_RETURN(const FolderLock lock, ClaimOutputFolder(output));
   PrintPrecision(device, precision);
   if (!options.quiet) PrintBefore(options, found, ids);
   PipelineOptions pipeline;

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/folder_lock.h"
 #include "rcnn/base/host_name.h"
 #include "rcnn/base/retried_calls.h"
 #include "rcnn/base/status_macros.h"
@@ -33,26 +34,12 @@ std::string LockText() {
       absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::Now(), absl::UTCTimeZone()));
 }
 
-// flock, again when a signal interrupts it.
-int LockOnce(int descriptor, int operation) {
-  for (;;) {
-    const int result = flock(descriptor, operation);
-    if (result == 0 || errno != EINTR) return result;
-  }
-}
-
 int LockRetried(int descriptor) {
   for (int held = 0;;) {
-    const int result = LockOnce(descriptor, LOCK_EX | LOCK_NB);
+    const int result = FlockRetried(descriptor, LOCK_EX | LOCK_NB);
     if (result == 0 || errno != EWOULDBLOCK || ++held == kHeldTries) return result;
     absl::SleepFor(kHeldPause);
   }
-}
-
-// Whether an error of flock says that the file system does not lock directories. NFS wants a
-// descriptor for writing (EBADF), which no directory has.
-bool IsNotSupported(int error) {
-  return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL || error == EBADF;
 }
 
 std::string HolderText(const std::string& directory) {
@@ -74,9 +61,9 @@ absl::StatusOr<bool> IsLocked(const std::string& path, int open_flags) {
   if (is_link || (descriptor < 0 && (errno == ENOENT || errno == ENOTDIR))) return false;
   if (descriptor < 0) return ErrnoStatus("open", path);
   const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
-  if (LockOnce(descriptor, LOCK_SH | LOCK_NB) == 0) return false;
+  if (FlockRetried(descriptor, LOCK_SH | LOCK_NB) == 0) return false;
   if (errno == EWOULDBLOCK) return true;
-  if ((open_flags & O_DIRECTORY) != 0 && IsNotSupported(errno)) return false;
+  if ((open_flags & O_DIRECTORY) != 0 && LocksNoFolders(errno)) return false;
   return ErrnoStatus("lock", path);
 }
 
@@ -98,7 +85,7 @@ absl::StatusOr<int> LockFolder(const std::string& directory) {
   const int descriptor = OpenRetried(directory, O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) return ErrnoStatus("open", directory);
   if (LockRetried(descriptor) == 0) return descriptor;
-  const bool held = errno == EWOULDBLOCK, not_supported = IsNotSupported(errno);
+  const bool held = errno == EWOULDBLOCK, not_supported = LocksNoFolders(errno);
   const absl::Status error = ErrnoStatus("lock", directory);
   close(descriptor);
   if (held) return Held(directory);
