@@ -8,7 +8,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "rcnn/base/device_probe.h"
 #include "rcnn/base/file_io.h"
@@ -108,7 +107,7 @@ absl::StatusOr<PlanInputs> MakePlanInputs(const ExperimentRun& run) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<FileDigest> recorded, FindRecordedDigests(path),
                         "pretrained.file");
   RCNN_RETURN_IF_ERROR(CompareWithRecorded(path, digest, recorded), "pretrained.file");
-  inputs.pretrained_digest = absl::StrFormat("%d bytes, CRC-32C %08x", digest.size, digest.crc32c);
+  inputs.pretrained_digest = PretrainedDigestText(digest);
   return inputs;
 }
 

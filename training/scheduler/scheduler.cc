@@ -291,6 +291,7 @@ absl::Status Run(const SchedulerOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckExperiment(options.config));
   RCNN_ASSIGN_OR_RETURN(ExperimentRun run, OpenExperiment(options.config, options.data_root));
   RCNN_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(run));
+  run.pretrained_digest = inputs.pretrained_digest;
   const std::vector<PlannedStage> plan = PlanStages(options.config, inputs);
   run.ranks = options.ranks;
   run.forbid_waits = options.forbid_waits;

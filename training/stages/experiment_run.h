@@ -28,6 +28,9 @@ struct ExperimentRun {
   std::map<configs::DatasetRole, std::shared_ptr<const data::Dataset>> datasets;
   // Folder that a relative path of `config.pretrained` starts from.
   std::string data_root;
+  // Of the pretrained weights that the keys of the stages have (PretrainedDigestText,
+  // stage_inputs.h); empty without weights, and where there are no keys.
+  std::string pretrained_digest = {};
   // By stage name: the directory of its results, and its key.
   std::map<std::string, std::string> directories;
   std::map<std::string, std::string> keys;

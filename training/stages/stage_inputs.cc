@@ -8,8 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/detection/weights/wrapped_names.h"
 
@@ -18,8 +20,22 @@ namespace {
 
 using detection::weights::StateDict;
 
+// Days may have passed since the keys were made, and what is trained now has them.
+absl::Status CheckIsAsPlanned(const ExperimentRun& run, const std::string& path) {
+  if (run.pretrained_digest.empty()) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(path), "pretrained.file");
+  const std::string text = PretrainedDigestText(digest);
+  if (text == run.pretrained_digest) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "pretrained.file: ", path, " has changed since this run started: ", text, ", not ",
+      run.pretrained_digest,
+      "; put the file back, or start the same command again, which trains with the file that is "
+      "there now"));
+}
+
 absl::StatusOr<SourceWeights> Pretrained(const ExperimentRun& run) {
   RCNN_ASSIGN_OR_RETURN(const std::string path, PretrainedPath(run));
+  RCNN_RETURN_IF_ERROR(CheckIsAsPlanned(run, path));
   SourceWeights weights;
   weights.source = path;
   weights.names = run.config.pretrained().names();
@@ -96,6 +112,10 @@ absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run) {
   return absl::NotFoundError(absl::StrCat("missing pretrained weights: ", path, ". ", config.hint(),
                                           config.hint().empty() ? "" : " ",
                                           "Put the file there or give --set pretrained.file=PATH"));
+}
+
+std::string PretrainedDigestText(const FileDigest& digest) {
+  return absl::StrFormat("%d bytes, CRC-32C %08x", digest.size, digest.crc32c);
 }
 
 WeightsLookup MakeWeightsLookup(const ExperimentRun& run) {

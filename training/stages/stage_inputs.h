@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/configs/transform.pb.h"
 #include "rcnn/data/core/dataset.h"
@@ -59,7 +60,11 @@ absl::StatusOr<std::shared_ptr<const data::ProposalFile>> StageProposals(
 // now.
 absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run);
 
-// The lookup for MakeStageModel (stage_model.h). `run` must outlive it.
+// The digest of pretrained weights as keys have it: "12 bytes, CRC-32C 00c0ffee".
+std::string PretrainedDigestText(const FileDigest& digest);
+
+// The lookup for MakeStageModel (stage_model.h). `run` must outlive it. kFailedPrecondition for
+// pretrained weights that are not those of the keys any more.
 WeightsLookup MakeWeightsLookup(const ExperimentRun& run);
 
 }  // namespace rcnn::training
