@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -81,6 +82,18 @@ absl::StatusOr<std::vector<FileDigest>> ExperimentDigests(const std::string& dir
   return text.ok() ? std::vector<FileDigest>{Digest(*text)} : std::vector<FileDigest>();
 }
 
+// Of a path as it is given, whatever it leads to.
+absl::StatusOr<std::vector<FileDigest>> DigestsBeside(const fs::path& file) {
+  const std::string directory = file.has_parent_path() ? file.parent_path().string() : ".";
+  const std::string name = file.filename().string();
+  if (name == kExperimentFile) return ExperimentDigests(directory);
+  RCNN_ASSIGN_OR_RETURN(const auto record, ReadRecord(directory));
+  if (!record.has_value()) return PublishedDigests(absl::StrCat(directory, "/stages"), name);
+  std::vector<FileDigest> digests;
+  AddDigest(*record, name, digests);
+  return digests;
+}
+
 std::string Shown(const FileDigest& digest) {
   return absl::StrFormat("%s with CRC-32C %08x", Counted(digest.size, "byte"), digest.crc32c);
 }
@@ -90,15 +103,15 @@ std::string Shown(const FileDigest& digest) {
 absl::StatusOr<std::vector<FileDigest>> FindRecordedDigests(const std::string& path) {
   // The error is that of opening the file.
   if (IsPathTooLong(path)) return std::vector<FileDigest>();
-  const fs::path file(path);
-  const std::string directory = file.has_parent_path() ? file.parent_path().string() : ".";
-  const std::string name = file.filename().string();
-  if (name == kExperimentFile) return ExperimentDigests(directory);
-  RCNN_ASSIGN_OR_RETURN(const auto record, ReadRecord(directory));
-  if (!record.has_value()) return PublishedDigests(absl::StrCat(directory, "/stages"), name);
-  std::vector<FileDigest> digests;
-  AddDigest(*record, name, digests);
-  return digests;
+  RCNN_ASSIGN_OR_RETURN(std::vector<FileDigest> digests, DigestsBeside(path));
+  if (!digests.empty()) return digests;
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path));
+  if (type != fs::file_type::symlink) return digests;
+  std::error_code error;
+  const fs::path target = fs::canonical(path, error);
+  // As above.
+  if (error) return digests;
+  return DigestsBeside(target);
 }
 
 absl::Status CompareWithRecorded(const std::string& path, const FileDigest& actual,

@@ -25,10 +25,11 @@ namespace rcnn {
 
 // The digests that the file at `path` may have: that of the record in its folder or, if its folder
 // has stages/ instead, those that finished evaluations have recorded for a file of its name, one of
-// which has published it; for experiment.textproto that of its second copy (experiment_copy.h).
-// None if nothing tells: the folder belongs to no run, no such stage is finished, it comes from a
-// version without checksums, or its record and the second copy of it are damaged. Reads records
-// alone. Errors: a record cannot be read now.
+// which has published it; for experiment.textproto that of its second copy (experiment_copy.h). If
+// nothing tells, and the path is a link, those of the file that it leads to. None if nothing tells
+// then: the folder belongs to no run, no such stage is finished, it comes from a version without
+// checksums, or its record and the second copy of it are damaged. Reads records alone. Errors: a
+// record cannot be read now.
 absl::StatusOr<std::vector<FileDigest>> FindRecordedDigests(const std::string& path);
 
 // kDataLoss, saying what differs and what to do, if there are recorded digests and `actual`, that

@@ -120,6 +120,18 @@ TEST_F(RecordedResultTest, AnExperimentIsComparedWithItsSecondCopy) {
   EXPECT_THAT(CheckRecordedResult(Path(file)), IsOk());
 }
 
+TEST_F(RecordedResultTest, ALinkToAResultIsAResult) {
+  Put("elsewhere/notes.txt", "mine");
+  std::filesystem::create_symlink(Path(kModel), Path("elsewhere/best.safetensors"));
+  std::filesystem::create_symlink("best.safetensors", Path("elsewhere/latest"));
+  std::filesystem::create_symlink("nowhere", Path("elsewhere/broken"));
+  EXPECT_THAT(CheckRecordedResult(Path("elsewhere/latest")), IsOk());
+  EXPECT_THAT(FindRecordedDigests(Path("elsewhere/broken")), IsOkAndHolds(IsEmpty()));
+  Put(kModel, "publishee");
+  ExpectDamage("elsewhere/best.safetensors");
+  ExpectDamage("elsewhere/latest");
+}
+
 TEST_F(RecordedResultTest, WithoutAChecksumNothingIsKnown) {
   Put("other/model.safetensors", "anything");
   EXPECT_THAT(CheckRecordedResult(Path("other/model.safetensors")), IsOk());
