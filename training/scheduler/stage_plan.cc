@@ -1,6 +1,7 @@
 #include "rcnn/training/scheduler/stage_plan.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -15,6 +16,11 @@ namespace rcnn::training {
 namespace {
 
 using configs::ExperimentConfig;
+
+// Far more lines than any experiment makes, and of a damaged file so many that they take no more
+// than 10 times its size in memory: a line of two bytes takes 112.
+constexpr int64_t kFewLines = 10'000;
+constexpr int64_t kBytesPerLine = 16;
 
 // Number of differences that a reason names; further ones are counted.
 constexpr size_t kNamedDifferences = 3;
@@ -110,6 +116,11 @@ std::string KeyText(const PlannedStage& stage) {
 }
 
 absl::StatusOr<RecordedKey> ParseKeyText(absl::string_view text) {
+  const absl::Status damaged = absl::DataLossError("the record of a stage's settings is damaged");
+  const auto bytes = static_cast<int64_t>(text.size());
+  if (std::count(text.begin(), text.end(), '\n') > kFewLines + bytes / kBytesPerLine) {
+    return damaged;
+  }
   RecordedKey recorded;
   for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> part =
@@ -121,7 +132,7 @@ absl::StatusOr<RecordedKey> ParseKeyText(absl::string_view text) {
     }
   }
   if (recorded.key.empty() || recorded.key != ComputeHash(recorded.parts)) {
-    return absl::DataLossError("the record of a stage's settings is damaged");
+    return damaged;
   }
   return recorded;
 }

@@ -64,7 +64,8 @@ struct RecordedKey {
   FieldMap parts;
 };
 
-// kDataLoss if the text does not come from KeyText.
+// kDataLoss if the text does not come from KeyText, or has more lines than 10,000 and one for each
+// 16 bytes.
 absl::StatusOr<RecordedKey> ParseKeyText(absl::string_view text);
 
 // The state of a stage on disk.

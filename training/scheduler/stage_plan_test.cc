@@ -1,5 +1,6 @@
 #include "rcnn/training/scheduler/stage_plan.h"
 
+#include <cstdint>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/config/message_fields.h"
 #include "rcnn/training/config/written_defaults.h"
@@ -255,6 +257,18 @@ TEST(KeyTextTest, RejectsDamagedText) {
     if (i + 1 == text.size()) continue;  // only the last line break is missing
     EXPECT_THAT(ParseKeyText(text.substr(0, i)), ::testing::Not(IsOk())) << "byte " << i;
   }
+}
+
+TEST(KeyTextTest, MemoryIsBoundedByTheSizeOfTheFile) {
+  if (!kMeasuresMemory) GTEST_SKIP() << "sanitizers need memory of their own";
+  std::string text = "key: 0123456789abcdef0123456789abcdef\n";
+  for (int i = 0; text.size() < 4'000'000; ++i) {
+    for (int shift = 0; shift < 24; shift += 6) text += static_cast<char>('0' + (i >> shift & 63));
+    text += '\n';
+  }
+  const int64_t peak = MeasurePeakBytes([&] { ParseKeyText(text).status().IgnoreError(); });
+  EXPECT_GE(peak, 0);
+  EXPECT_LE(peak, 10 * static_cast<int64_t>(text.size()) + (2 << 20));
 }
 
 StageStatus Recorded(const PlannedStage& stage) {
