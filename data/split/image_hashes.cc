@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/absolute_path.h"
 #include "rcnn/base/crc32c.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -50,15 +51,15 @@ constexpr uint32_t LengthDelimited(int field) {
 
 // A file's state when it was hashed.
 struct FileState {
-  int64_t size = -1;  // -1: there is none
+  int64_t size = 0;
   int64_t time_ns = 0;
 };
 
-FileState ReadState(const std::string& path) {
+absl::StatusOr<FileState> ReadState(const std::string& path) {
   struct stat status = {};
-  if (stat(path.c_str(), &status) != 0) return {};
-  return {static_cast<int64_t>(status.st_size),
-          int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+  if (stat(path.c_str(), &status) != 0) return ErrnoStatus("examine", path);
+  return FileState{static_cast<int64_t>(status.st_size),
+                   int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
 // The first line of the file, before the message: the CRC-32C of the message.
@@ -184,15 +185,15 @@ class Hasher {
  private:
   // Returns whether the hash is that of the cache.
   bool Take(size_t index) {
-    const FileState state = ReadState(paths_[index]);
-    states_[index] = state;
-    if (state.size < 0) {
-      KeepError(ReadImageHash(paths_[index]).status());
+    const absl::StatusOr<FileState> state = ReadState(paths_[index]);
+    if (!state.ok()) {
+      KeepError(state.status());
       return false;
     }
+    states_[index] = *state;
     const auto known = known_.find(paths_[index]);
-    if (known != known_.end() && known->second->size() == state.size &&
-        known->second->time_ns() == state.time_ns) {
+    if (known != known_.end() && known->second->size() == state->size &&
+        known->second->time_ns() == state->time_ns) {
       ImageHash hash;
       for (int i = 0; i < 2; ++i) hash.content[i] = known->second->word(i);
       for (int i = 0; i < 4; ++i) hash.look[i] = known->second->word(2 + i);
