@@ -25,22 +25,6 @@ constexpr size_t kMaxDepth = 64;
 
 bool IsHidden(absl::string_view name) { return name[0] == '.' || name == "__MACOSX"; }
 
-// Whether a run directory has images that no run writes. What cannot be listed has none.
-bool HoldsOtherImages(const fs::path& run) {
-  std::error_code error;
-  fs::recursive_directory_iterator entry(run, error);
-  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    const bool top = entry.depth() == 0;
-    if (IsHidden(name) || (top && (name == "stages" || name == "split"))) {
-      entry.disable_recursion_pending();
-    } else if (HasImageExtension(name) && !(top && name == "contact_sheet.jpg")) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // Whether a link is known to lead nowhere.
 bool LeadsNowhere(const std::error_code& error) {
   return error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory ||
@@ -52,6 +36,24 @@ absl::Status CannotRead(const fs::path& path, const std::error_code& error) {
   return absl::Status(ErrorNumberStatus(error.value(), "read", "").code(),
                       absl::StrCat(path.string(), ": cannot read: ", error.message(),
                                    denied ? "; allow it with chmod -R u+rX, or move it away" : ""));
+}
+
+// Whether a run directory has images that no run writes.
+absl::StatusOr<bool> HoldsOtherImages(const fs::path& run) {
+  std::error_code error;
+  fs::recursive_directory_iterator entry(run, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const bool top = entry.depth() == 0;
+    if (IsHidden(name) || (top && (name == "stages" || name == "split"))) {
+      entry.disable_recursion_pending();
+    } else if (HasImageExtension(name) && !(top && name == "contact_sheet.jpg")) {
+      return true;
+    }
+  }
+  // A run that goes on deletes folders.
+  if (error && !LeadsNowhere(error)) return CannotRead(run, error);
+  return false;
 }
 
 // Whether `folder` has one of two names, of that type.
@@ -134,7 +136,8 @@ class Lister {
     if (entry.is_directory(error)) {
       RCNN_ASSIGN_OR_RETURN(const bool is_run, IsRun(entry.path()));
       if (!is_run) return Visit(relative);
-      if (HoldsOtherImages(entry.path())) runs_with_images.push_back(std::move(relative));
+      RCNN_ASSIGN_OR_RETURN(const bool holds_images, HoldsOtherImages(entry.path()));
+      if (holds_images) runs_with_images.push_back(std::move(relative));
       return absl::OkStatus();
     }
     if (error && !LeadsNowhere(error)) return CannotRead(entry.path(), error);
