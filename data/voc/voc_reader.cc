@@ -81,6 +81,7 @@ class VocReader {
   absl::Status SetClasses();
 
   ListedImage ReadListed(const std::string& name, int64_t id);
+  std::vector<ListedImage> ReadAllListed(const std::vector<std::string>& names);
   void DecideViews(std::vector<ListedImage>& images);
   void AddImage(const ListedImage& image);
   absl::StatusOr<std::string> ImagePathInside(absl::string_view file) const;
@@ -107,6 +108,9 @@ class VocReader {
   ClassIndex class_index_;
   absl::flat_hash_set<std::string> seen_;
   int64_t num_objects_ = 0;
+  // Names of the list without an object or an image, beyond those that a report keeps: a name of a
+  // byte would take several hundred in memory.
+  std::map<DefectKind, int64_t> further_defects_;
   // The first error of a file that cannot be read now: without it the dataset would be another.
   absl::Status unreadable_;
   AnnotationTable table_;
@@ -329,6 +333,23 @@ VocReader::ListedImage VocReader::ReadListed(const std::string& name, int64_t id
   return image;
 }
 
+// Without those that are only counted.
+std::vector<VocReader::ListedImage> VocReader::ReadAllListed(
+    const std::vector<std::string>& names) {
+  std::vector<ListedImage> images;
+  int64_t without_objects = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    ListedImage image = ReadListed(names[i], static_cast<int64_t>(i) + 1);
+    const bool is_only_defect = image.defect && image.annotation.objects.empty();
+    if (is_only_defect && ++without_objects > DefectReport::kMaxKept) {
+      ++further_defects_[image.defect->kind];
+    } else {
+      images.push_back(std::move(image));
+    }
+  }
+  return images;
+}
+
 void VocReader::DecideViews(std::vector<ListedImage>& images) {
   std::vector<ListedImage*> found;
   std::vector<AnnotatedImage> annotated;
@@ -403,17 +424,18 @@ absl::Status VocReader::CheckUnits(const std::vector<ListedImage>& images) const
 absl::StatusOr<AnnotationTable> VocReader::Read() {
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> names, ListNames());
   RCNN_RETURN_IF_ERROR(SetClasses());
-  std::vector<ListedImage> images;
-  images.reserve(names.size());
-  for (size_t i = 0; i < names.size(); ++i) {
-    images.push_back(ReadListed(names[i], static_cast<int64_t>(i) + 1));
-  }
+  std::vector<ListedImage> images = ReadAllListed(names);
   unreadable_.Update(lookup_.status());
   RCNN_RETURN_IF_ERROR(unreadable_);
   DecideViews(images);
   SetCoordinates(images);
   RCNN_RETURN_IF_ERROR(CheckUnits(images));
   for (const ListedImage& image : images) AddImage(image);
+  for (const auto& [kind, count] : further_defects_) {
+    for (int64_t i = 0; i < count; ++i) {
+      table_.defects.Add({"", -1, kind, "", DefectAction::kImageDropped});
+    }
+  }
   overruns_.Report(config_, table_.defects);
   RCNN_RETURN_IF_ERROR(FinishTable(config_, folder_, table_));
   return std::move(table_);

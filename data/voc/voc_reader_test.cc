@@ -1,8 +1,10 @@
 #include "rcnn/data/voc/voc_reader.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/annotation_table.h"
@@ -110,6 +113,34 @@ TEST_F(VocReaderTest, ConvertsOneBasedInclusivePixelsToContinuousBoxes) {
   EXPECT_EQ(table.objects[1].box, (Box{10, 20, 30, 40}));
   EXPECT_THAT(table.objects[1].xywh, ElementsAre(10, 20, 20, 20));
   EXPECT_EQ(table.objects[1].area, 400);
+}
+
+// "About 200 bytes of memory for each name" (SECURITY.md).
+TEST_F(VocReaderTest, MemoryOfAListIsBoundedByItsNames) {
+  if (!kMeasuresMemory) GTEST_SKIP() << "sanitizers need memory of their own";
+  WritePair("a", ObjectXml("cat", 1, 1, 64, 48));
+  constexpr int64_t kNames = 1'000'000;
+  std::string list;
+  for (int64_t i = 0; i < kNames; ++i) list += "a\n";
+  Write("ImageSets/Main/train.txt", list);
+  const int64_t peak = MeasurePeakBytes([&] { Error("voc { split: 'train' }").IgnoreError(); });
+  EXPECT_GE(peak, 0);
+  EXPECT_LE(peak, 200 * kNames);
+}
+
+TEST_F(VocReaderTest, CountsMoreDefectsOfAListThanItKeeps) {
+  WritePair("a", ObjectXml("cat", 1, 1, 64, 48));
+  std::string list = "a\n";
+  for (int64_t i = 0; i < DefectReport::kMaxKept + 5; ++i) list += i % 2 == 0 ? "a\n" : "b\n";
+  Write("ImageSets/Main/train.txt", list + "../c\n");
+  const AnnotationTable table = Read("voc { split: 'train' }");
+  EXPECT_THAT(ListNames(table), ElementsAre("a"));
+  const std::map<DefectKind, int64_t>& counts = table.defects.counts();
+  EXPECT_EQ(table.defects.total(), DefectReport::kMaxKept + 6);
+  EXPECT_EQ(counts.at(DefectKind::kMissingAnnotation), 1);
+  EXPECT_EQ(counts.at(DefectKind::kUnsafeFileName), 1);
+  EXPECT_EQ(counts.at(DefectKind::kDuplicateImage), DefectReport::kMaxKept + 4);
+  EXPECT_EQ(table.defects.defects().front().file, "Annotations/a.xml");
 }
 
 TEST_F(VocReaderTest, SupportsOtherConventions) {
