@@ -138,6 +138,34 @@ TEST_F(PublishResultsTest, WhatIsInThePlaceOfAResultMakesWay) {
   EXPECT_EQ(ReadFile(run_directory_ + "/contact_sheet.jpg/file").value(), "mine");
 }
 
+// Nobody can say where a link to a name that is too long leads, nor read a link to itself.
+TEST_F(PublishResultsTest, WhatCannotBeExaminedNowIsNotReplaced) {
+  Publish();
+  const std::string weights = run_directory_ + "/model.safetensors";
+  const auto stops_at = [&](const std::string& path) {
+    EXPECT_THAT(PublishResults(stage_directory_, run_directory_),
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
+    EXPECT_TRUE(fs::is_symlink(path));
+    EXPECT_EQ(ReadFile(weights).value(), std::string(100'000, 'w'));
+    fs::remove(path);
+  };
+  const std::string metrics = run_directory_ + "/metrics.json";
+  fs::remove(metrics);
+  fs::create_symlink(std::string(300, 'n'), metrics);
+  stops_at(metrics);
+  const std::string source = stage_directory_ + "/metrics.json";
+  fs::rename(source, run_directory_ + "/aside");
+  fs::create_symlink(source, source);
+  stops_at(source);
+  fs::rename(run_directory_ + "/aside", source);
+  Publish();
+  EXPECT_EQ(ReadFile(metrics).value(), "{\"ap\": 0.5}");
+  const std::string record = stage_directory_ + "/DONE";
+  fs::remove(record);
+  fs::create_symlink(record, record);
+  stops_at(record);
+}
+
 TEST_F(PublishResultsTest, DeletesResultFilesThatTheEvaluationDidNotWrite) {
   Write(run_directory_ + "/contact_sheet.jpg", "from an earlier version of the experiment");
   Write(run_directory_ + "/notes.txt", "mine");
