@@ -161,10 +161,10 @@ std::string FindExcess(absl::string_view text) {
   google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
   NoErrors silent;
   Tokenizer tokenizer(&stream, &silent);
-  // As the parser has them, which would otherwise see braces where this sees a string.
+  // Exactly as the parser has them, which would otherwise see braces where this sees a string: for
+  // both a string ends with its line, which is an error after which the parser goes on.
   tokenizer.set_allow_f_after_float(true);
   tokenizer.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
-  tokenizer.set_allow_multiline_strings(true);
   int depth = 0;
   int64_t values = 0;
   while (tokenizer.Next()) {

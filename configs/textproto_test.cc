@@ -103,6 +103,10 @@ TEST(TextprotoTest, NestingIsBounded) {
   EXPECT_THAT(
       CheckTextprotoSize("x:\n" + std::string(101, '[')),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2:101: nested deeper than 100")));
+  EXPECT_THAT(
+      CheckTextprotoSize("x: \"\n" + std::string(101, '{')),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2:101: nested deeper than 100")))
+      << "the parser ends a string with its line, and goes on";
   const std::string braces(20'000, '{');
   EXPECT_THAT(CheckTextprotoSize("x: \"" + braces + "\" # " + braces), IsOk());
 }
@@ -123,8 +127,8 @@ TEST(TextprotoTest, MemoryIsBoundedByTheSizeOfTheFile) {
   for (const std::string& text :
        {stages, branches, name, repeat("", "stages{}", ""), repeat("model{branch:[{}", ",{}", "]}"),
         repeat("data{train{concat{parts:[{}", ",{}", "]}}}"),
-        repeat("data{train{classes:[\"\"", ",\"\"", "]}}"), long_word + ": 1",
-        "seed: " + long_word}) {
+        repeat("data{train{classes:[\"\"", ",\"\"", "]}}"), long_word + ": 1", "seed: " + long_word,
+        repeat("name: \"\n", "stages{}", "")}) {
     const int64_t peak = MeasurePeakBytes([&] { Parse(text).IgnoreError(); });
     EXPECT_GE(peak, 0);
     EXPECT_LE(peak, 16 * static_cast<int64_t>(text.size()) + (4 << 20)) << text.substr(0, 60);
