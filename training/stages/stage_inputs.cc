@@ -35,12 +35,15 @@ absl::Status CheckIsAsPlanned(const ExperimentRun& run, const std::string& path)
 
 absl::StatusOr<SourceWeights> Pretrained(const ExperimentRun& run) {
   RCNN_ASSIGN_OR_RETURN(const std::string path, PretrainedPath(run));
+  absl::StatusOr<StateDict> state = detection::weights::LoadStateDict(path);
+  // After the file was read, so that nothing can replace it in between, and before its error, as a
+  // file that is being replaced may look damaged.
   RCNN_RETURN_IF_ERROR(CheckIsAsPlanned(run, path));
+  RCNN_RETURN_IF_ERROR(state.status());
   SourceWeights weights;
   weights.source = path;
   weights.names = run.config.pretrained().names();
-  RCNN_ASSIGN_OR_RETURN(StateDict state, detection::weights::LoadStateDict(path));
-  detection::weights::UnwrappedNames unwrapped = detection::weights::UnwrapNames(std::move(state));
+  detection::weights::UnwrappedNames unwrapped = detection::weights::UnwrapNames(*std::move(state));
   weights.state = std::move(unwrapped.state);
   if (!unwrapped.prefix.empty()) {
     absl::StrAppend(&weights.source, " (names without the prefix ", unwrapped.prefix, ")");
