@@ -35,8 +35,7 @@ bool SelectsOnDevice(const FastRcnnHead& head, const c10::Device& device, int64_
 //
 //   output          of the head for the RoIs
 //   rois            [R, 5] float32, (image, x1, y1, x2, y2) in pixels of the network's input, in
-//   any
-//                   order; those of other images take part in nothing
+//                   any order; those of other images take part in nothing
 //   sizes           of the B images, as the network sees them
 //   original_sizes  of the B images, as they are stored
 // Throws c10::Error, naming the value, on outputs that are not finite (SelectDetections).

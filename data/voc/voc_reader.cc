@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -447,4 +448,5 @@ absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder, VocFolders folders) {
   return VocReader(config, folder, std::move(folders)).Read();
 }
+
 }  // namespace rcnn::data
