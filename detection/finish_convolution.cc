@@ -61,6 +61,10 @@ bool FinishesConvolutions(const c10::Device& device) {
 
 at::Tensor FinishConvolution(at::Tensor map, const at::Tensor& bias, const at::Tensor& add,
                              bool relu) {
+  // As at::conv2d checks it: kernels read all of it, and operators would repeat a single number.
+  TORCH_CHECK(bias.dim() == 1 && bias.size(0) == map.size(1) && bias.device() == map.device(),
+              "convolution: bias ", bias.sizes(), " on ", bias.device().str(), " for maps ",
+              map.sizes(), " on ", map.device().str());
   if (!ops::CanFinishMap(map, add)) {
     map.add_(bias.to(map.scalar_type()).view({1, -1, 1, 1}));
     if (add.defined()) map.add_(add);

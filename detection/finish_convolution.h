@@ -22,6 +22,7 @@ bool FinishesConvolutions(const c10::Device& device);
 
 // map + bias + add, and then ReLU if `relu`, in the memory of `map` [N, C, H, W], which nobody else
 // may use. `bias`: [C], of the map's type or wider. `add`: of the map's sizes; undefined: nothing.
+// Throws c10::Error if the bias is of another size or on another device.
 at::Tensor FinishConvolution(at::Tensor map, const at::Tensor& bias, const at::Tensor& add,
                              bool relu);
 

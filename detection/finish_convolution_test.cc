@@ -5,12 +5,16 @@
 
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/detection/testing/counting_finisher.h"
 #include "rcnn/detection/testing/slow_layers.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::detection {
 namespace {
+
+using ::testing::HasSubstr;
 
 at::Tensor Map(uint64_t seed, at::MemoryFormat format = at::MemoryFormat::ChannelsLast) {
   return at::randn({2, 4, 3, 5}, at::detail::createCPUGenerator(seed), at::kDouble)
@@ -94,6 +98,19 @@ TEST(FinishConvolutionTest, WithoutGradientsInPlace) {
   EXPECT_EQ(y.data_ptr(), map.data_ptr());
   EXPECT_TRUE(Near(y, (before + Bias().view({1, 4, 1, 1})).relu(), 1e-12));
   EXPECT_EQ(finisher.count(), 1);
+}
+
+// A kernel would read what lies behind it.
+TEST(FinishConvolutionTest, ABiasIsOfTheMapsChannels) {
+  const CountingFinisher finisher;
+  for (const at::MemoryFormat format :
+       {at::MemoryFormat::ChannelsLast, at::MemoryFormat::Contiguous}) {
+    EXPECT_THAT(ops::ErrorMessage([&] {
+                  FinishConvolution(Map(1, format), at::zeros({1}, at::kDouble), {}, false);
+                }),
+                HasSubstr("bias [1] on cpu for maps [2, 4, 3, 5] on cpu"));
+  }
+  EXPECT_EQ(finisher.count(), 0);
 }
 
 }  // namespace
