@@ -40,8 +40,8 @@ struct Found {
 };
 
 // Of map, bias and, if it is defined, what is added; which of them want a gradient.
-Found Run(const at::Tensor& map, const at::Tensor& add, bool relu,
-          const std::vector<bool>& wanted) {
+Found Differentiate(const at::Tensor& map, const at::Tensor& add, bool relu,
+                    const std::vector<bool>& wanted) {
   std::vector<at::Tensor> leaves = {map.clone(), Bias()};
   if (add.defined()) leaves.push_back(add.clone());
   for (size_t i = 0; i < leaves.size(); ++i) leaves[i].requires_grad_(wanted[i]);
@@ -72,9 +72,9 @@ TEST(FinishConvolutionTest, ResultAndGradientsAreThoseOfOperators) {
                                                                             {true, false, true},
                                                                             {true, false, false},
                                                                             {false, true, false}}) {
-        const Found expected = Run(Map(1), add, relu, wanted);  // without a finisher
+        const Found expected = Differentiate(Map(1), add, relu, wanted);  // without a finisher
         const CountingFinisher finisher;
-        ExpectEqual(Run(Map(1), add, relu, wanted), expected);
+        ExpectEqual(Differentiate(Map(1), add, relu, wanted), expected);
         EXPECT_EQ(finisher.count(), 1);
       }
     }
@@ -83,10 +83,10 @@ TEST(FinishConvolutionTest, ResultAndGradientsAreThoseOfOperators) {
 
 TEST(FinishConvolutionTest, OperatorsTakeOtherLayouts) {
   const std::vector<bool> wanted = {true, true, true};
-  const Found expected = Run(Map(1), Map(3), true, wanted);
+  const Found expected = Differentiate(Map(1), Map(3), true, wanted);
   const CountingFinisher finisher;
-  ExpectEqual(Run(Map(1, at::MemoryFormat::Contiguous), Map(3), true, wanted), expected);
-  ExpectEqual(Run(Map(1), Map(3, at::MemoryFormat::Contiguous), true, wanted), expected);
+  ExpectEqual(Differentiate(Map(1, at::MemoryFormat::Contiguous), Map(3), true, wanted), expected);
+  ExpectEqual(Differentiate(Map(1), Map(3, at::MemoryFormat::Contiguous), true, wanted), expected);
   EXPECT_EQ(finisher.count(), 0);
 }
 
