@@ -93,12 +93,13 @@ std::string Bytes(const ExperimentRun& run, const std::string& stage, const std:
 
 // Each training stage on the same inputs, so that differences do not add up over the stages: RPN
 // and Fast R-CNN, from the images and from cached maps, with whole batches and parts of one.
-// Compares each tensor after 20 iterations and all weights together after 50. Sooner or later,
+// Compares each tensor after 8 iterations and all weights together after 50. Sooner or later,
 // rounding moves an activation to the other side of a ReLU, and then the gradient of a small
-// tensor, such as the bias of a norm, changes by more than rounding.
+// tensor, such as the bias of a norm, changes by more than rounding: with LibTorch 2.11 within 20
+// iterations.
 TEST(StagesRanksTest, WeightsAreThoseOfOneProcess) {
   for (const auto& [batches, iterations] :
-       {std::pair(1, 20), std::pair(4, 20), std::pair(1, 50), std::pair(4, 50)}) {
+       {std::pair(1, 8), std::pair(4, 8), std::pair(1, 50), std::pair(4, 50)}) {
     const std::string setup = absl::StrCat(batches, " batches, ", iterations, " iterations");
     const configs::ExperimentConfig config = TinyExperiment(WithSgd(batches, iterations));
     const ExperimentRun alone = RunOnRanks(1, config, EmptyDirectory(absl::StrCat("alone", setup)));
@@ -116,7 +117,7 @@ TEST(StagesRanksTest, WeightsAreThoseOfOneProcess) {
         EXPECT_THAT(statuses, Each(IsOk()));
         const StateDict expected = Weights(alone, stage), found = Weights(run, stage);
         EXPECT_LT(NormDifference(expected, found), 1e-5);
-        if (iterations > 20) continue;
+        if (iterations > 8) continue;
         EXPECT_LT(RelativeDifference(expected, found), 1e-5);
       }
     }
