@@ -14,6 +14,7 @@
 
 #include <mutex>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "rcnn/base/libtorch_version.h"
@@ -35,6 +36,7 @@ struct QueueDeviceHooks final : public XPUHooksInterface {
   bool isBuilt() const override { return !detail::getCUDAHooks().isBuilt(); }
   bool isAvailable() const override { return true; }
   bool hasXPU() const override { return true; }
+  std::string showConfig() const override { return "a fake device\n"; }
   bool hasPrimaryContext(DeviceIndex) const override { return true; }
   DeviceIndex deviceCount() const override { return 1; }
   DeviceIndex getNumGPUs() const override { return 1; }
