@@ -34,6 +34,12 @@ constexpr char kWaitPolicy[] = "OMP_WAIT_POLICY";
 constexpr std::pair<const char*, const char*> kCublasWorkspace = {"CUBLAS_WORKSPACE_CONFIG",
                                                                   ":4096:8"};
 
+// No record of collectives for torch.distributed's debugger. LibTorch 2.11 looks a group up in it
+// without a lock, so two threads that use their groups for the first time at once may crash.
+constexpr std::pair<const char*, const char*> kCollectiveRecord = {"TORCH_FR_BUFFER_SIZE", "0"};
+// Another name of the same variable.
+constexpr char kOldCollectiveRecord[] = "TORCH_NCCL_TRACE_BUFFER_SIZE";
+
 // What the libraries call the levels.
 struct LevelNames {
   const char* aten;
@@ -109,6 +115,9 @@ StartVariables MissingVariables(const std::string& blas_core, InstructionLevel l
     for (const auto& [name, value] : kWaiting) AddUnlessSet(name, value, missing);
   }
   AddUnlessSet(kCublasWorkspace.first, kCublasWorkspace.second, missing);
+  if (std::getenv(kOldCollectiveRecord) == nullptr) {
+    AddUnlessSet(kCollectiveRecord.first, kCollectiveRecord.second, missing);
+  }
   return missing;
 }
 

@@ -2,9 +2,10 @@
 //
 // OpenBLAS's choice of kernels, glibc's use of huge pages, and how long idle threads of
 // OpenMP and of OpenBLAS spin, are read from the environment before main(). The workspaces of
-// cuBLAS, on which it depends whether its results vary, are read when it is first used. A launcher
-// (launcher_main.cc), or the program itself (runtime.h), sets what is missing and executes the
-// program. Variables that the user has set are unchanged.
+// cuBLAS, on which it depends whether its results vary, and whether LibTorch records collectives,
+// are read when they are first used. A launcher (launcher_main.cc), or the program itself
+// (runtime.h), sets what is missing and executes the program. Variables that the user has set are
+// unchanged.
 //
 // So are the instructions that LibTorch's own kernels, oneDNN, MKL and OpenBLAS may use, where the
 // user has lowered the level of instructions (instruction_level.h): rcnn's kernels ask for the

@@ -28,7 +28,7 @@ class StartEnvironmentTest : public testing::Test {
          {"OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY",
           "MALLOC_TOP_PAD_", "GLIBC_TUNABLES", "CUBLAS_WORKSPACE_CONFIG", "RCNN_REEXECUTED_PID",
           "RCNN_NO_REEXEC", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
-          "MKL_ENABLE_INSTRUCTIONS"}) {
+          "MKL_ENABLE_INSTRUCTIONS", "TORCH_FR_BUFFER_SIZE", "TORCH_NCCL_TRACE_BUFFER_SIZE"}) {
       unsetenv(name);
     }
   }
@@ -41,6 +41,7 @@ TEST_F(StartEnvironmentTest, NamesWhatIsMissing) {
   EXPECT_THAT(missing, Contains(Pair("MALLOC_TOP_PAD_", "67108864")));
   EXPECT_THAT(missing, Contains(Key("GLIBC_TUNABLES")));
   EXPECT_THAT(missing, Contains(Pair("CUBLAS_WORKSPACE_CONFIG", ":4096:8")));
+  EXPECT_THAT(missing, Contains(Pair("TORCH_FR_BUFFER_SIZE", "0")));
 }
 
 TEST_F(StartEnvironmentTest, LeavesWhatTheUserHasSet) {
@@ -53,6 +54,11 @@ TEST_F(StartEnvironmentTest, LeavesWhatTheUserHasSet) {
   EXPECT_THAT(missing, Not(Contains(Key("CUBLAS_WORKSPACE_CONFIG"))));
   setenv("OPENBLAS_CORETYPE", "NEHALEM", 1);
   EXPECT_THAT(MissingVariables("Prescott"), Not(Contains(Key("OPENBLAS_CORETYPE"))));
+  for (const char* name : {"TORCH_FR_BUFFER_SIZE", "TORCH_NCCL_TRACE_BUFFER_SIZE"}) {
+    setenv(name, "2000", 1);
+    EXPECT_THAT(MissingVariables(""), Not(Contains(Key("TORCH_FR_BUFFER_SIZE")))) << name;
+    unsetenv(name);
+  }
 }
 
 TEST_F(StartEnvironmentTest, ReplacesOnlyKernelsThatAreWorseThanTheCpu) {
