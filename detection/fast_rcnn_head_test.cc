@@ -26,6 +26,7 @@
 #include "rcnn/base/tensor_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/testing/roi_cases.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
@@ -35,8 +36,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr int64_t kClasses = 3;
-constexpr int64_t kChannels = 4;
-constexpr double kStride = 16;
 
 at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
 
@@ -52,23 +51,10 @@ absl::StatusOr<std::shared_ptr<FastRcnnHead>> Create(const std::string& text,
 }
 
 std::shared_ptr<FastRcnnHead> Make(const std::string& text) {
-  auto head = Create(text, {{kChannels, 16}}).value();
+  auto head = Create(text, {{kRoiMapChannels, 16}}).value();
   FillAtRandom(*head, 0.4, 12);
   head->eval();
   return head;
-}
-
-at::Tensor Map() { return at::randn({2, kChannels, 8, 9}, Generator()); }
-
-// Of both images, 128 x 144 px: inside, across the border, of one cell, and with
-// corners half-way between cells.
-at::Tensor Rois() {
-  return at::tensor({0.f, 10.f,  14.f, 90.f,  110.f,  //
-                     1.f, 50.f,  3.f,  140.f, 127.f,  //
-                     1.f, 33.f,  33.f, 35.f,  36.f,   //
-                     0.f, 100.f, 90.f, 170.f, 150.f,  //
-                     0.f, 24.f,  40.f, 88.f,  72.f})
-      .view({5, 5});
 }
 
 // A thousand of both images.
@@ -95,7 +81,7 @@ BatchFeatures MapsApart(const at::Tensor& map) {
 TEST(FastRcnnHeadTest, InferenceInPartsHasTheBitsOfAllRois) {
   const at::NoGradGuard no_grad;
   const auto head = Make("pool { roi_align {} size: 7 } fc { fc_channels: [40, 24] }");
-  const at::Tensor map = Map(), rois = ManyRois();
+  const at::Tensor map = RoiMaps(), rois = ManyRois();
   const HeadOutput all = head->Forward(std::vector<at::Tensor>{map}, rois);
   FeatureMaps together;
   together.levels = {map};
@@ -104,7 +90,7 @@ TEST(FastRcnnHeadTest, InferenceInPartsHasTheBitsOfAllRois) {
     const HeadOutput output = head->Forward(maps, rois);
     // The features of all would take so much; those of parts are joined.
     EXPECT_LT(memory.peak_bytes(),
-              static_cast<int64_t>(maps.parts.size()) * 1000 * kChannels * 7 * 7 * 4);
+              static_cast<int64_t>(maps.parts.size()) * 1000 * kRoiMapChannels * 7 * 7 * 4);
     EXPECT_TRUE(Near(output.logits, all.logits, 1e-5));
     EXPECT_TRUE(Near(output.deltas, all.deltas, 1e-5));
     if (!PanelProductAvailable()) continue;
@@ -119,7 +105,7 @@ HeadOutput SlowOutput(const torch::nn::Module& head, double keep) {
   const auto linear = [&](const std::string& name, const at::Tensor& x) {
     return SlowLinear(x, FindTensor(head, name + ".weight"), FindTensor(head, name + ".bias"));
   };
-  at::Tensor x = SlowRoiPool(Map(), Rois(), 6, kStride).flatten(1);
+  at::Tensor x = SlowRoiPool(RoiMaps(), RoisOfMaps(), 6, kRoiMapStride).flatten(1);
   x = linear("fc6", x).clamp_min(0) * keep;
   x = linear("fc7", x).clamp_min(0) * keep;
   return {linear("cls_score", x), linear("bbox_pred", x)};
@@ -132,7 +118,7 @@ TEST(FastRcnnHeadTest, EqualsTheNetworkOf2015) {
                           "dropout: 0.5 dropout_scale: ",
                           scale, " }"));
     const HeadOutput expected = SlowOutput(*head, scale == std::string("IN_TEST") ? 0.5 : 1);
-    const HeadOutput found = head->Forward({Map()}, Rois());
+    const HeadOutput found = head->Forward({RoiMaps()}, RoisOfMaps());
     EXPECT_TRUE(Near(found.logits, expected.logits, 1e-5));
     EXPECT_TRUE(Near(found.deltas, expected.deltas, 1e-5));
   }
@@ -150,9 +136,9 @@ TEST(FastRcnnHeadTest, UndoesNormalisationOutsideTraining) {
   const at::Tensor plain = SlowOutput(*head, 1).deltas.view({5, kClasses + 1, 4});
   at::Tensor expected = plain.clone();
   expected.slice(1, 1).mul_(BoxStd()).add_(BoxMean());  // the background's are not used
-  EXPECT_TRUE(Near(head->Forward({Map()}, Rois()).deltas, expected.view({5, -1}), 1e-5));
+  EXPECT_TRUE(Near(head->Forward({RoiMaps()}, RoisOfMaps()).deltas, expected.view({5, -1}), 1e-5));
   head->train();
-  EXPECT_TRUE(Near(head->Forward({Map()}, Rois()).deltas, plain.view({5, -1}), 1e-5));
+  EXPECT_TRUE(Near(head->Forward({RoiMaps()}, RoisOfMaps()).deltas, plain.view({5, -1}), 1e-5));
 }
 
 TEST(FastRcnnHeadTest, TheFoldedBoxPredictorUndoesNormalisation) {
@@ -273,7 +259,7 @@ TEST(FastRcnnHeadTest, WithoutRoisThereIsNoLoss) {
   const auto head = Make("fc { fc_channels: 5 }");
   const GroundTruths nothing = {{at::empty({0, 4}), at::empty({0}, at::kLong), at::Tensor()}};
   const RoiSamples samples = head->Sample({at::empty({0, 4})}, nothing, Generator());
-  const HeadLosses losses = head->Losses(head->Forward({Map()}, samples.rois), samples);
+  const HeadLosses losses = head->Losses(head->Forward({RoiMaps()}, samples.rois), samples);
   EXPECT_EQ(losses.classes.item<double>(), 0);
   EXPECT_EQ(losses.box.item<double>(), 0);
 }
@@ -322,7 +308,7 @@ TEST(FastRcnnHeadTest, ErrorsNameTheFieldOfTheConfig) {
 
 TEST(FastRcnnHeadTest, ArgumentsOfTheWrongShapeAreErrors) {
   const auto head = Make("fc { fc_channels: 5 }");
-  EXPECT_THROW(head->Pool(std::vector<at::Tensor>(), Rois()), c10::Error);
+  EXPECT_THROW(head->Pool(std::vector<at::Tensor>(), RoisOfMaps()), c10::Error);
   EXPECT_THROW(head->Sample({at::empty({0, 4})}, {}, Generator()), c10::Error);
   EXPECT_THROW(head->SetBoxNormalization(at::zeros({4, 4}), at::zeros({4, 4})), c10::Error);
   EXPECT_THROW(head->SetBoxNormalization(at::zeros({3, 4}), at::ones({3, 4})), c10::Error);

@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
+#include "rcnn/detection/testing/roi_cases.h"
 #include "rcnn/detection/testing/slow_layers.h"
 #include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/queue_device.h"
@@ -26,10 +27,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int64_t kChannels = 4;
-constexpr double kStride = 16;
-
-at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
+at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
 
 configs::RoiPoolingConfig Pooling(const std::string& text) {
   configs::RoiPoolingConfig config;
@@ -37,26 +35,13 @@ configs::RoiPoolingConfig Pooling(const std::string& text) {
   return config;
 }
 
-std::vector<FeatureLevel> OneLevel() { return {{kChannels, 16}}; }
-
-at::Tensor Map() { return at::randn({2, kChannels, 8, 9}, Generator()); }
-
-// Of both images, 128 x 144 px: inside, across the border, of one cell, and with
-// corners half-way between cells.
-at::Tensor Rois() {
-  return at::tensor({0.f, 10.f,  14.f, 90.f,  110.f,  //
-                     1.f, 50.f,  3.f,  140.f, 127.f,  //
-                     1.f, 33.f,  33.f, 35.f,  36.f,   //
-                     0.f, 100.f, 90.f, 170.f, 150.f,  //
-                     0.f, 24.f,  40.f, 88.f,  72.f})
-      .view({5, 5});
-}
+std::vector<FeatureLevel> OneLevel() { return {{kRoiMapChannels, 16}}; }
 
 TEST(PoolFromLevelsTest, RoiPoolTakesTheMaximumOfBins) {
   for (const int64_t size : {3, 7}) {
-    const at::Tensor pooled = PoolFromLevels({Map()}, OneLevel(), Rois(),
+    const at::Tensor pooled = PoolFromLevels({RoiMaps()}, OneLevel(), RoisOfMaps(),
                                              Pooling(absl::StrCat("roi_pool {} size: ", size)));
-    EXPECT_TRUE(Near(pooled, SlowRoiPool(Map(), Rois(), size, kStride), 1e-6));
+    EXPECT_TRUE(Near(pooled, SlowRoiPool(RoiMaps(), RoisOfMaps(), size, kRoiMapStride), 1e-6));
   }
 }
 
@@ -73,8 +58,8 @@ TEST(PoolFromLevelsTest, RoiAlignReadsTheMiddleOfBins) {
     const at::Tensor pooled = PoolFromLevels(
         {map}, OneLevel(), roi, Pooling(absl::StrCat("roi_align { ", options, " } size: 5")));
     for (int64_t i = 0; i < 5; ++i) {
-      const double along_x = 40 / kStride + 160 / kStride * (i + 0.5) / 5 - shift;
-      const double along_y = 64 / kStride + 160 / kStride * (i + 0.5) / 5 - shift;
+      const double along_x = 40 / kRoiMapStride + 160 / kRoiMapStride * (i + 0.5) / 5 - shift;
+      const double along_y = 64 / kRoiMapStride + 160 / kRoiMapStride * (i + 0.5) / 5 - shift;
       EXPECT_NEAR(pooled[0][0][2][i].item<double>(), along_x, 1e-4);
       EXPECT_NEAR(pooled[0][1][i][2].item<double>(), along_y, 1e-4);
       EXPECT_NEAR(pooled[0][2][i][i].item<double>(), along_x + 10 * along_y, 1e-3);
@@ -93,7 +78,7 @@ struct PooledShort {
 PooledShort PoolShort(const std::vector<at::Tensor>& maps, const std::vector<FeatureLevel>& levels,
                       const configs::RoiPoolingConfig& config, bool autocast) {
   const at::Device device = maps.front().device();
-  const at::Tensor rois = Rois().to(device);
+  const at::Tensor rois = RoisOfMaps().to(device);
   std::vector<at::Tensor> leaves;
   for (const at::Tensor& map : maps) leaves.push_back(map.detach().requires_grad_());
   ops::testing::TakeWaits();
@@ -116,8 +101,9 @@ PooledShort PoolShort(const std::vector<at::Tensor>& maps, const std::vector<Fea
 // the numbers and gradients of the CPU, rounded to `type` under autocast.
 void ExpectNumbersOfTheCpu(const std::string& pool, size_t num_maps, at::ScalarType type) {
   SCOPED_TRACE(absl::StrCat(pool, " of ", num_maps));
-  std::vector<FeatureLevel> levels = {{kChannels, 16}, {kChannels, 32}};
-  std::vector<at::Tensor> maps = {Map(), at::randn({2, kChannels, 4, 5}, Generator(8))}, far;
+  std::vector<FeatureLevel> levels = {{kRoiMapChannels, 16}, {kRoiMapChannels, 32}};
+  std::vector<at::Tensor> maps = {RoiMaps(), at::randn({2, kRoiMapChannels, 4, 5}, Generator(8))},
+                          far;
   levels.resize(num_maps);
   maps.resize(num_maps);
   for (at::Tensor& map : maps) {
@@ -177,7 +163,7 @@ TEST(PoolFromLevelsTest, APyramidIsReadAtTheLevelOfTheRoisSize) {
 }
 
 TEST(PoolFromLevelsTest, FewerMapsThanLevelsAreAnError) {
-  EXPECT_THAT(ops::ErrorMessage([] { PoolFromLevels({}, OneLevel(), Rois(), Pooling("")); }),
+  EXPECT_THAT(ops::ErrorMessage([] { PoolFromLevels({}, OneLevel(), RoisOfMaps(), Pooling("")); }),
               HasSubstr("head: 0 maps for 1 level"));
 }
 
