@@ -1,5 +1,5 @@
-// The parallel part of nms_tiles.h: which candidates of a slab are suppressed by boxes that were kept
-// before it, and which by others of the slab.
+// The parallel part of nms_tiles.h: which candidates of a slab are suppressed by boxes that were
+// kept before it, and which by others of the slab.
 
 #ifndef RCNN_OPS_KERNELS_NMS_COMPARE_H_
 #define RCNN_OPS_KERNELS_NMS_COMPARE_H_
