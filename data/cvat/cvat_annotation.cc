@@ -17,6 +17,7 @@
 #include "pugixml.hpp"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/record_limit.h"
+#include "rcnn/data/core/stated_size.h"
 #include "rcnn/data/core/xml_document.h"
 
 namespace rcnn::data {
@@ -154,8 +155,8 @@ absl::StatusOr<CvatImage> ReadImage(const pugi::xml_node& node, size_t file_byte
   CvatImage image;
   image.name = Attribute(node, "name");
   image.subset = Attribute(node, "subset");
-  image.width = node.attribute("width").as_llong();
-  image.height = node.attribute("height").as_llong();
+  image.width = StatedPixels(Attribute(node, "width"));
+  image.height = StatedPixels(Attribute(node, "height"));
   for (const pugi::xml_node& child : node) {
     CvatShape shape;
     if (!ReadShape(child, shape)) continue;

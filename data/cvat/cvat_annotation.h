@@ -40,7 +40,7 @@ struct CvatImage {
   std::string name;
   // "" if missing.
   std::string subset;
-  // 0 if missing.
+  // In pixels; 0 if missing or not a whole number from 1 to 999,999,999.
   int64_t width = 0;
   int64_t height = 0;
   std::vector<CvatShape> shapes;

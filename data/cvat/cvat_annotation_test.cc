@@ -63,6 +63,17 @@ TEST(ParseCvat, TakesShapesAsBoxes) {
   EXPECT_THAT(annotation->images[1].shapes, SizeIs(0));
 }
 
+TEST(ParseCvat, ASizeThatIsNoneIsMissing) {
+  for (const char* size : {"-64", "64px", "0x40", "6.5", "1e9", "0", ""}) {
+    const auto annotation = ParseCvat(absl::StrCat("<annotations><image name=\"a.jpg\" width=\"",
+                                                   size, "\" height=\"48.0\"/></annotations>"));
+    ASSERT_THAT(annotation, IsOk());
+    ASSERT_THAT(annotation->images, SizeIs(1));
+    EXPECT_EQ(annotation->images[0].width, 0) << size;
+    EXPECT_EQ(annotation->images[0].height, 48) << size;
+  }
+}
+
 TEST(ParseCvat, SaysWhatIsWrongWithAShape) {
   const auto annotation = ParseCvat(R"(<annotations><image name="a.jpg">
       <box label="cat" xtl="1" ytl="2" xbr="3"/>

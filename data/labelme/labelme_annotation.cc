@@ -14,6 +14,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/json_diagnosis.h"
 #include "rcnn/data/core/record_limit.h"
+#include "rcnn/data/core/stated_size.h"
 #include "simdjson.h"
 
 namespace rcnn::data {
@@ -29,8 +30,7 @@ std::string Text(const dom::element& object, const char* key) {
 
 int64_t Pixels(const dom::element& object, const char* key) {
   double value = 0;
-  if (object[key].get_double().get(value) != simdjson::SUCCESS) return 0;
-  return value > 0 && value < 1e9 && value == std::floor(value) ? static_cast<int64_t>(value) : 0;
+  return object[key].get_double().get(value) == simdjson::SUCCESS ? StatedPixels(value) : 0;
 }
 
 bool GetPoint(const dom::element& element, std::array<double, 2>& point) {

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -15,6 +17,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto file = rcnn::data::ProposalFile::Parse(
       absl::string_view(reinterpret_cast<const char*>(aligned.data()), size), *dataset);
   if (!file.ok()) return 0;
-  for (int64_t i = 0; i < (*file)->size(); ++i) (*file)->Get(i).status().IgnoreError();
+  for (int64_t i = 0; i < (*file)->size(); ++i) {
+    const auto proposals = (*file)->Get(i);
+    if (!proposals.ok()) continue;
+    if (proposals->boxes.size() != proposals->scores.size()) std::abort();
+    for (const rcnn::data::Box& box : proposals->boxes) {
+      // Of infinite and undefined corners too.
+      if (!(box.x2 - box.x1 >= 0 && box.y2 - box.y1 >= 0)) std::abort();
+    }
+    if (!std::is_sorted(proposals->scores.rbegin(), proposals->scores.rend())) std::abort();
+  }
   return 0;
 }

@@ -12,6 +12,7 @@
 #include "pugixml.hpp"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/record_limit.h"
+#include "rcnn/data/core/stated_size.h"
 #include "rcnn/data/core/xml_document.h"
 
 namespace rcnn::data {
@@ -92,18 +93,12 @@ class Objects {
   std::vector<VocObject> objects_;
 };
 
-int64_t ReadPixels(const std::string& text) {
-  double value = 0;
-  const bool whole = absl::SimpleAtod(text, &value) && value == std::floor(value);
-  return whole && value > 0 && value < 1e9 ? static_cast<int64_t>(value) : 0;
-}
-
 void ReadSize(const pugi::xml_node& size, VocAnnotation& annotation) {
   if (!size) return;
   const std::string width = Text(size.child("width"));
   const std::string height = Text(size.child("height"));
-  annotation.width = ReadPixels(width);
-  annotation.height = ReadPixels(height);
+  annotation.width = StatedPixels(width);
+  annotation.height = StatedPixels(height);
   annotation.size_text = absl::StrCat(width, " x ", height);
 }
 
