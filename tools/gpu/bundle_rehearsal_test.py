@@ -64,6 +64,8 @@ def main():
         print("the bundle without CUDA kernels, compressed fast: %.1f MiB" % (size / 2**20))
         if not any(name.startswith(SANITIZERS) for name in names):
             bundle.check_size(size, bundle.MOST_TREE_BYTES, packed)
+            # pip's torch has OpenMP's library too.
+            bundle.check_python_library(bundle.OPERATORS, {*libtorch, "libgomp.so.1"})
         folder = device_programs.unpack(archive, os.path.join(work, "unpacked"))
         check_stand_ins(folder)
         # Debian's LibTorch uses OpenCV itself, and more of it than rcnn.
