@@ -262,7 +262,7 @@ def compare_step(check, name, ours, deadline):
     size = check.size
     peer = check.programs.run_python(
         "time_torch.py", ["step", check.device, exported(check, deadline), str(size.height), str(size.width), str(size.batch),
-                          str(20 if size.full else 1), *check.compile_flag], deadline)
+                          str(5 if size.full else 1), *check.compile_flag], deadline)
     check.report.add(name, "torchvision %s, tuned%s" % (peer["torchvision"], ", compiled" if check.compile_flag else ""),
                      peer["images_per_second"], "images/s")
     check.report.add(name, "rcnn / torchvision", ours / peer["images_per_second"], least=2)
