@@ -131,7 +131,8 @@ def make_stand_in(name, library, asked_for, target):
 
 
 def collect(programs_folder, programs, from_wheels, target):
-    """Copies programs and libraries to `target`, stripped. Returns the names of the libraries, stand-ins included."""
+    """Copies programs and libraries to `target`, without what debuggers alone need but names of functions, which a backtrace
+    shows. Returns the names of the libraries, stand-ins included."""
     libraries, files = {}, [os.path.join(programs_folder, program) for program in programs]
     for program, source in zip(programs, files):
         if not os.path.exists(source):
@@ -151,7 +152,7 @@ def copy(source, target):
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copyfile(os.path.realpath(source), target)
     os.chmod(target, 0o755)
-    subprocess.run(["strip", "--strip-unneeded", target], check=True)
+    subprocess.run(["strip", "--strip-debug", target], check=True)
 
 
 def sizes(folder):

@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
 import tempfile
@@ -96,13 +98,25 @@ class Runs(Folder):
         programs = self.programs()
         self.assertEqual(programs.run(["sh", "-c", "echo out; echo err >&2"], device_programs.Deadline(10)), "out\n")
         with open(self.path("log"), encoding="utf-8") as file:
-            self.assertIn("out\nerr\n", file.read())
+            text = file.read()
+        self.assertIn("\nout\n", text)
+        self.assertIn("\nerr\n", text)
 
-    def bundled(self, own):
-        """Programs of a bundle on a machine with this LD_LIBRARY_PATH."""
+    def test_errors_are_in_the_log_before_the_program_ends(self):
+        programs = self.programs()
+        started = programs.start(["sh", "-c", "echo err >&2; sleep 60"])
+        end = time.monotonic() + 30
+        while programs.log_from(started[2]) != "err\n" and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertEqual(programs.log_from(started[2]), "err\n")
+        device_programs.kill_group(started[0])
+        started[1].close()
+
+    def bundled(self, own, script=""):
+        """Programs of a bundle, one of which is this script, on a machine with this LD_LIBRARY_PATH."""
         os.makedirs(self.path("ops/cuda"), exist_ok=True)
         with open(self.path(device_programs.COMPARE_DEVICES), "w", encoding="utf-8") as file:
-            file.write("#!/bin/sh\n")
+            file.write("#!/bin/sh\n" + script)
         os.chmod(self.path(device_programs.COMPARE_DEVICES), 0o755)
         environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
         with unittest.mock.patch.dict(os.environ, {**environment, **own}, clear=True):
@@ -134,6 +148,67 @@ class Runs(Folder):
             self.programs().run(["sh", "-c", "sleep 60 & sleep 60"], device_programs.Deadline(0.3))
         self.assertLess(time.monotonic() - start, 30)
 
+    def test_a_process_that_cannot_be_killed_holds_nothing_up(self):
+        # One of another process group keeps standard output and standard error.
+        start = time.monotonic()
+        with self.assertRaises(device_programs.OutOfTime) as raised:
+            self.programs().run(["sh", "-c", "setsid sleep 60 & echo $!; sleep 60"], device_programs.Deadline(3))
+        self.assertLess(time.monotonic() - start, 30)
+        os.kill(int(raised.exception.output), signal.SIGKILL)
+
+    def failure(self, script, **options):
+        with self.assertRaises(device_programs.CommandError) as raised:
+            self.programs().run(["sh", "-c", script], device_programs.Deadline(30), **options)
+        return str(raised.exception)
+
+    def test_a_program_with_an_error_of_cuda_runs_again_and_waits_for_each_launch(self):
+        script = 'echo "CUDA error: %s; blocking=$CUDA_LAUNCH_BLOCKING" >&2; exit 1'
+        message = self.failure(script % "an illegal memory access was encountered")
+        self.assertRegex(message, "blocking=; with CUDA_LAUNCH_BLOCKING=1: sh ended with 1: CUDA error: .*; blocking=1$")
+        self.assertNotIn("blocking=1", self.failure(script % "an illegal memory access was encountered", waiting=False))
+        self.assertNotIn("blocking=1", self.failure(script % "out of memory"))
+        self.assertNotIn("CUDA_LAUNCH_BLOCKING", self.failure("echo other >&2; exit 1"))
+
+    def test_a_program_that_crashed_has_a_backtrace(self):
+        debugger = self.path("debugger")
+        with open(debugger, "w", encoding="utf-8") as file:
+            file.write('#!/bin/sh\necho "other"\necho "#0  LD_LIBRARY_PATH=$LD_LIBRARY_PATH, $*"\n')
+        os.chmod(debugger, 0o755)
+        programs = self.programs()
+        programs.environment["LD_LIBRARY_PATH"] = "/bundle"
+        with unittest.mock.patch.object(device_programs, "find_tool", return_value=debugger), \
+                unittest.mock.patch.dict(os.environ, {"LD_LIBRARY_PATH": "/driver"}), \
+                self.assertRaises(device_programs.CommandError) as raised:
+            programs.run(["sh", "-c", "kill -SEGV $$"], device_programs.Deadline(30), {"RCNN_X": "y"})
+        self.assertEqual(raised.exception.code, -signal.SIGSEGV)
+        self.assertIn("; with a debugger: #0  LD_LIBRARY_PATH=/driver, --batch", str(raised.exception))
+        for words in ("set environment LD_LIBRARY_PATH /bundle", "set environment RCNN_X y", "--args sh -c kill -SEGV $$"):
+            self.assertIn(words, str(raised.exception))
+
+    def test_programs_that_do_not_start_are_an_error_with_the_loaders_words(self):
+        with self.assertRaisesRegex(device_programs.CommandError, "do not start here: .*libfoo.so: cannot open"):
+            self.bundled({}, "echo 'error while loading shared libraries: libfoo.so: cannot open' >&2; exit 127")
+
+    def test_programs_that_start_too_slowly_are_an_error(self):
+        with unittest.mock.patch.object(device_programs, "START_SECONDS", 1), \
+                self.assertRaisesRegex(device_programs.CommandError, "do not start here within 1 s"):
+            self.bundled({}, "sleep 60")
+
+    def test_the_machine_is_described_by_nvidia_smi(self):
+        with open(self.path("nvidia-smi"), "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\necho 'NVIDIA H200, 580.1, 143771 MiB, 0 MiB'\n")
+        os.chmod(self.path("nvidia-smi"), 0o755)
+        with unittest.mock.patch.dict(os.environ, {"PATH": self.folder + os.pathsep + os.environ["PATH"]}):
+            self.assertRegex(device_programs.describe_machine(), r"^NVIDIA H200, 580.1, 143771 MiB, 0 MiB; torch .* cores$")
+        with unittest.mock.patch.dict(os.environ, {"PATH": self.path("nowhere")}):
+            self.assertIn("no nvidia-smi", device_programs.describe_machine())
+
+    def test_the_commit_is_that_of_the_bundle(self):
+        self.assertEqual(self.programs().commit(), "not known")
+        with open(self.path(device_programs.COMMIT), "w", encoding="utf-8") as file:
+            file.write("abc\n")
+        self.assertEqual(self.programs().commit(), "abc")
+
     def test_what_a_killed_program_has_printed_is_kept(self):
         with self.assertRaises(device_programs.OutOfTime) as raised:
             self.programs().run(["sh", "-c", "echo out; sleep 60"], device_programs.Deadline(0.5))
@@ -159,9 +234,24 @@ class Runs(Folder):
         self.assertEqual(sampler.mean(begin, time.time()), 75)
         self.assertIsNone(sampler.mean(begin - 10, begin - 5))
 
+    def test_samples_of_a_program_that_does_not_flush_are_read_at_once(self):
+        try:
+            for end in pty.openpty():
+                os.close(end)
+        except OSError:
+            self.skipTest("no terminal")
+        sampler = device_programs.BusySampler([sys.executable, "-c", "print(70); print('[N/A]'); import time; time.sleep(60)"])
+        end = time.monotonic() + 30
+        while not (sampler.samples and sampler.other) and time.monotonic() < end:
+            time.sleep(0.01)
+        sampler.stop()
+        self.assertEqual([percent for _, percent in sampler.samples], [70])
+        self.assertEqual(sampler.other, "[N/A]")
+
     def test_without_its_program_the_busy_time_is_not_known(self):
         sampler = device_programs.BusySampler(["/nowhere/nvidia-smi"])
         sampler.stop()
+        self.assertIn("/nowhere/nvidia-smi", sampler.other)
         self.assertIsNone(sampler.mean(0, time.time()))
 
 
