@@ -171,6 +171,9 @@ class Tree(unittest.TestCase):
             for name, size in (("new", 60), ("ignored", 900)):
                 with open(os.path.join(root, name), "wb") as file:
                     file.write(b"x" * size)
+            subprocess.run([*git, "add", "new"], check=True)
+            subprocess.run([*git, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "-m", "x", "new"], check=True)
+            self.assertRegex(bundle.commit(root), "^[0-9a-f]{40} with changes$")
             self.assertEqual(bundle.tree_bytes(root), 68)
             bundle.check_tree(root, 68)
             with self.assertRaisesRegex(SystemExit, "the tree is too large"):

@@ -76,6 +76,16 @@ class Reports(Folder):
             report.end("kernels", "skipped", 0)
             self.assertEqual(report.defects(), defects)
 
+    def test_the_table_begins_with_the_machine_and_the_commit(self):
+        report = self.report()
+        report.state("machine", "H200")
+        report.state("commit", "abc")
+        lines = report.table().split("\n")
+        self.assertTrue(lines[0].startswith("cuda, sizes full, "), lines[0])
+        self.assertEqual(lines[1:6], ["", "machine: H200", "", "commit: abc", ""])
+        self.assertTrue(lines[6].startswith("| step |"), lines[6])
+        self.assertEqual(self.stored()["machine"], "H200")
+
     def test_the_table_has_a_line_for_each_row_and_note(self):
         report = self.report()
         report.begin("step")
