@@ -395,6 +395,64 @@ class Steps(Folder):
         rows = checked.report.record["steps"]["operators"]["rows"]
         self.assertEqual([row["what"] for row in rows], ["nms, 2 cases, largest difference"])
 
+    def test_after_an_error_inside_a_kernel_the_other_operators_are_compared_again(self):
+        def record(problem):
+            return json.dumps({"operators": [
+                {"name": "clip", "cases": 9, "largest": 0.0, "tolerance": 0.0, "problem": problem}]})
+
+        broken = "CUDA error: an illegal memory access was encountered"
+        script = ("case \"$*\" in *--skip=*) echo \"$*\" >&2; echo '%s';; *) echo 'soft_nms, vote_boxes: round 1: %s' >&2; "
+                  "echo 'clip: round 1: %s' >&2; echo '%s'; exit 1;; esac" % (record(""), broken, broken, record(broken)))
+        checked = self.checked("operators")
+        with self.assertRaisesRegex(device_programs.CommandError, "soft_nms, vote_boxes: round 1: CUDA error"):
+            device_steps.compare_operators(checked, "operators", ["sh", "-c", script, "compare_devices"],
+                                           device_programs.Deadline(60))
+        step = checked.report.record["steps"]["operators"]
+        self.assertEqual([(row["what"], row["value"]) for row in step["rows"]], [("clip, 9 cases, largest difference", 0.0)])
+        self.assertEqual(step["notes"], [
+            "soft_nms, vote_boxes: round 1: %s; the others are compared again without it" % broken])
+        with open(self.path("check.log"), encoding="utf-8") as file:
+            self.assertIn("--skip=soft_nms, vote_boxes\n", file.read())
+
+    def test_all_tools_of_the_sanitizer_run_whatever_one_finds(self):
+        checked = self.checked("sanitize")
+        checked.device = "cuda"
+        results = [device_programs.CommandError("out of bounds"), "", self.sanitized % ("Uninitialized read", "at x"), ""]
+        with unittest.mock.patch.object(device_steps.programs, "find_tool", return_value="compute-sanitizer"), \
+                unittest.mock.patch.object(device_steps, "compare_operators", side_effect=results) as compared:
+            self.assert_fails(lambda: device_steps.sanitize(checked, "sanitize", None), "errors of memcheck, initcheck")
+        self.assertEqual([call.args[2][1] for call in compared.call_args_list],
+                         ["--tool=memcheck", "--tool=racecheck", "--tool=initcheck", "--tool=synccheck"])
+        notes = checked.report.record["steps"]["sanitize"]["notes"]
+        self.assertEqual((notes[0], notes[1], notes[3]), ("memcheck: out of bounds", "racecheck: no error", "synccheck: no error"))
+        self.assertRegex(notes[2], "^initcheck: 1 reports, the first: .*RunPhases")
+
+    def test_a_training_without_enough_time_leaves_the_times_of_its_finished_stages(self):
+        checked = self.checked("voc07")
+        checked.programs.run = unittest.mock.Mock(side_effect=device_programs.OutOfTime("killed"))
+        stage = self.path("voc07_bfloat16/stages/1_rpn1")
+        os.makedirs(stage)
+        os.makedirs(self.path("voc07_bfloat16/stages/3_fast1"))
+        open(os.path.join(stage, "DONE"), "w").close()
+        with open(os.path.join(stage, "metrics.jsonl"), "w", encoding="utf-8") as file:
+            file.writelines(json.dumps({"iteration": i, "time": 0.02 * i}) + "\n" for i in (20, 40))
+        with self.assertRaises(device_programs.OutOfTime):
+            device_steps.voc07_times(checked, "voc07", "BFLOAT16", None)
+        rows = checked.report.record["steps"]["voc07"]["rows"]
+        self.assertEqual([row["what"] for row in rows], ["BFLOAT16, an iteration of rpn1"])
+        self.assertAlmostEqual(rows[0]["value"], 20)
+
+    def test_a_busy_time_that_is_not_known_has_a_note(self):
+        checked = self.checked("step")
+        checked.programs.run = lambda *_: ""
+        sampler = unittest.mock.Mock(samples=[], other="[N/A]", mean=lambda *_: None)
+        lines = [{"iteration": 5, "time": 1.0}, {"iteration": 10, "time": 2.0}]
+        with unittest.mock.patch.object(device_steps, "BusySampler", return_value=sampler), \
+                unittest.mock.patch.object(device_experiments, "metrics", return_value=lines):
+            device_steps.steady_training(checked, "step", None, True)
+        (note,) = checked.report.record["steps"]["step"]["notes"]
+        self.assertIn("[N/A]", note)
+
     times = device_experiments.Voc07({"rpn1": 0.02, "fast1": 0.02, "rpn2": 0.004, "fast2": 0.006}, 0.01, [0.2, 0.1], 0.05)
 
     def timed_voc07(self, results):
