@@ -543,6 +543,19 @@ class Steps(Folder):
             self.assert_fails(lambda: device_steps.batch(checked, "batch", None), None if passed else "no test of batches has run")
             self.assertEqual([row["value"] for row in checked.report.record["steps"]["batch"]["rows"]], [passed] if passed else [])
 
+    def test_tests_of_batches_that_fail_are_named(self):
+        printed = ("[       OK ] Networks/BatchPaddingTest.Features/0 (8 ms)\n"
+                   "[  FAILED  ] Networks/BatchPaddingTest.Features/1, where GetParam() = backbone on cuda:0 (9 ms)\n"
+                   "[       OK ] Networks/BatchPaddingTest.Features/2 (8 ms)\n[ RUN      ] Networks/BatchPaddingTest.Features/3\n"
+                   "[  FAILED  ] Networks/BatchPaddingTest.Features/1, where GetParam() = backbone on cuda:0\n")
+        for error in (device_programs.CommandError("ended with 1", printed), device_programs.OutOfTime("killed", printed)):
+            checked = self.checked("batch")
+            checked.programs.run = unittest.mock.Mock(side_effect=error)
+            with self.assertRaises(type(error)):
+                device_steps.batch(checked, "batch", None)
+            self.assertEqual(checked.report.record["steps"]["batch"]["notes"],
+                             ["2 tests have passed before; failed: Networks/BatchPaddingTest.Features/1"])
+
     def limits(self, *flags):
         """The limits of the steps that check.py runs with these flags."""
         found = {}

@@ -209,7 +209,13 @@ def batch(check, name, deadline):
     """Features, proposals, detections, losses and gradients of an image alone and in a batch of images of other sizes."""
     # In a rehearsal of one network: the others are among the tests.
     tests = "--gtest_filter=Networks/BatchPaddingTest.*/" + ("*" if check.size.full else "0")
-    output = check.programs.run([check.programs.path(programs.BATCH_TEST), tests], deadline, {"RCNN_TEST_DEVICE": check.device})
+    try:
+        output = check.programs.run([check.programs.path(programs.BATCH_TEST), tests], deadline, {"RCNN_TEST_DEVICE": check.device})
+    except (CommandError, OutOfTime) as error:
+        failed = sorted(set(re.findall(r"^\[  FAILED  \] (Networks/\S+?)(?:,|$)", error.output, re.MULTILINE)))
+        check.report.note(name, "%d tests have passed before; failed: %s" % (
+            len(re.findall(r"^\[       OK \]", error.output, re.MULTILINE)), " ".join(failed) or "none"))
+        raise
     passed = re.search(r"\[  PASSED  \] ([1-9]\d*) test", output)
     if not passed:
         raise CommandError("no test of batches has run")
