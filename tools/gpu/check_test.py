@@ -368,6 +368,16 @@ class Steps(Folder):
             rows = [row["value"] for row in checked.report.record["steps"]["inference"]["rows"]]
             self.assertEqual(rows, [2.0, 2.0, 0 if error else 1])
 
+    def test_without_torchvisions_detection_that_with_a_graph_is_measured(self):
+        checked = self.checked("inference")
+        checked.programs.run = lambda *_: json.dumps({"total": [3.0, 1.0, 2.0], "digest": 7, "detections": 3})
+        checked.programs.run_python = unittest.mock.Mock(side_effect=device_programs.CommandError("no CUDA in torchvision"))
+        with unittest.mock.patch.object(device_steps, "need_torch"), \
+                unittest.mock.patch.object(device_steps, "exported", return_value=self.folder):
+            self.assert_fails(lambda: device_steps.inference(checked, "inference", None), "no CUDA in torchvision")
+        rows = [row["what"] for row in checked.report.record["steps"]["inference"]["rows"]]
+        self.assertIn("the same with a CUDA graph", rows)
+
     def assert_fails(self, function, error):
         """Calls a function that must raise CommandError, unless `error` is None."""
         if error is None:

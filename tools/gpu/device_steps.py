@@ -328,6 +328,13 @@ def graphed_inference(check, name, words, plain_ms, plain, deadline):
         raise CommandError("detections with a CUDA graph are others than those without")
 
 
+def compare_inference(check, name, folder, repeats, ours, deadline):
+    """torchvision's detection, tuned."""
+    peer = check.programs.run_python("time_torch.py", ["inference", check.device, folder, repeats, *check.compile_flag], deadline)
+    check.report.add(name, "torchvision, tuned", peer["inference_ms"], "ms")
+    check.report.add(name, "rcnn / torchvision", ours / peer["inference_ms"])
+
+
 def inference(check, name, deadline):
     """Detection on one image, from an image on the CPU to detections there."""
     need_torch(check)
@@ -339,10 +346,10 @@ def inference(check, name, deadline):
              "--precision=" + ("bfloat16" if check.device != "cpu" else "float32")]
     ours, plain = timed_detection(check, words, deadline)
     check.report.add(name, "inference R50-FPN %d × %d, batch 1" % (size.height, size.width), ours, "ms", most=8)
-    peer = check.programs.run_python("time_torch.py", ["inference", check.device, folder, repeats, *check.compile_flag], deadline)
-    check.report.add(name, "torchvision, tuned", peer["inference_ms"], "ms")
-    check.report.add(name, "rcnn / torchvision", ours / peer["inference_ms"])
-    graphed_inference(check, name, words, ours, plain, deadline)
+    try:
+        compare_inference(check, name, folder, repeats, ours, deadline)
+    finally:
+        graphed_inference(check, name, words, ours, plain, deadline)
 
 
 def kernels(check, name, deadline):
