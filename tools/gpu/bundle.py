@@ -18,16 +18,11 @@ import sys
 import tarfile
 import tempfile
 
-from device_programs import (ARCHIVE, BATCH_TEST, BUNDLE, COMPARE_DEVICES, CUDA_TEST, OPERATORS, ROOT, SCHEDULER, STAND_INS,
-                             TIME_DETECTOR)
+from device_programs import ARCHIVE, BUNDLE, COMMIT, COMPARE_DEVICES, OPERATORS, PROGRAMS, ROOT, STAND_INS
 
 # Of the bundle and the tree together, which are copied to the machine, and of the tree alone.
 MOST_BYTES = 60 << 20
 MOST_TREE_BYTES = 18 << 20
-
-# With the programs behind the launchers.
-PROGRAMS = (SCHEDULER, SCHEDULER + "_program", TIME_DETECTOR, TIME_DETECTOR + "_program", COMPARE_DEVICES, CUDA_TEST, BATCH_TEST,
-            OPERATORS)
 
 # libopencv_ximgproc, which has selective search, loads these for functions that rcnn does not call, and they load a hundred
 # libraries, more than twice the bytes of all others: GDAL, video codecs, Unicode's tables. In the bundle these functions end the
@@ -131,7 +126,8 @@ def make_stand_in(name, library, asked_for, target):
 
 
 def collect(programs_folder, programs, from_wheels, target):
-    """Copies programs and libraries to `target`, stripped. Returns the names of the libraries, stand-ins included."""
+    """Copies programs and libraries to `target`, without what debuggers alone need but names of functions, which a backtrace
+    shows. Returns the names of the libraries, stand-ins included."""
     libraries, files = {}, [os.path.join(programs_folder, program) for program in programs]
     for program, source in zip(programs, files):
         if not os.path.exists(source):
@@ -151,7 +147,7 @@ def copy(source, target):
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copyfile(os.path.realpath(source), target)
     os.chmod(target, 0o755)
-    subprocess.run(["strip", "--strip-unneeded", target], check=True)
+    subprocess.run(["strip", "--strip-debug", target], check=True)
 
 
 def sizes(folder):
@@ -177,6 +173,14 @@ def tree_bytes(root):
                              capture_output=True).stdout
     paths = [os.path.join(os.fsencode(root), name) for name in set(listing.split(b"\0")) - {b""}]
     return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
+
+
+def commit(root):
+    """The commit of the tree, and whether files differ from it."""
+    def git(*words):
+        return subprocess.run(["git", "-C", root, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+    return git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain") else "")
 
 
 def check_size(packed, tree, folder, most=MOST_BYTES):
@@ -212,6 +216,8 @@ def main():
         try:
             check_python_library(os.path.join(programs_folder, OPERATORS), from_wheels)
             collect(programs_folder, PROGRAMS, from_wheels, folder)
+            with open(os.path.join(folder, COMMIT), "w", encoding="utf-8") as file:
+                file.write(commit(ROOT) + "\n")
             packed, tree = pack(folder, archive), tree_bytes(ROOT)
             check_size(packed, tree, folder)
         except BundleError as error:

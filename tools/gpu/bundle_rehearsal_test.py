@@ -40,6 +40,20 @@ def check_stand_ins(folder):
     assert replaced and all(path.startswith(folder) for path in replaced.values()), replaced
 
 
+def check_skip(programs, deadline):
+    """compare_devices leaves out the operators that it is told, and refuses other names."""
+    words = [programs.path(device_programs.COMPARE_DEVICES), "--device=cpu", "--seconds=0"]
+    output = programs.run([*words, "--skip=nms;soft_nms, vote_boxes"], deadline)
+    names = {operator["name"] for operator in device_programs.last_json(output)["operators"]}
+    assert "batched_nms" in names and not names & {"nms", "soft_nms, vote_boxes"}, names
+    try:
+        programs.run([*words, "--skip=nms;nmss"], deadline)
+    except device_programs.CommandError as error:
+        assert '"nmss" is not an operator' in str(error), error
+    else:
+        raise AssertionError("an unknown operator was skipped")
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         packed, archive = os.path.join(work, "packed"), os.path.join(work, "bundle/programs.tar.xz")
@@ -50,6 +64,8 @@ def main():
         print("the bundle without CUDA kernels, compressed fast: %.1f MiB" % (size / 2**20))
         if not any(name.startswith(SANITIZERS) for name in names):
             bundle.check_size(size, bundle.MOST_TREE_BYTES, packed)
+            # pip's torch has OpenMP's library too.
+            bundle.check_python_library(bundle.OPERATORS, {*libtorch, "libgomp.so.1"})
         folder = device_programs.unpack(archive, os.path.join(work, "unpacked"))
         check_stand_ins(folder)
         # Debian's LibTorch uses OpenCV itself, and more of it than rcnn.
@@ -62,6 +78,7 @@ def main():
             # Behind the launcher, so that the program itself starts.
             programs.run([programs.path(program) + "_program", "--version"], deadline)
         programs.run([programs.path(device_programs.BATCH_TEST), "--gtest_list_tests"], deadline)
+        check_skip(programs, device_programs.Deadline(240))
 
 
 if __name__ == "__main__":

@@ -119,6 +119,26 @@ class Packing(unittest.TestCase):
         # A call ends the process.
         self.assertLess(subprocess.run([self.path("packed/main"), "x"], env=environment, check=False).returncode, 0)
 
+    def test_programs_keep_the_names_of_their_functions(self):
+        self.compile("main", "static __attribute__((noinline)) int named(int n) { return n + 1; } int main(int n, char** v) "
+                     "{ (void)v; return named(n); }", "-O0", "-g")
+        bundle.collect(self.path("bin"), ["main"], set(), self.path("packed"))
+        listing = subprocess.run(["readelf", "--sections", "--symbols", "--wide", self.path("packed/main")], check=True,
+                                 capture_output=True, text=True).stdout
+        self.assertRegex(listing, r"\bnamed\b")
+        self.assertNotIn(".debug_info", listing)
+
+    def test_all_libraries_that_another_machine_lacks_are_named(self):
+        self.compile_program("int more; int create(void) { return more; }")
+        os.makedirs(self.path("other/ops/cuda"))
+        shutil.copy(self.path("bin/main"), self.path("other", device_programs.COMPARE_DEVICES))
+        os.remove(self.path("bin/libmore.so"))
+        os.remove(self.path("bin/libopencv_video.so.9"))
+        programs = device_programs.Programs(self.path("other"), self.path("log"), bundled=False)
+        self.assertEqual(programs.missing_libraries(), ["libopencv_video.so.9 => not found"])
+        os.remove(self.path("bin/libfilters.so"))
+        self.assertIn("libfilters.so => not found", programs.missing_libraries())
+
     def test_a_stand_in_for_data_is_an_error(self):
         self.compile_program("int create = 3;")
         with self.assertRaisesRegex(bundle.BundleError, "libopencv_video.so.9 cannot have a stand-in, .*: create"):
@@ -151,6 +171,9 @@ class Tree(unittest.TestCase):
             for name, size in (("new", 60), ("ignored", 900)):
                 with open(os.path.join(root, name), "wb") as file:
                     file.write(b"x" * size)
+            subprocess.run([*git, "add", "new"], check=True)
+            subprocess.run([*git, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "-m", "x", "new"], check=True)
+            self.assertRegex(bundle.commit(root), "^[0-9a-f]{40} with changes$")
             self.assertEqual(bundle.tree_bytes(root), 68)
             bundle.check_tree(root, 68)
             with self.assertRaisesRegex(SystemExit, "the tree is too large"):

@@ -43,8 +43,10 @@ class Check:
         self.compile_flag = ["--compile"] if arguments.compile else []
         self.work = work
         self.images_per_second = None  # of the training in `step`
-        self.report = device_report.Report(arguments.out, {"device": self.device, "sizes": arguments.sizes})
+        self.report = device_report.Report(arguments.out, {"device": self.device, "sizes": arguments.sizes,
+                                                           "machine": device_programs.describe_machine()})
         self.programs = find_programs(arguments, work)
+        self.report.state("commit", self.programs.commit())
 
     def path(self, name):
         return os.path.join(self.work, name)

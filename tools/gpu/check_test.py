@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
 import tempfile
@@ -74,6 +76,16 @@ class Reports(Folder):
             report.end("kernels", "skipped", 0)
             self.assertEqual(report.defects(), defects)
 
+    def test_the_table_begins_with_the_machine_and_the_commit(self):
+        report = self.report()
+        report.state("machine", "H200")
+        report.state("commit", "abc")
+        lines = report.table().split("\n")
+        self.assertTrue(lines[0].startswith("cuda, sizes full, "), lines[0])
+        self.assertEqual(lines[1:6], ["", "machine: H200", "", "commit: abc", ""])
+        self.assertTrue(lines[6].startswith("| step |"), lines[6])
+        self.assertEqual(self.stored()["machine"], "H200")
+
     def test_the_table_has_a_line_for_each_row_and_note(self):
         report = self.report()
         report.begin("step")
@@ -96,13 +108,25 @@ class Runs(Folder):
         programs = self.programs()
         self.assertEqual(programs.run(["sh", "-c", "echo out; echo err >&2"], device_programs.Deadline(10)), "out\n")
         with open(self.path("log"), encoding="utf-8") as file:
-            self.assertIn("out\nerr\n", file.read())
+            text = file.read()
+        self.assertIn("\nout\n", text)
+        self.assertIn("\nerr\n", text)
 
-    def bundled(self, own):
-        """Programs of a bundle on a machine with this LD_LIBRARY_PATH."""
+    def test_errors_are_in_the_log_before_the_program_ends(self):
+        programs = self.programs()
+        started = programs.start(["sh", "-c", "echo err >&2; sleep 60"])
+        end = time.monotonic() + 30
+        while programs.log_from(started[2]) != "err\n" and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertEqual(programs.log_from(started[2]), "err\n")
+        device_programs.kill_group(started[0])
+        started[1].close()
+
+    def bundled(self, own, script=""):
+        """Programs of a bundle, one of which is this script, on a machine with this LD_LIBRARY_PATH."""
         os.makedirs(self.path("ops/cuda"), exist_ok=True)
         with open(self.path(device_programs.COMPARE_DEVICES), "w", encoding="utf-8") as file:
-            file.write("#!/bin/sh\n")
+            file.write("#!/bin/sh\n" + script)
         os.chmod(self.path(device_programs.COMPARE_DEVICES), 0o755)
         environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
         with unittest.mock.patch.dict(os.environ, {**environment, **own}, clear=True):
@@ -134,6 +158,67 @@ class Runs(Folder):
             self.programs().run(["sh", "-c", "sleep 60 & sleep 60"], device_programs.Deadline(0.3))
         self.assertLess(time.monotonic() - start, 30)
 
+    def test_a_process_that_cannot_be_killed_holds_nothing_up(self):
+        # One of another process group keeps standard output and standard error.
+        start = time.monotonic()
+        with self.assertRaises(device_programs.OutOfTime) as raised:
+            self.programs().run(["sh", "-c", "setsid sleep 60 & echo $!; sleep 60"], device_programs.Deadline(3))
+        self.assertLess(time.monotonic() - start, 30)
+        os.kill(int(raised.exception.output), signal.SIGKILL)
+
+    def failure(self, script, **options):
+        with self.assertRaises(device_programs.CommandError) as raised:
+            self.programs().run(["sh", "-c", script], device_programs.Deadline(30), **options)
+        return str(raised.exception)
+
+    def test_a_program_with_an_error_of_cuda_runs_again_and_waits_for_each_launch(self):
+        script = 'echo "CUDA error: %s; blocking=$CUDA_LAUNCH_BLOCKING" >&2; exit 1'
+        message = self.failure(script % "an illegal memory access was encountered")
+        self.assertRegex(message, "blocking=; with CUDA_LAUNCH_BLOCKING=1: sh ended with 1: CUDA error: .*; blocking=1$")
+        self.assertNotIn("blocking=1", self.failure(script % "an illegal memory access was encountered", waiting=False))
+        self.assertNotIn("blocking=1", self.failure(script % "out of memory"))
+        self.assertNotIn("CUDA_LAUNCH_BLOCKING", self.failure("echo other >&2; exit 1"))
+
+    def test_a_program_that_crashed_has_a_backtrace(self):
+        debugger = self.path("debugger")
+        with open(debugger, "w", encoding="utf-8") as file:
+            file.write('#!/bin/sh\necho "other"\necho "#0  LD_LIBRARY_PATH=$LD_LIBRARY_PATH, $*"\n')
+        os.chmod(debugger, 0o755)
+        programs = self.programs()
+        programs.environment["LD_LIBRARY_PATH"] = "/bundle"
+        with unittest.mock.patch.object(device_programs, "find_tool", return_value=debugger), \
+                unittest.mock.patch.dict(os.environ, {"LD_LIBRARY_PATH": "/driver"}), \
+                self.assertRaises(device_programs.CommandError) as raised:
+            programs.run(["sh", "-c", "kill -SEGV $$"], device_programs.Deadline(30), {"RCNN_X": "y"})
+        self.assertEqual(raised.exception.code, -signal.SIGSEGV)
+        self.assertIn("; with a debugger: #0  LD_LIBRARY_PATH=/driver, --batch", str(raised.exception))
+        for words in ("set environment LD_LIBRARY_PATH /bundle", "set environment RCNN_X y", "--args sh -c kill -SEGV $$"):
+            self.assertIn(words, str(raised.exception))
+
+    def test_programs_that_do_not_start_are_an_error_with_the_loaders_words(self):
+        with self.assertRaisesRegex(device_programs.CommandError, "do not start here: .*libfoo.so: cannot open"):
+            self.bundled({}, "echo 'error while loading shared libraries: libfoo.so: cannot open' >&2; exit 127")
+
+    def test_programs_that_start_too_slowly_are_an_error(self):
+        with unittest.mock.patch.object(device_programs, "START_SECONDS", 1), \
+                self.assertRaisesRegex(device_programs.CommandError, "do not start here within 1 s"):
+            self.bundled({}, "sleep 60")
+
+    def test_the_machine_is_described_by_nvidia_smi(self):
+        with open(self.path("nvidia-smi"), "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\necho 'NVIDIA H200, 580.1, 143771 MiB, 0 MiB'\n")
+        os.chmod(self.path("nvidia-smi"), 0o755)
+        with unittest.mock.patch.dict(os.environ, {"PATH": self.folder + os.pathsep + os.environ["PATH"]}):
+            self.assertRegex(device_programs.describe_machine(), r"^NVIDIA H200, 580.1, 143771 MiB, 0 MiB; torch .* cores$")
+        with unittest.mock.patch.dict(os.environ, {"PATH": self.path("nowhere")}):
+            self.assertIn("no nvidia-smi", device_programs.describe_machine())
+
+    def test_the_commit_is_that_of_the_bundle(self):
+        self.assertEqual(self.programs().commit(), "not known")
+        with open(self.path(device_programs.COMMIT), "w", encoding="utf-8") as file:
+            file.write("abc\n")
+        self.assertEqual(self.programs().commit(), "abc")
+
     def test_what_a_killed_program_has_printed_is_kept(self):
         with self.assertRaises(device_programs.OutOfTime) as raised:
             self.programs().run(["sh", "-c", "echo out; sleep 60"], device_programs.Deadline(0.5))
@@ -159,9 +244,24 @@ class Runs(Folder):
         self.assertEqual(sampler.mean(begin, time.time()), 75)
         self.assertIsNone(sampler.mean(begin - 10, begin - 5))
 
+    def test_samples_of_a_program_that_does_not_flush_are_read_at_once(self):
+        try:
+            for end in pty.openpty():
+                os.close(end)
+        except OSError:
+            self.skipTest("no terminal")
+        sampler = device_programs.BusySampler([sys.executable, "-c", "print(70); print('[N/A]'); import time; time.sleep(60)"])
+        end = time.monotonic() + 30
+        while not (sampler.samples and sampler.other) and time.monotonic() < end:
+            time.sleep(0.01)
+        sampler.stop()
+        self.assertEqual([percent for _, percent in sampler.samples], [70])
+        self.assertEqual(sampler.other, "[N/A]")
+
     def test_without_its_program_the_busy_time_is_not_known(self):
         sampler = device_programs.BusySampler(["/nowhere/nvidia-smi"])
         sampler.stop()
+        self.assertIn("/nowhere/nvidia-smi", sampler.other)
         self.assertIsNone(sampler.mean(0, time.time()))
 
 
@@ -268,6 +368,16 @@ class Steps(Folder):
             rows = [row["value"] for row in checked.report.record["steps"]["inference"]["rows"]]
             self.assertEqual(rows, [2.0, 2.0, 0 if error else 1])
 
+    def test_without_torchvisions_detection_that_with_a_graph_is_measured(self):
+        checked = self.checked("inference")
+        checked.programs.run = lambda *_: json.dumps({"total": [3.0, 1.0, 2.0], "digest": 7, "detections": 3})
+        checked.programs.run_python = unittest.mock.Mock(side_effect=device_programs.CommandError("no CUDA in torchvision"))
+        with unittest.mock.patch.object(device_steps, "need_torch"), \
+                unittest.mock.patch.object(device_steps, "exported", return_value=self.folder):
+            self.assert_fails(lambda: device_steps.inference(checked, "inference", None), "no CUDA in torchvision")
+        rows = [row["what"] for row in checked.report.record["steps"]["inference"]["rows"]]
+        self.assertIn("the same with a CUDA graph", rows)
+
     def assert_fails(self, function, error):
         """Calls a function that must raise CommandError, unless `error` is None."""
         if error is None:
@@ -294,6 +404,64 @@ class Steps(Folder):
                                            device_programs.Deadline(0.5))
         rows = checked.report.record["steps"]["operators"]["rows"]
         self.assertEqual([row["what"] for row in rows], ["nms, 2 cases, largest difference"])
+
+    def test_after_an_error_inside_a_kernel_the_other_operators_are_compared_again(self):
+        def record(problem):
+            return json.dumps({"operators": [
+                {"name": "clip", "cases": 9, "largest": 0.0, "tolerance": 0.0, "problem": problem}]})
+
+        broken = "CUDA error: an illegal memory access was encountered"
+        script = ("case \"$*\" in *--skip=*) echo \"$*\" >&2; echo '%s';; *) echo 'soft_nms, vote_boxes: round 1: %s' >&2; "
+                  "echo 'clip: round 1: %s' >&2; echo '%s'; exit 1;; esac" % (record(""), broken, broken, record(broken)))
+        checked = self.checked("operators")
+        with self.assertRaisesRegex(device_programs.CommandError, "soft_nms, vote_boxes: round 1: CUDA error"):
+            device_steps.compare_operators(checked, "operators", ["sh", "-c", script, "compare_devices"],
+                                           device_programs.Deadline(60))
+        step = checked.report.record["steps"]["operators"]
+        self.assertEqual([(row["what"], row["value"]) for row in step["rows"]], [("clip, 9 cases, largest difference", 0.0)])
+        self.assertEqual(step["notes"], [
+            "soft_nms, vote_boxes: round 1: %s; the others are compared again without it" % broken])
+        with open(self.path("check.log"), encoding="utf-8") as file:
+            self.assertIn("--skip=soft_nms, vote_boxes\n", file.read())
+
+    def test_all_tools_of_the_sanitizer_run_whatever_one_finds(self):
+        checked = self.checked("sanitize")
+        checked.device = "cuda"
+        results = [device_programs.CommandError("out of bounds"), "", self.sanitized % ("Uninitialized read", "at x"), ""]
+        with unittest.mock.patch.object(device_steps.programs, "find_tool", return_value="compute-sanitizer"), \
+                unittest.mock.patch.object(device_steps, "compare_operators", side_effect=results) as compared:
+            self.assert_fails(lambda: device_steps.sanitize(checked, "sanitize", None), "errors of memcheck, initcheck")
+        self.assertEqual([call.args[2][1] for call in compared.call_args_list],
+                         ["--tool=memcheck", "--tool=racecheck", "--tool=initcheck", "--tool=synccheck"])
+        notes = checked.report.record["steps"]["sanitize"]["notes"]
+        self.assertEqual((notes[0], notes[1], notes[3]), ("memcheck: out of bounds", "racecheck: no error", "synccheck: no error"))
+        self.assertRegex(notes[2], "^initcheck: 1 reports, the first: .*RunPhases")
+
+    def test_a_training_without_enough_time_leaves_the_times_of_its_finished_stages(self):
+        checked = self.checked("voc07")
+        checked.programs.run = unittest.mock.Mock(side_effect=device_programs.OutOfTime("killed"))
+        stage = self.path("voc07_bfloat16/stages/1_rpn1")
+        os.makedirs(stage)
+        os.makedirs(self.path("voc07_bfloat16/stages/3_fast1"))
+        open(os.path.join(stage, "DONE"), "w").close()
+        with open(os.path.join(stage, "metrics.jsonl"), "w", encoding="utf-8") as file:
+            file.writelines(json.dumps({"iteration": i, "time": 0.02 * i}) + "\n" for i in (20, 40))
+        with self.assertRaises(device_programs.OutOfTime):
+            device_steps.voc07_times(checked, "voc07", "BFLOAT16", None)
+        rows = checked.report.record["steps"]["voc07"]["rows"]
+        self.assertEqual([row["what"] for row in rows], ["BFLOAT16, an iteration of rpn1"])
+        self.assertAlmostEqual(rows[0]["value"], 20)
+
+    def test_a_busy_time_that_is_not_known_has_a_note(self):
+        checked = self.checked("step")
+        checked.programs.run = lambda *_: ""
+        sampler = unittest.mock.Mock(samples=[], other="[N/A]", mean=lambda *_: None)
+        lines = [{"iteration": 5, "time": 1.0}, {"iteration": 10, "time": 2.0}]
+        with unittest.mock.patch.object(device_steps, "BusySampler", return_value=sampler), \
+                unittest.mock.patch.object(device_experiments, "metrics", return_value=lines):
+            device_steps.steady_training(checked, "step", None, True)
+        (note,) = checked.report.record["steps"]["step"]["notes"]
+        self.assertIn("[N/A]", note)
 
     times = device_experiments.Voc07({"rpn1": 0.02, "fast1": 0.02, "rpn2": 0.004, "fast2": 0.006}, 0.01, [0.2, 0.1], 0.05)
 
@@ -384,6 +552,19 @@ class Steps(Folder):
             checked.programs.run = lambda *_: printed  # pylint: disable=cell-var-from-loop
             self.assert_fails(lambda: device_steps.batch(checked, "batch", None), None if passed else "no test of batches has run")
             self.assertEqual([row["value"] for row in checked.report.record["steps"]["batch"]["rows"]], [passed] if passed else [])
+
+    def test_tests_of_batches_that_fail_are_named(self):
+        printed = ("[       OK ] Networks/BatchPaddingTest.Features/0 (8 ms)\n"
+                   "[  FAILED  ] Networks/BatchPaddingTest.Features/1, where GetParam() = backbone on cuda:0 (9 ms)\n"
+                   "[       OK ] Networks/BatchPaddingTest.Features/2 (8 ms)\n[ RUN      ] Networks/BatchPaddingTest.Features/3\n"
+                   "[  FAILED  ] Networks/BatchPaddingTest.Features/1, where GetParam() = backbone on cuda:0\n")
+        for error in (device_programs.CommandError("ended with 1", printed), device_programs.OutOfTime("killed", printed)):
+            checked = self.checked("batch")
+            checked.programs.run = unittest.mock.Mock(side_effect=error)
+            with self.assertRaises(type(error)):
+                device_steps.batch(checked, "batch", None)
+            self.assertEqual(checked.report.record["steps"]["batch"]["notes"],
+                             ["2 tests have passed before; failed: Networks/BatchPaddingTest.Features/1"])
 
     def limits(self, *flags):
         """The limits of the steps that check.py runs with these flags."""

@@ -112,6 +112,17 @@ class SteadyPart:
         self.data_wait = sum(line.get("data_wait", 0.0) for line in inside) / len(inside)
 
 
+def finished_iterations(run_dir):
+    """Seconds of an iteration of each of VOC07's training stages that have finished."""
+    found = {}
+    for stage in VOC07_ITERATIONS:
+        try:
+            found[stage] = SteadyPart(metrics(run_dir, stage)).seconds_per_iteration
+        except (OSError, ValueError):
+            pass  # not finished
+    return found
+
+
 def first_pass_seconds(lines, samples):
     """Seconds per iteration of a stage that has one image in a batch, in its first pass over `samples` images, without the start."""
     inside = [line for line in lines if line["iteration"] <= samples]

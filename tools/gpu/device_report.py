@@ -28,6 +28,11 @@ class Report:
         self.judges = facts["device"] != "cpu" and facts["sizes"] == "full"
         self.write()
 
+    def state(self, name, value):
+        """Adds a fact."""
+        self.record[name] = value
+        self.write()
+
     def begin(self, step):
         self.record["steps"][step] = {"status": CUT, "seconds": 0, "notes": [], "rows": []}
         self.write()
@@ -62,7 +67,9 @@ class Report:
 
     def table(self):
         judged = "" if self.judges else " The targets are not judged: they are for a GPU and --sizes=full."
-        lines = ["%s, sizes %s, %s.%s" % (self.record["device"], self.record["sizes"], self.record["started"], judged), "",
+        facts = ["%s, sizes %s, %s.%s" % (self.record["device"], self.record["sizes"], self.record["started"], judged)]
+        facts += ["%s: %s" % (name, self.record[name]) for name in ("machine", "commit") if name in self.record]
+        lines = [*"\n\n".join(facts).split("\n"), "",
                  "| step | what | measured | target | met |", "| --- | --- | --- | --- | --- |"]
         for step, record in self.record["steps"].items():
             lines.append("| %s | | %s | | %.0f s |" % (step, record["status"], record["seconds"]))
