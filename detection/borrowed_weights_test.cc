@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <cstring>
 #include <map>
@@ -19,6 +18,7 @@
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/convolution/release_memory.h"
 #include "rcnn/detection/faster_rcnn.h"
@@ -39,8 +39,7 @@ const char kConfig[] = R"(
 )";
 
 std::shared_ptr<FasterRcnn> Model(uint64_t seed) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kConfig, &config));
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(kConfig);
   const auto model = FasterRcnn::Create(config, 3).value();
   ResetParameters(*model, at::detail::createCPUGenerator(seed));
   model->eval();

@@ -22,6 +22,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
@@ -49,9 +50,7 @@ const char kConfig[] = R"(
 at::Generator Generator(uint64_t seed = 5) { return at::detail::createCPUGenerator(seed); }
 
 configs::DetectorConfig Config(const std::string& text = kConfig) {
-  configs::DetectorConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DetectorConfig>(text);
 }
 
 // kConfig with a part of its text replaced.

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <fcntl.h>
-#include <google/protobuf/text_format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -25,6 +24,7 @@
 #include "rcnn/base/stored_file.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/detector.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
@@ -87,9 +87,7 @@ std::string WithCrc32c(std::string bytes, size_t at, uint32_t wanted) {
 }
 
 configs::DetectorConfig Config() {
-  configs::DetectorConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kConfig, &config));
-  return config;
+  return configs::ParseTextOrDie<configs::DetectorConfig>(kConfig);
 }
 
 class PackedCacheTest : public ::testing::Test {

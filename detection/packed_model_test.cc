@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <map>
 #include <string>
@@ -19,6 +18,7 @@
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/unfilled_weights.h"
@@ -48,9 +48,7 @@ const char* const kNetworks[] = {kTiny,
        head { layer4 { stride: 1 } })"};
 
 configs::ModelConfig Config(const char* text) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::ModelConfig>(text);
 }
 
 std::shared_ptr<FasterRcnn> Model(const char* text, uint64_t seed) {

@@ -12,12 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/sample.h"
@@ -34,9 +34,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 configs::DatasetConfig Config(const std::string& text) {
-  configs::DatasetConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DatasetConfig>(text);
 }
 
 std::string ObjectXml(absl::string_view name, int xmin, int ymin, int xmax, int ymax) {

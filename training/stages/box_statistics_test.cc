@@ -1,7 +1,6 @@
 #include "rcnn/training/stages/box_statistics.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/stream_key.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/proposals/proposal_writer.h"
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/training/testing/tiny_run.h"
@@ -40,9 +40,7 @@ std::shared_ptr<const data::ProposalFile> MakeProposalFile(const data::Dataset& 
 }
 
 configs::HeadConfig Head(const std::string& text = "") {
-  configs::HeadConfig head;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &head));
-  return head;
+  return configs::ParseTextOrDie<configs::HeadConfig>(text);
 }
 
 // Objects of two classes, crowds and difficult ones among them, and boxes near them.

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/proposals/proposal_writer.h"
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/detection/detector.h"
@@ -21,7 +22,6 @@
 #include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/stages/propose_all.h"
 #include "rcnn/training/testing/inference_cases.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/tiny_run.h"
 
 namespace rcnn::training {
@@ -55,7 +55,7 @@ eval::Detections ByDetector(const FasterRcnn& model, const data::Dataset& datase
                             const std::string& input) {
   configs::DetectorConfig config;
   *config.mutable_model() = model.config();
-  *config.mutable_input() = Parse<configs::DetectorInputConfig>(input);
+  *config.mutable_input() = configs::ParseTextOrDie<configs::DetectorInputConfig>(input);
   config.add_class_name("disc");
   config.add_class_name("square");
   const auto detector = detection::Detector::Create(config, detection::SavedState(model)).value();

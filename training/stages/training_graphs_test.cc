@@ -14,9 +14,9 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/roi_branch.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -47,7 +47,7 @@ const bool kRegistered = detection::RegisterRoiBranch(
     });
 
 std::shared_ptr<FasterRcnn> Model(const std::string& text) {
-  auto model = FasterRcnn::Create(Parse<configs::ModelConfig>(text), 2).value();
+  auto model = FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(text), 2).value();
   model->train();
   return model;
 }

@@ -16,10 +16,10 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/training_network.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/trainer_run.h"
 #include "rcnn/training/trainer/losses.h"
@@ -83,7 +83,7 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
   }
   options.stage = "joint";
   options.seed = 4;
-  options.training = Parse<configs::TrainingConfig>(setup.training);
+  options.training = configs::ParseTextOrDie<configs::TrainingConfig>(setup.training);
   options.resources.set_checkpoint_iterations(3);
   options.directory = options.events_directory = setup.directory;
   options.key = "key";

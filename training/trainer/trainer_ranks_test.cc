@@ -21,6 +21,7 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/loader/loader.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
@@ -29,7 +30,6 @@
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/training/testing/device_libraries.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/torn_dataset.h"
@@ -51,15 +51,16 @@ using testing::MetricNumbers;
 
 std::shared_ptr<const data::Dataset> Shapes() {
   return data::ShapesDataset::Create(
-             Parse<configs::ShapesConfig>(
+             configs::ParseTextOrDie<configs::ShapesConfig>(
                  "seed: 1 num_images: 12 num_classes: 2 width_px: 64 height_px: 48 "
                  "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
       .value();
 }
 
 std::shared_ptr<FasterRcnn> Model(const std::string& parts) {
-  auto model = FasterRcnn::Create(
-                   Parse<configs::ModelConfig>("backbone { tiny { channels: 8 } }" + parts), 2)
+  auto model = FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(
+                                      "backbone { tiny { channels: 8 } }" + parts),
+                                  2)
                    .value();
   detection::ResetParameters(*model, MakeGenerator({7, "trainer_ranks_test", 0, "weights"}));
   model->train();
@@ -102,7 +103,7 @@ TrainerOptions MakeOptions(const RunSetup& setup) {
   TrainerOptions options;
   options.stage = "stage";
   options.seed = 4;
-  options.training = Parse<configs::TrainingConfig>(
+  options.training = configs::ParseTextOrDie<configs::TrainingConfig>(
       absl::StrCat("solver { ", setup.solver, " learning_rate: 0.01 iterations: ", setup.iterations,
                    " batches_per_update: ", setup.batches,
                    " } batching { images_per_batch: ", setup.images, " } average_decay: 0.9"));
@@ -168,7 +169,7 @@ absl::Status TrainRank(const RunSetup& setup, std::shared_ptr<RankGroup> ranks, 
   }
   const auto model = Model(setup.model);
   data::LoaderOptions loader;
-  loader.batches.transform = Parse<configs::TransformConfig>(setup.transform);
+  loader.batches.transform = configs::ParseTextOrDie<configs::TransformConfig>(setup.transform);
   loader.batches.batching = options.training.batching();
   loader.batches.seed = options.seed;
   loader.batches.stage = options.stage;

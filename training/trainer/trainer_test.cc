@@ -17,8 +17,8 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/module_parts.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/torn_dataset.h"
 #include "rcnn/training/testing/trainer_run.h"
@@ -242,7 +242,7 @@ TEST(TrainerTest, FrozenPartsStayAndTheOthersMove) {
 TrainerOptions ThreeIterations() {
   TrainerOptions options;
   options.stage = "joint";
-  options.training = Parse<configs::TrainingConfig>(
+  options.training = configs::ParseTextOrDie<configs::TrainingConfig>(
       "solver { sgd {} learning_rate: 0.01 iterations: 3 batches_per_update: 2 }");
   options.directory = options.events_directory = EmptyDirectory();
   return options;

@@ -19,12 +19,12 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/ops/testing/queue_device.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/trainer/batch_summary.h"
 
@@ -67,7 +67,7 @@ class PartlyEmptyDataset : public data::Dataset {
 
 std::shared_ptr<const data::Dataset> DatasetWith(int64_t with_objects) {
   auto shapes = data::ShapesDataset::Create(
-                    Parse<configs::ShapesConfig>(absl::StrCat(
+                    configs::ParseTextOrDie<configs::ShapesConfig>(absl::StrCat(
                         "seed: 1 num_classes: 2 width_px: 64 height_px: 48 min_diameter_px: 16 "
                         "max_diameter_px: 32 max_objects: 2 num_images: ",
                         kImages)))
@@ -77,10 +77,10 @@ std::shared_ptr<const data::Dataset> DatasetWith(int64_t with_objects) {
 }
 
 std::shared_ptr<FasterRcnn> Model() {
-  auto model =
-      FasterRcnn::Create(
-          Parse<configs::ModelConfig>(absl::StrCat("backbone { tiny { channels: 8 } }", kParts)), 2)
-          .value();
+  auto model = FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(
+                                      absl::StrCat("backbone { tiny { channels: 8 } }", kParts)),
+                                  2)
+                   .value();
   detection::ResetParameters(*model, MakeGenerator({7, "update_gradients_test", 0, "weights"}));
   model->train();
   return model;
@@ -159,8 +159,9 @@ absl::StatusOr<Found> ComputeUpdate(const UpdateSetup& setup,
                             MakeLosses(setup, options, model, parameters.front().value), errors,
                             means);
   const Solver solver =
-      Solver::Create(Parse<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 1"),
-                     parameters)
+      Solver::Create(
+          configs::ParseTextOrDie<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 1"),
+          parameters)
           .value();
   const auto loader = MakeLoader(setup, gradients.share());
   absl::StatusOr<UpdateReport> report =
@@ -255,8 +256,9 @@ TEST(UpdateGradientsTest, CheckFiniteNamesTheImagesOfTheFirstBadIterationOfADevi
   UpdateGradients gradients(MakeOptions(setup, nullptr), *model, parameters,
                             MakeRpnLoss(model, nullptr, Sampling::kFixedSize), errors, means);
   const Solver solver =
-      Solver::Create(Parse<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 4"),
-                     parameters)
+      Solver::Create(
+          configs::ParseTextOrDie<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 4"),
+          parameters)
           .value();
   const auto loader = MakeLoader(setup, gradients.share());
   ops::testing::TakeWaits();
