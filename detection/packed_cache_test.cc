@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <thread>
@@ -22,6 +21,7 @@
 #include "rcnn/base/file_state.h"
 #include "rcnn/base/instruction_set.h"
 #include "rcnn/base/stored_file.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/configs/testing/parse_text.h"
@@ -93,9 +93,6 @@ configs::DetectorConfig Config() {
 class PackedCacheTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = absl::StrCat(::testing::TempDir(), "/packed_cache_test/",
-                         ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(root_);
     WriteModel(5);
     options_.folder = root_ + "/cache";
     options_.min_age_ns = 0;
@@ -157,7 +154,7 @@ class PackedCacheTest : public ::testing::Test {
                        Precision::kFloat32);
   }
 
-  std::string root_;
+  const std::string root_ = FreshDirectory();
   PackedCacheOptions options_;
 };
 

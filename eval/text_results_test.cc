@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/testing/mutations.h"
 
@@ -29,9 +30,6 @@ using ::testing::StartsWith;
 class TextResultsTest : public ::testing::Test {
  protected:
   TextResultsTest() {
-    const std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    folder_ = ::testing::TempDir() + "/" + name;
-    std::filesystem::create_directories(folder_);
     truth_.images = {{7, "JPEGImages/000005.jpg", false, 200, 100},
                      {9, "JPEGImages/000007.jpg", false, 400, 300},
                      {11, "other/000007.jpg"}};
@@ -55,7 +53,7 @@ class TextResultsTest : public ::testing::Test {
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(text)));
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
   GroundTruth truth_;
 };
 

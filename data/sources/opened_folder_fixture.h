@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/sample.h"
@@ -34,7 +35,7 @@ class OpenedFolderFixture : public FolderFixture {
       R"("categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}])";
 
   // Deletes what is in the folder.
-  void Clear() { SetUp(); }
+  void Clear() { FreshDirectory(); }
 
   void PutImage(const std::string& path, int64_t width = 40, int64_t height = 30) {
     const auto bytes = EncodePng(Image(height, width));

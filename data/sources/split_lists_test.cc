@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/sources/list_checksums.h"
 
@@ -33,15 +34,6 @@ constexpr char kFolder[] = "/data/cells";
 
 class SplitListsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const fs::path root = absl::StrCat(
-        testing::TempDir(), "/", testing::UnitTest::GetInstance()->current_test_info()->name());
-    root_ = root.lexically_normal().string();
-    fs::remove_all(root_);
-    directory_ = root_ + "/split";
-    ASSERT_THAT(CreateDirectories(root_), IsOk());
-  }
-
   absl::StatusOr<SplitLists> Read() const { return SplitLists::Read(directory_, kFolder); }
 
   // Adds images to the lists, and writes them.
@@ -70,8 +62,8 @@ class SplitListsTest : public testing::Test {
     return files;
   }
 
-  std::string root_;
-  std::string directory_;
+  const std::string root_ = FreshDirectory();
+  std::string directory_ = root_ + "/split";
 };
 
 TEST_F(SplitListsTest, AreReadAsTheyWereWritten) {

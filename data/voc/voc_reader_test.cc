@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
@@ -45,10 +46,7 @@ std::string ObjectXml(absl::string_view name, int xmin, int ymin, int xmax, int 
 // Builds a dataset of images of 64 x 48 pixels in its own folder.
 class VocReaderTest : public testing::Test {
  protected:
-  VocReaderTest()
-      : folder_(absl::StrCat(testing::TempDir(), "/",
-                             testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    std::filesystem::remove_all(folder_);
+  VocReaderTest() {
     for (const char* part : {"Annotations", "JPEGImages", "ImageSets/Main"}) {
       EXPECT_THAT(CreateDirectories(absl::StrCat(folder_, "/", part)), IsOk());
     }
@@ -94,7 +92,7 @@ class VocReaderTest : public testing::Test {
     return table.defects.ToString(10);
   }
 
-  const std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 std::vector<std::string> ListNames(const AnnotationTable& table) {

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::data {
@@ -17,19 +18,13 @@ namespace fs = std::filesystem;
 
 class YoloLabelFilesTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/",
-                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-  }
-
   void Put(const std::string& name, const std::string& text) {
     const std::string path = absl::StrCat(folder_, "/", name);
     ASSERT_THAT(CreateDirectories(fs::path(path).parent_path().string()), IsOk());
     ASSERT_THAT(WriteFileAtomically(path, text), IsOk());
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 TEST_F(YoloLabelFilesTest, FindsTheNamesThatToolsWrite) {

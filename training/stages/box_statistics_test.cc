@@ -12,11 +12,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/stream_key.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/proposals/proposal_writer.h"
 #include "rcnn/data/testing/fake_dataset.h"
-#include "rcnn/training/testing/tiny_run.h"
 
 namespace rcnn::training {
 namespace {
@@ -30,7 +30,7 @@ using Proposals = std::vector<std::vector<Box>>;
 
 std::shared_ptr<const data::ProposalFile> MakeProposalFile(const data::Dataset& dataset,
                                                            const Proposals& proposals) {
-  const std::string path = EmptyDirectory() + "/proposals.safetensors";
+  const std::string path = FreshDirectory() + "/proposals.safetensors";
   auto writer = data::ProposalWriter::Create(path, dataset, "test").value();
   for (const std::vector<Box>& boxes : proposals) {
     EXPECT_THAT(writer.Append(boxes, std::vector<float>(boxes.size(), 0.5f)), IsOk());

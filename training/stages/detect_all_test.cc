@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/fake_graphs.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/proposals/proposal_writer.h"
@@ -22,7 +23,6 @@
 #include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/stages/propose_all.h"
 #include "rcnn/training/testing/inference_cases.h"
-#include "rcnn/training/testing/tiny_run.h"
 
 namespace rcnn::training {
 namespace {
@@ -39,7 +39,7 @@ using testing::SmallShapes;
 std::shared_ptr<const data::ProposalFile> Stored(const FasterRcnn& rpn,
                                                  std::shared_ptr<const data::Dataset> dataset,
                                                  const InferenceOptions& options) {
-  const std::string path = EmptyDirectory() + "/proposals.safetensors";
+  const std::string path = FreshDirectory() + "/proposals.safetensors";
   auto writer = data::ProposalWriter::Create(path, *dataset, "test").value();
   EXPECT_THAT(ProposeAll(rpn, dataset, rpn.config().rpn().test_proposals(), options, 0, false,
                          [&](const InferredProposals& found) {

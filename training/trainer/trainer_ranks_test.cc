@@ -20,6 +20,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/dataset.h"
@@ -190,7 +191,7 @@ struct Outcome {
 };
 
 Outcome Train(int ranks, RunSetup setup) {
-  if (setup.directory.empty()) setup.directory = EmptyDirectory(absl::StrCat("of_", ranks));
+  if (setup.directory.empty()) setup.directory = FreshDirectory(absl::StrCat("of_", ranks));
   Outcome outcome;
   outcome.statuses = RunRanks(ranks, [&](std::shared_ptr<RankGroup> group) {
     return TrainRank(setup, std::move(group), outcome.weights, outcome.notices);
@@ -376,9 +377,9 @@ TEST(TrainerRanksTest, LogsTheNumbersOfTheWholeUpdate) {
         std::pair(4, Sampling::kFixedSize), std::pair(1, Sampling::kFixedSize)}) {
     RunSetup setup = {.model = kJoint, .batches = batches};
     setup.sampling = sampling;
-    const std::string of_one = setup.directory = EmptyDirectory("of_one");
+    const std::string of_one = setup.directory = FreshDirectory("of_one");
     ASSERT_THAT(Train(1, setup).statuses, Each(IsOk()));
-    const std::string of_two = setup.directory = EmptyDirectory("of_two");
+    const std::string of_two = setup.directory = FreshDirectory("of_two");
     ASSERT_THAT(Train(2, setup).statuses, Each(IsOk()));
     const auto expected = MetricNumbers(of_one), found = MetricNumbers(of_two);
     ASSERT_EQ(found.size(), expected.size());
@@ -409,7 +410,7 @@ TEST(TrainerRanksTest, ResumesAtAnotherNumberOfRanks) {
   for (const auto& [before, after] : {std::pair(2, 2), std::pair(2, 1), std::pair(1, 4)}) {
     SCOPED_TRACE(absl::StrCat(before, " then ", after));
     RunSetup part = setup;
-    part.directory = EmptyDirectory("resumed");
+    part.directory = FreshDirectory("resumed");
     part.stop_at = 3;
     for (const absl::Status& status : Train(before, part).statuses) {
       EXPECT_TRUE(absl::IsCancelled(status)) << status;
@@ -429,7 +430,7 @@ TEST(TrainerRanksTest, ResumesAtAnotherNumberOfRanks) {
 }
 
 TEST(TrainerRanksTest, RankZeroAloneDecidesOnCheckpoints) {
-  RunSetup setup = {.iterations = 5, .directory = EmptyDirectory(), .checkpoint_iterations = 2};
+  RunSetup setup = {.iterations = 5, .directory = FreshDirectory(), .checkpoint_iterations = 2};
   ASSERT_THAT(Train(2, setup).statuses, Each(IsOk()));
   EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-2"));
   EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-4"));
@@ -478,7 +479,7 @@ TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
   for (const auto& [batches, images] : {std::pair(2, 2), std::pair(1, 4)}) {
     SCOPED_TRACE(batches);
     RunSetup setup = {.model = kJoint, .batches = batches, .images = images};
-    setup.directory = EmptyDirectory("torn");
+    setup.directory = FreshDirectory("torn");
     setup.others_dataset = std::make_shared<TornDataset>(Shapes(), 7);
     for (const absl::Status& status : Train(2, setup).statuses) {
       EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
@@ -496,7 +497,7 @@ TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
 // A rank that ends by itself, as by an error of another kind.
 TEST(TrainerRanksTest, AnErrorBetweenUpdatesReachesTheOthers) {
   RunSetup setup;
-  setup.directory = EmptyDirectory();
+  setup.directory = FreshDirectory();
   const auto work = [&](std::shared_ptr<RankGroup> group) -> absl::Status {
     if (group->rank() == 1) return absl::ResourceExhaustedError("disk full");
     StateDict weights;
