@@ -11,8 +11,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
-#include "rcnn/base/sha256.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/base/testing/test_seed.h"
 #include "rcnn/eval/coco_summary.h"
@@ -23,6 +21,7 @@
 namespace rcnn::eval {
 namespace {
 
+using ::rcnn::eval::testing::ArrayDigest;
 using ::rcnn::eval::testing::CocoArrays;
 using ::rcnn::eval::testing::CocoReference;
 using ::rcnn::eval::testing::GoldenCase;
@@ -31,12 +30,6 @@ using ::rcnn::eval::testing::RandomCase;
 using ::testing::AllOf;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
-
-std::string Digest(const std::vector<double>& values) {
-  return Sha256(absl::string_view(reinterpret_cast<const char*>(values.data()),
-                                  values.size() * sizeof(double)))
-      .value();
-}
 
 CocoEvaluation Evaluate(const GroundTruth& truth, const Detections& detections,
                         const CocoEvalOptions& options = {}) {
@@ -64,9 +57,9 @@ TEST(CocoEvalTest, EqualsPycocotoolsOnGoldenCases) {
     SCOPED_TRACE(golden.name);
     const CocoEvaluation evaluation = Evaluate(golden.truth, golden.detections);
     EXPECT_THAT(Summarize(evaluation).stats, ElementsAreArray(golden.stats));
-    EXPECT_EQ(Digest(evaluation.PrecisionArray()), golden.precision_sha256);
-    EXPECT_EQ(Digest(evaluation.recall), golden.recall_sha256);
-    EXPECT_EQ(Digest(evaluation.ScoreArray()), golden.scores_sha256);
+    EXPECT_EQ(ArrayDigest(evaluation.PrecisionArray()), golden.precision_sha256);
+    EXPECT_EQ(ArrayDigest(evaluation.recall), golden.recall_sha256);
+    EXPECT_EQ(ArrayDigest(evaluation.ScoreArray()), golden.scores_sha256);
   }
 }
 
