@@ -297,6 +297,17 @@ TEST_F(StoredFileTest, SyncsRenamesAndRemoves) {
   EXPECT_FALSE(fs::exists(folder_ + "/other"));
 }
 
+TEST_F(StoredFileTest, RemovesUnderAnotherNameWithWhatWasLeftThere) {
+  fs::create_directories(folder_ + "/stage");
+  Put("stage/part", "x");
+  fs::create_directories(folder_ + "/stage.removed");
+  Put("stage.removed/left", "x");
+  EXPECT_THAT(RenameAndRemove(folder_ + "/stage", ".removed"), IsOk());
+  EXPECT_THAT(ListNames(folder_), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(RenameAndRemove(folder_ + "/stage", ".removed"),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(StoredFileTest, RemovesALinkAndNotWhatItLeadsTo) {
   fs::create_directories(folder_ + "/other");
   Put("other/mine", "x");
