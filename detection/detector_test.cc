@@ -28,6 +28,7 @@
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/testing/same_detections.h"
 #include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
@@ -182,9 +183,7 @@ TEST_F(DetectorTest, GraphsDoNotChangeDetections) {
     const at::Tensor image = Image(80, 90, seed);
     const Detections expected = plain->Detect(image).value();
     const Detections found = graphed->Detect(image).value();
-    EXPECT_TRUE(found.boxes.equal(expected.boxes));
-    EXPECT_TRUE(found.scores.equal(expected.scores));
-    EXPECT_TRUE(found.labels.equal(expected.labels));
+    ExpectSameBits(found, expected);
   }
   EXPECT_EQ(graphs.recorded(), 1);
   EXPECT_EQ(graphs.replayed(), 2);

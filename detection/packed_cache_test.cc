@@ -30,6 +30,7 @@
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/detection/packed_cache_index.h"
+#include "rcnn/detection/testing/same_detections.h"
 
 namespace rcnn::detection {
 namespace {
@@ -130,9 +131,7 @@ class PackedCacheTest : public ::testing::Test {
     ASSERT_THAT(found, IsOk());
     const Detections expected = Uncached();
     EXPECT_GT(expected.boxes.size(0), 0);
-    EXPECT_TRUE(found->boxes.equal(expected.boxes));
-    EXPECT_TRUE(found->scores.equal(expected.scores));
-    EXPECT_TRUE(found->labels.equal(expected.labels));
+    ExpectSameBits(*found, expected);
   }
 
   PackedCache Cache(const configs::DetectorConfig& config = Config(),
@@ -391,7 +390,7 @@ TEST_F(PackedCacheTest, WritersAtTheSameTimeDoNotDisturbEachOther) {
       const absl::StatusOr<Detections> found = Detect();
       EXPECT_THAT(found, IsOk());
       if (!found.ok()) return;
-      EXPECT_TRUE(found->scores.equal(expected.scores));
+      ExpectSameBits(*found, expected);
     });
   }
   for (std::thread& thread : threads) thread.join();
