@@ -17,12 +17,12 @@ using detection::FasterRcnn;
 using detection::weights::StateDict;
 using Json = nlohmann::ordered_json;
 
-std::shared_ptr<const data::Dataset> Shapes() {
-  return data::ShapesDataset::Create(
-             configs::ParseTextOrDie<configs::ShapesConfig>(
-                 "seed: 1 num_images: 8 num_classes: 2 width_px: 64 height_px: 48 "
-                 "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
-      .value();
+std::shared_ptr<const data::Dataset> Shapes(int64_t count) {
+  auto config = configs::ParseTextOrDie<configs::ShapesConfig>(
+      "seed: 1 num_classes: 2 width_px: 64 height_px: 48 min_diameter_px: 16 max_diameter_px: 32 "
+      "max_objects: 2");
+  config.set_num_images(count);
+  return data::ShapesDataset::Create(config).value();
 }
 
 std::shared_ptr<FasterRcnn> Model() {

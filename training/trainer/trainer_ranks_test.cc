@@ -25,7 +25,6 @@
 #include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/loader/loader.h"
-#include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -49,14 +48,9 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::MetricNumbers;
+using testing::Shapes;
 
-std::shared_ptr<const data::Dataset> Shapes() {
-  return data::ShapesDataset::Create(
-             configs::ParseTextOrDie<configs::ShapesConfig>(
-                 "seed: 1 num_images: 12 num_classes: 2 width_px: 64 height_px: 48 "
-                 "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
-      .value();
-}
+constexpr int64_t kImages = 12;
 
 std::shared_ptr<FasterRcnn> Model(const std::string& parts) {
   auto model = FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(
@@ -92,7 +86,7 @@ struct RunSetup {
   int64_t stop_at = -1;
   // Changes the loss of a rank.
   std::function<void(int rank, const data::Batch&, StepLosses&)> change = nullptr;
-  std::shared_ptr<const data::Dataset> dataset = Shapes();
+  std::shared_ptr<const data::Dataset> dataset = Shapes(kImages);
   // Of the ranks other than 0; by default the same.
   std::shared_ptr<const data::Dataset> others_dataset = nullptr;
   // The CPU as a device, on which sums only begin (gradient_buckets.h).
@@ -317,7 +311,7 @@ std::vector<at::Tensor> SelectedProposals(const StateDict& weights) {
   data::LoaderOptions options;
   options.batches.batching.set_images_per_batch(12);
   options.resources.set_workers(0);
-  const data::Batch batch = data::Loader::Create(Shapes(), options).value()->Next().value();
+  const data::Batch batch = data::Loader::Create(Shapes(kImages), options).value()->Next().value();
   return model
       ->ComputeJointRpn(MakeImages(batch), {MakeInputSizes(batch), MakeGroundTruths(batch)},
                         MakeGenerator({1, "proposals", 0, "samples"}))
@@ -480,7 +474,7 @@ TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
     SCOPED_TRACE(batches);
     RunSetup setup = {.model = kJoint, .batches = batches, .images = images};
     setup.directory = FreshDirectory("torn");
-    setup.others_dataset = std::make_shared<TornDataset>(Shapes(), 7);
+    setup.others_dataset = std::make_shared<TornDataset>(Shapes(kImages), 7);
     for (const absl::Status& status : Train(2, setup).statuses) {
       EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
                                    AllOf(HasSubstr("rank 1: "), HasSubstr(".jpg: torn"),

@@ -21,11 +21,11 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/dataset.h"
-#include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/testing/run_ranks.h"
+#include "rcnn/training/testing/trainer_run.h"
 #include "rcnn/training/trainer/batch_summary.h"
 
 namespace rcnn::training {
@@ -46,7 +46,7 @@ constexpr char kParts[] =
 // The images of another dataset, of which only the first `with_objects` have objects.
 class PartlyEmptyDataset : public data::Dataset {
  public:
-  PartlyEmptyDataset(std::unique_ptr<data::Dataset> whole, int64_t with_objects)
+  PartlyEmptyDataset(std::shared_ptr<const data::Dataset> whole, int64_t with_objects)
       : whole_(std::move(whole)), with_objects_(with_objects) {}
   int64_t size() const override { return whole_->size(); }
   const data::ClassList& classes() const override { return whole_->classes(); }
@@ -61,17 +61,12 @@ class PartlyEmptyDataset : public data::Dataset {
   const data::DefectReport& defects() const override { return whole_->defects(); }
 
  private:
-  const std::unique_ptr<data::Dataset> whole_;
+  const std::shared_ptr<const data::Dataset> whole_;
   const int64_t with_objects_;
 };
 
 std::shared_ptr<const data::Dataset> DatasetWith(int64_t with_objects) {
-  auto shapes = data::ShapesDataset::Create(
-                    configs::ParseTextOrDie<configs::ShapesConfig>(absl::StrCat(
-                        "seed: 1 num_classes: 2 width_px: 64 height_px: 48 min_diameter_px: 16 "
-                        "max_diameter_px: 32 max_objects: 2 num_images: ",
-                        kImages)))
-                    .value();
+  auto shapes = testing::Shapes(kImages);
   EXPECT_FALSE(shapes->objects(0).empty());
   return std::make_shared<PartlyEmptyDataset>(std::move(shapes), with_objects);
 }
