@@ -18,6 +18,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/utf16.h"
 #include "rcnn/eval/testing/mutations.h"
 
 namespace rcnn::eval {
@@ -192,9 +193,7 @@ TEST_F(TextResultsTest, ReadsCsvOfSpreadsheets) {
   std::string tabs = text;
   std::replace(tabs.begin(), tabs.end(), ';', '\t');
   EXPECT_EQ(Read(Write("tabs.csv", tabs)).size(), 1);
-  std::string utf16 = "\xff\xfe";
-  for (const char c : tabs) utf16 += {c, '\0'};
-  EXPECT_EQ(Read(Write("utf16.csv", utf16)).size(), 1);
+  EXPECT_EQ(Read(Write("utf16.csv", data::Utf16(tabs))).size(), 1);
   EXPECT_EQ(Read(Write("marked.csv", "\xef\xbb\xbf" + text)).size(), 1);
   EXPECT_EQ(Read(Write("excel.csv", "\xef\xbb\xbfsep=;\r\n" + text)).size(), 1);
   EXPECT_EQ(Read(Write("quoted.csv", "\xef\xbb\xbf\"sep=;\"\r\n" + text)).size(), 1);

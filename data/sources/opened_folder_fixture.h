@@ -108,13 +108,6 @@ class OpenedFolderFixture : public FolderFixture {
                         "</width><height>", height, "</height></size>", objects, "</annotation>");
   }
 
-  // ASCII as UTF-16 with its mark, as Windows' editors save it.
-  static std::string Wide(const std::string& text) {
-    std::string wide = "\xff\xfe";
-    for (const char c : text) wide += std::string{c, '\0'};
-    return wide;
-  }
-
   std::vector<std::string> classes_;
   std::string told_;
 };

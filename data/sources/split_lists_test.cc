@@ -17,6 +17,7 @@
 #include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/sources/list_checksums.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -164,10 +165,7 @@ TEST_F(SplitListsTest, RefuseNamesThatAListCannotHold) {
 // An editor may save a list so. Its names would otherwise be new, and cut again.
 TEST_F(SplitListsTest, AreReadInUtf16) {
   WriteFour();
-  const std::string narrow = Files().at("val.txt");
-  std::string wide = "\xff\xfe";
-  for (const char c : narrow) wide += std::string{c, '\0'};
-  ASSERT_THAT(WriteFileAtomically(In("val.txt"), wide), IsOk());
+  ASSERT_THAT(WriteFileAtomically(In("val.txt"), Utf16(Files().at("val.txt"))), IsOk());
   EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has been edited")));
   fs::remove(In("checksums.txt"));
   const auto lists = Read();

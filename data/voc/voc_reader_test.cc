@@ -24,6 +24,7 @@
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -401,9 +402,7 @@ TEST_F(VocReaderTest, ListsAreReadAsTheyAreWritten) {
   }
   Write("ImageSets/Main/numbers.txt", "dog 0\r\ndog 1\r\n");
   EXPECT_THAT(ListNames(Read("voc { split: 'numbers' }")), ElementsAre("dog 0", "dog"));
-  std::string wide = "\xff\xfe";
-  for (const char c : std::string("dog\r\ngr\xfcn\r\n")) wide += {c, '\0'};
-  Write("ImageSets/Main/wide.txt", wide);
+  Write("ImageSets/Main/wide.txt", Utf16("dog\r\ngr\xfcn\r\n"));
   EXPECT_THAT(ListNames(Read("voc { split: 'wide' }")), ElementsAre("dog", "gr\xc3\xbcn"));
 }
 

@@ -10,6 +10,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -77,9 +78,7 @@ TEST_F(YoloLabelFilesTest, AnImageWithoutOneHasNoName) {
 }
 
 TEST_F(YoloLabelFilesTest, TextIsDecoded) {
-  std::string wide = "\xff\xfe";
-  for (const char c : std::string("0 .5")) wide += std::string{c, '\0'};
-  Put("a.txt", wide);
+  Put("a.txt", Utf16("0 .5"));
   EXPECT_EQ(YoloLabelFiles(folder_).Read("a.png")->text, "0 .5");
 }
 
