@@ -22,6 +22,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/deep_file.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
@@ -34,13 +35,6 @@ using ::testing::IsEmpty;
 
 class FileIoTest : public testing::Test {
  protected:
-  void SetUp() override {
-    root_ = absl::StrCat(testing::TempDir(), "/file_io_",
-                         testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-
   std::string Path(const std::string& name) const { return absl::StrCat(root_, "/", name); }
 
   std::vector<std::string> Names() const {
@@ -51,7 +45,7 @@ class FileIoTest : public testing::Test {
     return names;
   }
 
-  std::string root_;
+  const std::string root_ = FreshDirectory();
 };
 
 TEST_F(FileIoTest, ReadsWhatWasWritten) {

@@ -255,6 +255,13 @@ absl::Status RemovePath(const std::string& path) {
   return ErrorNumberStatus(error.value(), "delete", path);
 }
 
+absl::Status RenameAndRemove(const std::string& path, absl::string_view suffix) {
+  const std::string removed = absl::StrCat(path, suffix);
+  RCNN_RETURN_IF_ERROR(RemovePath(removed));
+  RCNN_RETURN_IF_ERROR(RenamePath(path, removed));
+  return RemovePath(removed);
+}
+
 absl::StatusOr<std::string> FreePathBeside(const std::string& path) {
   for (int number = 1;; ++number) {
     std::string free = absl::StrCat(path, ".before");

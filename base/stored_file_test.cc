@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
@@ -26,13 +27,6 @@ constexpr size_t kTooLong = 300;
 
 class StoredFileTest : public testing::Test {
  protected:
-  StoredFileTest()
-      : folder_(testing::TempDir() + "/" +
-                testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-
   std::string Put(const std::string& name, const std::string& bytes) {
     const std::string path = folder_ + "/" + name;
     EXPECT_THAT(WriteFileAtomically(path, bytes), IsOk());
@@ -46,7 +40,7 @@ class StoredFileTest : public testing::Test {
     return loop + "/file";
   }
 
-  const std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 TEST_F(StoredFileTest, TellsWhatExists) {
@@ -301,6 +295,17 @@ TEST_F(StoredFileTest, SyncsRenamesAndRemoves) {
   EXPECT_THAT(RemovePath(folder_ + "/other"), IsOk());
   EXPECT_THAT(RemovePath(folder_ + "/other"), IsOk());
   EXPECT_FALSE(fs::exists(folder_ + "/other"));
+}
+
+TEST_F(StoredFileTest, RemovesUnderAnotherNameWithWhatWasLeftThere) {
+  fs::create_directories(folder_ + "/stage");
+  Put("stage/part", "x");
+  fs::create_directories(folder_ + "/stage.removed");
+  Put("stage.removed/left", "x");
+  EXPECT_THAT(RenameAndRemove(folder_ + "/stage", ".removed"), IsOk());
+  EXPECT_THAT(ListNames(folder_), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(RenameAndRemove(folder_ + "/stage", ".removed"),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(StoredFileTest, RemovesALinkAndNotWhatItLeadsTo) {

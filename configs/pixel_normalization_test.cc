@@ -1,7 +1,5 @@
 #include "rcnn/configs/pixel_normalization.h"
 
-#include <google/protobuf/text_format.h>
-
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -9,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/normalization.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 
 namespace rcnn::configs {
 namespace {
@@ -18,8 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 absl::StatusOr<PixelNormalization> Read(const std::string& text) {
-  NormalizationConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  const auto config = ParseTextOrDie<NormalizationConfig>(text);
   return ReadNormalization(config);
 }
 

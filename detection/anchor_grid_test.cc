@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/zeros.h>
-#include <google/protobuf/text_format.h>
 
 #include <cmath>
 #include <string>
@@ -12,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/ops/testing/far_device.h"
 #include "rcnn/ops/testing/queue_device.h"
 
@@ -22,9 +22,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 configs::AnchorConfig Config(const std::string& text) {
-  configs::AnchorConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::AnchorConfig>(text);
 }
 
 absl::StatusOr<AnchorGrid> Create(const std::string& text, std::vector<FeatureLevel> levels) {

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <cmath>
 #include <set>
@@ -12,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/fpn.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/module_parts.h"
@@ -26,8 +26,7 @@ using ::testing::HasSubstr;
 at::Generator Generator() { return at::detail::createCPUGenerator(7); }
 
 absl::StatusOr<std::shared_ptr<Backbone>> Make(const std::string& text, bool pyramid = false) {
-  configs::BackboneConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  const auto config = configs::ParseTextOrDie<configs::BackboneConfig>(text);
   return MakeBackbone(config, pyramid);
 }
 

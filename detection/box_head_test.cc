@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <cmath>
 #include <cstdint>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/residual_layer.h"
 #include "rcnn/detection/testing/slow_layers.h"
 #include "rcnn/ops/testing/queue_device.h"
@@ -26,7 +26,7 @@ at::Generator Generator(uint64_t seed = 3) { return at::detail::createCPUGenerat
 // A head with random weights, and the module that owns its layers.
 struct Head {
   explicit Head(const std::string& text, int64_t channels = 3, int64_t size = 2) {
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+    configs::ParseTextOrDie(text, &config);
     head = std::make_unique<FcBoxHead>(owner, config, channels, size);
     FillAtRandom(owner, 0.6, 8);
     owner.to(at::kDouble);

@@ -1,7 +1,5 @@
 #include "rcnn/detection/config_options.h"
 
-#include <google/protobuf/text_format.h>
-
 #include <cmath>
 #include <limits>
 #include <string>
@@ -10,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 
 namespace rcnn::detection {
 namespace {
@@ -17,15 +16,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-template <typename Message>
-Message Parse(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
-  return message;
-}
-
 absl::StatusOr<ops::BoxCoderOptions> Coder(const std::string& text) {
-  return MakeBoxCoderOptions(Parse<configs::BoxCoderConfig>(text), "head.box_coder");
+  return MakeBoxCoderOptions(configs::ParseTextOrDie<configs::BoxCoderConfig>(text),
+                             "head.box_coder");
 }
 
 TEST(BoxCoderOptionsTest, DefaultsAreTheOperators) {
@@ -95,7 +88,7 @@ TEST(CheckRpnConfigTest, ErrorsNameTheField) {
         BadField("train_proposals { after_nms: 0 }", "rpn.train_proposals.after_nms is 0"),
         BadField("test_proposals { nms_iou: 1.5 }", "rpn.test_proposals.nms_iou is 1.5"),
         BadField("test_proposals { min_side_px: -1 }", "rpn.test_proposals.min_side_px is -1")}) {
-    const absl::Status status = CheckRpnConfig(Parse<configs::RpnConfig>(text));
+    const absl::Status status = CheckRpnConfig(configs::ParseTextOrDie<configs::RpnConfig>(text));
     EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field))) << text;
   }
 }
@@ -125,16 +118,17 @@ TEST(CheckHeadConfigTest, ErrorsNameTheField) {
         BadField("detections { voting_iou: -0.1 }", "head.detections.voting_iou is -0.1"),
         BadField("detections { voting_iou: 1.5 }", "head.detections.voting_iou is 1.5"),
         BadField("detections { min_side_px: -1 }", "head.detections.min_side_px is -1")}) {
-    const absl::Status status = CheckHeadConfig(Parse<configs::HeadConfig>(text));
+    const absl::Status status = CheckHeadConfig(configs::ParseTextOrDie<configs::HeadConfig>(text));
     EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field))) << text;
   }
 }
 
 TEST(CheckHeadConfigTest, MeasuredNormalisationNeedsNoNumbers) {
-  EXPECT_THAT(
-      CheckHeadConfig(Parse<configs::HeadConfig>("targets { box_normalization: PER_CLASS }")),
-      IsOk());
-  EXPECT_THAT(CheckRpnConfig(Parse<configs::RpnConfig>("targets { box_normalization: MEASURED }")),
+  EXPECT_THAT(CheckHeadConfig(configs::ParseTextOrDie<configs::HeadConfig>(
+                  "targets { box_normalization: PER_CLASS }")),
+              IsOk());
+  EXPECT_THAT(CheckRpnConfig(configs::ParseTextOrDie<configs::RpnConfig>(
+                  "targets { box_normalization: MEASURED }")),
               IsOk());
 }
 

@@ -4,7 +4,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
-#include <google/protobuf/text_format.h>
 
 #include <cstdint>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/box_loss.h"
 #include "rcnn/detection/counted_truths.h"
@@ -39,11 +39,9 @@ at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerat
 
 std::shared_ptr<FasterRcnn> Make(const std::string& rpn, const std::string& head,
                                  const std::string& fc = "") {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(
       "backbone { tiny { channels: 8 } } rpn { anchors { size_px: [24, 48] } channels: 16 " + rpn +
-          "} head { fc { fc_channels: [32] " + fc + "} " + head + "}",
-      &config));
+      "} head { fc { fc_channels: [32] " + fc + "} " + head + "}");
   auto model = FasterRcnn::Create(config, 3).value();
   ResetParameters(*model, Generator());
   model->train();

@@ -1,7 +1,6 @@
 #include "rcnn/detection/detection_memory.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <string>
@@ -9,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/tensor_memory.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -20,8 +20,7 @@ constexpr char kConfig[] = R"(
 )";
 
 std::shared_ptr<FasterRcnn> Model(const std::string& backbone) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kConfig + backbone, &config));
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(kConfig + backbone);
   auto model = FasterRcnn::Create(config, 3).value();
   ResetParameters(*model, at::detail::createCPUGenerator(5));
   model->eval();

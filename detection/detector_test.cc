@@ -22,11 +22,13 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/testing/same_detections.h"
 #include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
@@ -49,9 +51,7 @@ const char kConfig[] = R"(
 at::Generator Generator(uint64_t seed = 5) { return at::detail::createCPUGenerator(seed); }
 
 configs::DetectorConfig Config(const std::string& text = kConfig) {
-  configs::DetectorConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DetectorConfig>(text);
 }
 
 // kConfig with a part of its text replaced.
@@ -183,9 +183,7 @@ TEST_F(DetectorTest, GraphsDoNotChangeDetections) {
     const at::Tensor image = Image(80, 90, seed);
     const Detections expected = plain->Detect(image).value();
     const Detections found = graphed->Detect(image).value();
-    EXPECT_TRUE(found.boxes.equal(expected.boxes));
-    EXPECT_TRUE(found.scores.equal(expected.scores));
-    EXPECT_TRUE(found.labels.equal(expected.labels));
+    ExpectSameBits(found, expected);
   }
   EXPECT_EQ(graphs.recorded(), 1);
   EXPECT_EQ(graphs.replayed(), 2);

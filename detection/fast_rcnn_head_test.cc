@@ -6,7 +6,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -25,6 +24,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/tensor_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/testing/roi_cases.h"
 #include "rcnn/detection/testing/slow_boxes.h"
@@ -43,10 +43,8 @@ absl::StatusOr<std::shared_ptr<FastRcnnHead>> Create(const std::string& text,
                                                      std::vector<FeatureLevel> levels,
                                                      int64_t num_classes = kClasses,
                                                      const std::string& backbone = "zf {}") {
-  configs::HeadConfig config;
-  configs::BackboneConfig network;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(backbone, &network)) << backbone;
+  const auto config = configs::ParseTextOrDie<configs::HeadConfig>(text);
+  const auto network = configs::ParseTextOrDie<configs::BackboneConfig>(backbone);
   return FastRcnnHead::Create(config, network, levels, num_classes);
 }
 

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
@@ -38,9 +38,7 @@ const char kTiny[] =
     "head { fc { fc_channels: [32, 32] } }";
 
 configs::ModelConfig Config(const std::string& text) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::ModelConfig>(text);
 }
 
 std::shared_ptr<FasterRcnn> Make(const std::string& text) {

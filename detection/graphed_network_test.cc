@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
@@ -31,8 +31,7 @@ constexpr char kPyramid[] =
 
 // Prepared for inference. All classes have about the same score, above min_score.
 std::shared_ptr<FasterRcnn> Make(const std::string& text) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(text);
   auto model = FasterRcnn::Create(config, 3).value();
   ResetParameters(*model, at::detail::createCPUGenerator(7));
   model->eval();

@@ -5,7 +5,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
-#include <google/protobuf/text_format.h>
 
 #include <cstdint>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
@@ -25,10 +25,9 @@ constexpr int64_t kClasses = 2;
 at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
 
 std::shared_ptr<FastRcnnHead> Head(const std::string& detections) {
-  configs::HeadConfig config;
+  const auto config = configs::ParseTextOrDie<configs::HeadConfig>(
+      absl::StrCat("fc { fc_channels: 4 } detections { ", detections, " }"));
   configs::BackboneConfig backbone;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      absl::StrCat("fc { fc_channels: 4 } detections { ", detections, " }"), &config));
   backbone.mutable_zf();
   auto head = FastRcnnHead::Create(config, backbone, {{4, 16}}, kClasses).value();
   head->eval();

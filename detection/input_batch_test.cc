@@ -1,7 +1,6 @@
 #include "rcnn/detection/input_batch.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <string>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/ops/testing/queue_device.h"
 
 namespace rcnn::detection {
@@ -22,15 +22,11 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 configs::DetectorInputConfig Input(const std::string& text) {
-  configs::DetectorInputConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DetectorInputConfig>(text);
 }
 
 configs::NormalizationConfig Pixels(const std::string& text) {
-  configs::NormalizationConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::NormalizationConfig>(text);
 }
 
 at::Tensor Image(int64_t height, int64_t width, uint64_t seed = 1) {

@@ -4,7 +4,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -40,9 +40,7 @@ const char kConfig[] = R"(
 )";
 
 configs::DetectorConfig Config(const std::string& text = kConfig) {
-  configs::DetectorConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DetectorConfig>(text);
 }
 
 configs::DetectorConfig Changed(const std::string& from, const std::string& to) {

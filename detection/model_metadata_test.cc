@@ -1,7 +1,5 @@
 #include "rcnn/detection/model_metadata.h"
 
-#include <google/protobuf/text_format.h>
-
 #include <map>
 #include <string>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 
 namespace rcnn::detection {
 namespace {
@@ -23,10 +22,8 @@ using ::testing::Not;
 using Metadata = std::map<std::string, std::string>;
 
 configs::DetectorConfig Config(const std::string& model, const std::string& names = "['a', 'b']") {
-  configs::DetectorConfig config;
-  const std::string text = "model { " + model + " } class_name: " + names;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DetectorConfig>("model { " + model +
+                                                          " } class_name: " + names);
 }
 
 Metadata MakeMetadata(const configs::DetectorConfig& config) {

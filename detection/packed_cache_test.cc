@@ -3,12 +3,10 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <fcntl.h>
-#include <google/protobuf/text_format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <thread>
@@ -23,13 +21,16 @@
 #include "rcnn/base/file_state.h"
 #include "rcnn/base/instruction_set.h"
 #include "rcnn/base/stored_file.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/detector.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/detection/packed_cache_index.h"
+#include "rcnn/detection/testing/same_detections.h"
 
 namespace rcnn::detection {
 namespace {
@@ -87,17 +88,12 @@ std::string WithCrc32c(std::string bytes, size_t at, uint32_t wanted) {
 }
 
 configs::DetectorConfig Config() {
-  configs::DetectorConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kConfig, &config));
-  return config;
+  return configs::ParseTextOrDie<configs::DetectorConfig>(kConfig);
 }
 
 class PackedCacheTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = absl::StrCat(::testing::TempDir(), "/packed_cache_test/",
-                         ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(root_);
     WriteModel(5);
     options_.folder = root_ + "/cache";
     options_.min_age_ns = 0;
@@ -135,9 +131,7 @@ class PackedCacheTest : public ::testing::Test {
     ASSERT_THAT(found, IsOk());
     const Detections expected = Uncached();
     EXPECT_GT(expected.boxes.size(0), 0);
-    EXPECT_TRUE(found->boxes.equal(expected.boxes));
-    EXPECT_TRUE(found->scores.equal(expected.scores));
-    EXPECT_TRUE(found->labels.equal(expected.labels));
+    ExpectSameBits(*found, expected);
   }
 
   PackedCache Cache(const configs::DetectorConfig& config = Config(),
@@ -159,7 +153,7 @@ class PackedCacheTest : public ::testing::Test {
                        Precision::kFloat32);
   }
 
-  std::string root_;
+  const std::string root_ = FreshDirectory();
   PackedCacheOptions options_;
 };
 
@@ -396,7 +390,7 @@ TEST_F(PackedCacheTest, WritersAtTheSameTimeDoNotDisturbEachOther) {
       const absl::StatusOr<Detections> found = Detect();
       EXPECT_THAT(found, IsOk());
       if (!found.ok()) return;
-      EXPECT_TRUE(found->scores.equal(expected.scores));
+      ExpectSameBits(*found, expected);
     });
   }
   for (std::thread& thread : threads) thread.join();

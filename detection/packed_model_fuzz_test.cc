@@ -5,7 +5,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +20,7 @@
 #include "rcnn/base/safetensors_writer.h"
 #include "rcnn/base/testing/fuzz_folder.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
@@ -45,8 +45,7 @@ std::shared_ptr<FasterRcnn> NewModel() {
     rpn { anchors { size_px: 16 } channels: 8 test_proposals { after_nms: 2 } }
     head { fc { fc_channels: [8, 8] } detections { max_per_image: 2 } }
   )";
-  rcnn::configs::ModelConfig config;
-  Require(google::protobuf::TextFormat::ParseFromString(kText, &config));
+  const auto config = rcnn::configs::ParseTextOrDie<rcnn::configs::ModelConfig>(kText);
   const auto model = FasterRcnn::Create(config, /*num_classes=*/2);
   Require(model.ok());
   (*model)->eval();

@@ -1,8 +1,6 @@
 #include "rcnn/detection/packed_model.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <map>
 #include <string>
@@ -19,8 +17,10 @@
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/testing/same_detections.h"
 #include "rcnn/detection/unfilled_weights.h"
 
 namespace rcnn::detection {
@@ -48,9 +48,7 @@ const char* const kNetworks[] = {kTiny,
        head { layer4 { stride: 1 } })"};
 
 configs::ModelConfig Config(const char* text) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::ModelConfig>(text);
 }
 
 std::shared_ptr<FasterRcnn> Model(const char* text, uint64_t seed) {
@@ -67,18 +65,6 @@ std::shared_ptr<FasterRcnn> UnfilledModel(const char* text) {
   EXPECT_THAT(model, IsOk());
   (*model)->eval();
   return *model;
-}
-
-Detections Detect(const FasterRcnn& model) {
-  const at::NoGradGuard no_grad;
-  const at::Tensor image = at::rand({1, 3, 96, 128}, at::detail::createCPUGenerator(2));
-  return model.Detect(image, {{96, 128, 1}}, {{96, 128}}).front();
-}
-
-void ExpectSameBits(const Detections& a, const Detections& b) {
-  EXPECT_TRUE(a.boxes.equal(b.boxes));
-  EXPECT_TRUE(a.scores.equal(b.scores));
-  EXPECT_TRUE(a.labels.equal(b.labels));
 }
 
 std::string Path() {
@@ -105,9 +91,9 @@ TEST_P(PackedModelTest, GivesTheBitsOfTheModelThatWasPacked) {
       EXPECT_EQ(file->metadata().at("about"), "this");
       const auto same = UnfilledModel(network);
       ASSERT_THAT(file->Fill(precision, *same), IsOk());
-      const Detections expected = Detect(*model);
+      const Detections expected = DetectInNoise(*model);
       EXPECT_GT(expected.boxes.size(0), 0);
-      ExpectSameBits(Detect(*same), expected);
+      ExpectSameBits(DetectInNoise(*same), expected);
     }
   }
 }
@@ -144,7 +130,7 @@ TEST(PackedModelFileTest, AChangedHeaderIsAnErrorOrChangesNothing) {
   const std::string bytes = WriteTiny(Path());
   const auto model = Model(kTiny, 1);
   PrepareForInference(*model);
-  const Detections expected = Detect(*model);
+  const Detections expected = DetectInNoise(*model);
   for (size_t at = 0; at < 2000 && bytes[at] != '\0'; at += 13) {
     std::string changed = bytes;
     changed[at] ^= 1;
@@ -152,7 +138,7 @@ TEST(PackedModelFileTest, AChangedHeaderIsAnErrorOrChangesNothing) {
     const auto file = PackedModelFile::Open(Path());
     const auto same = UnfilledModel(kTiny);
     if (!file.ok() || !file->Fill(Precision::kFloat32, *same).ok()) continue;
-    ExpectSameBits(Detect(*same), expected);
+    ExpectSameBits(DetectInNoise(*same), expected);
   }
 }
 
@@ -204,9 +190,9 @@ TEST(PackedModelFileTest, TheMappingOutlivesItsFile) {
     ASSERT_THAT(file, IsOk());
     ASSERT_THAT(file->Fill(Precision::kFloat32, *same), IsOk());
   }
-  const Detections before = Detect(*same);
+  const Detections before = DetectInNoise(*same);
   ASSERT_THAT(WriteFileAtomically(Path(), "replaced"), IsOk());
-  ExpectSameBits(Detect(*same), before);
+  ExpectSameBits(DetectInNoise(*same), before);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
-#include <google/protobuf/text_format.h>
 
 #include <cmath>
 #include <optional>
@@ -17,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/autocast_scope.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/testing/roi_cases.h"
 #include "rcnn/detection/testing/slow_layers.h"
 #include "rcnn/ops/error_message.h"
@@ -30,9 +30,7 @@ using ::testing::HasSubstr;
 at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
 
 configs::RoiPoolingConfig Pooling(const std::string& text) {
-  configs::RoiPoolingConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::RoiPoolingConfig>(text);
 }
 
 std::vector<FeatureLevel> OneLevel() { return {{kRoiMapChannels, 16}}; }

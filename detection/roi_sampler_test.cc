@@ -5,7 +5,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/ops/error_message.h"
@@ -33,8 +33,7 @@ at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerat
 // Draws as a head of this config does.
 RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                   at::Generator generator, const std::string& text = "") {
-  configs::HeadConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  const auto config = configs::ParseTextOrDie<configs::HeadConfig>(text);
   const ops::BoxCoderOptions coder =
       MakeBoxCoderOptions(config.box_coder(), "head.box_coder").value();
   return SampleRois(proposals, truths, std::move(generator), coder, config);

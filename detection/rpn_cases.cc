@@ -1,13 +1,12 @@
 #include "rcnn/detection/rpn_cases.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "gtest/gtest.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/backbone.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
@@ -16,8 +15,7 @@ namespace rcnn::detection {
 at::Generator RpnGenerator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
 
 absl::StatusOr<std::shared_ptr<Rpn>> CreateRpn(const std::string& text, size_t levels) {
-  configs::RpnConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  const auto config = configs::ParseTextOrDie<configs::RpnConfig>(text);
   return Rpn::Create(config, std::vector<FeatureLevel>(levels, {4, 16}));
 }
 

@@ -19,7 +19,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -35,6 +34,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
@@ -217,7 +217,7 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
   }
 
   void MakeModel() {
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(spec_.config, &config_));
+    configs::ParseTextOrDie(spec_.config, &config_);
     config_.mutable_rpn()->mutable_test_proposals()->set_after_nms(spec_.proposals);
     config_.mutable_rpn()->mutable_train_proposals()->set_after_nms(spec_.train_proposals);
     input_.set_shortest_side_px(spec_.shortest_px);

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <cstdint>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "rcnn/base/testing/fake_graphs.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/counted_truths.h"
 #include "rcnn/detection/faster_rcnn.h"
@@ -52,8 +52,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
 }
 
 std::shared_ptr<FasterRcnn> Make(const Case& c) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(c.model, &config)) << c.model;
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(c.model);
   auto model = FasterRcnn::Create(config, 3).value();
   ResetParameters(*model, Seeded(7));
   model->train();

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -12,9 +11,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
-#include "rcnn/base/sha256.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/base/testing/test_seed.h"
 #include "rcnn/eval/coco_summary.h"
 #include "rcnn/eval/testing/coco_reference.h"
 #include "rcnn/eval/testing/golden_cases.h"
@@ -23,6 +21,7 @@
 namespace rcnn::eval {
 namespace {
 
+using ::rcnn::eval::testing::ArrayDigest;
 using ::rcnn::eval::testing::CocoArrays;
 using ::rcnn::eval::testing::CocoReference;
 using ::rcnn::eval::testing::GoldenCase;
@@ -31,17 +30,6 @@ using ::rcnn::eval::testing::RandomCase;
 using ::testing::AllOf;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
-
-std::string Digest(const std::vector<double>& values) {
-  return Sha256(absl::string_view(reinterpret_cast<const char*>(values.data()),
-                                  values.size() * sizeof(double)))
-      .value();
-}
-
-uint64_t FirstSeed() {
-  const char* seed = std::getenv("RCNN_TEST_SEED");
-  return seed == nullptr ? 1 : std::strtoull(seed, nullptr, 10);
-}
 
 CocoEvaluation Evaluate(const GroundTruth& truth, const Detections& detections,
                         const CocoEvalOptions& options = {}) {
@@ -69,14 +57,14 @@ TEST(CocoEvalTest, EqualsPycocotoolsOnGoldenCases) {
     SCOPED_TRACE(golden.name);
     const CocoEvaluation evaluation = Evaluate(golden.truth, golden.detections);
     EXPECT_THAT(Summarize(evaluation).stats, ElementsAreArray(golden.stats));
-    EXPECT_EQ(Digest(evaluation.PrecisionArray()), golden.precision_sha256);
-    EXPECT_EQ(Digest(evaluation.recall), golden.recall_sha256);
-    EXPECT_EQ(Digest(evaluation.ScoreArray()), golden.scores_sha256);
+    EXPECT_EQ(ArrayDigest(evaluation.PrecisionArray()), golden.precision_sha256);
+    EXPECT_EQ(ArrayDigest(evaluation.recall), golden.recall_sha256);
+    EXPECT_EQ(ArrayDigest(evaluation.ScoreArray()), golden.scores_sha256);
   }
 }
 
 TEST(CocoEvalTest, EqualsReferenceOnRandomCases) {
-  for (uint64_t seed = FirstSeed(); seed < FirstSeed() + 300; ++seed) {
+  for (uint64_t seed = TestSeed(); seed < TestSeed() + 300; ++seed) {
     SCOPED_TRACE(seed);
     const RandomCase random = MakeRandomCase(seed);
     ExpectSame(Evaluate(random.truth, random.detections),
@@ -90,7 +78,7 @@ TEST(CocoEvalTest, EqualsReferenceWithCustomOptions) {
   options.recall_thresholds = {0, 0.25, 1.0 / 3, 0.5, 1.0};
   options.areas = {{"tiny", 0, 64}, {"rest", 64, 1e5}, {"exact", 1024, 1024}};
   options.max_detections = {2, 3, 7, 500};
-  for (uint64_t seed = FirstSeed(); seed < FirstSeed() + 100; ++seed) {
+  for (uint64_t seed = TestSeed(); seed < TestSeed() + 100; ++seed) {
     SCOPED_TRACE(seed);
     const RandomCase random = MakeRandomCase(seed);
     ExpectSame(Evaluate(random.truth, random.detections, options),
@@ -103,7 +91,7 @@ TEST(CocoEvalTest, EqualsReferenceWithManyThresholds) {
   options.iou_thresholds.clear();
   for (int t = 0; t < 130; ++t) options.iou_thresholds.push_back(t / 130.0);
   options.recall_thresholds = {0, 0.5, 1};
-  for (uint64_t seed = FirstSeed(); seed < FirstSeed() + 20; ++seed) {
+  for (uint64_t seed = TestSeed(); seed < TestSeed() + 20; ++seed) {
     SCOPED_TRACE(seed);
     const RandomCase random = MakeRandomCase(seed);
     ExpectSame(Evaluate(random.truth, random.detections, options),
@@ -113,7 +101,7 @@ TEST(CocoEvalTest, EqualsReferenceWithManyThresholds) {
 
 // Boxes whose areas are too small for a double, so that IoUs are NaN.
 TEST(CocoEvalTest, EqualsReferenceWithIousThatAreNaN) {
-  for (uint64_t seed = FirstSeed(); seed < FirstSeed() + 50; ++seed) {
+  for (uint64_t seed = TestSeed(); seed < TestSeed() + 50; ++seed) {
     SCOPED_TRACE(seed);
     RandomCase random = MakeRandomCase(seed);
     auto shrink = [](XywhBox& box) {
@@ -129,7 +117,7 @@ TEST(CocoEvalTest, EqualsReferenceWithIousThatAreNaN) {
 }
 
 TEST(CocoEvalTest, OrderOfImagesAndOfDistinctScoresChangesNothing) {
-  for (uint64_t seed = FirstSeed(); seed < FirstSeed() + 30; ++seed) {
+  for (uint64_t seed = TestSeed(); seed < TestSeed() + 30; ++seed) {
     SCOPED_TRACE(seed);
     RandomCase random = MakeRandomCase(seed, {.equal_scores = false});
     const CocoEvaluation before = Evaluate(random.truth, random.detections);
@@ -149,7 +137,7 @@ TEST(CocoEvalTest, OrderOfImagesAndOfDistinctScoresChangesNothing) {
 }
 
 TEST(CocoEvalTest, NumberOfThreadsChangesNothing) {
-  const RandomCase random = MakeRandomCase(FirstSeed());
+  const RandomCase random = MakeRandomCase(TestSeed());
   ExpectSame(Evaluate(random.truth, random.detections, {.threads = 1}),
              ToArrays(Evaluate(random.truth, random.detections, {.threads = 5})));
 }

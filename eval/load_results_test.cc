@@ -11,18 +11,19 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
-#include "rcnn/base/sha256.h"
 #include "rcnn/base/stage_record.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_summary.h"
 #include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/eval/testing/golden_cases.h"
 #include "rcnn/eval/testing/mutations.h"
 #include "simdjson.h"
 
 namespace rcnn::eval {
 namespace {
 
+using ::rcnn::eval::testing::ArrayDigest;
 using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::EndsWith;
@@ -32,12 +33,6 @@ std::string Write(const std::string& name, const std::string& text) {
   const std::string path = ::testing::TempDir() + "/" + name;
   std::ofstream(path, std::ios::binary) << text;
   return path;
-}
-
-std::string Digest(const std::vector<double>& values) {
-  return Sha256(absl::string_view(reinterpret_cast<const char*>(values.data()),
-                                  values.size() * sizeof(double)))
-      .value();
 }
 
 std::string Text(simdjson::dom::element value) { return std::string(value.get_string().value()); }
@@ -78,9 +73,9 @@ TEST(LoadResultsTest, EqualsPycocotoolsOnMasksAndKeypoints) {
       ++i;
     }
     EXPECT_EQ(i, iou_type == "segm" ? 12u : 10u);
-    EXPECT_EQ(Digest(evaluation->PrecisionArray()), Text(value["precision_sha256"]));
-    EXPECT_EQ(Digest(evaluation->recall), Text(value["recall_sha256"]));
-    EXPECT_EQ(Digest(evaluation->ScoreArray()), Text(value["scores_sha256"]));
+    EXPECT_EQ(ArrayDigest(evaluation->PrecisionArray()), Text(value["precision_sha256"]));
+    EXPECT_EQ(ArrayDigest(evaluation->recall), Text(value["recall_sha256"]));
+    EXPECT_EQ(ArrayDigest(evaluation->ScoreArray()), Text(value["scores_sha256"]));
   }
   EXPECT_GT(counts[0], 50) << "keypoints";
   EXPECT_GT(counts[1], 50) << "masks";

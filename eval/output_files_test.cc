@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
@@ -18,15 +19,12 @@ using ::testing::HasSubstr;
 class OutputFilesTest : public ::testing::Test {
  protected:
   OutputFilesTest() {
-    folder_ = absl::StrCat(::testing::TempDir(), "/",
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_ + "/below");
     EXPECT_THAT(WriteFileAtomically(Path("labels.json"), "{}"), IsOk());
   }
   std::string Path(const std::string& name) const { return absl::StrCat(folder_, "/", name); }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 TEST_F(OutputFilesTest, LetsDifferentAndAbsentFilesPass) {

@@ -108,18 +108,22 @@ struct Counts {
   std::vector<int64_t> covered;  // [A, N, T]
 };
 
+// The objects whose areas are in the range.
+std::vector<size_t> ObjectsIn(const AreaRange& range, const RecallImage& image) {
+  std::vector<size_t> objects;
+  for (size_t i = 0; i < image.objects.size(); ++i) {
+    if (image.areas[i] >= range.low && image.areas[i] <= range.high) objects.push_back(i);
+  }
+  return objects;
+}
+
 void CountImage(const RecallImage& image, const ProposalRecallOptions& options, Counts& counts) {
   const size_t N = options.counts.size();
   const size_t T = options.iou_thresholds.size();
   const size_t most = static_cast<size_t>(options.counts.back());
   const IouTable table(image.proposals.subspan(0, most), image.objects, options.inclusive_boxes);
   for (size_t a = 0; a < options.areas.size(); ++a) {
-    std::vector<size_t> objects;
-    for (size_t i = 0; i < image.objects.size(); ++i) {
-      const bool in =
-          image.areas[i] >= options.areas[a].low && image.areas[i] <= options.areas[a].high;
-      if (in) objects.push_back(i);
-    }
+    const std::vector<size_t> objects = ObjectsIn(options.areas[a], image);
     counts.objects[a] += static_cast<int64_t>(objects.size());
     for (size_t n = 0; n < N; ++n) {
       const size_t count = std::min(static_cast<size_t>(options.counts[n]), image.proposals.size());

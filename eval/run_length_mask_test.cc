@@ -1,6 +1,5 @@
 #include "rcnn/eval/run_length_mask.h"
 
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
@@ -9,17 +8,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/base/testing/test_seed.h"
 
 namespace rcnn::eval {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-uint64_t Seed() {
-  const char* seed = std::getenv("RCNN_TEST_SEED");
-  return seed == nullptr ? 1 : std::strtoull(seed, nullptr, 10);
-}
 
 // Column by column.
 using Pixels = std::vector<bool>;
@@ -53,7 +48,7 @@ std::string Draw(const Mask& mask) {
 }
 
 TEST(MaskIouTest, EqualsCountingPixels) {
-  std::mt19937_64 random(Seed());
+  std::mt19937_64 random(TestSeed());
   for (int repeat = 0; repeat < 300; ++repeat) {
     SCOPED_TRACE(repeat);
     const int64_t height = 1 + static_cast<int64_t>(random() % 12);

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <random>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/test_seed.h"
 
 namespace rcnn::eval {
 namespace {
@@ -33,18 +33,13 @@ std::vector<uint32_t> Reference(const std::vector<double>& scores, std::vector<u
   return items;
 }
 
-uint64_t Seed() {
-  const char* seed = std::getenv("RCNN_TEST_SEED");
-  return seed == nullptr ? 1 : std::strtoull(seed, nullptr, 10);
-}
-
 TEST(ScoreSorterTest, PutsTheBestFirstAndKeepsTheOrderOfEquals) {
   EXPECT_THAT(Sorted({0.5, 0.9, 0.5, -1, 0.9}, {4, 0, 1, 2, 3}), ElementsAre(4, 1, 0, 2, 3));
   EXPECT_THAT(Sorted({}, {}), ElementsAre());
 }
 
 TEST(ScoreSorterTest, EqualsAStableSort) {
-  std::mt19937_64 random(Seed());
+  std::mt19937_64 random(TestSeed());
   std::uniform_real_distribution<double> uniform(-1, 1);
   for (size_t count : {1, 255, 256, 257, 1000, 30000}) {
     SCOPED_TRACE(count);

@@ -16,7 +16,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/utf16.h"
 #include "rcnn/eval/testing/mutations.h"
 
 namespace rcnn::eval {
@@ -29,9 +31,6 @@ using ::testing::StartsWith;
 class TextResultsTest : public ::testing::Test {
  protected:
   TextResultsTest() {
-    const std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    folder_ = ::testing::TempDir() + "/" + name;
-    std::filesystem::create_directories(folder_);
     truth_.images = {{7, "JPEGImages/000005.jpg", false, 200, 100},
                      {9, "JPEGImages/000007.jpg", false, 400, 300},
                      {11, "other/000007.jpg"}};
@@ -55,7 +54,7 @@ class TextResultsTest : public ::testing::Test {
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(text)));
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
   GroundTruth truth_;
 };
 
@@ -194,9 +193,7 @@ TEST_F(TextResultsTest, ReadsCsvOfSpreadsheets) {
   std::string tabs = text;
   std::replace(tabs.begin(), tabs.end(), ';', '\t');
   EXPECT_EQ(Read(Write("tabs.csv", tabs)).size(), 1);
-  std::string utf16 = "\xff\xfe";
-  for (const char c : tabs) utf16 += {c, '\0'};
-  EXPECT_EQ(Read(Write("utf16.csv", utf16)).size(), 1);
+  EXPECT_EQ(Read(Write("utf16.csv", data::Utf16(tabs))).size(), 1);
   EXPECT_EQ(Read(Write("marked.csv", "\xef\xbb\xbf" + text)).size(), 1);
   EXPECT_EQ(Read(Write("excel.csv", "\xef\xbb\xbfsep=;\r\n" + text)).size(), 1);
   EXPECT_EQ(Read(Write("quoted.csv", "\xef\xbb\xbf\"sep=;\"\r\n" + text)).size(), 1);

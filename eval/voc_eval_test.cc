@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/base/testing/test_seed.h"
 #include "rcnn/eval/testing/random_case.h"
 
 namespace rcnn::eval {
@@ -136,9 +136,7 @@ void ExpectSameOrBothNaN(double a, double b, double tolerance) {
 }
 
 TEST(VocEvalTest, EqualsLiteralTranscriptionOnRandomCases) {
-  const char* text = std::getenv("RCNN_TEST_SEED");
-  const uint64_t first = text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
-  for (uint64_t seed = first; seed < first + 200; ++seed) {
+  for (uint64_t seed = TestSeed(); seed < TestSeed() + 200; ++seed) {
     SCOPED_TRACE(seed);
     const RandomCase random = MakeRandomCase(seed, {.equal_scores = seed % 2 == 0});
     for (bool rounding : {false, true}) {

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <string>
@@ -13,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/image/decode_image.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
@@ -28,17 +28,25 @@ constexpr char kImages[] = "eval/testdata/shapes/images";
 
 // Random weights, scaled so that some scores pass the threshold.
 std::unique_ptr<detection::Detector> MakeDetector(const std::string& last_class = "triangle") {
-  configs::DetectorConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
-      model {
-        backbone { tiny { channels: 8 } }
-        rpn { anchors { size_px: [32] } channels: 16 test_proposals { after_nms: 50 } }
-        head { fc { fc_channels: [16] } detections { min_score: 0.3 max_per_image: 12 } }
-        normalization { mean: [127, 127, 127] std: [60, 60, 60] }
+  auto config = configs::ParseTextOrDie<configs::DetectorConfig>(R"pb(
+    model {
+      backbone { tiny { channels: 8 } }
+      rpn {
+        anchors { size_px: [ 32 ] }
+        channels: 16
+        test_proposals { after_nms: 50 }
       }
-      class_name: ["square", "disc"]
-      input { shortest_side_px: 128 longest_side_px: 160 })",
-                                                            &config));
+      head {
+        fc { fc_channels: [ 16 ] }
+        detections { min_score: 0.3 max_per_image: 12 }
+      }
+      normalization {
+        mean: [ 127, 127, 127 ]
+        std: [ 60, 60, 60 ]
+      }
+    }
+    class_name: [ "square", "disc" ]
+    input { shortest_side_px: 128 longest_side_px: 160 })pb");
   config.add_class_name(last_class);
   auto model = detection::FasterRcnn::Create(config.model(), 3).value();
   detection::ResetParameters(*model, at::detail::createCPUGenerator(5));

@@ -73,20 +73,20 @@ std::vector<std::string> DrawnNames(const std::vector<std::string>& names) {
   std::set<std::string> taken = Folders(names);
   // The next number to try, by the name that was taken.
   std::map<std::string, int64_t> next;
-  std::vector<std::string> drawn;
-  for (const std::string& name : names) {
+  // The name of the drawn image, which is taken from then on.
+  const auto take = [&](const std::string& name) {
     std::string candidate = FittingName(data::WithoutImageExtension(name), ".jpg");
-    if (!taken.insert(candidate).second) {
-      candidate = FittingName(name, ".jpg");
-      if (!taken.insert(candidate).second) {
-        int64_t& number = next.try_emplace(candidate, 2).first->second;
-        do {
-          candidate = FittingName(name, absl::StrCat("_", number++, ".jpg"));
-        } while (!taken.insert(candidate).second);
-      }
-    }
-    drawn.push_back(candidate);
-  }
+    if (taken.insert(candidate).second) return candidate;
+    candidate = FittingName(name, ".jpg");
+    if (taken.insert(candidate).second) return candidate;
+    int64_t& number = next.try_emplace(candidate, 2).first->second;
+    do {
+      candidate = FittingName(name, absl::StrCat("_", number++, ".jpg"));
+    } while (!taken.insert(candidate).second);
+    return candidate;
+  };
+  std::vector<std::string> drawn;
+  for (const std::string& name : names) drawn.push_back(take(name));
   return drawn;
 }
 

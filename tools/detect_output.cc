@@ -13,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/absolute_path.h"
-#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/sealed_json.h"
 #include "rcnn/base/status_macros.h"
@@ -83,28 +82,20 @@ std::string ManifestText(std::vector<std::string> names) {
   return SealedText({{"format", kFormat}, {"program", kProgram}, {"files", files}});
 }
 
-// The type of what is at `path`, where a link is a link. An error if the file system cannot tell:
-// it may be a link then.
-absl::StatusOr<fs::file_type> ReadType(const fs::path& path) {
-  std::error_code error;
-  const fs::file_type type = fs::symlink_status(path, error).type();
-  if (type != fs::file_type::none) return type;
-  return ErrorNumberStatus(error.value(), "examine", path.string());
-}
-
-// Checks that no folder on the way to the file is a link, and that it is a file or missing.
+// Checks that no folder on the way to the file is a link, and that it is a file or missing. An
+// error if the file system cannot tell: it may be a link then.
 absl::Status CheckLiesInside(const std::string& folder, const std::string& name) {
   fs::path path = folder;
   const fs::path relative = name;
   for (const fs::path& part : relative.parent_path()) {
     path /= part;
-    RCNN_ASSIGN_OR_RETURN(const fs::file_type type, ReadType(path));
+    RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path.string()));
     if (type != fs::file_type::symlink) continue;
     return absl::FailedPreconditionError(absl::StrCat(
         path.string(), " is a link, and detect writes and deletes only inside ", folder));
   }
   path /= relative.filename();
-  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, ReadType(path));
+  RCNN_ASSIGN_OR_RETURN(const fs::file_type type, PathType(path.string()));
   if (type != fs::file_type::directory) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(path.string(), " is a folder where detect would write a file"));

@@ -5,10 +5,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/coco/coco_instances.h"
 
 namespace rcnn::data {
@@ -40,8 +40,7 @@ CocoInstances WithRoot(const std::string& root) {
 }
 
 absl::StatusOr<CocoClasses> Choose(const CocoInstances& instances, const std::string& text = "") {
-  configs::DatasetConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  const auto config = configs::ParseTextOrDie<configs::DatasetConfig>(text);
   return ChooseCocoClasses(config, instances);
 }
 

@@ -13,6 +13,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/testing/most_records.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -314,9 +315,7 @@ TEST(ParseCocoInstances, NeedsNoAnnotationsWhereOnlyIdsAreWanted) {
 }
 
 TEST(ParseCocoInstances, NamesWhatOtherProgramsLeave) {
-  std::string wide = "\xff\xfe";
-  for (const char c : std::string(kWhole)) wide += {c, '\0'};
-  ExpectError(wide, "UTF-16");
+  ExpectError(Utf16(kWhole), "UTF-16");
   ExpectError("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS");
   ExpectError(R"({"images": [], "categories": [], "annotations": [],})", "a comma before '}'");
   ExpectError(R"({"images": [], "categories": [{"id": 1, "name": "a"},], "annotations": []})",

@@ -8,10 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/coco/coco_instances.h"
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/defect_report.h"
@@ -25,9 +25,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 configs::DatasetConfig Config(const std::string& text) {
-  configs::DatasetConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString("coco {} " + text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DatasetConfig>("coco {} " + text);
 }
 
 CocoAnnotation Annotation(int64_t id, int64_t image_id, int64_t category_id,

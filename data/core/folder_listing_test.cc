@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::data {
@@ -23,19 +24,12 @@ using ::testing::HasSubstr;
 
 class ListFilesTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ =
-        testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
-    ASSERT_THAT(CreateDirectories(folder_), IsOk());
-  }
-
   void Put(const std::string& path) {
     ASSERT_THAT(CreateDirectories(fs::path(folder_ + "/" + path).parent_path()), IsOk());
     ASSERT_THAT(WriteFileAtomically(folder_ + "/" + path, "x"), IsOk());
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 TEST_F(ListFilesTest, ReturnsVisibleFilesOfAllSubfoldersSorted) {

@@ -13,6 +13,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -96,10 +97,8 @@ TEST(ImageList, AnEmptyFileIsAnError) {
 }
 
 TEST(ImageList, ReadsUtf16) {
-  std::string wide = "\xff\xfe";
-  for (const char c : std::string("a.jpg\r\nb.jpg\r\n")) wide += std::string{c, '\0'};
   const std::string path = testing::TempDir() + "/wide.txt";
-  ASSERT_THAT(WriteFileAtomically(path, wide), IsOk());
+  ASSERT_THAT(WriteFileAtomically(path, Utf16("a.jpg\r\nb.jpg\r\n")), IsOk());
   const absl::StatusOr<ImageList> list = ImageList::Read(path);
   ASSERT_THAT(list, IsOk());
   EXPECT_THAT(list->names(), ElementsAre("a.jpg", "b.jpg"));

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::data {
@@ -18,11 +19,7 @@ using ::testing::IsEmpty;
 
 class ImageLookupTest : public testing::Test {
  protected:
-  ImageLookupTest()
-      : folder_(testing::TempDir() + "/" +
-                testing::UnitTest::GetInstance()->current_test_info()->name()),
-        lookup_(folder_) {
-    std::filesystem::remove_all(folder_);
+  ImageLookupTest() : folder_(FreshDirectory()), lookup_(folder_) {
     EXPECT_THAT(CreateDirectories(folder_ + "/sub"), IsOk());
   }
 

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -12,18 +13,12 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Optional;
 
-std::string Wide(const std::string& text, bool big_endian) {
-  std::string wide;
-  for (const char c : text) wide += big_endian ? std::string{'\0', c} : std::string{c, '\0'};
-  return wide;
-}
-
 TEST(JsonDiagnosis, NamesWideText) {
   for (const bool big_endian : {false, true}) {
-    const std::string wide = Wide("{\"images\": []}", big_endian);
+    const std::string wide = Utf16("{\"images\": []}", {big_endian, /*has_mark=*/false});
     EXPECT_THAT(DescribeOtherFormat(wide), Optional(HasSubstr("UTF-16")));
-    const std::string mark = big_endian ? "\xfe\xff" : "\xff\xfe";
-    EXPECT_THAT(DescribeOtherFormat(mark + wide), Optional(HasSubstr("iconv -f UTF-16 -t")));
+    EXPECT_THAT(DescribeOtherFormat(Utf16("{\"images\": []}", {big_endian})),
+                Optional(HasSubstr("iconv -f UTF-16 -t")));
     EXPECT_THAT(DescribeOtherFormat(wide),
                 Optional(HasSubstr(big_endian ? "iconv -f UTF-16BE" : "iconv -f UTF-16LE")));
   }

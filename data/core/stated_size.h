@@ -4,7 +4,7 @@
 // nothing of the image, whose own header decides.
 //
 // Example:
-//   annotation.width = StatedPixels("640.0");  // 640
+//   const int64_t width = StatedPixels("640.0");  // 640
 
 #ifndef RCNN_DATA_CORE_STATED_SIZE_H_
 #define RCNN_DATA_CORE_STATED_SIZE_H_

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/testing/most_records.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -103,9 +104,7 @@ TEST(ParseLabelMe, RefusesWhatIsNotLabelMe) {
   EXPECT_THAT(ParseLabelMe("{\"shapes\": [],}"), StatusIs(code, HasSubstr("remove the comma")));
   EXPECT_THAT(ParseLabelMe("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
               StatusIs(code, HasSubstr("git lfs pull")));
-  std::string wide = "\xff\xfe";
-  for (const char c : std::string("{\"shapes\": []}")) wide += std::string{c, '\0'};
-  EXPECT_THAT(ParseLabelMe(wide), StatusIs(code, HasSubstr("UTF-16")));
+  EXPECT_THAT(ParseLabelMe(Utf16("{\"shapes\": []}")), StatusIs(code, HasSubstr("UTF-16")));
 }
 
 }  // namespace

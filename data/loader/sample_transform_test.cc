@@ -7,9 +7,9 @@
 
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 
 namespace rcnn::data {
 namespace {
@@ -18,9 +18,7 @@ using configs::TransformConfig;
 using ::testing::HasSubstr;
 
 TransformConfig Config(const std::string& text) {
-  TransformConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<TransformConfig>(text);
 }
 
 ImageInfo Image(int64_t width, int64_t height) {

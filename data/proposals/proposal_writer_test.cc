@@ -9,10 +9,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/proposals/proposal_file.h"
 #include "rcnn/data/testing/fake_dataset.h"
@@ -24,14 +23,6 @@ using ::testing::AllOf;
 using testing::FakeDataset;
 using ::testing::HasSubstr;
 
-// An empty folder for the test.
-std::string Folder(const std::string& name) {
-  const std::string path = absl::StrCat(::testing::TempDir(), "/", name);
-  std::filesystem::remove_all(path);
-  EXPECT_THAT(CreateDirectories(path), IsOk());
-  return path;
-}
-
 int64_t FilesIn(const std::string& folder) {
   int64_t count = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
@@ -39,7 +30,7 @@ int64_t FilesIn(const std::string& folder) {
 }
 
 TEST(ProposalWriterTest, LeavesNothingWithoutCommit) {
-  const std::string folder = Folder("uncommitted");
+  const std::string folder = FreshDirectory();
   const FakeDataset dataset({{4, 4}, {4, 4}});
   {
     auto writer = ProposalWriter::Create(folder + "/p.safetensors", dataset, "");
@@ -54,7 +45,7 @@ TEST(ProposalWriterTest, LeavesNothingWithoutCommit) {
 }
 
 TEST(ProposalWriterTest, UnfinishedWriterKeepsTheOldFile) {
-  const std::string path = Folder("old") + "/p.safetensors";
+  const std::string path = FreshDirectory() + "/p.safetensors";
   const FakeDataset dataset({{4, 4}});
   auto first = ProposalWriter::Create(path, dataset, "first");
   ASSERT_THAT(first, IsOk());
@@ -69,7 +60,7 @@ TEST(ProposalWriterTest, UnfinishedWriterKeepsTheOldFile) {
 }
 
 TEST(ProposalWriterTest, BadProposalsNameTheImageAndAreDropped) {
-  const std::string path = Folder("bad") + "/p.safetensors";
+  const std::string path = FreshDirectory() + "/p.safetensors";
   const FakeDataset dataset({{4, 4}});
   auto writer = ProposalWriter::Create(path, dataset, "");
   ASSERT_THAT(writer, IsOk());
@@ -85,7 +76,7 @@ TEST(ProposalWriterTest, BadProposalsNameTheImageAndAreDropped) {
 }
 
 TEST(ProposalWriterTest, CopiesManyBoxesInPieces) {
-  const std::string path = Folder("many") + "/p.safetensors";
+  const std::string path = FreshDirectory() + "/p.safetensors";
   const FakeDataset dataset(std::vector<testing::FakeImage>(60, {100, 100}));
   auto writer = ProposalWriter::Create(path, dataset, "");
   ASSERT_THAT(writer, IsOk());
@@ -111,7 +102,7 @@ TEST(ProposalWriterTest, CopiesManyBoxesInPieces) {
 
 // The limit of a file's size fails a write as a full disk does.
 TEST(ProposalWriterTest, AFullDiskIsNamedWithWhatToDo) {
-  const std::string path = Folder("full") + "/p.safetensors";
+  const std::string path = FreshDirectory() + "/p.safetensors";
   const FakeDataset dataset({{4, 4}});
   auto writer = ProposalWriter::Create(path, dataset, "");
   ASSERT_THAT(writer, IsOk());

@@ -9,12 +9,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/shards/shard_index.h"
@@ -32,9 +32,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 configs::DatasetConfig Config(const std::string& text) {
-  configs::DatasetConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DatasetConfig>(text);
 }
 
 // Nine images in three shards.

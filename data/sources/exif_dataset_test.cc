@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/sample.h"
@@ -35,10 +36,7 @@ constexpr std::array<double, 4> kBox = {14, 2, 6, 4};
 
 class ExifDatasetTest : public testing::Test {
  protected:
-  ExifDatasetTest()
-      : folder_(absl::StrCat(testing::TempDir(), "/",
-                             testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    std::filesystem::remove_all(folder_);
+  ExifDatasetTest() {
     EXPECT_THAT(CreateDirectories(folder_ + "/Annotations"), IsOk());
     EXPECT_THAT(CreateDirectories(folder_ + "/JPEGImages"), IsOk());
   }
@@ -102,7 +100,7 @@ class ExifDatasetTest : public testing::Test {
     EXPECT_EQ(dataset.defects().total(), 0) << dataset.defects().ToString(5);
   }
 
-  const std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 TEST_F(ExifDatasetTest, BoxesLieOnTheirObjectsWhateverTheToolShowed) {

@@ -14,6 +14,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -161,14 +162,9 @@ TEST(ReadFileKind, RecognisesLfsPointersAndWideText) {
 
 // Lists and tables, which spreadsheets and editors save so.
 TEST(ReadFileKind, ReadsTextInUtf16) {
-  const auto wide = [](const std::string& text) {
-    std::string bytes = "\xff\xfe";
-    for (const char c : text) bytes += std::string{c, '\0'};
-    return bytes;
-  };
-  EXPECT_EQ(KindFor("a.txt", wide("a.jpg\r\nb.jpg\r\n")).kind, AnnotationKind::kImageList);
-  EXPECT_EQ(KindFor("a.txt", wide("0 .5 .5 .1 .1\r\n")).kind, AnnotationKind::kYolo);
-  EXPECT_EQ(KindFor("a.csv", wide("filename,class,xmin,ymin,xmax,ymax\r\n")).kind,
+  EXPECT_EQ(KindFor("a.txt", Utf16("a.jpg\r\nb.jpg\r\n")).kind, AnnotationKind::kImageList);
+  EXPECT_EQ(KindFor("a.txt", Utf16("0 .5 .5 .1 .1\r\n")).kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.csv", Utf16("filename,class,xmin,ymin,xmax,ymax\r\n")).kind,
             AnnotationKind::kCsv);
 }
 

@@ -13,6 +13,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/data/sources/opened_folder_fixture.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -147,7 +148,7 @@ TEST_F(FolderCocoTest, TextThatIsNotQuiteJson) {
   comma.insert(comma.rfind(']'), ",");
   Put("a.json", comma);
   EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("remove the comma")));
-  Put("a.json", Wide(good));
+  Put("a.json", Utf16(good));
   EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
                                 AllOf(HasSubstr("a.json"), HasSubstr("UTF-16"))));
   Put("a.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");

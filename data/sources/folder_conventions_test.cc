@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/dataset.h"
@@ -37,12 +38,6 @@ using ::testing::Not;
 // Folders in VOC's format with parts. Images have 24 x 16 pixels as stored.
 class FolderConventionsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/",
-                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-  }
-
   // An image with one object of these corners, xmin, ymin, xmax, ymax.
   void Put(const std::string& name, const std::array<double, 4>& corners, int orientation = 1,
            bool annotated_turned = false) {
@@ -69,7 +64,7 @@ class FolderConventionsTest : public testing::Test {
     return images;
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 // A part alone would be taken for one in the devkit's coordinates.

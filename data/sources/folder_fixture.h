@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/sources/folder_contents.h"
 
@@ -16,13 +16,6 @@ namespace rcnn::data {
 
 class FolderFixture : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/",
-                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(folder_);
-    ASSERT_THAT(CreateDirectories(folder_), IsOk());
-  }
-
   // Images are known by their names alone.
   void Put(const std::string& path, const std::string& content = "") {
     const std::filesystem::path file = std::filesystem::path(folder_) / path;
@@ -36,7 +29,7 @@ class FolderFixture : public testing::Test {
     return contents.ok() ? *contents : FolderContents();
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 }  // namespace rcnn::data

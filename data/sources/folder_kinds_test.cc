@@ -20,6 +20,7 @@
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/sources/opened_folder_fixture.h"
 #include "rcnn/data/testing/exif_file.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -157,12 +158,12 @@ TEST_F(FolderKindsTest, ImagesThatOnlyTheTextOfAnnotationsNames) {
 // As Windows' editors and spreadsheets save them.
 TEST_F(FolderKindsTest, TextInUtf16) {
   PutImage("a.png");
-  Put("boxes.csv", Wide("filename,class,xmin,ymin,xmax,ymax\r\na.png,cat,1,2,3,4\r\n"));
+  Put("boxes.csv", Utf16("filename,class,xmin,ymin,xmax,ymax\r\na.png,cat,1,2,3,4\r\n"));
   EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 3 4"));
   Clear();
   PutImage("a.png");
-  Put("classes.txt", Wide("cat\r\n"));
-  Put("a.txt", Wide("0 0.5 0.5 0.5 0.2\r\n"));
+  Put("classes.txt", Utf16("cat\r\n"));
+  Put("a.txt", Utf16("0 0.5 0.5 0.5 0.2\r\n"));
   EXPECT_THAT(Objects(), ElementsAre("a.png cat 10 12 30 18"));
 }
 

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
@@ -34,10 +35,6 @@ using ::testing::SizeIs;
 class SplitFolderTest : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = absl::StrCat(testing::TempDir(), "/",
-                         testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(root_);
-    folder_ = root_ + "/set";
     ASSERT_THAT(CreateDirectories(folder_), IsOk());
     ASSERT_THAT(WriteFileAtomically(folder_ + "/classes.txt", "cat\ndog\n"), IsOk());
   }
@@ -111,8 +108,8 @@ class SplitFolderTest : public testing::Test {
     return sides;
   }
 
-  std::string root_;
-  std::string folder_;
+  const std::string root_ = FreshDirectory();
+  std::string folder_ = root_ + "/set";
 };
 
 // "image3.png" of a list does not mean "night/image3.png" too.

@@ -12,6 +12,7 @@
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/sources/opened_folder_fixture.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -97,7 +98,7 @@ TEST_F(FolderVocTest, TextInTheEncodingThatItDeclares) {
   EXPECT_THAT(Objects(), ElementsAre("a \xe7\x8c\xab 1 1 9 9"));
   Put("a.xml", xml("ISO-8859-1", "caf\xe9"));
   EXPECT_THAT(Objects(), ElementsAre("a caf\xc3\xa9 1 1 9 9"));
-  Put("a.xml", Wide(xml("UTF-16", "cat")));
+  Put("a.xml", Utf16(xml("UTF-16", "cat")));
   EXPECT_THAT(Objects(), ElementsAre("a cat 1 1 9 9"));
 }
 
@@ -108,7 +109,7 @@ TEST_F(FolderVocTest, ListsOfParts) {
     Put(absl::StrCat("Annotations/", name, ".xml"),
         Voc(absl::StrCat(name, ".png"), VocObject(VocBox(2, 2, 9, 9))));
   }
-  Put("ImageSets/Main/train.txt", Wide("a  1\r\nb 0\r\n"));
+  Put("ImageSets/Main/train.txt", Utf16("a  1\r\nb 0\r\n"));
   Put("ImageSets/Main/test.txt", "c -1\r\n");
   const auto folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());

@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/sample.h"
@@ -34,7 +35,7 @@ class OpenedFolderFixture : public FolderFixture {
       R"("categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}])";
 
   // Deletes what is in the folder.
-  void Clear() { SetUp(); }
+  void Clear() { FreshDirectory(); }
 
   void PutImage(const std::string& path, int64_t width = 40, int64_t height = 30) {
     const auto bytes = EncodePng(Image(height, width));
@@ -105,13 +106,6 @@ class OpenedFolderFixture : public FolderFixture {
                          int height = 30) {
     return absl::StrCat("<annotation><filename>", file, "</filename><size><width>", width,
                         "</width><height>", height, "</height></size>", objects, "</annotation>");
-  }
-
-  // ASCII as UTF-16 with its mark, as Windows' editors save it.
-  static std::string Wide(const std::string& text) {
-    std::string wide = "\xff\xfe";
-    for (const char c : text) wide += std::string{c, '\0'};
-    return wide;
   }
 
   std::vector<std::string> classes_;

@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/sources/open_folder.h"
 
@@ -91,14 +92,6 @@ INSTANTIATE_TEST_SUITE_P(Folders, LayoutTest,
 
 class RecognizeFolderTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/",
-                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    folder_ = fs::path(folder_).lexically_normal().string();
-    fs::remove_all(folder_);
-    ASSERT_THAT(CreateDirectories(folder_), IsOk());
-  }
-
   void Put(const std::string& path, const std::string& content = "x") {
     ASSERT_THAT(CreateDirectories(fs::path(folder_ + "/" + path).parent_path()), IsOk());
     ASSERT_THAT(WriteFileAtomically(folder_ + "/" + path, content), IsOk());
@@ -113,7 +106,7 @@ class RecognizeFolderTest : public testing::Test {
     return OpenFolder(folder_, options).status();
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 // The whole messages: what is wrong, what to do, and what was looked for.

@@ -14,8 +14,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/sources/list_checksums.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -33,15 +35,6 @@ constexpr char kFolder[] = "/data/cells";
 
 class SplitListsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const fs::path root = absl::StrCat(
-        testing::TempDir(), "/", testing::UnitTest::GetInstance()->current_test_info()->name());
-    root_ = root.lexically_normal().string();
-    fs::remove_all(root_);
-    directory_ = root_ + "/split";
-    ASSERT_THAT(CreateDirectories(root_), IsOk());
-  }
-
   absl::StatusOr<SplitLists> Read() const { return SplitLists::Read(directory_, kFolder); }
 
   // Adds images to the lists, and writes them.
@@ -70,8 +63,8 @@ class SplitListsTest : public testing::Test {
     return files;
   }
 
-  std::string root_;
-  std::string directory_;
+  const std::string root_ = FreshDirectory();
+  std::string directory_ = root_ + "/split";
 };
 
 TEST_F(SplitListsTest, AreReadAsTheyWereWritten) {
@@ -172,10 +165,7 @@ TEST_F(SplitListsTest, RefuseNamesThatAListCannotHold) {
 // An editor may save a list so. Its names would otherwise be new, and cut again.
 TEST_F(SplitListsTest, AreReadInUtf16) {
   WriteFour();
-  const std::string narrow = Files().at("val.txt");
-  std::string wide = "\xff\xfe";
-  for (const char c : narrow) wide += std::string{c, '\0'};
-  ASSERT_THAT(WriteFileAtomically(In("val.txt"), wide), IsOk());
+  ASSERT_THAT(WriteFileAtomically(In("val.txt"), Utf16(Files().at("val.txt"))), IsOk());
   EXPECT_THAT(Read(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has been edited")));
   fs::remove(In("checksums.txt"));
   const auto lists = Read();

@@ -53,6 +53,18 @@ uint16_t Piece(const ImageHash& hash, int piece) {
   return static_cast<uint16_t>(hash.look[static_cast<size_t>(piece / 4)] >> (16 * (piece % 4)));
 }
 
+// Connects those of `images` that look the same, comparing all pairs.
+void ConnectPairs(const std::vector<std::optional<ImageHash>>& hashes,
+                  const std::vector<int64_t>& images, Connector& connector) {
+  for (size_t a = 0; a < images.size(); ++a) {
+    for (size_t b = a + 1; b < images.size(); ++b) {
+      if (LookDistance(*hashes[images[a]], *hashes[images[b]]) <= kSameLook) {
+        connector.Connect(images[a], images[b], SameSource::kLook);
+      }
+    }
+  }
+}
+
 void ConnectLooks(const std::vector<std::optional<ImageHash>>& hashes, Connector& connector) {
   for (int piece = 0; piece < kPieces; ++piece) {
     absl::flat_hash_map<uint16_t, std::vector<int64_t>> buckets;
@@ -60,14 +72,7 @@ void ConnectLooks(const std::vector<std::optional<ImageHash>>& hashes, Connector
       if (hashes[i]) buckets[Piece(*hashes[i], piece)].push_back(static_cast<int64_t>(i));
     }
     for (const auto& [value, images] : buckets) {
-      if (images.size() > kLargestBucket) continue;
-      for (size_t a = 0; a < images.size(); ++a) {
-        for (size_t b = a + 1; b < images.size(); ++b) {
-          if (LookDistance(*hashes[images[a]], *hashes[images[b]]) <= kSameLook) {
-            connector.Connect(images[a], images[b], SameSource::kLook);
-          }
-        }
-      }
+      if (images.size() <= kLargestBucket) ConnectPairs(hashes, images, connector);
     }
   }
 }

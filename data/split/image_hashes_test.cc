@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/encode_image.h"
@@ -28,10 +29,6 @@ using ::testing::HasSubstr;
 class HashImagesTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ =
-        testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
-    ASSERT_THAT(CreateDirectories(folder_), IsOk());
     for (int i = 0; i < 8; ++i) {
       paths_.push_back(folder_ + "/" + std::to_string(i) + ".png");
       Write(paths_.back(), i);
@@ -46,7 +43,7 @@ class HashImagesTest : public testing::Test {
     ASSERT_THAT(WriteFileAtomically(path, *bytes), IsOk());
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
   std::vector<std::string> paths_;
 };
 

@@ -11,6 +11,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/testing/most_records.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -195,9 +196,7 @@ TEST(ParseVocAnnotation, DecodesUtf16) {
                                         WithObject(absl::StrCat("<name>cat</name>", kBox)));
   for (const bool big_endian : {false, true}) {
     for (const bool mark : {false, true}) {
-      std::string wide = mark ? (big_endian ? "\xfe\xff" : "\xff\xfe") : "";
-      for (const char c : text) wide += big_endian ? std::string{'\0', c} : std::string{c, '\0'};
-      const auto annotation = ParseVocAnnotation(wide);
+      const auto annotation = ParseVocAnnotation(Utf16(text, {big_endian, mark}));
       ASSERT_THAT(annotation, IsOk()) << big_endian << mark;
       EXPECT_EQ(annotation->objects.at(0).name, "cat");
     }

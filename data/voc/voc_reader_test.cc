@@ -12,17 +12,19 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -34,9 +36,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 configs::DatasetConfig Config(const std::string& text) {
-  configs::DatasetConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::DatasetConfig>(text);
 }
 
 std::string ObjectXml(absl::string_view name, int xmin, int ymin, int xmax, int ymax) {
@@ -47,10 +47,7 @@ std::string ObjectXml(absl::string_view name, int xmin, int ymin, int xmax, int 
 // Builds a dataset of images of 64 x 48 pixels in its own folder.
 class VocReaderTest : public testing::Test {
  protected:
-  VocReaderTest()
-      : folder_(absl::StrCat(testing::TempDir(), "/",
-                             testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    std::filesystem::remove_all(folder_);
+  VocReaderTest() {
     for (const char* part : {"Annotations", "JPEGImages", "ImageSets/Main"}) {
       EXPECT_THAT(CreateDirectories(absl::StrCat(folder_, "/", part)), IsOk());
     }
@@ -96,7 +93,7 @@ class VocReaderTest : public testing::Test {
     return table.defects.ToString(10);
   }
 
-  const std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 std::vector<std::string> ListNames(const AnnotationTable& table) {
@@ -405,9 +402,7 @@ TEST_F(VocReaderTest, ListsAreReadAsTheyAreWritten) {
   }
   Write("ImageSets/Main/numbers.txt", "dog 0\r\ndog 1\r\n");
   EXPECT_THAT(ListNames(Read("voc { split: 'numbers' }")), ElementsAre("dog 0", "dog"));
-  std::string wide = "\xff\xfe";
-  for (const char c : std::string("dog\r\ngr\xfcn\r\n")) wide += {c, '\0'};
-  Write("ImageSets/Main/wide.txt", wide);
+  Write("ImageSets/Main/wide.txt", Utf16("dog\r\ngr\xfcn\r\n"));
   EXPECT_THAT(ListNames(Read("voc { split: 'wide' }")), ElementsAre("dog", "gr\xc3\xbcn"));
 }
 

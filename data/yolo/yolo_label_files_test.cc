@@ -8,7 +8,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -17,19 +19,13 @@ namespace fs = std::filesystem;
 
 class YoloLabelFilesTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/",
-                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-  }
-
   void Put(const std::string& name, const std::string& text) {
     const std::string path = absl::StrCat(folder_, "/", name);
     ASSERT_THAT(CreateDirectories(fs::path(path).parent_path().string()), IsOk());
     ASSERT_THAT(WriteFileAtomically(path, text), IsOk());
   }
 
-  std::string folder_;
+  const std::string folder_ = FreshDirectory();
 };
 
 TEST_F(YoloLabelFilesTest, FindsTheNamesThatToolsWrite) {
@@ -82,9 +78,7 @@ TEST_F(YoloLabelFilesTest, AnImageWithoutOneHasNoName) {
 }
 
 TEST_F(YoloLabelFilesTest, TextIsDecoded) {
-  std::string wide = "\xff\xfe";
-  for (const char c : std::string("0 .5")) wide += std::string{c, '\0'};
-  Put("a.txt", wide);
+  Put("a.txt", Utf16("0 .5"));
   EXPECT_EQ(YoloLabelFiles(folder_).Read("a.png")->text, "0 .5");
 }
 

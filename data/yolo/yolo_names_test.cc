@@ -12,6 +12,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/utf16.h"
 
 namespace rcnn::data {
 namespace {
@@ -126,10 +127,8 @@ TEST(ParseYoloYaml, MemoryOfValuesIsBoundedByTheSizeOfTheFile) {
 
 // As Windows' editors save it.
 TEST(ReadYoloNameList, ReadsUtf16) {
-  std::string wide = "\xff\xfe";
-  for (const char c : std::string("cat\r\ndog\r\n")) wide += std::string{c, '\0'};
   const std::string path = testing::TempDir() + "/classes.txt";
-  ASSERT_THAT(WriteFileAtomically(path, wide), IsOk());
+  ASSERT_THAT(WriteFileAtomically(path, Utf16("cat\r\ndog\r\n")), IsOk());
   EXPECT_THAT(ReadYoloNameList(path), IsOkAndHolds(ElementsAre("cat", "dog")));
 }
 

@@ -2,12 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "gtest/gtest.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -59,8 +58,7 @@ std::vector<std::string> TestNetworks() {
 std::string TestPyramid() { return Pyramid("RESNET_18", "batch_norm"); }
 
 std::shared_ptr<FasterRcnn> MakeTestNetwork(const std::string& config) {
-  configs::ModelConfig parsed;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(config, &parsed)) << config;
+  const auto parsed = configs::ParseTextOrDie<configs::ModelConfig>(config);
   auto model = FasterRcnn::Create(parsed, 3).value();
   at::Generator generator = at::detail::createCPUGenerator(7);
   ResetParameters(*model, generator);

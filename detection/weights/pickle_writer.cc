@@ -31,6 +31,12 @@ void PickleWriter::Integer(int64_t value) {
   LittleEndian(static_cast<uint64_t>(value), is_short ? 4 : 8);
 }
 
+void PickleWriter::Integers(absl::Span<const int64_t> values) {
+  Op(kMark);
+  for (const int64_t value : values) Integer(value);
+  Op(kTuple);
+}
+
 void PickleWriter::String(absl::string_view utf8) {
   bytes_.push_back(kBinaryUnicode);
   LittleEndian(utf8.size(), 4);

@@ -19,6 +19,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace rcnn::detection::weights {
 
@@ -41,6 +42,8 @@ class PickleWriter {
 
   void Op(Opcode opcode) { bytes_.push_back(opcode); }
   void Integer(int64_t value);
+  // A tuple of integers.
+  void Integers(absl::Span<const int64_t> values);
   void String(absl::string_view utf8);
   // A global, by module and name.
   void Global(absl::string_view module, absl::string_view name);

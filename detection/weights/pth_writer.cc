@@ -51,12 +51,6 @@ void OrderedDict(PickleWriter& pickle) {
   pickle.Op(PickleWriter::kReduce);
 }
 
-void Integers(at::IntArrayRef values, PickleWriter& pickle) {
-  pickle.Op(PickleWriter::kMark);
-  for (const int64_t value : values) pickle.Integer(value);
-  pickle.Op(PickleWriter::kTuple);
-}
-
 // ('storage', torch.<type>Storage, key, location, elements), as a persistent id.
 void Storage(const at::Tensor& tensor, size_t key, PickleWriter& pickle) {
   pickle.Op(PickleWriter::kMark);
@@ -75,8 +69,8 @@ void Tensor(const at::Tensor& tensor, size_t key, PickleWriter& pickle) {
   pickle.Op(PickleWriter::kMark);
   Storage(tensor, key, pickle);
   pickle.Integer(0);
-  Integers(tensor.sizes(), pickle);
-  Integers(ContiguousStrides(tensor.sizes()), pickle);
+  pickle.Integers(tensor.sizes());
+  pickle.Integers(ContiguousStrides(tensor.sizes()));
   pickle.Op(PickleWriter::kFalse);
   OrderedDict(pickle);
   pickle.Op(PickleWriter::kTuple);

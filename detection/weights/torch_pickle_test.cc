@@ -26,12 +26,6 @@ struct Tensor {
   std::vector<int64_t> strides = {3, 1};
 };
 
-void Integers(const std::vector<int64_t>& values, PickleWriter& pickle) {
-  pickle.Op(PickleWriter::kMark);
-  for (const int64_t value : values) pickle.Integer(value);
-  pickle.Op(PickleWriter::kTuple);
-}
-
 void Write(const Tensor& tensor, PickleWriter& pickle) {
   pickle.String(tensor.name);
   pickle.Global("torch._utils", "_rebuild_tensor_v2");
@@ -45,8 +39,8 @@ void Write(const Tensor& tensor, PickleWriter& pickle) {
   pickle.Op(PickleWriter::kTuple);
   pickle.Op(PickleWriter::kPersistentId);
   pickle.Integer(tensor.offset);
-  Integers(tensor.sizes, pickle);
-  Integers(tensor.strides, pickle);
+  pickle.Integers(tensor.sizes);
+  pickle.Integers(tensor.strides);
   pickle.Op(PickleWriter::kFalse);
   pickle.Op(PickleWriter::kEmptyDict);
   pickle.Op(PickleWriter::kTuple);

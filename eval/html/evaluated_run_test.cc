@@ -12,6 +12,7 @@
 #include "rcnn/base/experiment_copy.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/stage_record.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
@@ -24,10 +25,7 @@ using ::testing::SizeIs;
 
 class EvaluatedRunTest : public testing::Test {
  protected:
-  EvaluatedRunTest()
-      : run_(absl::StrCat(testing::TempDir(), "/",
-                          testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::remove_all(run_);
+  EvaluatedRunTest() {
     EXPECT_THAT(CreateDirectories(run_ + "/stages/1_rpn1"), IsOk());
     Put("experiment.textproto",
         "name: 'a' data { test { shapes { num_images: 2 } } } stages { name: 'rpn1' }");
@@ -37,7 +35,7 @@ class EvaluatedRunTest : public testing::Test {
     EXPECT_THAT(WriteFileAtomically(absl::StrCat(run_, "/", name), text), IsOk());
   }
 
-  const std::string run_;
+  const std::string run_ = FreshDirectory();
 };
 
 TEST_F(EvaluatedRunTest, HasTheLossesOfItsStages) {

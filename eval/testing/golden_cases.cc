@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 
+#include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/sha256.h"
 #include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "simdjson.h"
@@ -50,6 +52,12 @@ GoldenCase ToCase(element value) {
 }
 
 }  // namespace
+
+std::string ArrayDigest(const std::vector<double>& values) {
+  return Sha256(absl::string_view(reinterpret_cast<const char*>(values.data()),
+                                  values.size() * sizeof(double)))
+      .value();
+}
 
 absl::StatusOr<std::vector<GoldenCase>> ReadGoldenCases(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(path));

@@ -13,12 +13,15 @@
 
 namespace rcnn::eval::testing {
 
+// SHA-256 of the bytes of an array of float64, little-endian, as the files of cases have them.
+std::string ArrayDigest(const std::vector<double>& values);
+
 struct GoldenCase {
   std::string name;
   GroundTruth truth;
   Detections detections;
   std::array<double, 12> stats;
-  // SHA-256 of the bytes of the float64 arrays, little-endian, C order.
+  // As ArrayDigest gives them, in C order.
   std::string precision_sha256;
   std::string recall_sha256;
   std::string scores_sha256;

@@ -7,9 +7,9 @@
 #include <string>
 
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
@@ -26,8 +26,7 @@ constexpr char kModel[] = R"(
   branch { name: "box_quality" })";
 
 absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> Make(const std::string& text) {
-  configs::ModelConfig config;
-  CHECK(google::protobuf::TextFormat::ParseFromString(text, &config));
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(text);
   return detection::FasterRcnn::Create(config, /*num_classes=*/2);
 }
 

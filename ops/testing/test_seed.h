@@ -1,14 +1,13 @@
-// The seed of random tests.
+// The seed of random tests, under the name that tests of operators use.
 
 #ifndef RCNN_OPS_TESTING_TEST_SEED_H_
 #define RCNN_OPS_TESTING_TEST_SEED_H_
 
-#include <cstdint>
+#include "rcnn/base/testing/test_seed.h"
 
 namespace rcnn::ops::testing {
 
-// $RCNN_TEST_SEED, or 1. Printed once per process, so that a failure can be reproduced.
-uint64_t TestSeed();
+using ::rcnn::TestSeed;
 
 }  // namespace rcnn::ops::testing
 

@@ -20,7 +20,6 @@ ends it, and the same command continues. Several may run at once.
 """
 
 import argparse
-import fcntl
 import json
 import os
 import random
@@ -32,6 +31,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import recorded_totals
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FOLDERS = ("base", "configs", "data", "detection", "eval", "tools", "training")
@@ -65,15 +66,7 @@ def parse_arguments():
 
 
 def read_totals():
-    with open(TOTALS, encoding="utf-8") as file:
-        return json.load(file)
-
-
-def replace_file(path, text):
-    """Whole or not at all, so that a run may be stopped at any time."""
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".tmp", path)
+    return recorded_totals.read(TOTALS)
 
 
 def is_target(name):
@@ -92,21 +85,20 @@ def sum_line(totals):
     return "All recorded fuzzing together: %s inputs in %.2f of %d CPU hours." % (format(inputs, ","), hours, GOAL_HOURS)
 
 
+def as_text(totals):
+    return json.dumps(totals, indent=1, sort_keys=True) + "\n"
+
+
 def add_to_totals(target, cpu_seconds, inputs):
-    """Several runs may do so at once: the folder is locked."""
-    folder = os.open(os.path.dirname(TOTALS), os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        totals = read_totals()
+    """Several runs may do so at once."""
+
+    def add(totals):
         total = totals.setdefault(target, {"cpu_seconds": 0.0, "inputs": 0})
         total["cpu_seconds"] = round(total["cpu_seconds"] + cpu_seconds, 1)
         total["inputs"] += inputs
-        replace_file(TOTALS, json.dumps(totals, indent=1, sort_keys=True) + "\n")
-        with open(PAGE, encoding="utf-8") as file:
-            page = file.read()
-        replace_file(PAGE, SUM.sub(lambda _: sum_line(totals), page))
-    finally:
-        os.close(folder)
+        return totals
+
+    recorded_totals.update(TOTALS, add, as_text, PAGE, SUM, sum_line)
 
 
 def print_totals():

@@ -11,6 +11,7 @@ import unittest
 from unittest import mock
 
 import fuzz
+import recorded_totals
 
 OUTPUT = """#!/bin/sh
 echo 'INFO: seed corpus'
@@ -30,8 +31,8 @@ class TotalsTest(unittest.TestCase):
             patch = mock.patch.object(fuzz, name, os.path.join(self.folder, value))
             patch.start()
             self.addCleanup(patch.stop)
-        fuzz.replace_file(fuzz.TOTALS, "{}\n")
-        fuzz.replace_file(fuzz.PAGE, "before\nAll recorded fuzzing together: nothing.\nafter\n")
+        recorded_totals.replace_file(fuzz.TOTALS, "{}\n")
+        recorded_totals.replace_file(fuzz.PAGE, "before\nAll recorded fuzzing together: nothing.\nafter\n")
 
     def page(self):
         with open(fuzz.PAGE, encoding="utf-8") as file:

@@ -5,10 +5,11 @@ directory. Runs by the first simulation of power cuts have theirs in "uncounted"
 after its parent had been synced, and how often it did is not known.
 """
 
-import fcntl
 import json
 import os
 import re
+
+import recorded_totals
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOTALS = os.path.join(ROOT, "tools/campaign/kill_totals.json")
@@ -19,15 +20,7 @@ COUNTS = ("kills", "power_cuts", "wiped", "undone", "failures")
 
 
 def read():
-    with open(TOTALS, encoding="utf-8") as file:
-        return json.load(file)
-
-
-def replace_file(path, text):
-    """Whole or not at all, so that a run may be stopped at any time."""
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".tmp", path)
+    return recorded_totals.read(TOTALS)
 
 
 def counted(number, what):
@@ -51,15 +44,11 @@ def sum_line(runs):
             counted(total["wiped"], "power cut"), counted(uncounted, "power cut")))
 
 
+def as_text(runs):
+    return "[\n%s\n]\n" % ",\n".join(" " + json.dumps(run) for run in runs)
+
+
 def add(seed, counts):
-    """`counts`: by the names of COUNTS. Several runs may add at once: the folder is locked."""
-    folder = os.open(os.path.dirname(TOTALS), os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        runs = read() + [{"seed": seed, **{name: counts[name] for name in COUNTS}}]
-        replace_file(TOTALS, "[\n%s\n]\n" % ",\n".join(" " + json.dumps(run) for run in runs))
-        with open(PAGE, encoding="utf-8") as file:
-            page = file.read()
-        replace_file(PAGE, SUM.sub(lambda _: sum_line(runs), page))
-    finally:
-        os.close(folder)
+    """`counts`: by the names of COUNTS. Several runs may add at once."""
+    run = {"seed": seed, **{name: counts[name] for name in COUNTS}}
+    recorded_totals.update(TOTALS, lambda runs: runs + [run], as_text, PAGE, SUM, sum_line)

@@ -11,6 +11,7 @@ from unittest import mock
 
 import kill
 import kill_totals
+import recorded_totals
 
 
 class TotalsTest(unittest.TestCase):
@@ -21,8 +22,8 @@ class TotalsTest(unittest.TestCase):
             patch = mock.patch.object(kill_totals, name, os.path.join(folder.name, value))
             patch.start()
             self.addCleanup(patch.stop)
-        kill_totals.replace_file(kill_totals.TOTALS, "[]\n")
-        kill_totals.replace_file(kill_totals.PAGE, "before\nAll recorded interruptions together: none.\nafter\n")
+        recorded_totals.replace_file(kill_totals.TOTALS, "[]\n")
+        recorded_totals.replace_file(kill_totals.PAGE, "before\nAll recorded interruptions together: none.\nafter\n")
 
     def test_runs_add_up(self):
         kill_totals.add(1, {"kills": 600, "power_cuts": 500, "wiped": 3, "undone": 2000, "failures": 1})
@@ -35,7 +36,7 @@ class TotalsTest(unittest.TestCase):
                 "after\n"))
 
     def test_power_cuts_by_the_first_simulation_do_not_count(self):
-        kill_totals.replace_file(
+        recorded_totals.replace_file(
             kill_totals.TOTALS, '[{"seed": 1, "kills": 3, "failures": 0, "uncounted": {"power_cuts": 2000, "undone": 9}}]\n')
         kill_totals.add(2, {"kills": 1, "power_cuts": 5, "wiped": 0, "undone": 1, "failures": 0})
         self.assertEqual(kill_totals.read()[0]["uncounted"], {"power_cuts": 2000, "undone": 9})

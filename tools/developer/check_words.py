@@ -52,8 +52,22 @@ ANY = re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in RETIRED))
 MARKER = re.compile(r"^\s*(//|#|\*|-)*\s*")
 
 
+def words_of_line(line, following, is_source):
+    """Yields (retired word, instead) of a line. Words may be wrapped over it and the following one."""
+    both = f"{line.rstrip()} {following}"
+    for pattern, instead in RETIRED:
+        for match in pattern.finditer(both):
+            if match.start() < len(line):
+                yield match.group(0), instead
+    if is_source:
+        for match in NAME.finditer(line):
+            yield match.group(0)[:-1], "a verb or a noun"
+        for match in RETIRED_NAME.finditer(line):
+            yield match.group(0), "the phrase for it in CONTRIBUTING.md"
+
+
 def words(path, text):
-    """Yields (line number, retired word, instead) of a file. Words may be wrapped over two lines."""
+    """Yields (line number, retired word, instead) of a file."""
     is_source = path.endswith((".h", ".cc"))
     has_name = is_source and (NAME.search(text) or RETIRED_NAME.search(text))
     if not has_name and not ANY.search(re.sub(r"\n\s*(?://|#|\*|-)*\s*", " ", text)):
@@ -66,16 +80,8 @@ def words(path, text):
         if glossary:
             continue
         following = MARKER.sub("", lines[number]) if number < len(lines) else ""
-        both = f"{line.rstrip()} {following}"
-        for pattern, instead in RETIRED:
-            for match in pattern.finditer(both):
-                if match.start() < len(line):
-                    yield number, match.group(0), instead
-        if is_source:
-            for match in NAME.finditer(line):
-                yield number, match.group(0)[:-1], "a verb or a noun"
-            for match in RETIRED_NAME.finditer(line):
-                yield number, match.group(0), "the phrase for it in CONTRIBUTING.md"
+        for word, instead in words_of_line(line, following, is_source):
+            yield number, word, instead
 
 
 def main():

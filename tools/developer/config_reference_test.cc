@@ -1,7 +1,6 @@
 #include "rcnn/tools/developer/config_reference.h"
 
 #include <google/protobuf/descriptor.pb.h>
-#include <google/protobuf/text_format.h>
 
 #include <string>
 
@@ -9,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 
 namespace rcnn::tools {
 namespace {
@@ -121,11 +121,7 @@ constexpr char kPaint[] = R"pb(
     }
   })pb";
 
-FileDescriptorSet Paint() {
-  FileDescriptorSet files;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kPaint, &files));
-  return files;
-}
+FileDescriptorSet Paint() { return configs::ParseTextOrDie<FileDescriptorSet>(kPaint); }
 
 std::string Page() {
   const auto page = ConfigReference(Paint());

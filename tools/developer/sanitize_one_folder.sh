@@ -21,6 +21,7 @@ folders=(
   base
   base/testing
   configs
+  configs/testing
   data/coco
   data/core
   data/csv

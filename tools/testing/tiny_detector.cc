@@ -3,11 +3,11 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include "absl/strings/match.h"
 #include "glog/logging.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
@@ -29,8 +29,7 @@ constexpr char kConfig[] = R"(
 }  // namespace
 
 void WriteTinyDetector(const std::string& directory) {
-  configs::DetectorConfig config;
-  CHECK(google::protobuf::TextFormat::ParseFromString(kConfig, &config));
+  const auto config = configs::ParseTextOrDie<configs::DetectorConfig>(kConfig);
   const auto model =
       detection::FasterRcnn::Create(config.model(), config.class_name_size()).value();
   detection::ResetParameters(*model, at::detail::createCPUGenerator(/*seed_val=*/5));

@@ -8,9 +8,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/config/written_defaults.h"
-#include "rcnn/training/testing/fresh_directory.h"
 #include "rcnn/training/testing/sample_experiment.h"
 
 namespace rcnn::training {

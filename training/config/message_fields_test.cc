@@ -3,7 +3,6 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/dynamic_message.h>
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <string>
@@ -12,13 +11,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/configs/experiment.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/training/config/written_defaults.h"
 #include "rcnn/training/testing/sample_experiment.h"
 
 namespace rcnn::training {
 namespace {
 
-using ::google::protobuf::TextFormat;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
@@ -121,12 +120,12 @@ std::string Schema(const std::string& fields) {
 
 FieldMap MakeKey(const std::string& schema, const std::string& text) {
   google::protobuf::FileDescriptorProto file;
-  EXPECT_TRUE(TextFormat::ParseFromString(schema, &file));
+  configs::ParseTextOrDie(schema, &file);
   google::protobuf::DescriptorPool pool;
   google::protobuf::DynamicMessageFactory factory(&pool);
   const auto* type = pool.BuildFile(file)->FindMessageTypeByName("Outer");
   const std::unique_ptr<google::protobuf::Message> message(factory.GetPrototype(type)->New());
-  EXPECT_TRUE(TextFormat::ParseFromString(text, message.get()));
+  configs::ParseTextOrDie(text, message.get());
   WriteDefaults(message.get());
   return WithoutDefaults(AllOf(*message));
 }

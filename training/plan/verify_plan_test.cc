@@ -10,12 +10,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/sources/split_lists.h"
 #include "rcnn/data/split/plan_split.h"
 #include "rcnn/training/plan/stored_plan.h"
-#include "rcnn/training/testing/fresh_directory.h"
 
 namespace rcnn::training {
 namespace {

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/file_dataset.h"
@@ -18,7 +19,6 @@
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
 #include "rcnn/data/testing/exif_file.h"
-#include "rcnn/training/testing/fresh_directory.h"
 
 namespace rcnn::training {
 namespace {

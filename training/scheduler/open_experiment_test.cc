@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/stage_record.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -68,7 +69,7 @@ TEST(OpenExperimentTest, CountsTheUsedImages) {
 
 // No user can read a link to itself.
 TEST(OpenExperimentTest, WeightsThatCannotBeReadNowAreNotMissing) {
-  const std::string root = EmptyDirectory();
+  const std::string root = FreshDirectory();
   std::filesystem::create_symlink("loop", root + "/loop");
   const auto error = [&](const std::string& file) {
     return OpenExperiment(TinyExperiment({"pretrained.file=" + file,
@@ -94,7 +95,7 @@ TEST(PlanInputsTest, HoldFingerprintsAndADigestOfThePretrainedWeights) {
 }
 
 TEST(PlanInputsTest, DigestDependsOnContentsNotPath) {
-  const std::string root = EmptyDirectory();
+  const std::string root = FreshDirectory();
   const auto digest = [&](const std::string& name, const std::string& contents) {
     EXPECT_THAT(WriteFileAtomically(root + "/" + name, contents), IsOk());
     const auto run = OpenExperiment(
@@ -110,7 +111,7 @@ TEST(PlanInputsTest, DigestDependsOnContentsNotPath) {
 }
 
 TEST(PlanInputsTest, ADamagedResultOfAnotherRunIsNotUsed) {
-  const std::string root = EmptyDirectory();
+  const std::string root = FreshDirectory();
   StageRecord record;
   record.files["detections.json"] = Digest("[]");
   record.files["model.safetensors"] = Digest("weights");

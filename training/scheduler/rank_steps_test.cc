@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/stage_record.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/scheduler/open_experiment.h"
 #include "rcnn/training/scheduler/scheduler.h"
@@ -76,7 +77,7 @@ TEST(RankStepsTest, RanksAreOnTheCpuOrAllOnGpus) {
 }
 
 TEST(RankStepsTest, ADirectoryThatIsNotSharedIsNamed) {
-  const std::string first = EmptyDirectory("first"), other = EmptyDirectory("other");
+  const std::string first = FreshDirectory("first"), other = FreshDirectory("other");
   // As an earlier run has left it.
   ASSERT_THAT(WriteFileAtomically(other + "/ranks.txt", "process 1"), IsOk());
   const auto check = [&](const std::string& of_other) {
@@ -119,7 +120,7 @@ std::vector<absl::Status> RunOnRanks(int ranks, const configs::ExperimentConfig&
 }
 
 TEST(RankStepsTest, RanksRunAnExperimentAndASecondRunSkipsIt) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunOnRanks(2, TinyExperiment(), directory), Each(IsOk()));
   EXPECT_TRUE(fs::exists(directory + "/metrics.json"));
   const auto record = ParseStageRecord(ReadFile(directory + "/stages/1_rpn1/DONE").value());
@@ -133,7 +134,7 @@ TEST(RankStepsTest, RanksRunAnExperimentAndASecondRunSkipsIt) {
 }
 
 TEST(RankStepsTest, AnErrorOfRankZeroBeforeTheFirstStageIsThatOfAll) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(WriteFileAtomically(directory + "/mine.txt", "not a run directory"), IsOk());
   const auto statuses = RunOnRanks(2, TinyExperiment(), directory);
   EXPECT_THAT(statuses,

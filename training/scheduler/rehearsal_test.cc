@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/training/testing/tiny_run.h"
@@ -38,7 +39,7 @@ std::vector<std::string> FilesIn(const std::string& directory) {
 }
 
 TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   // An interval that never passes in this test.
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000000",
@@ -59,7 +60,7 @@ TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
 
 // Each stage is resumed once, those with packed convolutions too.
 TEST(RehearsalTest, SupportsFrozenBatchNorms) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }"}),
       directory);
@@ -85,7 +86,7 @@ TEST(SecondsAtMeanPixelsTest, CorrectsForTheSizesThatWereMeasured) {
 }
 
 TEST(RehearsalTest, ReportsTheStageThatStarts) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   std::vector<std::string> begun;
   ASSERT_THAT(Rehearse(run, directory + "/rehearsal",
@@ -97,7 +98,7 @@ TEST(RehearsalTest, ReportsTheStageThatStarts) {
 
 // It is done and comes from a GPU, otherwise the scheduler would have refused it.
 TEST(RehearsalTest, AStageInAPrecisionThatTheDeviceLacksIsRehearsedToo) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const ExperimentRun run =
       OpenTinyRun(TinyExperiment({"stages.rpn1.train_rpn.training.precision=FLOAT16"}), directory);
   EXPECT_THAT(Rehearse(run, directory + "/rehearsal"), IsOk());
@@ -105,7 +106,7 @@ TEST(RehearsalTest, AStageInAPrecisionThatTheDeviceLacksIsRehearsedToo) {
 
 // With so few iterations there is nothing to measure.
 TEST(RehearsalTest, AStageOfOneIterationIsRehearsedToo) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1"}), directory);
   const auto seconds = Rehearse(run, directory + "/rehearsal");
@@ -116,7 +117,7 @@ TEST(RehearsalTest, AStageOfOneIterationIsRehearsedToo) {
 
 // Each training stage is interrupted once, and resumes with the next iteration.
 TEST(RehearsalTest, TrainingResumesFromItsCheckpoint) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ExperimentRun run = OpenTinyRun(
       TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000"}), directory);
   std::vector<int64_t> done;
@@ -131,7 +132,7 @@ TEST(RehearsalTest, TrainingResumesFromItsCheckpoint) {
 TEST(RehearsalTest, ImagesThatAreComputedAtATimeTakeTheirTime) {
   const int threads = at::get_num_threads();
   at::set_num_threads(4);
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   run.started = [](int64_t) { absl::SleepFor(absl::Milliseconds(40)); };
   run.config.mutable_stages()->DeleteSubrange(2, run.config.stages_size() - 2);
@@ -142,7 +143,7 @@ TEST(RehearsalTest, ImagesThatAreComputedAtATimeTakeTheirTime) {
 }
 
 TEST(RehearsalTest, NamesTheFailingStageAndLeavesNothing) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc9'] }]"}),
       directory);
@@ -154,7 +155,7 @@ TEST(RehearsalTest, NamesTheFailingStageAndLeavesNothing) {
 }
 
 TEST(RehearsalTest, IgnoresTheRemainsOfAKilledRehearsal) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   fs::create_directories(directory + "/rehearsal/rpn1/checkpoint-1");
   EXPECT_THAT(Rehearse(run, directory + "/rehearsal"), IsOk());
@@ -162,7 +163,7 @@ TEST(RehearsalTest, IgnoresTheRemainsOfAKilledRehearsal) {
 
 // The system's link to the current directory, which not even root can delete.
 TEST(RehearsalTest, ALinkThatCannotBeDeletedIsNotWrittenThrough) {
-  const std::string directory = EmptyDirectory(), elsewhere = directory + "/elsewhere";
+  const std::string directory = FreshDirectory(), elsewhere = directory + "/elsewhere";
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   ASSERT_TRUE(fs::create_directories(elsewhere));
   const fs::path before = fs::current_path();
@@ -175,7 +176,7 @@ TEST(RehearsalTest, ALinkThatCannotBeDeletedIsNotWrittenThrough) {
 
 // The only image with an object to learn from is the last.
 TEST(RehearsalTest, UsesImagesWithObjects) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   data::Object crowd = MakeObject({10, 10, 40, 40}, 1), difficult = crowd;
   crowd.crowd = difficult.difficult = true;
@@ -193,7 +194,7 @@ TEST(RehearsalTest, UsesImagesWithObjects) {
 }
 
 TEST(RehearsalTest, StopsOnShutdown) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   run.progress = [](int64_t, const std::string&) { RequestShutdown(15); };
   EXPECT_THAT(Rehearse(run, directory + "/rehearsal"), StatusIs(absl::StatusCode::kCancelled));

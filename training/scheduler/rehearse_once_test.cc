@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/training/scheduler/stage_plan.h"
@@ -26,7 +27,7 @@ using ::testing::UnorderedElementsAre;
 class RehearseOnceTest : public testing::Test {
  protected:
   RehearseOnceTest()
-      : directory_(EmptyDirectory()),
+      : directory_(FreshDirectory()),
         record_(directory_ + "/rehearsed.txt"),
         run_(OpenTinyRun(TwoStages(), directory_)),
         plan_(PlanStages(run_.config, {})) {}

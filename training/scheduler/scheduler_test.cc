@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/instruction_level.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/config/config_override.h"
@@ -38,7 +39,7 @@ absl::Status RunIn(const configs::ExperimentConfig& config, const std::string& d
 }
 
 absl::Status OverrideError(const std::vector<std::string>& overrides, bool rehearse = true) {
-  const std::string directory = EmptyDirectory("refused") + "/run";
+  const std::string directory = FreshDirectory("refused") + "/run";
   const absl::Status status = RunIn(TinyExperiment(overrides), directory, rehearse);
   // No stage has begun.
   EXPECT_FALSE(fs::exists(directory + "/stages/1_rpn1"));
@@ -84,7 +85,7 @@ configs::ExperimentConfig Short(const std::vector<std::string>& overrides = {}) 
 constexpr char kRate[] = "stages.fast1.train_fast_rcnn.training.solver.learning_rate=0.003";
 
 TEST(SchedulerTest, RunsEveryStageAndPublishesResults) {
-  const std::string directory = EmptyDirectory() + "/new/run";
+  const std::string directory = FreshDirectory() + "/new/run";
   ASSERT_THAT(RunIn(TinyExperiment(), directory, /*rehearse=*/true), IsOk());
   for (const char* stage :
        {"1_rpn1", "2_proposals1", "3_fast1", "4_rpn2", "5_proposals2", "6_fast2", "7_final"}) {
@@ -98,7 +99,7 @@ TEST(SchedulerTest, RunsEveryStageAndPublishesResults) {
 }
 
 TEST(SchedulerTest, ASecondRunSkipsEverything) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const auto before = Files(directory);
   ASSERT_THAT(RunIn(Short(), directory), IsOk());
@@ -111,7 +112,7 @@ TEST(SchedulerTest, ASecondRunSkipsEverything) {
 
 // A folder, a pipe and a link to itself.
 TEST(SchedulerTest, WhatIsInThePlaceOfARecordMakesWay) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(Short(), directory, /*rehearse=*/true), IsOk());
   const std::string record = directory + "/data_root.txt", rehearsed = directory + "/rehearsed.txt";
   const std::string text = ReadFile(record).value();
@@ -137,7 +138,7 @@ TEST(SchedulerTest, WhatIsInThePlaceOfARecordMakesWay) {
 }
 
 TEST(SchedulerTest, ARunIsDoneEvenIfAResultCannotBeExamined) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(Short(), directory), IsOk());
   // Links to themselves. Nothing is published here, so they stay.
   for (const char* name : {"report.html", "detector.textproto"}) {
@@ -148,7 +149,7 @@ TEST(SchedulerTest, ARunIsDoneEvenIfAResultCannotBeExamined) {
 }
 
 TEST(SchedulerTest, EditOfTheLastStageRerunsOnlyIt) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const auto before = Files(directory);
   ASSERT_THAT(RunIn(Short({kRate}), directory), IsOk());
@@ -156,7 +157,7 @@ TEST(SchedulerTest, EditOfTheLastStageRerunsOnlyIt) {
 }
 
 TEST(SchedulerTest, EditRerunsDependentStages) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   const auto before = Files(directory);
   ASSERT_THAT(RunIn(TinyExperiment({"stages.rpn2.train_rpn.training.solver.learning_rate=0.003"}),
@@ -167,7 +168,7 @@ TEST(SchedulerTest, EditRerunsDependentStages) {
 }
 
 TEST(SchedulerTest, ResourcesRerunNothing) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const auto before = Files(directory);
   ASSERT_THAT(
@@ -177,7 +178,7 @@ TEST(SchedulerTest, ResourcesRerunNothing) {
 }
 
 TEST(SchedulerTest, ADryRunChangesNothing) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(Short(), directory + "/run", false, /*dry_run=*/true), IsOk());
   EXPECT_FALSE(fs::exists(directory + "/run"));
   ASSERT_THAT(RunIn(Short(), directory + "/run"), IsOk());
@@ -187,7 +188,7 @@ TEST(SchedulerTest, ADryRunChangesNothing) {
 }
 
 TEST(SchedulerTest, DamagedResultIsRecomputed) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const std::string file = directory + "/stages/2_proposals1/proposals.safetensors";
   const std::string bytes = ReadFile(file).value();
@@ -198,7 +199,7 @@ TEST(SchedulerTest, DamagedResultIsRecomputed) {
 
 // A detector's files are deleted when the stage no longer writes one.
 TEST(SchedulerTest, DeletesResultsOfAnEarlierExperiment) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   ASSERT_TRUE(fs::exists(directory + "/model.safetensors"));
   ASSERT_THAT(RunIn(TinyExperiment(
@@ -220,7 +221,7 @@ TEST(SchedulerTest, FindsAnImpossibleStageBeforeStarting) {
 }
 
 TEST(SchedulerTest, OnlyAFailedRehearsalRepeats) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const auto config = Short();
   const auto broken = Short({"stages.fast1.init=[{ stage: 'rpn1' part: 'backbone.nothing' }]"});
   for (int i = 0; i < 2; ++i) {
@@ -256,7 +257,7 @@ std::map<std::string, std::string> Contents(const std::string& directory) {
 
 // One flipped bit of any file of a finished run: never used, never published.
 TEST(SchedulerTest, AFlippedBitIsRepairedFromTheWholeCopy) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   const auto before = Contents(directory);
   for (const auto& [file, bytes] : before) {
@@ -268,7 +269,7 @@ TEST(SchedulerTest, AFlippedBitIsRepairedFromTheWholeCopy) {
 }
 
 TEST(SchedulerTest, AFlippedBitWithoutAWholeCopyIsMadeAgain) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   for (const char* file : {"stages/1_rpn1/model.safetensors", "stages/7_final/model.safetensors",
                            "stages/7_final/detections.json", "stages/7_final/metrics.json"}) {
@@ -293,7 +294,7 @@ TEST(SchedulerTest, AFlippedBitWithoutAWholeCopyIsMadeAgain) {
 
 // As written by a version before seals, and by one before checksums.
 TEST(SchedulerTest, StagesFromBeforeAreAdoptedAndRecorded) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   for (const auto& entry : fs::directory_iterator(directory + "/stages")) {
     const std::string done = entry.path().string() + "/DONE";
@@ -322,7 +323,7 @@ TEST(SchedulerTest, StagesFromBeforeAreAdoptedAndRecorded) {
 // A bit flips on disk in the input of a stage to run: the stage that wrote it reruns,
 // and those that are up to date do not.
 TEST(SchedulerTest, DamagedInputsAreRecomputed) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const std::string proposals = directory + "/stages/2_proposals1/proposals.safetensors";
   const std::string whole = ReadFile(proposals).value();
@@ -336,7 +337,7 @@ TEST(SchedulerTest, DamagedInputsAreRecomputed) {
 
 // The same experiment, the same directory, another folder of images.
 TEST(SchedulerTest, DoesNotReplaceResultsOfOtherData) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   SchedulerOptions options = {.config = Short(),
                               .data_root = "cells",
                               .run_directory = directory,
@@ -369,7 +370,7 @@ TEST(SchedulerTest, ReportsAnImpossibleNetworkBeforeWriting) {
         "model.backbone.tiny.channels=0", "stages.rpn1.freeze=['backbone.nothing']",
         "resources.loader.workers=1000000",
         "stages.rpn1.train_rpn.training.solver.learning_rate=inf"}) {
-    const std::string directory = EmptyDirectory("wrong") + "/run";
+    const std::string directory = FreshDirectory("wrong") + "/run";
     configs::ExperimentConfig config = TinyExperiment();
     ASSERT_THAT(ApplyOverride(wrong, &config), IsOk());
     EXPECT_THAT(RunIn(config, directory, /*rehearse=*/true), ::testing::Not(IsOk())) << wrong;
@@ -384,7 +385,7 @@ TEST(SchedulerTest, RefusesGraphsOfTrainingOnlyWhereAStageTrains) {
     two.mutable_stages()->RemoveLast();
     return two;
   };
-  const std::string graphs = "resources.training_graphs=4", directory = EmptyDirectory();
+  const std::string graphs = "resources.training_graphs=4", directory = FreshDirectory();
   for (const bool dry_run : {false, true}) {
     EXPECT_THAT(RunIn(config({graphs}), directory, /*rehearse=*/true, dry_run),
                 StatusIs(absl::StatusCode::kInvalidArgument,
@@ -407,7 +408,7 @@ TEST(SchedulerTest, RefusesAPrecisionOnlyWhereAStageTrains) {
     return two;
   };
   const std::string field = "stages.rpn1.train_rpn.training.";
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   for (const bool dry_run : {false, true}) {
     EXPECT_THAT(RunIn(config({field + "precision=FLOAT16"}), directory, /*rehearse=*/true, dry_run),
                 StatusIs(absl::StatusCode::kInvalidArgument,
@@ -416,7 +417,7 @@ TEST(SchedulerTest, RefusesAPrecisionOnlyWhereAStageTrains) {
   }
   RCNN_SKIP_WITHOUT(InstructionLevel::kAvx512Bf16);
   RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
-  const std::string half = field + "precision=BFLOAT16", trained = EmptyDirectory("trained");
+  const std::string half = field + "precision=BFLOAT16", trained = FreshDirectory("trained");
   {
     const ScopedInstructionLevel level(InstructionLevel::kAvx512Bf16);
     ASSERT_THAT(RunIn(config({half}), trained), IsOk());
@@ -462,12 +463,12 @@ TEST(SchedulerTest, OneImageIsEnoughForBatchesOfOne) {
   for (const char* stage : {"rpn1.train_rpn", "fast1.train_fast_rcnn"}) {
     overrides.push_back(absl::StrCat("stages.", stage, ".training.batching.images_per_batch=1"));
   }
-  EXPECT_THAT(RunIn(Short(overrides), EmptyDirectory(), /*rehearse=*/true), IsOk());
+  EXPECT_THAT(RunIn(Short(overrides), FreshDirectory(), /*rehearse=*/true), IsOk());
 }
 
 // An evaluation of images without objects has undefined metrics, and says so.
 TEST(SchedulerTest, EvaluatesTestImagesWithoutObjects) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(
       RunIn(TinyExperiment({"data.test.shapes.min_objects=0", "data.test.shapes.max_objects=0"}),
             directory),

@@ -30,14 +30,6 @@ std::string Join(absl::string_view directory, absl::string_view name) {
   return absl::StrCat(directory, "/", name);
 }
 
-// Renames first, atomically, so that a kill leaves no partial directory.
-absl::Status Remove(const std::string& path) {
-  const std::string removed = absl::StrCat(path, kRemoved);
-  RCNN_RETURN_IF_ERROR(RemovePath(removed));
-  RCNN_RETURN_IF_ERROR(RenamePath(path, removed));
-  return RemovePath(removed);
-}
-
 // Whether it is a directory of the stage, with any number: "3_rpn2" for "rpn2".
 bool BelongsToStage(absl::string_view directory, const std::string& stage) {
   const size_t digits = directory.find_first_not_of("0123456789");
@@ -78,7 +70,7 @@ absl::StatusOr<bool> HoldsWork(const std::string& directory) {
 
 absl::Status RemoveIfThere(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
-  return is_there ? Remove(path) : absl::OkStatus();
+  return is_there ? RenameAndRemove(path, kRemoved) : absl::OkStatus();
 }
 
 // Replaces damaged files of a finished stage with intact copies, if each has one. Returns whether
@@ -129,7 +121,7 @@ absl::Status SetStageAside(const std::string& run, const std::string& directory)
     // Finish may have been killed before it had deleted that one, which may be intact.
     finished = whole || !has_previous;
   }
-  if (!finished && !holds_work) return Remove(directory);
+  if (!finished && !holds_work) return RenameAndRemove(directory, kRemoved);
   const std::string aside = absl::StrCat(directory, finished ? kPrevious : kUnfinished);
   RCNN_RETURN_IF_ERROR(RemoveIfThere(aside));
   return RenamePath(directory, aside);

@@ -1,7 +1,6 @@
 #include "rcnn/training/stages/box_statistics.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <array>
@@ -13,10 +12,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/stream_key.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/proposals/proposal_writer.h"
 #include "rcnn/data/testing/fake_dataset.h"
-#include "rcnn/training/testing/tiny_run.h"
 
 namespace rcnn::training {
 namespace {
@@ -30,7 +30,7 @@ using Proposals = std::vector<std::vector<Box>>;
 
 std::shared_ptr<const data::ProposalFile> MakeProposalFile(const data::Dataset& dataset,
                                                            const Proposals& proposals) {
-  const std::string path = EmptyDirectory() + "/proposals.safetensors";
+  const std::string path = FreshDirectory() + "/proposals.safetensors";
   auto writer = data::ProposalWriter::Create(path, dataset, "test").value();
   for (const std::vector<Box>& boxes : proposals) {
     EXPECT_THAT(writer.Append(boxes, std::vector<float>(boxes.size(), 0.5f)), IsOk());
@@ -40,9 +40,7 @@ std::shared_ptr<const data::ProposalFile> MakeProposalFile(const data::Dataset& 
 }
 
 configs::HeadConfig Head(const std::string& text = "") {
-  configs::HeadConfig head;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &head));
-  return head;
+  return configs::ParseTextOrDie<configs::HeadConfig>(text);
 }
 
 // Objects of two classes, crowds and difficult ones among them, and boxes near them.

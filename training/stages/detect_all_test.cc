@@ -13,7 +13,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/fake_graphs.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/proposals/proposal_writer.h"
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/detection/detector.h"
@@ -21,8 +23,6 @@
 #include "rcnn/ops/testing/queue_device.h"
 #include "rcnn/training/stages/propose_all.h"
 #include "rcnn/training/testing/inference_cases.h"
-#include "rcnn/training/testing/parse_text.h"
-#include "rcnn/training/testing/tiny_run.h"
 
 namespace rcnn::training {
 namespace {
@@ -39,7 +39,7 @@ using testing::SmallShapes;
 std::shared_ptr<const data::ProposalFile> Stored(const FasterRcnn& rpn,
                                                  std::shared_ptr<const data::Dataset> dataset,
                                                  const InferenceOptions& options) {
-  const std::string path = EmptyDirectory() + "/proposals.safetensors";
+  const std::string path = FreshDirectory() + "/proposals.safetensors";
   auto writer = data::ProposalWriter::Create(path, *dataset, "test").value();
   EXPECT_THAT(ProposeAll(rpn, dataset, rpn.config().rpn().test_proposals(), options, 0, false,
                          [&](const InferredProposals& found) {
@@ -55,7 +55,7 @@ eval::Detections ByDetector(const FasterRcnn& model, const data::Dataset& datase
                             const std::string& input) {
   configs::DetectorConfig config;
   *config.mutable_model() = model.config();
-  *config.mutable_input() = Parse<configs::DetectorInputConfig>(input);
+  *config.mutable_input() = configs::ParseTextOrDie<configs::DetectorInputConfig>(input);
   config.add_class_name("disc");
   config.add_class_name("square");
   const auto detector = detection::Detector::Create(config, detection::SavedState(model)).value();

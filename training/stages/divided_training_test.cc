@@ -1,13 +1,12 @@
 #include "rcnn/training/stages/divided_training.h"
 
-#include <google/protobuf/text_format.h>
-
 #include <memory>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/module_parts.h"
 
 namespace rcnn::training {
@@ -17,8 +16,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::shared_ptr<detection::FasterRcnn> Model(const std::string& text) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(text);
   auto model = detection::FasterRcnn::Create(config, 2).value();
   model->train();
   return model;
@@ -29,8 +27,7 @@ constexpr char kTrained[] =
 
 absl::Status Check(const detection::FasterRcnn& model, int ranks,
                    const std::string& training = "batching { images_per_batch: 2 }") {
-  configs::TrainingConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(training, &config)) << training;
+  const auto config = configs::ParseTextOrDie<configs::TrainingConfig>(training);
   return CheckDividedTraining(model, config, ranks);
 }
 

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/training/stages/inference_options.h"
@@ -67,7 +68,7 @@ TEST(WriteEvaluationEventsTest, WritesImagesCurvesAndHistograms) {
   detections.Add(
       {.image_id = 101, .category_id = category(1), .box = {4, 4, 16, 16}, .score = 0.25});
   ExperimentRun run;
-  run.events_directory = EmptyDirectory("events");
+  run.events_directory = FreshDirectory("events");
   const std::vector<InferredProposals> proposals = {{{}, {0.5, 0.5}}, {{}, {1, 0.125}}, {{}, {}}};
   ASSERT_THAT(WriteEvaluationEvents(run, "final", dataset, detections, proposals), IsOk());
 
@@ -101,14 +102,14 @@ TEST(WriteEvaluationEventsTest, AnImageThatCannotBeReadNowIsNotLeftOut) {
       {{64, 48, {data::testing::MakeObject({8, 8, 24, 24}, 1)}},
        {64, 48, {}, /*broken=*/false, /*unreadable_now=*/true}});
   ExperimentRun run;
-  run.events_directory = EmptyDirectory("unreadable_now");
+  run.events_directory = FreshDirectory("unreadable_now");
   EXPECT_THAT(WriteEvaluationEvents(run, "final", dataset, eval::Detections(), {}),
               StatusIs(absl::StatusCode::kUnavailable, "cannot read image-1.jpg"));
 }
 
 // An evaluation's own: the scores of the RPN's proposals on the test images.
 TEST(WriteEvaluationEventsTest, AnEvaluationShowsTheScoresOfItsProposals) {
-  const std::string directory = EmptyDirectory("run");
+  const std::string directory = FreshDirectory("run");
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   ASSERT_THAT(RunStages(run, "final"), IsOk());
   const auto dataset = run.datasets.at(configs::TEST);

@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/file_dataset.h"
 #include "rcnn/data/image/decode_image.h"
@@ -16,8 +16,7 @@ namespace {
 
 // Two upright images and one of this orientation.
 std::optional<bool> Find(const std::string& text, data::Orientation orientation, bool applied) {
-  configs::DatasetConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
+  const auto config = configs::ParseTextOrDie<configs::DatasetConfig>(text);
   data::AnnotationTable table;
   for (const auto each : {data::Orientation::kUpright, data::Orientation::kUpright, orientation}) {
     data::ImageInfo info;

@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/loader/loader.h"
 #include "rcnn/training/stages/stage_inputs.h"
@@ -55,7 +56,7 @@ class MirroredProposalsTest : public ::testing::Test {
             {std::string("stages.proposals1.generate_proposals.on_mirrored_images=") +
                  (mirrored ? "true" : "false"),
              "stages.fast1.train_fast_rcnn.max_proposals=" + std::to_string(max_proposals)}),
-        EmptyDirectory());
+        FreshDirectory());
     EXPECT_THAT(RunStages(run, "proposals1"), IsOk());
     return run;
   }
@@ -110,7 +111,7 @@ TEST_F(MirroredProposalsTest, WithoutAFileTheLoadersBoxesStay) {
 TEST_F(MirroredProposalsTest, MissingFileIsAnError) {
   const ExperimentRun run =
       OpenTinyRun(TinyExperiment({"stages.proposals1.generate_proposals.on_mirrored_images=true"}),
-                  EmptyDirectory());
+                  FreshDirectory());
   EXPECT_THAT(WithMirroredProposals(run, *FindStage(run.config, "fast1"),
                                     *run.datasets.at(configs::TRAIN), LossFunction()),
               ::testing::Not(IsOk()));

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_runner.h"
@@ -33,7 +34,7 @@ class ProposalStageTest : public testing::Test {
   ProposalStageTest()
       : run_(OpenTinyRun(
             TinyExperiment({"stages.proposals1.generate_proposals.on_mirrored_images=true"}),
-            EmptyDirectory())) {
+            FreshDirectory())) {
     // A thread computes an image between two looks at whether to stop.
     at::set_num_threads(1);
     EXPECT_THAT(RunStages(run_, "rpn1"), IsOk());

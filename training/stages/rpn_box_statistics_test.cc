@@ -1,7 +1,6 @@
 #include "rcnn/training/stages/rpn_box_statistics.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/loader/sample_transform.h"
 #include "rcnn/data/sources/make_dataset.h"
 #include "rcnn/detection/layers.h"
@@ -22,18 +22,11 @@ namespace {
 
 using detection::FasterRcnn;
 
-template <typename Message>
-Message Parse(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
-  return message;
-}
-
 std::shared_ptr<FasterRcnn> Model(const std::string& backbone,
                                   const std::string& anchors = "anchors { size_px: [32, 64] }") {
-  const auto config =
-      Parse<configs::ModelConfig>("backbone { " + backbone + " } rpn { " + anchors +
-                                  " targets { box_normalization: MEASURED max_overhang_px: 0 } }");
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(
+      "backbone { " + backbone + " } rpn { " + anchors +
+      " targets { box_normalization: MEASURED max_overhang_px: 0 } }");
   auto model = FasterRcnn::Create(config, 3).value();
   detection::ResetParameters(*model, MakeGenerator({3, "test", 0, "weights"}));
   model->train();
@@ -41,14 +34,15 @@ std::shared_ptr<FasterRcnn> Model(const std::string& backbone,
 }
 
 std::unique_ptr<data::Dataset> Shapes(int count) {
-  auto config = Parse<configs::DatasetConfig>(
+  auto config = configs::ParseTextOrDie<configs::DatasetConfig>(
       "shapes { seed: 5 num_classes: 3 width_px: 150 height_px: 90 }");
   config.mutable_shapes()->set_num_images(count);
   return data::MakeDataset(config, {}).value();
 }
 
 configs::TransformConfig Transform(const std::string& more) {
-  return Parse<configs::TransformConfig>("resize { shortest_side_px: 70 } " + more);
+  return configs::ParseTextOrDie<configs::TransformConfig>("resize { shortest_side_px: 70 } " +
+                                                           more);
 }
 
 // Targets of one image, with the maps of the whole network on the whole image.

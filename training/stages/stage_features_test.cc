@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/ops/testing/queue_device.h"
@@ -62,7 +63,7 @@ class CachedFeaturesTest : public ::testing::TestWithParam<std::vector<std::stri
 
 // The proposals between steps 3 and 4 reuse the cached maps of step 3.
 TEST_P(CachedFeaturesTest, ProposalsEqualTheNetworks) {
-  const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), FreshDirectory());
   const configs::TransformConfig& transform = run.config.data().transform();
   ASSERT_THAT(RunStages(run, "fast1"), IsOk());
   EXPECT_EQ(CachedFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
@@ -84,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Backbones, CachedFeaturesTest,
 // Steps 3 and 4 on another device than the steps before them: maps stay there, for the proposals
 // between the two and for step 4, and serve no network on the CPU.
 TEST(StageFeaturesTest, MapsOfADeviceServeTheStagesThere) {
-  ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), FreshDirectory());
   const configs::TransformConfig& transform = run.config.data().transform();
   ASSERT_THAT(RunStages(run, "fast1"), IsOk());
   run.device = ops::testing::QueueDevice();
@@ -114,7 +115,7 @@ TEST(StageFeaturesTest, MapsOfADeviceServeTheStagesThere) {
 }
 
 TEST(StageFeaturesTest, ATrainedBackboneDropsThem) {
-  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), FreshDirectory());
   ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   EXPECT_GT(run.features->bytes(), 0);
   ASSERT_THAT(RunStage(run, *FindStage(run.config, "rpn1")), IsOk());
@@ -123,7 +124,7 @@ TEST(StageFeaturesTest, ATrainedBackboneDropsThem) {
 
 // On a GPU; on the CPU there is nothing to vary.
 TEST(StageFeaturesTest, MapsWhoseBitsVaryAreKeptApart) {
-  ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), FreshDirectory());
   const configs::TransformConfig& transform = run.config.data().transform();
   ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   const auto model = LoadModel(run, "rpn2");
@@ -143,7 +144,7 @@ TEST(StageFeaturesTest, JointTrainingDropsThemToo) {
   configs::StageConfig& joint = *config.add_stages();
   joint.set_name("joint");
   *joint.mutable_train_joint()->mutable_training() = config.stages(0).train_rpn().training();
-  const ExperimentRun run = OpenTinyRun(config, EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(config, FreshDirectory());
   ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   EXPECT_GT(run.features->bytes(), 0);
   ASSERT_THAT(RunStage(run, *FindStage(run.config, "joint")), IsOk());
@@ -152,7 +153,7 @@ TEST(StageFeaturesTest, JointTrainingDropsThemToo) {
 
 // Images of every dataset have the ids 1, 2, ...
 TEST(StageFeaturesTest, DistinguishesDatasets) {
-  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), FreshDirectory());
   ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   const configs::TransformConfig& transform = run.config.data().transform();
   const auto model = LoadModel(run, "rpn2");
@@ -161,7 +162,7 @@ TEST(StageFeaturesTest, DistinguishesDatasets) {
 }
 
 TEST(StageFeaturesTest, DistinguishesPrecisions) {
-  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), FreshDirectory());
   ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   const configs::TransformConfig& transform = run.config.data().transform();
   const auto model = LoadModel(run, "rpn2");
@@ -173,7 +174,7 @@ TEST(StageFeaturesTest, DistinguishesPrecisions) {
 }
 
 TEST(StageFeaturesTest, DistinguishesSizes) {
-  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), FreshDirectory());
   ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   const auto model = LoadModel(run, "rpn2");
   configs::TransformConfig transform = run.config.data().transform();
@@ -188,7 +189,7 @@ TEST(StageFeaturesTest, DistinguishesSizes) {
 // With randomly changed colours nothing can be cached.
 TEST(StageFeaturesTest, JitteredImagesAreNotCached) {
   const ExperimentRun run =
-      OpenTinyRun(TinyExperiment({"data.transform.jitter={ hue_degrees: 5 }"}), EmptyDirectory());
+      OpenTinyRun(TinyExperiment({"data.transform.jitter={ hue_degrees: 5 }"}), FreshDirectory());
   ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   EXPECT_EQ(run.features->bytes(), 0);
 }

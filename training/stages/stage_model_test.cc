@@ -10,9 +10,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/training/testing/tiny_run.h"
@@ -30,9 +30,7 @@ using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 configs::StageConfig Stage(const std::string& text) {
-  configs::StageConfig stage;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &stage)) << text;
-  return stage;
+  return configs::ParseTextOrDie<configs::StageConfig>(text);
 }
 
 StateDict Saved(const FasterRcnn& model) {
@@ -190,10 +188,10 @@ TEST_F(StageModelTest, SavedBoxWeightsPredictTheBoxesOfTheNormalisedOnes) {
   for (const char* kind : {"PER_CLASS", "FIXED"}) {
     SCOPED_TRACE(kind);
     auto& targets = *experiment_.mutable_model()->mutable_head()->mutable_targets();
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+    configs::ParseTextOrDie(
         absl::StrCat("box_normalization: ", kind,
                      " box_mean: [0.1, -0.1, 0.2, 0] box_std: [0.1, 0.2, 0.3, 0.4]"),
-        &targets));
+        &targets);
     const auto trained = Make(kFast1).value();
     if (absl::string_view(kind) == "PER_CLASS") {
       trained->head()->SetBoxNormalization(at::randn({3, 4}), at::rand({3, 4}) + 0.1);

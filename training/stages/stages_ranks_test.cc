@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_runner.h"
@@ -102,12 +103,12 @@ TEST(StagesRanksTest, WeightsAreThoseOfOneProcess) {
        {std::pair(1, 8), std::pair(4, 8), std::pair(1, 50), std::pair(4, 50)}) {
     const std::string setup = absl::StrCat(batches, " batches, ", iterations, " iterations");
     const configs::ExperimentConfig config = TinyExperiment(WithSgd(batches, iterations));
-    const ExperimentRun alone = RunOnRanks(1, config, EmptyDirectory(absl::StrCat("alone", setup)));
+    const ExperimentRun alone = RunOnRanks(1, config, FreshDirectory(absl::StrCat("alone", setup)));
     for (const int ranks : {2, 4}) {
       for (const char* stage : {"rpn1", "fast1", "rpn2", "fast2"}) {
         SCOPED_TRACE(absl::StrCat(stage, ", ", setup, ", ", ranks, " ranks"));
         ExperimentRun run = alone;
-        run.directories[stage] = EmptyDirectory(absl::StrCat(stage, setup, ranks));
+        run.directories[stage] = FreshDirectory(absl::StrCat(stage, setup, ranks));
         const auto statuses = RunRanks(ranks, [&](std::shared_ptr<RankGroup> group) {
           ExperimentRun own = run;
           own.features = std::make_shared<FeatureCache>();
@@ -128,7 +129,7 @@ TEST(StagesRanksTest, WeightsAreThoseOfOneProcess) {
 TEST(StagesRanksTest, ProposalsAndDetectionsAreEqualByteForByte) {
   const configs::ExperimentConfig config =
       TinyExperiment({"stages.proposals1.generate_proposals.on_mirrored_images=true"});
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const ExperimentRun alone = RunOnRanks(1, config, directory);
   const auto files = {std::pair("proposals1", kProposalsFile),
                       std::pair("proposals1", kMirroredProposalsFile),
@@ -161,8 +162,8 @@ TEST(StagesRanksTest, AllStagesRunAndRunAgainBitForBit) {
   const configs::ExperimentConfig config =
       TinyExperiment({"stages.rpn1.train_rpn.training.validation={ every: 2 keep_best: true }",
                       "stages.fast2.train_fast_rcnn.training.solver.iterations=9"});
-  const ExperimentRun once = RunOnRanks(2, config, EmptyDirectory("once"));
-  const ExperimentRun again = RunOnRanks(2, config, EmptyDirectory("again"));
+  const ExperimentRun once = RunOnRanks(2, config, FreshDirectory("once"));
+  const ExperimentRun again = RunOnRanks(2, config, FreshDirectory("again"));
   for (const char* stage : {"rpn1", "fast1", "rpn2", "fast2"}) {
     EXPECT_THAT(Differences(Weights(once, stage), Weights(again, stage)), ElementsAre()) << stage;
   }
@@ -173,7 +174,7 @@ TEST(StagesRanksTest, AllStagesRunAndRunAgainBitForBit) {
 TEST(StagesRanksTest, RefusesABatchNormThatLacksImagesOnAllRanks) {
   const configs::ExperimentConfig config =
       TinyExperiment({"model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }"});
-  const ExperimentRun shared = OpenTinyRun(config, EmptyDirectory());
+  const ExperimentRun shared = OpenTinyRun(config, FreshDirectory());
   const auto statuses = RunRanks(4, [&](std::shared_ptr<RankGroup> group) {
     ExperimentRun run = shared;
     run.ranks = std::move(group);

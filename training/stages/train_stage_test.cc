@@ -19,6 +19,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/ops/testing/queue_device.h"
@@ -61,7 +62,7 @@ std::string MetricsText(const ExperimentRun& run, const std::string& stage) {
 class FourStepsTest : public ::testing::TestWithParam<std::vector<std::string>> {};
 
 TEST_P(FourStepsTest, StepsThreeAndFourLeaveStepTwosBackboneBitForBit) {
-  const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), FreshDirectory());
   ASSERT_THAT(RunStages(run), IsOk());
   const StateDict rpn1 = Weights(run, "rpn1"), fast1 = Weights(run, "fast1");
   const StateDict rpn2 = Weights(run, "rpn2"), fast2 = Weights(run, "fast2");
@@ -88,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(Backbones, FourStepsTest,
 
 // Changes one weight of step 2 without step 3 noticing.
 TEST(TrainStageTest, DetectsAChangedBackbone) {
-  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), FreshDirectory());
   ASSERT_THAT(RunStages(run, "fast2"), IsOk());
   StateDict changed;
   for (const auto& entry : Weights(run, "fast2")) {
@@ -113,7 +114,7 @@ TEST(TrainStageTest, TheFeatureCacheDoesNotChangeAResult) {
         OpenTinyRun(TinyExperiment({"stages.fast2.train_fast_rcnn.training.solver.iterations=6",
                                     i == 0 ? "resources.feature_cache_mib=0"
                                            : "resources.feature_cache_mib=64"}),
-                    EmptyDirectory(i == 0 ? "without" : "with"));
+                    FreshDirectory(i == 0 ? "without" : "with"));
     ASSERT_THAT(RunStages(run, "fast2"), IsOk());
     weights[i] = Weights(run, "fast2");
     proposals[i] =
@@ -158,7 +159,7 @@ TEST(TrainStageTest, ResumedWithFrozenConvolutionsEqualsBitForBit) {
     StateDict rpn[2], fast[2];
     for (const bool interrupted : {false, true}) {
       const ExperimentRun run =
-          OpenTinyRun(TinyExperiment(overrides), EmptyDirectory(interrupted ? "killed" : "whole"));
+          OpenTinyRun(TinyExperiment(overrides), FreshDirectory(interrupted ? "killed" : "whole"));
       ASSERT_THAT(RunStages(run, "fast1"), IsOk());
       const auto run_stage = [&](const std::string& stage) {
         return interrupted ? RunInterrupted(run, stage)
@@ -202,7 +203,7 @@ TEST(TrainStageTest, AStageThatChangesItsDeviceEndsAsWithoutTheChange) {
       TinyExperiment(
           {"stages.rpn2.train_rpn.training.solver={ sgd { momentum: 0.9 } learning_rate: "
            "0.01 iterations: 4 }"}),
-      EmptyDirectory());
+      FreshDirectory());
   ASSERT_THAT(RunStages(run, "fast1"), IsOk());
   std::vector<std::string> notices;
   run.notice = [&](const std::string& text) { notices.push_back(text); };
@@ -213,7 +214,7 @@ TEST(TrainStageTest, AStageThatChangesItsDeviceEndsAsWithoutTheChange) {
   for (const auto& [first, second] :
        {std::pair(cpu, cpu), std::pair(cpu, other), std::pair(other, cpu)}) {
     SCOPED_TRACE(absl::StrCat(first.str(), ", then ", second.str()));
-    run.directories["rpn2"] = EmptyDirectory("rpn2");
+    run.directories["rpn2"] = FreshDirectory("rpn2");
     run.features->Clear();
     run.device = first;
     run.progress = [](int64_t done, const std::string&) {
@@ -242,7 +243,7 @@ TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers)
   for (int i = 0; i < 2; ++i) {
     const ExperimentRun run = OpenTinyRun(
         TinyExperiment({i == 0 ? "resources.loader.workers=0" : "resources.loader.workers=3"}),
-        EmptyDirectory(i == 0 ? "none" : "three"));
+        FreshDirectory(i == 0 ? "none" : "three"));
     ASSERT_THAT(RunStages(run, "fast1"), IsOk());
     weights[i] = Weights(run, "fast1");
   }
@@ -253,7 +254,7 @@ TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers)
 TEST(TrainStageTest, AGpuNeedsWorkspacesOfCublasWithoutVariation) {
   ExperimentRun run =
       OpenTinyRun(TinyExperiment({"stages.fast1.train_fast_rcnn.training.deterministic=false"}),
-                  EmptyDirectory());
+                  FreshDirectory());
   run.device = c10::Device(c10::DeviceType::CUDA, 0);
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:2", 1);
   const auto message = [&](const std::string& stage) {
@@ -266,10 +267,10 @@ TEST(TrainStageTest, AGpuNeedsWorkspacesOfCublasWithoutVariation) {
 }
 
 TEST(TrainStageTest, OnTheCpuDeterministicChangesNothing) {
-  const ExperimentRun plain = OpenTinyRun(TinyExperiment(), EmptyDirectory("plain"));
+  const ExperimentRun plain = OpenTinyRun(TinyExperiment(), FreshDirectory("plain"));
   const ExperimentRun other =
       OpenTinyRun(TinyExperiment({"stages.rpn1.train_rpn.training.deterministic=false"}),
-                  EmptyDirectory("other"));
+                  FreshDirectory("other"));
   ASSERT_THAT(RunStages(plain, "rpn1"), IsOk());
   ASSERT_THAT(RunStages(other, "rpn1"), IsOk());
   EXPECT_THAT(Differences(Weights(plain, "rpn1"), Weights(other, "rpn1")), IsEmpty());
@@ -278,7 +279,7 @@ TEST(TrainStageTest, OnTheCpuDeterministicChangesNothing) {
 // The saved bias is bias * std + mean, and after three updates at 0.01 the bias is near 0.
 TEST(TrainStageTest, PerClassNormalisationIsFoldedIntoSavedWeights) {
   const ExperimentRun run = OpenTinyRun(
-      TinyExperiment({"model.head.targets.box_normalization=PER_CLASS"}), EmptyDirectory());
+      TinyExperiment({"model.head.targets.box_normalization=PER_CLASS"}), FreshDirectory());
   ASSERT_THAT(RunStages(run, "fast1"), IsOk());
   const auto& dataset = *run.datasets.at(configs::TRAIN);
   const BoxStatistics statistics =
@@ -307,7 +308,7 @@ TEST(TrainStageTest, LeavesOutImagesWithoutObjectsIfConfigured) {
     overrides.push_back(absl::StrCat("stages.rpn1.train_rpn.leave_out_empty_images=",
                                      leave_out ? "true" : "false"));
     const ExperimentRun run =
-        OpenTinyRun(TinyExperiment(overrides), EmptyDirectory(leave_out ? "left out" : "kept"));
+        OpenTinyRun(TinyExperiment(overrides), FreshDirectory(leave_out ? "left out" : "kept"));
     ASSERT_LT(ImagesWithObjects(*run.datasets.at(configs::TRAIN)).size(), 10u);
     ASSERT_THAT(RunStages(run, "rpn1"), IsOk());
     const std::string lines = MetricsText(run, "rpn1");
@@ -323,7 +324,7 @@ TEST(TrainStageTest, LogsValidation) {
            "stages.proposals1.generate_proposals.dataset=TEST",
            "stages.fast1.train_joint={ training { solver { adamw {} iterations: 2 } validation { "
            "every: 1 max_images: 2 metric: AP50 } } }"}),
-      EmptyDirectory());
+      FreshDirectory());
   ASSERT_THAT(RunStages(run, "fast1"), IsOk());
   EXPECT_THAT(MetricsText(run, "rpn1"),
               AllOf(HasSubstr("\"validation_ar_100\""), HasSubstr("\"validation_recall50_300\"")));
@@ -344,7 +345,7 @@ TEST(TrainStageTest, FeaturePyramidsAreFrozenWithTheBackbone) {
         "stages.", stage, ".", stage == absl::string_view("rpn2") ? "train_rpn" : "train_fast_rcnn",
         ".training.solver.iterations=1"));
   }
-  const ExperimentRun run = OpenTinyRun(TinyExperiment(overrides), EmptyDirectory());
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(overrides), FreshDirectory());
   ASSERT_THAT(RunStages(run, "fast2"), IsOk());
   EXPECT_THAT(Differences(Weights(run, "fast1"), Weights(run, "fast2")), Each(StartsWith("head.")));
   EXPECT_THAT(CheckSharedBackbone(Weights(run, "rpn2"), Weights(run, "fast2")), IsOk());

@@ -13,10 +13,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/fake_graphs.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/roi_branch.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -47,7 +48,7 @@ const bool kRegistered = detection::RegisterRoiBranch(
     });
 
 std::shared_ptr<FasterRcnn> Model(const std::string& text) {
-  auto model = FasterRcnn::Create(Parse<configs::ModelConfig>(text), 2).value();
+  auto model = FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(text), 2).value();
   model->train();
   return model;
 }
@@ -114,7 +115,7 @@ ExperimentRun OpenJoint(int graphs) {
       TinyExperiment({"stages=[{ name: 'joint' train_joint { training { solver { adamw {} "
                       "learning_rate: 0.01 iterations: 4 } batching { images_per_batch: 2 } } } }]",
                       absl::StrCat("resources.training_graphs=", graphs)}),
-      EmptyDirectory(absl::StrCat(graphs)));
+      FreshDirectory(absl::StrCat(graphs)));
 }
 
 TEST(TrainingGraphsTest, AStageHasTheSameWeights) {
@@ -131,7 +132,7 @@ TEST(TrainingGraphsTest, AStageHasTheSameWeights) {
 TEST(TrainingGraphsTest, StepsThreeAndFourHaveNone) {
   const FakeGraphs graphs;
   const ExperimentRun run =
-      OpenTinyRun(TinyExperiment({"resources.training_graphs=2"}), EmptyDirectory());
+      OpenTinyRun(TinyExperiment({"resources.training_graphs=2"}), FreshDirectory());
   ASSERT_THAT(RunStages(run), IsOk());
   EXPECT_EQ(graphs.recorded(), 2) << "those of steps 1 and 2";
 }

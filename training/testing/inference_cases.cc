@@ -9,16 +9,16 @@
 
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
-#include "rcnn/training/testing/parse_text.h"
 
 namespace rcnn::training::testing {
 
 using detection::FasterRcnn;
 
 std::shared_ptr<FasterRcnn> InferenceModel(uint64_t seed, const std::string& config) {
-  auto model = FasterRcnn::Create(Parse<configs::ModelConfig>(config), 2).value();
+  auto model = FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(config), 2).value();
   detection::ResetParameters(*model, MakeGenerator({seed, "inference_test", 0, "weights"}));
   at::NoGradGuard no_grad;
   for (auto& item : model->named_parameters()) {
@@ -30,7 +30,7 @@ std::shared_ptr<FasterRcnn> InferenceModel(uint64_t seed, const std::string& con
 }
 
 std::shared_ptr<const data::Dataset> SmallShapes(int64_t count) {
-  auto config = Parse<configs::ShapesConfig>(
+  auto config = configs::ParseTextOrDie<configs::ShapesConfig>(
       "seed: 1 num_classes: 2 width_px: 64 height_px: 48 min_diameter_px: 16 max_diameter_px: 32");
   config.set_num_images(count);
   return data::ShapesDataset::Create(config).value();
@@ -38,7 +38,7 @@ std::shared_ptr<const data::Dataset> SmallShapes(int64_t count) {
 
 InferenceOptions MakeOptions(const std::string& transform) {
   InferenceOptions options;
-  options.transform = Parse<configs::TransformConfig>(transform);
+  options.transform = configs::ParseTextOrDie<configs::TransformConfig>(transform);
   options.loader.set_workers(1);
   return options;
 }

@@ -79,15 +79,6 @@ configs::ExperimentConfig TinyExperiment(const std::vector<std::string>& overrid
   return config.ok() ? *config : configs::ExperimentConfig();
 }
 
-std::string EmptyDirectory(const std::string& name) {
-  const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-  const std::string path =
-      absl::StrCat(testing::TempDir(), "/", test.test_suite_name(), ".", test.name(), "_", name);
-  std::filesystem::remove_all(path);
-  std::filesystem::create_directories(path);
-  return path;
-}
-
 ExperimentRun OpenTinyRun(const configs::ExperimentConfig& config, const std::string& directory) {
   EXPECT_EQ(CheckExperiment(config), absl::OkStatus());
   absl::StatusOr<ExperimentRun> run = OpenExperiment(config, "");

@@ -18,9 +18,6 @@ namespace rcnn::training {
 // test failure.
 configs::ExperimentConfig TinyExperiment(const std::vector<std::string>& overrides = {});
 
-// An empty directory for the running test.
-std::string EmptyDirectory(const std::string& name = "");
-
 // Opens the experiment, each stage with an empty directory in `directory`; an error
 // is a test failure.
 ExperimentRun OpenTinyRun(const configs::ExperimentConfig& config, const std::string& directory);

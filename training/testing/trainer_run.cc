@@ -7,9 +7,9 @@
 #include "absl/status/status.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
-#include "rcnn/training/testing/parse_text.h"
 
 namespace rcnn::training::testing {
 
@@ -17,17 +17,17 @@ using detection::FasterRcnn;
 using detection::weights::StateDict;
 using Json = nlohmann::ordered_json;
 
-std::shared_ptr<const data::Dataset> Shapes() {
-  return data::ShapesDataset::Create(
-             Parse<configs::ShapesConfig>(
-                 "seed: 1 num_images: 8 num_classes: 2 width_px: 64 height_px: 48 "
-                 "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
-      .value();
+std::shared_ptr<const data::Dataset> Shapes(int64_t count) {
+  auto config = configs::ParseTextOrDie<configs::ShapesConfig>(
+      "seed: 1 num_classes: 2 width_px: 64 height_px: 48 min_diameter_px: 16 max_diameter_px: 32 "
+      "max_objects: 2");
+  config.set_num_images(count);
+  return data::ShapesDataset::Create(config).value();
 }
 
 std::shared_ptr<FasterRcnn> Model() {
   auto model =
-      FasterRcnn::Create(Parse<configs::ModelConfig>(
+      FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(
                              "backbone { tiny { channels: 8 } }"
                              "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16"
                              "      train_proposals { before_nms: 50 after_nms: 10 } }"
@@ -59,7 +59,7 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
   TrainerOptions options;
   options.stage = "joint";
   options.seed = 4;
-  options.training = Parse<configs::TrainingConfig>(setup.training);
+  options.training = configs::ParseTextOrDie<configs::TrainingConfig>(setup.training);
   options.resources.set_checkpoint_iterations(setup.checkpoint_iterations);
   options.resources.set_log_every(setup.log_every);
   options.directory = options.events_directory = setup.directory;

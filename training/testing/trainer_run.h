@@ -20,8 +20,8 @@
 
 namespace rcnn::training::testing {
 
-// Eight images of 64 x 48 pixels with objects of two classes.
-std::shared_ptr<const data::Dataset> Shapes();
+// Images of 64 x 48 pixels with objects of two classes.
+std::shared_ptr<const data::Dataset> Shapes(int64_t count = 8);
 
 // For these, with random weights, the same each time.
 std::shared_ptr<detection::FasterRcnn> Model();

@@ -214,13 +214,8 @@ absl::StatusOr<absl::optional<Checkpoint>> ReadIfThere(const std::string& path, 
   return error;
 }
 
-// Deletes a checkpoint. It loses its name first, so that nobody finds a part of it.
-absl::Status Discard(const std::string& path) {
-  const std::string replaced = absl::StrCat(path, kReplaced);
-  RCNN_RETURN_IF_ERROR(RemovePath(replaced));
-  RCNN_RETURN_IF_ERROR(RenamePath(path, replaced));
-  return RemovePath(replaced);
-}
+// Deletes a checkpoint.
+absl::Status Discard(const std::string& path) { return RenameAndRemove(path, kReplaced); }
 
 }  // namespace
 

@@ -18,9 +18,9 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/stream_key.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/ops/testing/far_device.h"
-#include "rcnn/training/testing/fresh_directory.h"
 
 namespace rcnn::training {
 namespace {

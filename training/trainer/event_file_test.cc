@@ -14,9 +14,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/peak_memory.h"
 #include "rcnn/base/testing/status_matchers.h"
-#include "rcnn/training/testing/fresh_directory.h"
 #include "rcnn/training/trainer/event.pb.h"
 
 namespace rcnn::training {

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <cmath>
 #include <string>
@@ -12,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
@@ -33,8 +33,7 @@ constexpr char kPyramid[] =
     "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } fpn { channels: 8 } rpn {}";
 
 std::shared_ptr<FasterRcnn> Model(const std::string& text = kTiny) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(text);
   auto model = FasterRcnn::Create(config, 2).value();
   detection::ResetParameters(*model, MakeGenerator({7, "frozen_features_test", 0, "weights"}));
   for (const char* part : {"backbone", "fpn"}) {

@@ -15,11 +15,12 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/fake_graphs.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/testing/fake_dataset.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/training_network.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/trainer_run.h"
 #include "rcnn/training/trainer/losses.h"
@@ -54,7 +55,7 @@ struct RunSetup {
   int64_t max_graphs = 0;
   std::string training = kOneBatch;
   std::vector<FakeImage> images = std::vector<FakeImage>(8, Landscape());
-  std::string directory = EmptyDirectory();
+  std::string directory = FreshDirectory();
   int64_t stop_at = -1;  // an iteration at which a shutdown is asked for
   // Called after an iteration, and after the losses of a batch, before its backward pass. Both are
   // counted from 1.
@@ -83,7 +84,7 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
   }
   options.stage = "joint";
   options.seed = 4;
-  options.training = Parse<configs::TrainingConfig>(setup.training);
+  options.training = configs::ParseTextOrDie<configs::TrainingConfig>(setup.training);
   options.resources.set_checkpoint_iterations(3);
   options.directory = options.events_directory = setup.directory;
   options.key = "key";
@@ -106,7 +107,7 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
 // The weights of a training without graphs.
 StateDict Expected(RunSetup setup) {
   setup.max_graphs = 0;
-  setup.directory = EmptyDirectory("expected");
+  setup.directory = FreshDirectory("expected");
   auto weights = Train(setup);
   EXPECT_THAT(weights, IsOk());
   return weights.ok() ? *std::move(weights) : StateDict();

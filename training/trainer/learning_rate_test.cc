@@ -5,9 +5,9 @@
 #include <string>
 
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 
 namespace rcnn::training {
 namespace {
@@ -15,9 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 
 configs::SolverConfig Parse(const std::string& text) {
-  configs::SolverConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::SolverConfig>(text);
 }
 
 TEST(LearningRateTest, StaysWithoutASchedule) {

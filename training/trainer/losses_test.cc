@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/losses.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <cmath>
 #include <limits>
@@ -12,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 
@@ -27,9 +27,8 @@ at::Generator Generator(const std::string& purpose) {
 }
 
 std::shared_ptr<FasterRcnn> Model(const std::string& parts, bool freeze = false) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "backbone { tiny { channels: 8 } } " + parts, &config));
+  const auto config =
+      configs::ParseTextOrDie<configs::ModelConfig>("backbone { tiny { channels: 8 } } " + parts);
   auto model = FasterRcnn::Create(config, 2).value();
   detection::ResetParameters(*model, Generator("weights"));
   if (freeze) detection::Freeze(*model->backbone());

@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/map_sizes.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "rcnn/base/autocast_scope.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::training {
@@ -18,8 +18,7 @@ TEST(MapSizesTest, AreThoseOfAWholeImage) {
   for (const char* text : {"backbone { tiny { channels: 8 } } rpn {}",
                            "backbone { resnet { depth: RESNET_18 } } fpn { channels: 8 } rpn {}"}) {
     SCOPED_TRACE(text);
-    configs::ModelConfig config;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
+    const auto config = configs::ParseTextOrDie<configs::ModelConfig>(text);
     const auto model = detection::FasterRcnn::Create(config, 2).value();
     detection::ResetParameters(*model, MakeGenerator({7, "map_sizes_test", 0, "weights"}));
     model->eval();
@@ -38,10 +37,8 @@ TEST(MapSizesTest, AreThoseOfAWholeImage) {
 
 // Also in training, without a change of the norms' statistics.
 TEST(MapSizesTest, TrainedNormsKeepTheirStatistics) {
-  configs::ModelConfig config;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } fpn { channels: 8 } rpn {}",
-      &config));
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(
+      "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } fpn { channels: 8 } rpn {}");
   const auto model = detection::FasterRcnn::Create(config, 2).value();
   detection::ResetParameters(*model, MakeGenerator({7, "map_sizes_test", 1, "weights"}));
   model->train();
@@ -69,9 +66,8 @@ TEST(MapSizesTest, TrainedNormsKeepTheirStatistics) {
 // Autocast keeps none of the weights that it converts for the strips, which have no gradient.
 TEST(MapSizesTest, WeightsLearnInTheSameStep) {
   RCNN_SKIP_WITHOUT_CPU_AUTOCAST();
-  configs::ModelConfig config;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "backbone { tiny { channels: 8 } } rpn {}", &config));
+  const auto config =
+      configs::ParseTextOrDie<configs::ModelConfig>("backbone { tiny { channels: 8 } } rpn {}");
   const auto model = detection::FasterRcnn::Create(config, 2).value();
   detection::ResetParameters(*model, MakeGenerator({7, "map_sizes_test", 2, "weights"}));
   MapSizes sizes(*model);

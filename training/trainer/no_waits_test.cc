@@ -3,7 +3,6 @@
 // (ops/testing/queue_device.h).
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <cmath>
 #include <cstdint>
@@ -17,6 +16,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/solver.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
@@ -58,8 +58,7 @@ constexpr char kPyramid[] =
     "head { fc { fc_channels: [16] dropout: 0.5 } targets { rois_per_image: 8 } } ";
 
 std::shared_ptr<FasterRcnn> Model(const std::string& text, const c10::Device& device) {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(text);
   auto model = FasterRcnn::Create(config, 2).value();
   detection::ResetParameters(*model, Generator("weights"));
   model->train();
@@ -227,9 +226,8 @@ void ExpectNoWaitsOfUpdates(const std::string& solver, bool scales_loss) {
   for (const auto& item : model->named_parameters()) {
     parameters.push_back({item.key(), item.value()});
   }
-  configs::SolverConfig config;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      solver + " learning_rate: 0.001 iterations: 2 max_gradient_norm: 1", &config));
+  const auto config = configs::ParseTextOrDie<configs::SolverConfig>(
+      solver + " learning_rate: 0.001 iterations: 2 max_gradient_norm: 1");
   SolverOptions options;
   options.scales_loss = scales_loss;
   absl::StatusOr<Solver> updates = Solver::Create(config, parameters, options);

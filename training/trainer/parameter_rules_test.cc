@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/parameter_rules.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 
 namespace rcnn::training {
 namespace {
@@ -18,9 +18,7 @@ namespace {
 using ::testing::HasSubstr;
 
 configs::SolverConfig Parse(const std::string& text) {
-  configs::SolverConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::SolverConfig>(text);
 }
 
 TrainedParameter Parameter(const std::string& name, at::IntArrayRef shape) {

@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <mutex>
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +12,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/training/testing/batch_norm_model.h"
 #include "rcnn/training/testing/device_libraries.h"
 #include "rcnn/training/testing/run_ranks.h"
@@ -101,9 +101,8 @@ TEST(SharedNormsTest, PartsGiveWhatTheBatchGives) {
 }
 
 TEST(SharedNormsTest, NetworksWithoutTrainedNormsHaveNothingToExchange) {
-  configs::ModelConfig config;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "backbone { resnet { depth: RESNET_18 } } rpn {}", &config));
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(
+      "backbone { resnet { depth: RESNET_18 } } rpn {}");
   const auto model = detection::FasterRcnn::Create(config, 2).value();
   EXPECT_FALSE(ShareNorms(*model, nullptr, ShareOfUpdate(0, 2, 1)));
 }

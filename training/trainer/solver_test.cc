@@ -17,11 +17,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 
 namespace rcnn::training {
 namespace {
@@ -30,9 +30,7 @@ using detection::weights::StateDict;
 using ::testing::HasSubstr;
 
 configs::SolverConfig Parse(const std::string& text) {
-  configs::SolverConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
+  return configs::ParseTextOrDie<configs::SolverConfig>(text);
 }
 
 at::Tensor Leaf(const at::Tensor& value) { return value.clone().requires_grad_(); }

@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/module_device.h"
 #include "rcnn/detection/weights/module_state.h"
@@ -139,7 +140,7 @@ TEST_P(MovedTrainingTest, TheOtherDeviceHasTheSameState) {
     SCOPED_TRACE(training);
     std::vector<std::string> draws;
     RunSetup setup = MakeSetup(training, from_, &draws);
-    setup.directory = EmptyDirectory();
+    setup.directory = FreshDirectory();
     setup.stop_at = kStop;
     ASSERT_THAT(Train(setup), StatusIs(absl::StatusCode::kCancelled));
     const Checkpoint saved = Latest(setup.directory);
@@ -180,7 +181,7 @@ TEST_P(MovedTrainingTest, TheNextUpdatesAreThoseWithoutTheMove) {
   const std::string training =
       "solver { sgd { momentum: 0.9 } learning_rate: 0.01 iterations: 10 batches_per_update: 2 }"
       "batching { images_per_batch: 2 } average_decay: 0.9";
-  const std::string stays = EmptyDirectory("stays"), moves = EmptyDirectory("moves");
+  const std::string stays = FreshDirectory("stays"), moves = FreshDirectory("moves");
   std::vector<std::string> first, draws[2];
   RunSetup setup = MakeSetup(training, from_, &first);
   setup.directory = stays;

@@ -14,9 +14,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/not_finite_error.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/module_parts.h"
-#include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/trainer_run.h"
 #include "rcnn/training/trainer/batch_summary.h"
 #include "rcnn/training/trainer/trainer.h"
@@ -55,7 +55,7 @@ void SpoilGradient(const FasterRcnn& model, StepLosses& step) {
 }
 
 TEST(TrainerTest, NonFiniteLossStopsWithDetails) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const auto result =
       Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
                                        step.parts[1].second = step.parts[1].second * NAN;
@@ -71,7 +71,7 @@ TEST(TrainerTest, NonFiniteLossStopsWithDetails) {
 
 // Whether values of another device are finite is read with the log, here at iteration 6.
 TEST(TrainerTest, AFlagOfADeviceStopsAtTheNextLine) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const auto result =
       Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
                                        step.finite.emplace_back(
@@ -90,7 +90,7 @@ TEST(TrainerTest, AFlagOfADeviceIsReadBeforeACheckpointAndBeforeValidation) {
   for (const auto& [checkpoint_iterations, bad_batch, file] :
        {std::tuple(6, 10, "/checkpoint-6"), std::tuple(100, 1, "/best.safetensors")}) {
     SCOPED_TRACE(file);
-    const std::string directory = EmptyDirectory();
+    const std::string directory = FreshDirectory();
     const auto spoil = [](const FasterRcnn&, StepLosses& step) {
       step.finite.emplace_back("head_output", at::scalar_tensor(false, at::kBool));
     };
@@ -106,7 +106,7 @@ TEST(TrainerTest, AFlagOfADeviceIsReadBeforeACheckpointAndBeforeValidation) {
 
 // A part of the loss that is not part of the total here, so that the gradient stays finite.
 TEST(TrainerTest, ALossReadWithTheLogStopsAtTheNextLine) {
-  const auto result = Train({.directory = EmptyDirectory(),
+  const auto result = Train({.directory = FreshDirectory(),
                              .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
                                step.read_with_log = true;
                                step.parts[1].second = step.parts[1].second * NAN;
@@ -134,7 +134,7 @@ std::function<LossFunction(std::shared_ptr<FasterRcnn>)> Listed(size_t number,
 
 // In iteration 5 of batches 9 and 10. A rerun begins with batch 7, after the checkpoint.
 TEST(TrainerTest, AFlagNamesTheImagesOfItsIterationInARerunToo) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   std::vector<std::string> first, second;
   const auto found = Train({.directory = directory, .losses = Listed(10, first)});
   const auto again = Train({.directory = directory, .losses = Listed(4, second)});
@@ -148,7 +148,7 @@ TEST(TrainerTest, AFlagNamesTheImagesOfItsIterationInARerunToo) {
 }
 
 TEST(TrainerTest, WithALossScaleTrainingGoesOnAfterAnOverflow) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   ASSERT_THAT(Train({.directory = directory,
                      .training = WithLossScale(),
                      .losses = Spoiled(1, SpoilGradient)}),
@@ -167,7 +167,7 @@ TEST(TrainerTest, AGradientThatIsFiniteAtNoLossScaleIsAnError) {
       return step;
     };
   };
-  const auto result = Train({.directory = EmptyDirectory(),
+  const auto result = Train({.directory = FreshDirectory(),
                              .training = "solver { adamw {} iterations: 30 } precision: FLOAT16",
                              .log_every = 5,
                              .losses = spoil_all});
@@ -178,7 +178,7 @@ TEST(TrainerTest, AGradientThatIsFiniteAtNoLossScaleIsAnError) {
 }
 
 TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   const auto result = Train({.directory = directory, .losses = Spoiled(1, SpoilGradient)});
   ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
                                AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
@@ -188,7 +188,7 @@ TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
 
 TEST(TrainerTest, NetworkErrorNamesTheIteration) {
   const auto result =
-      Train({.directory = EmptyDirectory(), .losses = [](const auto&) -> LossFunction {
+      Train({.directory = FreshDirectory(), .losses = [](const auto&) -> LossFunction {
                return [](const data::Batch&, const at::Generator&) -> StepLosses {
                  ThrowNotFinite("deltas of anchor 7 are not finite");
                };
@@ -207,7 +207,7 @@ TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
                    absl::StatusCode::kResourceExhausted, "2 images of ")}) {
     const std::string message = what;
     const auto result =
-        Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> LossFunction {
+        Train({.directory = FreshDirectory(), .losses = [message](const auto&) -> LossFunction {
                  return [message](const data::Batch&, const at::Generator&) -> StepLosses {
                    TORCH_CHECK(false, message);
                  };
@@ -222,7 +222,7 @@ TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
 // The operator does not report it, but the weights show it.
 TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
   const auto result =
-      Train({.directory = EmptyDirectory(),
+      Train({.directory = FreshDirectory(),
              .losses = Spoiled(3, [](const FasterRcnn& model, StepLosses&) {
                detection::TrainableParameters(model).front().second.detach().fill_(INFINITY);
                TORCH_CHECK(false, "a box is wrong");

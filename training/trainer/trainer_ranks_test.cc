@@ -20,16 +20,16 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/loader/loader.h"
-#include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/training/testing/device_libraries.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/torn_dataset.h"
@@ -48,18 +48,14 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::MetricNumbers;
+using testing::Shapes;
 
-std::shared_ptr<const data::Dataset> Shapes() {
-  return data::ShapesDataset::Create(
-             Parse<configs::ShapesConfig>(
-                 "seed: 1 num_images: 12 num_classes: 2 width_px: 64 height_px: 48 "
-                 "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
-      .value();
-}
+constexpr int64_t kImages = 12;
 
 std::shared_ptr<FasterRcnn> Model(const std::string& parts) {
-  auto model = FasterRcnn::Create(
-                   Parse<configs::ModelConfig>("backbone { tiny { channels: 8 } }" + parts), 2)
+  auto model = FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(
+                                      "backbone { tiny { channels: 8 } }" + parts),
+                                  2)
                    .value();
   detection::ResetParameters(*model, MakeGenerator({7, "trainer_ranks_test", 0, "weights"}));
   model->train();
@@ -90,7 +86,7 @@ struct RunSetup {
   int64_t stop_at = -1;
   // Changes the loss of a rank.
   std::function<void(int rank, const data::Batch&, StepLosses&)> change = nullptr;
-  std::shared_ptr<const data::Dataset> dataset = Shapes();
+  std::shared_ptr<const data::Dataset> dataset = Shapes(kImages);
   // Of the ranks other than 0; by default the same.
   std::shared_ptr<const data::Dataset> others_dataset = nullptr;
   // The CPU as a device, on which sums only begin (gradient_buckets.h).
@@ -102,7 +98,7 @@ TrainerOptions MakeOptions(const RunSetup& setup) {
   TrainerOptions options;
   options.stage = "stage";
   options.seed = 4;
-  options.training = Parse<configs::TrainingConfig>(
+  options.training = configs::ParseTextOrDie<configs::TrainingConfig>(
       absl::StrCat("solver { ", setup.solver, " learning_rate: 0.01 iterations: ", setup.iterations,
                    " batches_per_update: ", setup.batches,
                    " } batching { images_per_batch: ", setup.images, " } average_decay: 0.9"));
@@ -168,7 +164,7 @@ absl::Status TrainRank(const RunSetup& setup, std::shared_ptr<RankGroup> ranks, 
   }
   const auto model = Model(setup.model);
   data::LoaderOptions loader;
-  loader.batches.transform = Parse<configs::TransformConfig>(setup.transform);
+  loader.batches.transform = configs::ParseTextOrDie<configs::TransformConfig>(setup.transform);
   loader.batches.batching = options.training.batching();
   loader.batches.seed = options.seed;
   loader.batches.stage = options.stage;
@@ -189,7 +185,7 @@ struct Outcome {
 };
 
 Outcome Train(int ranks, RunSetup setup) {
-  if (setup.directory.empty()) setup.directory = EmptyDirectory(absl::StrCat("of_", ranks));
+  if (setup.directory.empty()) setup.directory = FreshDirectory(absl::StrCat("of_", ranks));
   Outcome outcome;
   outcome.statuses = RunRanks(ranks, [&](std::shared_ptr<RankGroup> group) {
     return TrainRank(setup, std::move(group), outcome.weights, outcome.notices);
@@ -315,7 +311,7 @@ std::vector<at::Tensor> SelectedProposals(const StateDict& weights) {
   data::LoaderOptions options;
   options.batches.batching.set_images_per_batch(12);
   options.resources.set_workers(0);
-  const data::Batch batch = data::Loader::Create(Shapes(), options).value()->Next().value();
+  const data::Batch batch = data::Loader::Create(Shapes(kImages), options).value()->Next().value();
   return model
       ->ComputeJointRpn(MakeImages(batch), {MakeInputSizes(batch), MakeGroundTruths(batch)},
                         MakeGenerator({1, "proposals", 0, "samples"}))
@@ -375,9 +371,9 @@ TEST(TrainerRanksTest, LogsTheNumbersOfTheWholeUpdate) {
         std::pair(4, Sampling::kFixedSize), std::pair(1, Sampling::kFixedSize)}) {
     RunSetup setup = {.model = kJoint, .batches = batches};
     setup.sampling = sampling;
-    const std::string of_one = setup.directory = EmptyDirectory("of_one");
+    const std::string of_one = setup.directory = FreshDirectory("of_one");
     ASSERT_THAT(Train(1, setup).statuses, Each(IsOk()));
-    const std::string of_two = setup.directory = EmptyDirectory("of_two");
+    const std::string of_two = setup.directory = FreshDirectory("of_two");
     ASSERT_THAT(Train(2, setup).statuses, Each(IsOk()));
     const auto expected = MetricNumbers(of_one), found = MetricNumbers(of_two);
     ASSERT_EQ(found.size(), expected.size());
@@ -408,7 +404,7 @@ TEST(TrainerRanksTest, ResumesAtAnotherNumberOfRanks) {
   for (const auto& [before, after] : {std::pair(2, 2), std::pair(2, 1), std::pair(1, 4)}) {
     SCOPED_TRACE(absl::StrCat(before, " then ", after));
     RunSetup part = setup;
-    part.directory = EmptyDirectory("resumed");
+    part.directory = FreshDirectory("resumed");
     part.stop_at = 3;
     for (const absl::Status& status : Train(before, part).statuses) {
       EXPECT_TRUE(absl::IsCancelled(status)) << status;
@@ -428,7 +424,7 @@ TEST(TrainerRanksTest, ResumesAtAnotherNumberOfRanks) {
 }
 
 TEST(TrainerRanksTest, RankZeroAloneDecidesOnCheckpoints) {
-  RunSetup setup = {.iterations = 5, .directory = EmptyDirectory(), .checkpoint_iterations = 2};
+  RunSetup setup = {.iterations = 5, .directory = FreshDirectory(), .checkpoint_iterations = 2};
   ASSERT_THAT(Train(2, setup).statuses, Each(IsOk()));
   EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-2"));
   EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-4"));
@@ -477,8 +473,8 @@ TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
   for (const auto& [batches, images] : {std::pair(2, 2), std::pair(1, 4)}) {
     SCOPED_TRACE(batches);
     RunSetup setup = {.model = kJoint, .batches = batches, .images = images};
-    setup.directory = EmptyDirectory("torn");
-    setup.others_dataset = std::make_shared<TornDataset>(Shapes(), 7);
+    setup.directory = FreshDirectory("torn");
+    setup.others_dataset = std::make_shared<TornDataset>(Shapes(kImages), 7);
     for (const absl::Status& status : Train(2, setup).statuses) {
       EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
                                    AllOf(HasSubstr("rank 1: "), HasSubstr(".jpg: torn"),
@@ -495,7 +491,7 @@ TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
 // A rank that ends by itself, as by an error of another kind.
 TEST(TrainerRanksTest, AnErrorBetweenUpdatesReachesTheOthers) {
   RunSetup setup;
-  setup.directory = EmptyDirectory();
+  setup.directory = FreshDirectory();
   const auto work = [&](std::shared_ptr<RankGroup> group) -> absl::Status {
     if (group->rank() == 1) return absl::ResourceExhaustedError("disk full");
     StateDict weights;

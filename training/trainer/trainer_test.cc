@@ -16,9 +16,10 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/module_parts.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/torn_dataset.h"
 #include "rcnn/training/testing/trainer_run.h"
@@ -42,7 +43,7 @@ using testing::Train;
 using testing::WithLossScale;
 
 TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
-  const std::string undisturbed = EmptyDirectory("undisturbed");
+  const std::string undisturbed = FreshDirectory("undisturbed");
   const auto expected = Train({.directory = undisturbed});
   ASSERT_THAT(expected, IsOk());
   const std::vector<std::string> lines = Metrics(undisturbed);
@@ -51,7 +52,7 @@ TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
   // 1: before any line; 3: with a line; 4, 8: validation is due; 10: the end.
   for (const int64_t stop : {1, 3, 4, 5, 8, 10}) {
     SCOPED_TRACE(stop);
-    const std::string directory = EmptyDirectory("resumed");
+    const std::string directory = FreshDirectory("resumed");
     const auto stopped = Train({.directory = directory, .stop_at = stop});
     ASSERT_THAT(stopped, StatusIs(absl::StatusCode::kCancelled));
     EXPECT_TRUE(std::filesystem::exists(absl::StrCat(directory, "/checkpoint-", stop)));
@@ -63,7 +64,7 @@ TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
 }
 
 TEST(TrainerTest, AFlippedBitOfTheMetricsIsRestored) {
-  const std::string directory = EmptyDirectory("flipped"), path = directory + "/metrics.jsonl";
+  const std::string directory = FreshDirectory("flipped"), path = directory + "/metrics.jsonl";
   ASSERT_THAT(Train({.directory = directory, .stop_at = 9}), ::testing::Not(IsOk()));
   const std::string intact = *ReadFile(path);
   std::string flipped = intact;
@@ -75,9 +76,9 @@ TEST(TrainerTest, AFlippedBitOfTheMetricsIsRestored) {
 
 // A killed program leaves lines after its last checkpoint, and half a line.
 TEST(TrainerTest, LinesAfterTheCheckpointAreWrittenOnce) {
-  const std::string undisturbed = EmptyDirectory("undisturbed");
+  const std::string undisturbed = FreshDirectory("undisturbed");
   ASSERT_THAT(Train({.directory = undisturbed}), IsOk());
-  const std::string directory = EmptyDirectory("killed");
+  const std::string directory = FreshDirectory("killed");
   ASSERT_THAT(Train({.directory = directory, .stop_at = 9}), ::testing::Not(IsOk()));
   ASSERT_EQ(std::filesystem::remove_all(directory + "/checkpoint-9") > 0, true);
   std::ofstream(directory + "/metrics.jsonl", std::ios::app) << "{\"iteration\":9,\"lo";
@@ -98,7 +99,7 @@ std::map<std::string, std::string> Contents(const std::string& directory) {
 // As when the run directory was replaced, and another scheduler works in the new one.
 TEST(TrainerTest, ChangesNothingOnceItMayNotWrite) {
   int calls = 0;
-  const auto expected = Train({.directory = EmptyDirectory("undisturbed"), .may_write = [&] {
+  const auto expected = Train({.directory = FreshDirectory("undisturbed"), .may_write = [&] {
                                  ++calls;
                                  return absl::OkStatus();
                                }});
@@ -107,7 +108,7 @@ TEST(TrainerTest, ChangesNothingOnceItMayNotWrite) {
   ASSERT_GE(calls, 1 + 7 + 1 + 3 * 3);
   for (int refused = 1; refused <= calls; ++refused) {
     SCOPED_TRACE(refused);
-    const std::string directory = EmptyDirectory("refused");
+    const std::string directory = FreshDirectory("refused");
     std::map<std::string, std::string> before;
     int call = 0;
     const auto stopped = Train({.directory = directory, .may_write = [&] {
@@ -126,8 +127,8 @@ TEST(TrainerTest, ChangesNothingOnceItMayNotWrite) {
 }
 
 TEST(TrainerTest, ReportsADamagedCheckpointAndUsesThePreviousOne) {
-  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
-  const std::string directory = EmptyDirectory("damaged");
+  const auto expected = Train({.directory = FreshDirectory("undisturbed")});
+  const std::string directory = FreshDirectory("damaged");
   ASSERT_THAT(Train({.directory = directory, .stop_at = 7}), ::testing::Not(IsOk()));
   const std::string file = directory + "/checkpoint-7/model.safetensors";
   std::string bytes = ReadFile(file).value();
@@ -144,10 +145,10 @@ TEST(TrainerTest, ReportsADamagedCheckpointAndUsesThePreviousOne) {
 // Four images are an update: of 12, three updates are made, and of 14 too, when the fourth one
 // has been begun.
 TEST(TrainerTest, NamesAnUnreadableImageAndResumesWithAnIntactOne) {
-  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  const auto expected = Train({.directory = FreshDirectory("undisturbed")});
   for (const int readable : {0, 12, 14}) {
     SCOPED_TRACE(readable);
-    const std::string directory = EmptyDirectory("torn");
+    const std::string directory = FreshDirectory("torn");
     const auto stopped = Train({.directory = directory,
                                 .checkpoint_iterations = 1000,
                                 .dataset = std::make_shared<TornDataset>(Shapes(), readable)});
@@ -163,10 +164,10 @@ TEST(TrainerTest, NamesAnUnreadableImageAndResumesWithAnIntactOne) {
 }
 
 TEST(TrainerTest, LossesReadWithTheLogGiveTheSameRun) {
-  const std::string expected = EmptyDirectory("expected");
+  const std::string expected = FreshDirectory("expected");
   const auto weights = Train({.directory = expected});
   ASSERT_THAT(weights, IsOk());
-  const std::string directory = EmptyDirectory("read_with_log");
+  const std::string directory = FreshDirectory("read_with_log");
   ASSERT_TRUE(absl::IsCancelled(
       Train({.directory = directory, .stop_at = 5, .losses = ReadWithLog}).status()));
   const auto found = Train({.directory = directory, .losses = ReadWithLog});
@@ -176,11 +177,11 @@ TEST(TrainerTest, LossesReadWithTheLogGiveTheSameRun) {
 }
 
 TEST(TrainerTest, ResumedRunWithALossScaleEqualsAnUninterruptedRun) {
-  const std::string undisturbed = EmptyDirectory("undisturbed");
+  const std::string undisturbed = FreshDirectory("undisturbed");
   const RunSetup setup = {.training = WithLossScale(), .losses = ReadWithLog};
   RunSetup whole = setup, stopped = setup, resumed = setup;
   whole.directory = undisturbed;
-  stopped.directory = resumed.directory = EmptyDirectory("resumed");
+  stopped.directory = resumed.directory = FreshDirectory("resumed");
   stopped.stop_at = 5;
   whole.model = Model();
   stopped.model = Model();
@@ -212,7 +213,7 @@ TEST(TrainerTest, SeveralBatchesPerUpdateAreOneLargerBatch) {
                      "sgd { momentum: 0.9 } learning_rate: 0.01 iterations: 2 } ",
                      "batching { group_by_aspect: false images_per_batch: ", i == 0 ? 1 : 4, " }");
     auto result =
-        Train({.directory = EmptyDirectory(), .training = training, .losses = [&](const auto& m) {
+        Train({.directory = FreshDirectory(), .training = training, .losses = [&](const auto& m) {
                  return MeanOfImages(m, &images[i]);
                }});
     ASSERT_THAT(result, IsOk());
@@ -230,7 +231,7 @@ TEST(TrainerTest, SeveralBatchesPerUpdateAreOneLargerBatch) {
 }
 
 TEST(TrainerTest, FrozenPartsStayAndTheOthersMove) {
-  RunSetup setup = {.directory = EmptyDirectory()};
+  RunSetup setup = {.directory = FreshDirectory()};
   detection::Freeze(*detection::FindPart(*setup.model, "backbone"));
   const auto trained = Train(setup);
   ASSERT_THAT(trained, IsOk());
@@ -242,9 +243,9 @@ TEST(TrainerTest, FrozenPartsStayAndTheOthersMove) {
 TrainerOptions ThreeIterations() {
   TrainerOptions options;
   options.stage = "joint";
-  options.training = Parse<configs::TrainingConfig>(
+  options.training = configs::ParseTextOrDie<configs::TrainingConfig>(
       "solver { sgd {} learning_rate: 0.01 iterations: 3 batches_per_update: 2 }");
-  options.directory = options.events_directory = EmptyDirectory();
+  options.directory = options.events_directory = FreshDirectory();
   return options;
 }
 

@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/trainer_run.h"
@@ -35,13 +36,13 @@ using testing::Train;
 // Each way to lose them after a validation at iteration 4, and the checkpoint that
 // is still valid.
 TEST(TrainerTest, TornBestWeightsAreRecomputed) {
-  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  const auto expected = Train({.directory = FreshDirectory("undisturbed")});
   const std::vector<std::pair<std::function<void(const std::string&)>, int>> harms = {
       {[](const std::string& best) { std::filesystem::resize_file(best, 100); }, 3},
       {[](const std::string& best) { ASSERT_THAT(WriteFileAtomically(best, "torn"), IsOk()); }, 5},
       {[](const std::string& best) { std::filesystem::remove(best); }, 5}};
   for (const auto& [harm, good] : harms) {
-    const std::string directory = EmptyDirectory("torn");
+    const std::string directory = FreshDirectory("torn");
     ASSERT_THAT(Train({.directory = directory, .stop_at = 5}), ::testing::Not(IsOk()));
     const std::string best = directory + "/best.safetensors";
     ASSERT_TRUE(std::filesystem::exists(best));
@@ -60,8 +61,8 @@ TEST(TrainerTest, TornBestWeightsAreRecomputed) {
 
 // A later checkpoint does not accept them.
 TEST(TrainerTest, BestWeightsTornDuringTheRunStopIt) {
-  const std::string directory = EmptyDirectory();
-  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  const std::string directory = FreshDirectory();
+  const auto expected = Train({.directory = FreshDirectory("undisturbed")});
   RunSetup setup = {.directory = directory, .checkpoint_iterations = 1};
   int validations = 0;
   setup.validate = [&](const StateDict&) -> absl::StatusOr<NamedNumbers> {
@@ -77,7 +78,7 @@ TEST(TrainerTest, BestWeightsTornDuringTheRunStopIt) {
 }
 
 TEST(TrainerTest, BestWeightsTornAtTheEndAreAnError) {
-  const std::string directory = EmptyDirectory();
+  const std::string directory = FreshDirectory();
   int validations = 0;
   RunSetup setup = {.directory = directory};
   setup.validate = [&](const StateDict&) -> absl::StatusOr<NamedNumbers> {
@@ -95,7 +96,7 @@ TEST(TrainerTest, KeepsTheWeightsOfTheBestValidation) {
   std::vector<StateDict> seen;
   // Best in the middle; NaN is never the best.
   const std::vector<double> values = {NAN, 0.5, 0.4};
-  RunSetup setup = {.directory = EmptyDirectory()};
+  RunSetup setup = {.directory = FreshDirectory()};
   setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
     seen.push_back(state);
     return NamedNumbers{{"ap", values[seen.size() - 1]}};
@@ -108,7 +109,7 @@ TEST(TrainerTest, KeepsTheWeightsOfTheBestValidation) {
 }
 
 TEST(TrainerTest, WithoutAnyFiniteValidationTheLastWeightsAreKept) {
-  RunSetup setup = {.directory = EmptyDirectory()};
+  RunSetup setup = {.directory = FreshDirectory()};
   StateDict last;
   setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
     last = state;
@@ -120,7 +121,7 @@ TEST(TrainerTest, WithoutAnyFiniteValidationTheLastWeightsAreKept) {
 }
 
 TEST(TrainerTest, ReturnsAnErrorOfValidation) {
-  RunSetup setup = {.directory = EmptyDirectory()};
+  RunSetup setup = {.directory = FreshDirectory()};
   setup.validate = [](const StateDict&) { return absl::NotFoundError("no image"); };
   EXPECT_THAT(Train(setup), StatusIs(absl::StatusCode::kNotFound,
                                      AllOf(HasSubstr("validation"), HasSubstr("no image"))));
@@ -150,7 +151,7 @@ RunSetup WithPatience(const std::string& directory, std::vector<int64_t>* valida
 TEST(TrainerTest, EndsEarlyWithoutBetterValidations) {
   std::vector<int64_t> validated;
   std::vector<std::string> notices;
-  RunSetup setup = WithPatience(EmptyDirectory(), &validated);
+  RunSetup setup = WithPatience(FreshDirectory(), &validated);
   setup.notices = &notices;
   const auto expected = Train(setup);
   ASSERT_THAT(expected, IsOk());
@@ -158,7 +159,7 @@ TEST(TrainerTest, EndsEarlyWithoutBetterValidations) {
   EXPECT_THAT(notices, ::testing::Contains(HasSubstr("stops early at iteration 16 of 40")));
   // A run that was interrupted ends there too, with the same weights.
   for (const int64_t stop : {7, 14, 16}) {
-    const std::string directory = EmptyDirectory("resumed");
+    const std::string directory = FreshDirectory("resumed");
     RunSetup again = WithPatience(directory, &validated);
     again.stop_at = stop;
     ASSERT_THAT(Train(again), StatusIs(absl::StatusCode::kCancelled)) << stop;

@@ -10,8 +10,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/device_waits.h"
+#include "rcnn/base/testing/fresh_directory.h"
 #include "rcnn/base/testing/status_matchers.h"
-#include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/trainer_run.h"
 #include "rcnn/training/trainer/trainer.h"
 
@@ -41,7 +41,7 @@ class TrainerWaitsTest : public ::testing::Test {
   // Joint training that notes for each batch whether waits are forbidden.
   RunSetup MakeSetup() {
     RunSetup setup;
-    setup.directory = EmptyDirectory();
+    setup.directory = FreshDirectory();
     setup.forbid_waits = true;
     setup.losses = [this](const std::shared_ptr<FasterRcnn>& model) {
       return LossFunction([this, losses = MakeJointLoss(model)](const data::Batch& batch,

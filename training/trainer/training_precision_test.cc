@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/training_precision.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <string>
@@ -9,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::training {
@@ -21,10 +21,8 @@ at::Generator Generator(const std::string& purpose) {
 }
 
 std::shared_ptr<detection::FasterRcnn> Model() {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "backbone { tiny { channels: 8 } } rpn { channels: 16 } head { fc { fc_channels: [16] } }",
-      &config));
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(
+      "backbone { tiny { channels: 8 } } rpn { channels: 16 } head { fc { fc_channels: [16] } }");
   auto model = detection::FasterRcnn::Create(config, 2).value();
   detection::ResetParameters(*model, Generator("weights"));
   model->train();

@@ -11,8 +11,8 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/layers.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -25,16 +25,16 @@ using ::testing::ElementsAre;
 
 std::unique_ptr<TrainingState> MakeState(uint64_t seed) {
   auto model = detection::FasterRcnn::Create(
-                   Parse<configs::ModelConfig>(
+                   configs::ParseTextOrDie<configs::ModelConfig>(
                        "backbone { tiny { channels: 8 } } "
                        "rpn { anchors { size_px: 16 aspect_ratio: 1 } channels: 16 }"),
                    2)
                    .value();
   detection::ResetParameters(*model, MakeGenerator({seed, "training_state_test", 0, "weights"}));
   auto state = std::make_unique<TrainingState>(
-      std::move(model),
-      Parse<configs::TrainingConfig>("solver { adamw {} learning_rate: 0.01 iterations: 9 } "
-                                     "average_decay: 0.9"));
+      std::move(model), configs::ParseTextOrDie<configs::TrainingConfig>(
+                            "solver { adamw {} learning_rate: 0.01 iterations: 9 } "
+                            "average_decay: 0.9"));
   EXPECT_THAT(state->MakeSolver(), IsOk());
   return state;
 }

@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/update_errors.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <limits>
 #include <memory>
@@ -10,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/detection/faster_rcnn.h"
 
 namespace rcnn::training {
@@ -19,11 +19,9 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::shared_ptr<detection::FasterRcnn> TinyModel() {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+  const auto config = configs::ParseTextOrDie<configs::ModelConfig>(
       "backbone { tiny { channels: 8 } } rpn { anchors { size_px: 16 aspect_ratio: 1 } channels: "
-      "16 }",
-      &config));
+      "16 }");
   return detection::FasterRcnn::Create(config, 2).value();
 }
 

@@ -19,13 +19,13 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/testing/parse_text.h"
 #include "rcnn/data/core/dataset.h"
-#include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/ops/testing/queue_device.h"
-#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
+#include "rcnn/training/testing/trainer_run.h"
 #include "rcnn/training/trainer/batch_summary.h"
 
 namespace rcnn::training {
@@ -46,7 +46,7 @@ constexpr char kParts[] =
 // The images of another dataset, of which only the first `with_objects` have objects.
 class PartlyEmptyDataset : public data::Dataset {
  public:
-  PartlyEmptyDataset(std::unique_ptr<data::Dataset> whole, int64_t with_objects)
+  PartlyEmptyDataset(std::shared_ptr<const data::Dataset> whole, int64_t with_objects)
       : whole_(std::move(whole)), with_objects_(with_objects) {}
   int64_t size() const override { return whole_->size(); }
   const data::ClassList& classes() const override { return whole_->classes(); }
@@ -61,26 +61,21 @@ class PartlyEmptyDataset : public data::Dataset {
   const data::DefectReport& defects() const override { return whole_->defects(); }
 
  private:
-  const std::unique_ptr<data::Dataset> whole_;
+  const std::shared_ptr<const data::Dataset> whole_;
   const int64_t with_objects_;
 };
 
 std::shared_ptr<const data::Dataset> DatasetWith(int64_t with_objects) {
-  auto shapes = data::ShapesDataset::Create(
-                    Parse<configs::ShapesConfig>(absl::StrCat(
-                        "seed: 1 num_classes: 2 width_px: 64 height_px: 48 min_diameter_px: 16 "
-                        "max_diameter_px: 32 max_objects: 2 num_images: ",
-                        kImages)))
-                    .value();
+  auto shapes = testing::Shapes(kImages);
   EXPECT_FALSE(shapes->objects(0).empty());
   return std::make_shared<PartlyEmptyDataset>(std::move(shapes), with_objects);
 }
 
 std::shared_ptr<FasterRcnn> Model() {
-  auto model =
-      FasterRcnn::Create(
-          Parse<configs::ModelConfig>(absl::StrCat("backbone { tiny { channels: 8 } }", kParts)), 2)
-          .value();
+  auto model = FasterRcnn::Create(configs::ParseTextOrDie<configs::ModelConfig>(
+                                      absl::StrCat("backbone { tiny { channels: 8 } }", kParts)),
+                                  2)
+                   .value();
   detection::ResetParameters(*model, MakeGenerator({7, "update_gradients_test", 0, "weights"}));
   model->train();
   return model;
@@ -159,8 +154,9 @@ absl::StatusOr<Found> ComputeUpdate(const UpdateSetup& setup,
                             MakeLosses(setup, options, model, parameters.front().value), errors,
                             means);
   const Solver solver =
-      Solver::Create(Parse<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 1"),
-                     parameters)
+      Solver::Create(
+          configs::ParseTextOrDie<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 1"),
+          parameters)
           .value();
   const auto loader = MakeLoader(setup, gradients.share());
   absl::StatusOr<UpdateReport> report =
@@ -255,8 +251,9 @@ TEST(UpdateGradientsTest, CheckFiniteNamesTheImagesOfTheFirstBadIterationOfADevi
   UpdateGradients gradients(MakeOptions(setup, nullptr), *model, parameters,
                             MakeRpnLoss(model, nullptr, Sampling::kFixedSize), errors, means);
   const Solver solver =
-      Solver::Create(Parse<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 4"),
-                     parameters)
+      Solver::Create(
+          configs::ParseTextOrDie<configs::SolverConfig>("sgd {} learning_rate: 0.1 iterations: 4"),
+          parameters)
           .value();
   const auto loader = MakeLoader(setup, gradients.share());
   ops::testing::TakeWaits();

@@ -1,9 +1,9 @@
-#include "rcnn/ops/testing/test_seed.h"
+#include "rcnn/base/testing/test_seed.h"
 
 #include <cstdio>
 #include <cstdlib>
 
-namespace rcnn::ops::testing {
+namespace rcnn {
 namespace {
 
 uint64_t SeedFromEnvironment() {
@@ -20,4 +20,4 @@ uint64_t TestSeed() {
   return seed;
 }
 
-}  // namespace rcnn::ops::testing
+}  // namespace rcnn
