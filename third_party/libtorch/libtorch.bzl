@@ -140,7 +140,8 @@ def _from_home(rctx, home):
     if cuda:
         libraries = ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed"] + libraries
     rctx.file("BUILD", _HOME_BUILD.format(
-        token = "_".join([str(n) for n in version]) + ("_cuda" if cuda else ""),
+        # The same with CUDA: the headers are the same, and only what is linked differs, so objects are shared.
+        token = "_".join([str(n) for n in version]),
         linkopts = repr(search + libraries),
         linkopts_c10 = repr(search + ["-lc10"]),
     ))
