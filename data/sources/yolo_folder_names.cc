@@ -89,6 +89,7 @@ std::optional<std::string> PlaceInside(const FolderContents& contents, const Fol
          absl::ConsumePrefix(&rest, "/")) {
   }
   rest = absl::StripSuffix(rest, "/");
+  if (rest == ".") rest = "";
   for (;;) {
     for (const std::string& start : {JoinParts(folder, yaml.yaml.path), std::string(folder)}) {
       const std::string candidate = JoinParts(start, rest);

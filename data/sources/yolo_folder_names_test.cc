@@ -83,6 +83,9 @@ TEST_F(YoloFolderNamesTest, PathsOfOtherMachinesEndInTheFolder) {
   EXPECT_THAT(place("C:\\set\\train\\images"), Optional(images));
   EXPECT_THAT(place("images", "train"), Optional(images));
   EXPECT_THAT(place("./val.txt"), Optional(std::string("set/val.txt")));
+  for (const char* whole : {".", "./", "/"}) {
+    EXPECT_THAT(place(whole), Optional(std::string("set"))) << whole;
+  }
   EXPECT_EQ(place("test/images"), std::nullopt);
 }
 
