@@ -73,6 +73,7 @@ std::string CocoInstancesJson(const Dataset& dataset) {
 absl::Status WriteCoco(const Dataset& dataset, const std::string& instances_file,
                        const std::string& images_folder) {
   RCNN_RETURN_IF_ERROR(CheckImageNamesDiffer(dataset));
+  RCNN_RETURN_IF_ERROR(CheckNamesAreUtf8(dataset));
   const std::string instances = CocoInstancesJson(dataset);
   RCNN_RETURN_IF_ERROR(CheckReplacesNone(instances_file, instances));
   RCNN_RETURN_IF_ERROR(CreateDirectories(images_folder));
