@@ -17,9 +17,13 @@ absl::Status ErrorNumberStatus(int error, absl::string_view what, absl::string_v
   const std::string message =
       absl::StrCat("cannot ", what, " ", path, ": ", std::generic_category().message(error));
   switch (error) {
+    case EFBIG:
+      return absl::ResourceExhaustedError(absl::StrCat(
+          message,
+          "; raise the limit on the size of files (ulimit -f), free some space or choose "
+          "another directory"));
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
       return absl::ResourceExhaustedError(
           absl::StrCat(message, "; free some space or choose another directory"));
     case EROFS:

@@ -20,6 +20,8 @@ TEST(ErrnoStatusTest, NamesThePathAndTheCause) {
 TEST(ErrnoStatusTest, SaysWhatToDoWhereThatIsKnown) {
   EXPECT_THAT(ErrorNumberStatus(ENOSPC, "write", "f"),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("free some space")));
+  EXPECT_THAT(ErrorNumberStatus(EFBIG, "write", "f"),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("ulimit -f")));
   EXPECT_THAT(ErrorNumberStatus(EACCES, "open", "f"),
               StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("permissions")));
   EXPECT_THAT(ErrorNumberStatus(EROFS, "open", "f"),

@@ -25,6 +25,7 @@
 #include "rcnn/base/heap.h"
 #include "rcnn/base/instruction_level.h"
 #include "rcnn/base/instructions_flag.h"
+#include "rcnn/base/process_start.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime_description.h"
 #include "rcnn/base/start_environment.h"
@@ -137,6 +138,7 @@ class Launcher {
 }  // namespace rcnn
 
 int main(int argc, char** argv) {
+  rcnn::PrepareProcess();
   rcnn::Launcher launcher(argc, argv);
   launcher.Parse(argc, argv);
   return launcher.Execute();

@@ -25,6 +25,7 @@
 #include "rcnn/base/mapping_error.h"
 #include "rcnn/base/nearest_names.h"
 #include "rcnn/base/printable.h"
+#include "rcnn/base/process_start.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/retired_flags.h"
 #include "rcnn/base/shell_command.h"
@@ -252,6 +253,7 @@ void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv) {
 }
 
 void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
+  PrepareProcess();
   KeepHeap();
   InstallMappingErrorHandler();
   EnterCallersDirectory();

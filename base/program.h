@@ -38,6 +38,7 @@ struct ProgramOptions {
 
 // Parses the flags out of argv, sets up logging and the heap. Under `bazel run` it
 // changes to the caller's directory, so that relative paths work as expected.
+// Descriptors and signals: process_start.h.
 // --help and --version print to stdout and exit 0. An unknown flag or a value of
 // the wrong type prints one paragraph with the nearest flags, or with the new name
 // of a renamed flag (retired_flags.h), and exits 2.

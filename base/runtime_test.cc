@@ -218,6 +218,13 @@ TEST(ProgramTest, OutputThatCannotBeWrittenIsAnError) {
   EXPECT_THAT(result.output, HasSubstr("error: cannot write to standard output"));
 }
 
+TEST(ProgramTest, TheLimitOnTheSizeOfFilesIsAnError) {
+  const CommandResult result =
+      RunCommand("ulimit -f 0; base/runtime_info > \"$TEST_TMPDIR/limited\"");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("error: cannot write to standard output: File too large"));
+}
+
 TEST(ProgramTest, HelpShowsUsageAndOnlyOurFlags) {
   const CommandResult result = RunInfo("", "--help");
   EXPECT_EQ(result.exit_code, 0);

@@ -254,6 +254,19 @@ absl::StatusOr<bool> LiesIn(const std::string& folder, const std::string& file) 
   return !relative.empty() && *relative.begin() != "..";
 }
 
+// Whether the file is one of the images, also by another path or a link.
+absl::StatusOr<bool> HasImageAt(const Dataset& dataset, const std::string& file) {
+  RCNN_ASSIGN_OR_RETURN(const bool exists, PathExists(file));
+  if (!exists) return false;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const std::string path = dataset.image(i).path;
+    if (path.empty()) continue;
+    RCNN_ASSIGN_OR_RETURN(const bool is_same, LeadToSameFile(path, file));
+    if (is_same) return true;
+  }
+  return false;
+}
+
 absl::Status WriteContactSheet(const Dataset& dataset) {
   const int64_t count = std::min<int64_t>(FLAGS_contact_sheet_images, dataset.size());
   if (FLAGS_contact_sheet.empty() || count == 0) return absl::OkStatus();
@@ -269,6 +282,11 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
         "--contact_sheet=FILE with a place outside of it\n",
         Printable(FLAGS_contact_sheet), Printable(named->first));
     return absl::OkStatus();
+  }
+  RCNN_ASSIGN_OR_RETURN(const bool is_image, HasImageAt(dataset, FLAGS_contact_sheet));
+  if (is_image) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--contact_sheet=", FLAGS_contact_sheet, " is an image of the dataset; give another file"));
   }
   std::vector<Sample> samples;
   for (int64_t i = 0; i < count; ++i) {

@@ -103,5 +103,14 @@ for flag in --shortest_side=-1 --longest_side=-1 --contact_sheet_images=-1 --con
   "$inspect" --dataset=shapes:num_images=2 $flag > out.txt 2> err.txt && fail "$flag is accepted"
   grep -q "^error: " err.txt || fail "$flag: no error"
 done
+# The sheet replaces no image, whatever leads to it.
+cp -r flat_coco sheets
+image=sheets/all/$(ls sheets/all | head -1)
+ln -s "$PWD/$image" sheets/link.png
+for sheet in "$image" "sheets/../$image" sheets/link.png; do
+  "$inspect" --dataset=coco:sheets/all.json:sheets/all --contact_sheet="$sheet" > out.txt 2> err.txt && fail "a sheet in the place of an image, $sheet"
+  grep -qF "error: --contact_sheet=$sheet is an image of the dataset" err.txt || fail "the image that would be replaced is named"
+done
+cmp -s "flat_coco/all/${image##*/}" "$image" || fail "an image was replaced by the sheet"
 "$inspect" --anchor_sizes=1,x > out.txt 2> err.txt && fail "bad anchors"
 echo passed

@@ -70,6 +70,17 @@ grep -q "error: .*cannot open .*train-00001-of-00003.tar.*needs it for 3 images"
 
 "$write_dataset" --dataset=coco:made/val.json:made/val --split=val --shards=1 --out=shards > out.txt 2> err.txt && fail "an index is replaced"
 grep -q "error: .*val.shards.jsonl exists" err.txt || fail "the existing index is named"
+# Nor is any file of another dataset, even of the one that is written.
+cp -r made before
+"$write_dataset" --dataset=coco:made/val.json:made/val --split=train --out=made > out.txt 2> err.txt && fail "COCO annotations are replaced"
+grep -q "error: made/train.json exists with other contents, and is not replaced" err.txt || fail "the existing annotations are named"
+mkdir -p voc/JPEGImages && cp made/train/shapes-3-000001.png voc/JPEGImages/shapes-4-000001.png
+"$write_dataset" --dataset=coco:made/val.json:made/val --format=voc --out=voc > out.txt 2> err.txt && fail "a VOC image is replaced"
+grep -q "error: voc/JPEGImages/shapes-4-000001.png exists with other contents" err.txt || fail "the existing image is named"
+cmp -s made/train/shapes-3-000001.png voc/JPEGImages/shapes-4-000001.png || fail "the existing image is another one"
+"$write_dataset" --dataset=shapes:num_images=10,seed=3 --split=train --out=made > out.txt 2> err.txt || fail "the same again"
+diff -r before made || fail "another file was replaced"
+
 # What is lost is said, and much of it is an error before anything is written.
 mkdir bad
 cp made/val/shapes-4-000000.png bad/a.png

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -29,9 +30,10 @@ DEFINE_string(data_root, "", "Folder that relative paths of --dataset start from
 DEFINE_string(search, "",
               "An rcnn.configs.SelectiveSearchConfig as textproto, for example "
               "\"mode: QUALITY max_boxes: 0\".");
-DEFINE_string(out, "",
-              "The proposal file to write. Until it is complete, OUT.partial holds the finished "
-              "part, and the same command resumes there.");
+DEFINE_string(
+    out, "",
+    "The proposal file to write, ending in .safetensors. Until it is complete, OUT.partial "
+    "holds the finished part, and the same command resumes there.");
 DEFINE_int32(threads, 0, "Worker threads. 0: one for each core.");
 
 namespace rcnn::data {
@@ -48,6 +50,11 @@ absl::Status Run() {
   if (FLAGS_out.empty())
     return absl::InvalidArgumentError(
         "--out is missing: the proposal file to write, as in --out=proposals.safetensors");
+  // A file of another name holds no proposals, and may be one of the dataset.
+  if (!absl::EndsWith(FLAGS_out, ".safetensors")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--out=", FLAGS_out, " does not end in .safetensors"));
+  }
   if (FLAGS_threads < 0 || FLAGS_threads > 256) {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads=", FLAGS_threads, " is not in [0, 256]"));

@@ -8,6 +8,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
+#include "rcnn/data/core/image_names.h"
 
 namespace rcnn::eval {
 namespace {
@@ -43,6 +44,12 @@ absl::Status CheckOutputs(const std::vector<NamedFile>& outputs,
   }
   for (const NamedFile& output : outputs) {
     if (output.path.empty()) continue;
+    if (data::HasImageExtension(output.path)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(output.flag, "=", output.path,
+                       " has the name of an image, which may be one of the dataset's; give another "
+                       "file"));
+    }
     RCNN_RETURN_IF_ERROR(AtomicFile::Create(output.path).status(), output.flag);
   }
   return absl::OkStatus();

@@ -24,8 +24,9 @@ struct NamedFile {
 };
 
 // kInvalidArgument, naming both flags, if an output is an input or another output, also
-// by another path or a link. Other codes, after the flag, if the file system cannot tell now. The
-// errors of AtomicFile::Create, after the flag, if it cannot be written.
+// by another path or a link, and if its name is that of an image. Other codes, after the flag, if
+// the file system cannot tell now. The errors of AtomicFile::Create, after the flag, if it cannot
+// be written.
 absl::Status CheckOutputs(const std::vector<NamedFile>& outputs,
                           const std::vector<NamedFile>& inputs);
 

@@ -46,6 +46,17 @@ TEST_F(OutputFilesTest, RefusesToReplaceAnInput) {
   EXPECT_EQ(*ReadFile(Path("labels.json")), "{}");
 }
 
+TEST_F(OutputFilesTest, RefusesTheNameOfAnImage) {
+  ASSERT_THAT(WriteFileAtomically(Path("a.JPG"), "image"), IsOk());
+  for (const char* name : {"a.JPG", "absent.png"}) {
+    EXPECT_THAT(
+        CheckOutputs({{"--out", ""}, {"--report", Path(name)}}, {}),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 HasSubstr(absl::StrCat("--report=", Path(name), " has the name of an image"))));
+  }
+  EXPECT_EQ(*ReadFile(Path("a.JPG")), "image");
+}
+
 // No user can follow a link to itself, and it might lead to the output.
 TEST_F(OutputFilesTest, AnInputThatCannotBeExaminedNowMayBeTheOutput) {
   std::filesystem::create_symlink("loop", Path("loop"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -87,6 +88,24 @@ TEST_F(DamagedResultsTest, DetectDatasetUsesNoDamagedModel) {
   ExpectNoticed(absl::StrCat("tools/detect_dataset --model=", stage_, " --dataset=", truth,
                              " --images=", run_.path(), " --out=", run_.path(), "/found.json"),
                 "model.safetensors");
+}
+
+TEST_F(DamagedResultsTest, DetectDatasetReplacesNoInput) {
+  testing::WriteTinyDetector(stage_);
+  const std::string truth = run_.path() + "/truth.json";
+  ASSERT_THAT(WriteFileAtomically(truth, kTruth), IsOk());
+  const std::string weights = stage_ + "/model.safetensors";
+  const std::string before = ReadFile(weights).value();
+  for (const auto& [out, flag] : {std::pair(truth, "--dataset"), std::pair(weights, "--model"),
+                                  std::pair(stage_ + "/detector.textproto", "--model")}) {
+    const CommandResult result =
+        RunCommand(absl::StrCat("tools/detect_dataset --model=", stage_, " --dataset=", truth,
+                                " --images=", run_.path(), " --out=", out));
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.output, HasSubstr(absl::StrCat(out, " is also the file of ", flag)));
+  }
+  EXPECT_EQ(ReadFile(truth).value(), kTruth);
+  EXPECT_EQ(ReadFile(weights).value(), before);
 }
 
 TEST_F(DamagedResultsTest, ConvertWeightsListsNoDamagedWeights) {

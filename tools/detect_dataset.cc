@@ -6,11 +6,12 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/counted.h"
-#include "rcnn/base/file_io.h"
 #include "rcnn/base/path_length.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
@@ -19,6 +20,7 @@
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/eval/output_files.h"
 #include "rcnn/tools/dataset_detections.h"
 #include "rcnn/tools/detect_dataset_flags.h"
 #include "rcnn/tools/detect_model.h"
@@ -42,7 +44,14 @@ absl::Status CheckFlags() {
   }
   RCNN_RETURN_IF_ERROR(
       CheckPathLength("--model", FLAGS_model, "give the folder that training writes"));
-  return Annotate(AtomicFile::Create(FLAGS_out).status(), "--out");
+  std::vector<eval::NamedFile> inputs = {
+      {"--model", FLAGS_model + "/model.safetensors"},
+      {"--model", FLAGS_model + "/detector.textproto"},
+  };
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> files, eval::GroundTruthFiles(FLAGS_dataset),
+                        ShownFlag("--dataset", FLAGS_dataset));
+  for (const std::string& file : files) inputs.push_back({"--dataset", file});
+  return eval::CheckOutputs({{"--out", FLAGS_out}}, inputs);
 }
 
 absl::Status Run() {

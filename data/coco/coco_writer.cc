@@ -9,6 +9,7 @@
 #include "rcnn/base/shortest_number.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/new_file.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/encode_image.h"
 
@@ -44,7 +45,7 @@ absl::Status WriteImage(const Dataset& dataset, int64_t index, const std::string
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, dataset.LoadImage(index));
   RCNN_ASSIGN_OR_RETURN(std::string png, EncodePng(*image), path);
   RCNN_RETURN_IF_ERROR(CreateDirectories(std::filesystem::path(path).parent_path().string()));
-  return WriteFileAtomically(path, png).status();
+  return WriteNewFile(path, png);
 }
 
 }  // namespace
@@ -72,13 +73,16 @@ std::string CocoInstancesJson(const Dataset& dataset) {
 absl::Status WriteCoco(const Dataset& dataset, const std::string& instances_file,
                        const std::string& images_folder) {
   RCNN_RETURN_IF_ERROR(CheckImageNamesDiffer(dataset));
+  RCNN_RETURN_IF_ERROR(CheckNamesAreUtf8(dataset));
+  const std::string instances = CocoInstancesJson(dataset);
+  RCNN_RETURN_IF_ERROR(CheckReplacesNone(instances_file, instances));
   RCNN_RETURN_IF_ERROR(CreateDirectories(images_folder));
   for (int64_t i = 0; i < dataset.size(); ++i) {
     RCNN_RETURN_IF_ERROR(WriteImage(dataset, i, images_folder));
   }
   const std::string parent = std::filesystem::path(instances_file).parent_path().string();
   if (!parent.empty()) RCNN_RETURN_IF_ERROR(CreateDirectories(parent));
-  return WriteFileAtomically(instances_file, CocoInstancesJson(dataset)).status();
+  return WriteNewFile(instances_file, instances);
 }
 
 }  // namespace rcnn::data

@@ -18,8 +18,10 @@ namespace rcnn::data {
 std::string CocoInstancesJson(const Dataset& dataset);
 
 // Writes the instances file, and the images losslessly as PNG. Missing folders are
-// created. kInvalidArgument if two images would be written to the same file;
-// otherwise the errors of loading and writing.
+// created. kInvalidArgument if two images would be written to the same file, and for the name
+// of an image or a class that is not UTF-8. kAlreadyExists if one would replace a file with
+// other contents (new_file.h), and before anything is written if the instances would.
+// Otherwise the errors of loading and writing.
 absl::Status WriteCoco(const Dataset& dataset, const std::string& instances_file,
                        const std::string& images_folder);
 

@@ -152,8 +152,25 @@ std::string DescribeLoss(const DefectReport& report) {
                          100 * share, Noun(lost, "is", "are"));
 }
 
+namespace {
+
+// Of annotations that nobody can read, whose objects are unknown: as if each had one. "" if at most
+// kMostLost are lost.
+std::string DescribeUnreadable(const DefectReport& report) {
+  const auto found = report.counts().find(DefectKind::kUnreadableAnnotation);
+  const int64_t unreadable = found == report.counts().end() ? 0 : found->second;
+  const int64_t lost = report.lost_objects() + unreadable;
+  const auto all = static_cast<double>(lost + report.used_objects());
+  if (unreadable == 0 || static_cast<double>(lost) <= kMostLost * all) return "";
+  return absl::StrFormat("%s cannot be read, beside %s that can", Counted(unreadable, "annotation"),
+                         Counted(report.used_objects(), "object"));
+}
+
+}  // namespace
+
 absl::Status CheckLoss(const DefectReport& report, bool allow_defects) {
-  const std::string loss = DescribeLoss(report);
+  std::string loss = DescribeLoss(report);
+  if (loss.empty()) loss = DescribeUnreadable(report);
   if (allow_defects || loss.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(loss, ": correct the annotations, or accept it with --allow_defects"));

@@ -132,7 +132,8 @@ inline constexpr double kMostLost = 0.05;
 // "12 of 100 objects (12.0 %) are lost to defects"; "" if at most kMostLost are.
 std::string DescribeLoss(const DefectReport& report);
 
-// kFailedPrecondition with that text, naming --allow_defects, unless it is "" or allowed.
+// kFailedPrecondition with that text, naming --allow_defects, unless it is "" or allowed. Also if
+// more would be lost with one object for each annotation that cannot be read.
 absl::Status CheckLoss(const DefectReport& report, bool allow_defects);
 
 }  // namespace rcnn::data

@@ -139,5 +139,22 @@ TEST(DefectReport, MoreThanATwentiethOfTheObjectsLostIsAnErrorUnlessAllowed) {
   EXPECT_THAT(CheckLoss(DefectReport(), /*allow_defects=*/false), IsOk());
 }
 
+// Nobody knows how many objects they have.
+TEST(CheckLoss, CountsAnnotationsThatCannotBeRead) {
+  DefectReport report;
+  report.SetUsedObjects(38);
+  const auto add = [&] {
+    report.Add({"a.xml", -1, DefectKind::kUnreadableAnnotation, "not valid XML",
+                DefectAction::kImageDropped});
+  };
+  for (int i = 0; i < 2; ++i) add();
+  EXPECT_THAT(CheckLoss(report, /*allow_defects=*/false), IsOk()) << "5 %";
+  add();
+  EXPECT_THAT(CheckLoss(report, /*allow_defects=*/false),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("3 annotations cannot be read, beside 38 objects that can")));
+  EXPECT_THAT(CheckLoss(report, /*allow_defects=*/true), IsOk());
+}
+
 }  // namespace
 }  // namespace rcnn::data

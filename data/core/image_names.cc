@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/data/core/sample.h"
+#include "simdjson.h"
 
 namespace rcnn::data {
 namespace {
@@ -44,6 +45,23 @@ absl::Status CheckImageNamesDiffer(const Dataset& dataset) {
         "two images would be written to the same file ", name, ".png: ", PathOrName(first), " and ",
         PathOrName(info),
         first.name == info.name ? "; write each part of the dataset by itself" : "; rename one"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckNamesAreUtf8(const Dataset& dataset) {
+  for (const std::string& name : dataset.classes().names) {
+    if (simdjson::validate_utf8(name.data(), name.size())) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("the class name \"", name,
+                     "\" is not UTF-8, and JSON has no other; convert the file that names it, for "
+                     "example with iconv -f ENCODING -t UTF-8"));
+  }
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const std::string name = dataset.image(i).name;
+    if (simdjson::validate_utf8(name.data(), name.size())) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the image name \"", name, "\" is not UTF-8, and JSON has no other; rename the file"));
   }
   return absl::OkStatus();
 }

@@ -25,6 +25,10 @@ bool HasImageExtension(absl::string_view name);
 // their names differ only in the extension, or not at all.
 absl::Status CheckImageNamesDiffer(const Dataset& dataset);
 
+// kInvalidArgument, naming it, for an image or a class whose name is not UTF-8: JSON cannot hold
+// it, and with another name the image would not be found again, and the class be another one.
+absl::Status CheckNamesAreUtf8(const Dataset& dataset);
+
 }  // namespace rcnn::data
 
 #endif  // RCNN_DATA_CORE_IMAGE_NAMES_H_

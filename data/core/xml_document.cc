@@ -57,6 +57,22 @@ absl::StatusOr<bool> ConvertToUtf8(absl::string_view bytes, std::string& convert
   return true;
 }
 
+// pugixml reads on after the end of the first document, and who asks for its element would lose
+// what the others hold.
+absl::Status CheckOneElement(const pugi::xml_document& document) {
+  pugi::xml_node first;
+  for (const pugi::xml_node& node : document) {
+    if (node.type() != pugi::node_element) continue;
+    if (first) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("several documents in one file: <", node.name(), "> follows the end of <",
+                       first.name(), ">; write each to a file of its own"));
+    }
+    first = node;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status ParseXml(absl::string_view bytes, pugi::xml_document& document) {
@@ -67,9 +83,21 @@ absl::Status ParseXml(absl::string_view bytes, pugi::xml_document& document) {
   const auto encoding = is_converted ? pugi::encoding_utf8 : pugi::encoding_auto;
   const pugi::xml_parse_result result = document.load_buffer(
       bytes.data(), bytes.size(), pugi::parse_default | pugi::parse_doctype, encoding);
-  if (result) return CheckDoctype(document);
-  return absl::InvalidArgumentError(
-      absl::StrCat("not valid XML at byte ", result.offset, ": ", result.description()));
+  if (!result) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not valid XML at byte ", result.offset, ": ", result.description()));
+  }
+  RCNN_RETURN_IF_ERROR(CheckDoctype(document));
+  return CheckOneElement(document);
+}
+
+std::string XmlText(const pugi::xml_node& node) {
+  std::string text;
+  for (const pugi::xml_node& child : node) {
+    const bool is_text = child.type() == pugi::node_pcdata || child.type() == pugi::node_cdata;
+    if (is_text) absl::StrAppend(&text, child.value());
+  }
+  return std::string(absl::StripAsciiWhitespace(text));
 }
 
 }  // namespace rcnn::data

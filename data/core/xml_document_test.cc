@@ -1,6 +1,7 @@
 #include "rcnn/data/core/xml_document.h"
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -34,6 +36,29 @@ TEST(ParseXmlTest, RejectsDeclarationsOfEntities) {
   EXPECT_THAT(ParseXml("<!DOCTYPE a><a/>", document), IsOk());
   EXPECT_THAT(ParseXml("<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", document),
               StatusIs(kInvalid, HasSubstr("with its own declarations")));
+}
+
+// As "cat a.xml b.xml" writes it.
+TEST(ParseXmlTest, RejectsSeveralDocuments) {
+  pugi::xml_document document;
+  EXPECT_THAT(ParseXml("<?xml version=\"1.0\"?><!-- a --><a/><!-- b -->\n", document), IsOk());
+  for (const char* second : {"<b/>", "<?xml version=\"1.0\"?><b/>"}) {
+    EXPECT_THAT(ParseXml(absl::StrCat("<a><b/></a>\n", second), document),
+                StatusIs(kInvalid, HasSubstr("several documents in one file: <b> follows the end "
+                                             "of <a>")))
+        << second;
+  }
+}
+
+TEST(XmlTextTest, CommentsAndSectionsDoNotEndIt) {
+  pugi::xml_document document;
+  ASSERT_THAT(
+      ParseXml("<a><b> 1<!-- x -->2</b><b>c<![CDATA[&]]>d</b><b><![CDATA[ e ]]></b><b/></a>",
+               document),
+      IsOk());
+  std::vector<std::string> texts;
+  for (const pugi::xml_node& node : document.child("a")) texts.push_back(XmlText(node));
+  EXPECT_THAT(texts, ElementsAre("12", "c&d", "e", ""));
 }
 
 TEST(ParseXmlTest, DecodesTheEncodingThatTheTextDeclares) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -10,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "rcnn/base/byte_order_mark.h"
+#include "rcnn/base/counted.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/record_limit.h"
 #include "rcnn/data/csv/csv_rows.h"
@@ -71,6 +73,21 @@ std::optional<Order> NamedColumns(const CsvFields& row) {
   return order;
 }
 
+// Which of two columns of one name holds the boxes, nobody knows.
+absl::Status CheckNamedOnce(const CsvFields& row, const Order& order) {
+  for (const int place : order) {
+    if (place == kNone) continue;
+    const std::string& name = row[static_cast<size_t>(place)];
+    const auto is_named = [&](const std::string& field) {
+      return absl::EqualsIgnoreCase(field, name);
+    };
+    if (std::count_if(row.begin(), row.end(), is_named) == 1) continue;
+    return absl::InvalidArgumentError(absl::StrCat("the first line names two columns \"", name,
+                                                   "\"; rename the one that is not meant"));
+  }
+  return absl::OkStatus();
+}
+
 // nullopt if it cannot be read, or has none.
 std::optional<CsvFields> ReadFirstRow(absl::string_view text) {
   std::optional<CsvFields> first;
@@ -106,7 +123,19 @@ int64_t Pixels(const std::string& text, bool decimal_commas) {
   return good ? static_cast<int64_t>(value) : 0;
 }
 
-CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order, bool decimal_commas) {
+// A file that was cut off, or a separator inside a value, which moves all values after it.
+std::optional<DefectKind> ProblemOfLength(const CsvFields& fields, const Order& order,
+                                          size_t width) {
+  if (static_cast<int>(fields.size()) <= order[kClass]) return DefectKind::kMissingField;
+  const auto extra = fields.begin() + static_cast<std::ptrdiff_t>(std::min(width, fields.size()));
+  const bool has_more =
+      std::any_of(extra, fields.end(), [](const std::string& field) { return !field.empty(); });
+  return has_more ? std::optional(DefectKind::kBadNumber) : std::nullopt;
+}
+
+// `width`: the number of columns.
+CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order, size_t width,
+               bool decimal_commas) {
   static const auto* const nothing = new std::string;
   const auto field = [&](int column) -> const std::string& {
     const int place = order[column];
@@ -122,6 +151,12 @@ CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order, bool
   row.text =
       absl::StrCat("row ", number, ": ", row.file_name, " ", row.class_name, " (", field(kXmin),
                    ", ", field(kYmin), ", ", field(kXmax), ", ", field(kYmax), ")");
+  row.problem = ProblemOfLength(fields, order, width);
+  if (row.problem) {
+    absl::StrAppend(&row.text, ": ", Counted(fields.size(), "value"), ", and the first line has ",
+                    width);
+    return row;
+  }
   const bool no_corners =
       field(kXmin).empty() && field(kYmin).empty() && field(kXmax).empty() && field(kYmax).empty();
   if (row.class_name.empty() && no_corners) return row;
@@ -144,7 +179,9 @@ class RowReader {
 
   absl::Status Take(const CsvFields& fields) {
     ++number_;
+    if (!order_) width_ = fields.size();
     if (!order_ && (order_ = NamedColumns(fields))) {
+      RCNN_RETURN_IF_ERROR(CheckNamedOnce(fields, *order_));
       const int part = (*order_)[kPart];
       if (part != kNone) annotation_.part_column = fields[static_cast<size_t>(part)];
       return absl::OkStatus();
@@ -159,7 +196,7 @@ class RowReader {
     RCNN_RETURN_IF_ERROR(
         CheckNumRecords(annotation_.rows.size() + 1, "rows", bytes_, kLeastRowBytes),
         absl::StrCat("row ", number_));
-    annotation_.rows.push_back(ReadRow(fields, number_, *order_, decimal_commas_));
+    annotation_.rows.push_back(ReadRow(fields, number_, *order_, width_, decimal_commas_));
     NoteDecimals(fields);
     return absl::OkStatus();
   }
@@ -188,6 +225,7 @@ class RowReader {
   const size_t bytes_;
   const bool decimal_commas_;
   std::optional<Order> order_;
+  size_t width_ = 0;  // of the first line, in columns
   int64_t number_ = 0;
   bool has_points_ = false;
   std::vector<size_t> rows_with_commas_;

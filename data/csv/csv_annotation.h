@@ -44,7 +44,8 @@ struct CsvRow {
   std::array<double, 4> corners = {0, 0, 0, 0};
   // What messages show: "row 3: a.jpg cat (1, 2, 3, 4)".
   std::string text;
-  // kMissingField, kBadNumber.
+  // kMissingField, also for a row that ends before its class; kBadNumber, also for one with more
+  // values than the first line.
   std::optional<DefectKind> problem = std::nullopt;
 
   bool empty() const { return class_name.empty() && !problem; }
@@ -56,8 +57,9 @@ struct CsvAnnotation {
   std::string part_column;
 };
 
-// kInvalidArgument for quotes that are not closed, for columns that are none of the above, and
-// for more than a thousand rows if they are shorter than any row of all columns.
+// kInvalidArgument for quotes that are not closed, for columns that are none of the above or have
+// the name of another, and for more than a thousand rows if they are shorter than any row of all
+// columns.
 absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes);
 
 // Whether the first line of a file, after one that names the separator, names the columns, or is a

@@ -70,6 +70,28 @@ TEST(ParseCsv, SaysWhatIsWrongWithARow) {
   EXPECT_TRUE(annotation->rows[3].empty());
 }
 
+// The last row of a file that was cut off is not an image without objects, and a separator inside a
+// value moves all values after it.
+TEST(ParseCsv, RowsOfOtherLengthsAreDefects) {
+  const auto annotation = ParseCsv(
+      "filename,width,class,xmin,ymin,xmax,ymax\na.jpg,64,cat,1,2,3,4,,\n"
+      "b.jpg,64,cat,10,5,12,5,30\nc.jpg,64,,,,,\nd.jpg,64");
+  ASSERT_THAT(annotation, IsOkAndHolds(Field(&CsvAnnotation::rows, SizeIs(4))));
+  EXPECT_EQ(annotation->rows[0].problem, std::nullopt);
+  EXPECT_EQ(annotation->rows[1].problem, DefectKind::kBadNumber);
+  EXPECT_THAT(annotation->rows[1].text, HasSubstr("8 values, and the first line has 7"));
+  EXPECT_TRUE(annotation->rows[2].empty());
+  EXPECT_EQ(annotation->rows[3].problem, DefectKind::kMissingField);
+  EXPECT_THAT(annotation->rows[3].text, HasSubstr("2 values, and the first line has 7"));
+}
+
+TEST(ParseCsv, RefusesTwoColumnsOfOneName) {
+  EXPECT_THAT(
+      ParseCsv("filename,class,xmin,ymin,xmax,ymax,XMin\na.jpg,cat,1,2,3,4,9\n"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("names two columns \"xmin\"")));
+  EXPECT_THAT(ParseCsv("filename,class,xmin,ymin,xmax,ymax,a,a\na.jpg,cat,1,2,3,4,5,6\n"), IsOk());
+}
+
 TEST(ParseCsv, RefusesOtherFiles) {
   const auto code = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(ParseCsv("name,age\nann,7\n"), StatusIs(code, HasSubstr("name,age")));

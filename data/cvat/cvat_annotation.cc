@@ -113,7 +113,7 @@ void AddPoints(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
 
 bool IsDifficult(const pugi::xml_node& shape) {
   const pugi::xml_node mark = shape.find_child_by_attribute("attribute", "name", "difficult");
-  const absl::string_view value = absl::StripAsciiWhitespace(mark.child_value());
+  const std::string value = XmlText(mark);
   return value == "1" || absl::EqualsIgnoreCase(value, "true");
 }
 
@@ -172,7 +172,7 @@ std::vector<std::string> ReadLabels(const pugi::xml_node& meta) {
   absl::flat_hash_set<std::string> seen;
   for (const pugi::xml_node& owner : meta) {
     for (const pugi::xml_node& label : owner.child("labels").children("label")) {
-      std::string name(absl::StripAsciiWhitespace(label.child_value("name")));
+      std::string name = XmlText(label.child("name"));
       if (!name.empty() && seen.insert(name).second) names.push_back(std::move(name));
     }
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <string_view>
 #include <utility>
 
@@ -26,6 +28,19 @@ std::string Text(const dom::element& object, const char* key) {
   std::string_view text;
   if (object[key].get_string().get(text) != simdjson::SUCCESS) return "";
   return std::string(absl::StripAsciiWhitespace(absl::string_view(text.data(), text.size())));
+}
+
+// The first of `keys` that the object gives several times; "" if there is none. simdjson takes the
+// first value, and LabelMe itself the last.
+std::string RepeatedKey(const dom::element& element, std::initializer_list<std::string_view> keys) {
+  dom::object object;
+  if (element.get_object().get(object) != simdjson::SUCCESS) return "";
+  for (const std::string_view key : keys) {
+    int64_t count = 0;
+    for (const dom::key_value_pair field : object) count += field.key == key ? 1 : 0;
+    if (count > 1) return std::string(key);
+  }
+  return "";
 }
 
 int64_t Pixels(const dom::element& object, const char* key) {
@@ -65,6 +80,12 @@ LabelMeShape ReadShape(const dom::element& element) {
   bool difficult = false;
   shape.difficult =
       element["difficult"].get_bool().get(difficult) == simdjson::SUCCESS && difficult;
+  const std::string repeated = RepeatedKey(element, {"label", "shape_type", "points", "difficult"});
+  if (!repeated.empty()) {
+    shape.problem = DefectKind::kBadNumber;
+    absl::StrAppend(&shape.text, ": several values of \"", repeated, "\"");
+    return shape;
+  }
   dom::array array;
   const bool has_points = element["points"].get_array().get(array) == simdjson::SUCCESS;
   if (shape.label.empty() || !has_points || array.size() == 0) {
@@ -110,6 +131,11 @@ absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes) {
   dom::array shapes;
   if (root["shapes"].get_array().get(shapes) != simdjson::SUCCESS) {
     return absl::InvalidArgumentError("not a LabelMe file: it has no \"shapes\"");
+  }
+  const std::string repeated =
+      RepeatedKey(root, {"shapes", "imagePath", "imageWidth", "imageHeight"});
+  if (!repeated.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("several values of \"", repeated, "\""));
   }
   LabelMeAnnotation annotation;
   annotation.image_path = Text(root, "imagePath");

@@ -80,6 +80,23 @@ TEST(ParseLabelMe, SaysWhatIsWrongWithAShape) {
   EXPECT_EQ(annotation->shapes[5].problem, DefectKind::kMissingField);
 }
 
+// LabelMe itself takes the last of two values.
+TEST(ParseLabelMe, SaysWhatIsGivenTwice) {
+  const auto annotation = ParseLabelMe(R"({"shapes": [
+      {"label": "a", "points": [[1, 2], [5, 9]], "points": [[3, 4], [5, 9]]},
+      {"label": "a", "label": "b", "points": [[1, 2], [5, 9]]},
+      {"label": "a", "points": [[1, 2], [5, 9]], "flags": 1, "flags": 2}]})");
+  ASSERT_THAT(annotation, IsOk());
+  ASSERT_THAT(annotation->shapes, SizeIs(3));
+  EXPECT_EQ(annotation->shapes[0].problem, DefectKind::kBadNumber);
+  EXPECT_THAT(annotation->shapes[0].text, HasSubstr("several values of \"points\""));
+  EXPECT_EQ(annotation->shapes[1].problem, DefectKind::kBadNumber);
+  EXPECT_EQ(annotation->shapes[2].problem, std::nullopt);
+  EXPECT_THAT(
+      ParseLabelMe(R"({"shapes": [], "shapes": [{"label": "a"}]})"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("several values of \"shapes\"")));
+}
+
 TEST(ParseLabelMe, MemoryIsBoundedByTheSizeOfTheFile) {
   const auto file = [](const std::string& shape, size_t count) {
     std::string text = "{\"shapes\": [" + shape;

@@ -20,6 +20,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
+#include "rcnn/data/core/image_names.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/exif_orientation.h"
@@ -111,7 +112,8 @@ class ShardSetWriter {
   absl::Status Check() const {
     RCNN_RETURN_IF_ERROR(CheckCounts());
     RCNN_RETURN_IF_ERROR(CheckTarget());
-    return CheckNames();
+    RCNN_RETURN_IF_ERROR(CheckNames());
+    return CheckNamesAreUtf8(dataset_);
   }
 
   absl::Status CheckCounts() const {

@@ -66,6 +66,30 @@ TEST_F(FolderYoloTest, ListsThatNameNoImageAreTold) {
                     HasSubstr("names missing as the part test, which is not in the folder")));
 }
 
+// Ultralytics looks for images in all folders below it.
+TEST_F(FolderYoloTest, APlaceOfDataYamlMayLieAboveImagesAndLabels) {
+  for (const char* part : {"train", "valid"}) {
+    PutImage(absl::StrCat(part, "/images/", part, ".png"));
+    Put(absl::StrCat(part, "/labels/", part, ".txt"), "0 0.5 0.5 0.5 0.2\n");
+  }
+  Put("data.yaml", "names: [cat]\ntrain: train\nval: valid\n");
+  EXPECT_THAT(Objects(), ElementsAre("train.png cat 10 12 30 18", "valid.png cat 10 12 30 18"));
+  EXPECT_THAT(told_, Not(HasSubstr("no label file")));
+  for (const char* whole : {".", "./", "/"}) {
+    SCOPED_TRACE(whole);
+    Put("data.yaml", absl::StrCat("names: [cat]\ntrain: ", whole, "\nval: valid/images\n"));
+    const auto folder = OpenFolder(folder_, {});
+    ASSERT_THAT(folder, IsOk());
+    for (const char* part : {"train", "val"}) {
+      const OpenedPart* opened = folder->FindPart(part);
+      ASSERT_NE(opened, nullptr);
+      ASSERT_EQ(opened->images->size(), 1);
+      EXPECT_EQ(opened->images->objects(0).size(), 1u);
+    }
+    EXPECT_EQ(folder->FindPart("train")->images->image(0).name, "train.png");
+  }
+}
+
 // Frames of two cameras.
 TEST_F(FolderYoloTest, ListsDoNotMixImagesOfOneName) {
   for (const char* camera : {"left", "right"}) {

@@ -200,6 +200,25 @@ TEST(MakeDataset, LoadingNamesAMissingOrChangedImage) {
                                  "correct the annotation, or restore the image")));
 }
 
+TEST(MakeDataset, WrittenCocoReplacesNoOtherFile) {
+  const std::string folder = FreshFolder("not_replaced");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
+  }
+  const std::string image = folder + "/train/shapes-5-000000.png";
+  for (const std::string& file : {folder + "/train.json", image}) {
+    ASSERT_THAT(WriteFileAtomically(file, "mine"), IsOk());
+    EXPECT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"),
+                StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(file)));
+    EXPECT_EQ(ReadFile(file).value(), "mine");
+    std::filesystem::remove(file);
+  }
+  std::filesystem::remove_all(folder + "/train");
+  ASSERT_THAT(WriteFileAtomically(folder + "/train.json", "mine"), IsOk());
+  EXPECT_FALSE(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train").ok());
+  EXPECT_FALSE(std::filesystem::exists(folder + "/train"));
+}
+
 TEST(MakeDataset, WithoutAFolderOnlyAnnotationsAreAvailable) {
   const std::string folder = FreshFolder("bare");
   ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());

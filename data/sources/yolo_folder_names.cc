@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/data/core/folder_listing.h"
 
 namespace rcnn::data {
@@ -26,6 +27,35 @@ bool IsDataYaml(absl::string_view file) {
 bool IsNameList(absl::string_view file) {
   const std::string name = absl::AsciiStrToLower(FilePart(file));
   return name == "classes.txt" || name == "_darknet.labels" || absl::EndsWith(name, ".names");
+}
+
+absl::StatusOr<std::string> ReadYaml(const FolderContents& contents, const std::string& file) {
+  return ReadFile(absl::StrCat(contents.folder(), "/", file), {.max_bytes = kMaxYoloYamlBytes});
+}
+
+// Compares the classes of the other files called data.yaml, to whose labels those of `used` do not
+// apply. One that lies inside the folder of `used` is told.
+absl::Status CheckOthersAgree(const FolderContents& contents, const FolderYaml& used,
+                              const std::vector<std::string>& files, Notices& notices) {
+  for (const std::string& file : files) {
+    if (file == used.file || !IsDataYaml(file)) continue;
+    const absl::StatusOr<std::string> text = ReadYaml(contents, file);
+    if (IsUnreadableNow(text.status())) return text.status();
+    const absl::StatusOr<YoloYaml> yaml =
+        text.ok() ? ParseYoloYaml(*text) : absl::StatusOr<YoloYaml>(text.status());
+    if (!yaml.ok()) {
+      notices.push_back(absl::StrCat(file, " is not read: ", yaml.status().message()));
+      continue;
+    }
+    if (yaml->names == used.yaml.names) continue;
+    const std::string differ = absl::StrCat(used.file, " and ", file, " name different classes; ");
+    if (!IsInside(ParentPart(file), ParentPart(used.file))) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          contents.folder(), ": ", differ, "open the folder of each by itself, or keep one"));
+    }
+    notices.push_back(absl::StrCat(differ, "those of ", used.file, " are used"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -42,8 +72,7 @@ absl::StatusOr<std::optional<FolderYaml>> FindYaml(const FolderContents& content
   std::sort(files.begin(), files.end(),
             [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   for (const std::string& file : files) {
-    const absl::StatusOr<std::string> text =
-        ReadFile(absl::StrCat(contents.folder(), "/", file), {.max_bytes = kMaxYoloYamlBytes});
+    const absl::StatusOr<std::string> text = ReadYaml(contents, file);
     // A large one rarely has names of classes.
     if (absl::IsResourceExhausted(text.status()) && !IsDataYaml(file)) {
       notices.push_back(
@@ -52,7 +81,11 @@ absl::StatusOr<std::optional<FolderYaml>> FindYaml(const FolderContents& content
     }
     RCNN_RETURN_IF_ERROR(text.status());
     absl::StatusOr<YoloYaml> yaml = ParseYoloYaml(*text);
-    if (yaml.ok()) return FolderYaml{file, *std::move(yaml)};
+    if (yaml.ok()) {
+      FolderYaml used = {file, *std::move(yaml)};
+      RCNN_RETURN_IF_ERROR(CheckOthersAgree(contents, used, files, notices));
+      return used;
+    }
     if (IsDataYaml(file)) {
       return Annotate(yaml.status(), absl::StrCat(contents.folder(), "/", file));
     }
@@ -89,6 +122,7 @@ std::optional<std::string> PlaceInside(const FolderContents& contents, const Fol
          absl::ConsumePrefix(&rest, "/")) {
   }
   rest = absl::StripSuffix(rest, "/");
+  if (rest == ".") rest = "";
   for (;;) {
     for (const std::string& start : {JoinParts(folder, yaml.yaml.path), std::string(folder)}) {
       const std::string candidate = JoinParts(start, rest);

@@ -27,7 +27,9 @@ struct FolderYaml {
 
 // The yaml that describes the folder: data.yaml before others, the outer before the inner; nullopt
 // if there is none. A notice tells of others that have names but cannot be used, or that are larger
-// than kMaxYoloYamlBytes. Errors: those of ReadFile, and of ParseYoloYaml for a data.yaml.
+// than kMaxYoloYamlBytes, and of a data.yaml inside the folder of this one that has other classes;
+// one with other classes elsewhere is kInvalidArgument. Errors: those of ReadFile, and of
+// ParseYoloYaml for a data.yaml.
 absl::StatusOr<std::optional<FolderYaml>> FindYaml(const FolderContents& contents,
                                                    Notices& notices);
 

@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Optional;
 
 using YoloFolderNamesTest = FolderFixture;
@@ -40,6 +41,25 @@ TEST_F(YoloFolderNamesTest, DataYamlComesBeforeOthersAndTheOuterBeforeTheInner) 
   Put("data.yaml", "names: [cat\n");
   EXPECT_THAT(FindYaml(Read(), notices),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.yaml")));
+}
+
+// Of two datasets side by side each has its own numbers of classes.
+TEST_F(YoloFolderNamesTest, FilesOfTheSameRankMustAgree) {
+  Notices notices;
+  Put("left/data.yaml", "names: [cat, dog]\n");
+  Put("right/data.yaml", "names: [cat, dog]\n");
+  ASSERT_THAT(FindYaml(Read(), notices), IsOk());
+  EXPECT_THAT(notices, IsEmpty());
+  Put("right/data.yaml", "names: [dog, cat]\n");
+  EXPECT_THAT(FindYaml(Read(), notices),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("left/data.yaml and right/data.yaml name different classes")));
+  Put("data.yaml", "names: [cat, dog]\n");
+  const auto outer = FindYaml(Read(), notices);
+  ASSERT_THAT(outer, IsOk());
+  EXPECT_EQ((*outer)->file, "data.yaml");
+  EXPECT_THAT(notices, ElementsAre("data.yaml and right/data.yaml name different classes; those of "
+                                   "data.yaml are used"));
 }
 
 // A YAML value of 2 bytes takes some 400 bytes of memory once it is parsed.
@@ -83,6 +103,9 @@ TEST_F(YoloFolderNamesTest, PathsOfOtherMachinesEndInTheFolder) {
   EXPECT_THAT(place("C:\\set\\train\\images"), Optional(images));
   EXPECT_THAT(place("images", "train"), Optional(images));
   EXPECT_THAT(place("./val.txt"), Optional(std::string("set/val.txt")));
+  for (const char* whole : {".", "./", "/"}) {
+    EXPECT_THAT(place(whole), Optional(std::string("set"))) << whole;
+  }
   EXPECT_EQ(place("test/images"), std::nullopt);
 }
 

@@ -1,5 +1,6 @@
 #include "rcnn/data/sources/yolo_layout.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <set>
@@ -106,7 +107,8 @@ class YoloFinder {
   }
 
   // The folder of labels for a folder of images; of several, the one that the format prescribes.
-  AnnotationPair FindPair(const std::string& images) const {
+  // nullopt if labels lie neither there nor for an outer folder.
+  std::optional<AnnotationPair> FindPair(const std::string& images) const {
     const std::string usual = LabelsBeside(images);
     for (const AnnotationPair& pair : pairs_) {
       if (pair.images == images && pair.annotations == usual) return pair;
@@ -117,14 +119,47 @@ class YoloFinder {
     for (const AnnotationPair& pair : pairs_) {
       // The same subfolder of the annotations that belong to the outer folder.
       if (IsInside(images, pair.images)) {
-        return {JoinParts(pair.annotations, PathInside(images, pair.images)), images, pair.files};
+        return AnnotationPair{JoinParts(pair.annotations, PathInside(images, pair.images)), images,
+                              pair.files};
       }
     }
-    return {usual, images, 0};
+    return std::nullopt;
+  }
+
+  // The folders that hold the images of a place of data.yaml, each with its labels: the place
+  // itself, or those inside it, train/images of "train". `named`: all places; those inside this
+  // one keep their own images. Empty if they leave none.
+  std::vector<AnnotationPair> FindPairsInside(const std::string& place,
+                                              const std::set<std::string>& named) const {
+    if (const auto pair = FindPair(place)) return {*pair};
+    bool has_inner = false;
+    std::vector<AnnotationPair> inner;
+    for (const AnnotationPair& pair : pairs_) {
+      if (!IsInside(pair.images, place)) continue;
+      has_inner = true;
+      const bool is_named = std::any_of(named.begin(), named.end(), [&](const std::string& other) {
+        return other != place && IsInside(other, place) && IsInside(pair.images, other);
+      });
+      if (!is_named) inner.push_back(pair);
+    }
+    if (has_inner) return inner;
+    return {{LabelsBeside(place), place, 0}};
+  }
+
+  // Of all parts.
+  std::set<std::string> NamedPlaces(const FolderYaml& yaml) const {
+    std::set<std::string> named;
+    for (const auto& [part, texts] : yaml.yaml.parts) {
+      for (const std::string& text : texts) {
+        if (const auto found = PlaceInside(contents_, yaml, text)) named.insert(*found);
+      }
+    }
+    return named;
   }
 
   absl::StatusOr<std::vector<PartPlace>> PlacesOfYaml(const FolderYaml& yaml) {
     std::vector<PartPlace> places;
+    const std::set<std::string> named = NamedPlaces(yaml);
     std::set<std::string> seen;
     for (const auto& [part, texts] : yaml.yaml.parts) {
       for (const std::string& text : texts) {
@@ -141,8 +176,10 @@ class YoloFinder {
           continue;
         }
         if (contents_.HasImages(*found)) {
-          places.push_back(Place(FindPair(*found), part));
-          places.back().where = *found;
+          for (const AnnotationPair& pair : FindPairsInside(*found, named)) {
+            places.push_back(Place(pair, part));
+            places.back().where = pair.images;
+          }
         } else {
           RCNN_RETURN_IF_ERROR(AddList(*found, part, places));
         }

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -20,10 +19,6 @@ namespace {
 
 constexpr const char* kCorners[4] = {"xmin", "ymin", "xmax", "ymax"};
 
-std::string Text(const pugi::xml_node& node) {
-  return std::string(absl::StripAsciiWhitespace(node.child_value()));
-}
-
 void SetProblem(VocObject& object, DefectKind kind, std::string value) {
   if (object.problem) return;
   object.problem = kind;
@@ -37,7 +32,7 @@ void ReadCorners(const pugi::xml_node& box, VocObject& object) {
       SetProblem(object, DefectKind::kMissingField, absl::StrCat("bndbox/", kCorners[i]));
       continue;
     }
-    const std::string text = Text(node);
+    const std::string text = XmlText(node);
     if (!absl::SimpleAtod(text, &object.corners[i]) || !std::isfinite(object.corners[i])) {
       SetProblem(object, DefectKind::kBadNumber, absl::StrCat(kCorners[i], " = \"", text, "\""));
     }
@@ -59,9 +54,9 @@ class Objects {
   // One object per box; one with a problem if there is no box.
   absl::Status Read(const pugi::xml_node& node) {
     VocObject object;
-    object.name = Text(node.child("name"));
+    object.name = XmlText(node.child("name"));
     if (object.name.empty()) SetProblem(object, DefectKind::kMissingField, "name");
-    object.difficult = IsTrue(Text(node.child("difficult")));
+    object.difficult = IsTrue(XmlText(node.child("difficult")));
     for (const pugi::xml_node& box : node.children("bndbox")) {
       RCNN_RETURN_IF_ERROR(Add(object));
       ReadCorners(box, objects_.back());
@@ -95,8 +90,8 @@ class Objects {
 
 void ReadSize(const pugi::xml_node& size, VocAnnotation& annotation) {
   if (!size) return;
-  const std::string width = Text(size.child("width"));
-  const std::string height = Text(size.child("height"));
+  const std::string width = XmlText(size.child("width"));
+  const std::string height = XmlText(size.child("height"));
   annotation.width = StatedPixels(width);
   annotation.height = StatedPixels(height);
   annotation.size_text = absl::StrCat(width, " x ", height);
@@ -110,7 +105,7 @@ absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes) {
   const pugi::xml_node root = document.child("annotation");
   if (!root) return absl::InvalidArgumentError("no <annotation> element");
   VocAnnotation annotation;
-  annotation.file_name = Text(root.child("filename"));
+  annotation.file_name = XmlText(root.child("filename"));
   ReadSize(root.child("size"), annotation);
   Objects objects(bytes.size());
   for (const pugi::xml_node& node : root.children("object")) {

@@ -80,6 +80,21 @@ TEST(ParseVocAnnotation, NamesTheFirstProblemOfAnObject) {
   }
 }
 
+TEST(ParseVocAnnotation, CommentsDoNotCutTexts) {
+  const VocObject object = ParseObject(
+      "<name>fire<!-- red --> truck</name><bndbox><xmin>1<!-- x -->1</xmin><ymin>2</ymin>"
+      "<xmax>30</xmax><ymax>40</ymax></bndbox>");
+  EXPECT_EQ(object.name, "fire truck");
+  EXPECT_EQ(object.problem, std::nullopt);
+  EXPECT_EQ(object.corners[0], 11);
+}
+
+// The objects of the second would be lost.
+TEST(ParseVocAnnotation, RejectsSeveralAnnotationsInOneFile) {
+  const std::string one = WithObject(absl::StrCat("<name>a</name>", kBox));
+  ExpectError(one + one, "several documents in one file");
+}
+
 TEST(ParseVocAnnotation, KeepsTheTextOfABadSize) {
   absl::StatusOr<VocAnnotation> annotation = ParseVocAnnotation(
       "<annotation><size><width>-640</width><height>1e400</height></size></annotation>");

@@ -12,6 +12,7 @@
 #include "rcnn/base/shortest_number.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/new_file.h"
 #include "rcnn/data/image/encode_image.h"
 
 namespace rcnn::data {
@@ -43,9 +44,9 @@ absl::Status WriteSample(const Dataset& dataset, int64_t index, const std::strin
   for (const std::string& path : {image_path, xml_path}) {
     RCNN_RETURN_IF_ERROR(CreateDirectories(std::filesystem::path(path).parent_path().string()));
   }
-  RCNN_RETURN_IF_ERROR(WriteFileAtomically(image_path, png).status());
+  RCNN_RETURN_IF_ERROR(WriteNewFile(image_path, png));
   const std::string xml = VocAnnotationXml(sample.info, file, sample.objects, dataset.classes());
-  return WriteFileAtomically(xml_path, xml).status();
+  return WriteNewFile(xml_path, xml);
 }
 
 }  // namespace
@@ -87,17 +88,20 @@ absl::Status WriteVoc(const Dataset& dataset, const std::string& folder,
                       const VocWriteOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckImageNamesDiffer(dataset));
   RCNN_RETURN_IF_ERROR(CheckListable(dataset));
-  for (const char* part : {"/Annotations", "/JPEGImages", "/ImageSets/Main"}) {
-    RCNN_RETURN_IF_ERROR(CreateDirectories(folder + part));
-  }
   RCNN_ASSIGN_OR_RETURN(std::string list,
                         JoinInside(folder + "/ImageSets/Main", options.split + ".txt"));
   std::string names;
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    RCNN_RETURN_IF_ERROR(WriteSample(dataset, i, folder));
     absl::StrAppend(&names, WithoutImageExtension(dataset.image(i).name), "\n");
   }
-  return WriteFileAtomically(list, names).status();
+  RCNN_RETURN_IF_ERROR(CheckReplacesNone(list, names));
+  for (const char* part : {"/Annotations", "/JPEGImages", "/ImageSets/Main"}) {
+    RCNN_RETURN_IF_ERROR(CreateDirectories(folder + part));
+  }
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    RCNN_RETURN_IF_ERROR(WriteSample(dataset, i, folder));
+  }
+  return WriteNewFile(list, names);
 }
 
 }  // namespace rcnn::data

@@ -30,8 +30,9 @@ std::string VocAnnotationXml(const ImageInfo& info, absl::string_view file_name,
 // into `folder`, which is created if missing.
 //
 // kInvalidArgument for an image whose name cannot be a file name or a line of a list (a line
-// break, spaces around it), and if two images would be written to the same file; otherwise the
-// errors of loading and writing.
+// break, spaces around it), and if two images would be written to the same file; kAlreadyExists
+// if one would replace a file with other contents (new_file.h), and before anything is written if
+// the list would; otherwise the errors of loading and writing.
 absl::Status WriteVoc(const Dataset& dataset, const std::string& folder,
                       const VocWriteOptions& options);
 

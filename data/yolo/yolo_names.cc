@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -95,9 +96,14 @@ absl::StatusOr<int64_t> ClassNumber(const std::string& text, size_t names) {
 }
 
 absl::Status ReadMapOfNames(const YAML::Node& names, Texts& texts, YoloYaml& yaml) {
+  absl::flat_hash_set<int64_t> seen;
   for (const auto& entry : names) {
     RCNN_ASSIGN_OR_RETURN(const std::string key, texts.Copy(entry.first));
     RCNN_ASSIGN_OR_RETURN(const int64_t number, ClassNumber(key, names.size()));
+    if (!seen.insert(number).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("names: two names for the class ", number, "; remove one of them"));
+    }
     while (static_cast<int64_t>(yaml.names.size()) <= number) {
       yaml.names.push_back(absl::StrCat(yaml.names.size()));
     }
@@ -122,6 +128,24 @@ absl::Status ReadNames(const YAML::Node& names, Texts& texts, YoloYaml& yaml) {
   if (yaml.names.empty()) {
     return absl::InvalidArgumentError("no \"names\": a list of the classes");
   }
+  const auto empty = std::find(yaml.names.begin(), yaml.names.end(), "");
+  if (empty == yaml.names.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("names: the class ", empty - yaml.names.begin(),
+                                                 " has no name, or not one text; write one"));
+}
+
+// YAML forbids it, yaml-cpp takes the first, and other libraries the last.
+absl::Status CheckGivenOnce(const YAML::Node& root) {
+  for (const char* key : {"names", "nc", "path", "train", "val", "valid", "test", "kpt_shape"}) {
+    int64_t count = 0;
+    for (const auto& entry : root) {
+      count += entry.first.IsScalar() && entry.first.Scalar() == key ? 1 : 0;
+    }
+    if (count > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", key, "\" is given ", count, " times; keep one"));
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -136,6 +160,7 @@ absl::Status CheckCount(const YAML::Node& count, const YoloYaml& yaml) {
 
 absl::StatusOr<YoloYaml> Convert(const YAML::Node& root, Texts texts) {
   if (!root.IsMap()) return absl::InvalidArgumentError("not a map of keys to values");
+  RCNN_RETURN_IF_ERROR(CheckGivenOnce(root));
   YoloYaml yaml;
   const YAML::Node names = root["names"];
   RCNN_RETURN_IF_ERROR(ReadNames(names ? names : YAML::Node(), texts, yaml));

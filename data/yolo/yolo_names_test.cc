@@ -57,6 +57,31 @@ TEST(ParseYoloYaml, ErrorsNameThePlaceOrTheValue) {
   EXPECT_THAT(ParseYoloYaml(""), StatusIs(code, HasSubstr("map")));
 }
 
+// One of the two would be lost without a word, and another one than in the program that trained.
+TEST(ParseYoloYaml, NothingIsGivenTwice) {
+  const auto code = absl::StatusCode::kInvalidArgument;
+  for (const char* names :
+       {"{0: cat, 1: dog, 0: cow}", "{0: cat, 00: dog}", "{1: cat, '1': dog}"}) {
+    EXPECT_THAT(ParseYoloYaml(absl::StrCat("names: ", names)),
+                StatusIs(code, HasSubstr("names: two names for the class ")))
+        << names;
+  }
+  EXPECT_THAT(ParseYoloYaml("names: [a]\nnames: [b, c]\n"),
+              StatusIs(code, HasSubstr("\"names\" is given 2 times")));
+  EXPECT_THAT(ParseYoloYaml("names: [a]\ntrain: x\nval: y\ntrain: z\n"),
+              StatusIs(code, HasSubstr("\"train\" is given 2 times")));
+  EXPECT_THAT(ParseYoloYaml("names: [a]\ntrain: x\nval: x\nnote: 1\nnote: 2\n"), IsOk());
+}
+
+TEST(ParseYoloYaml, EachClassHasAName) {
+  for (const char* names : {"[cat, ~]", "[cat, '']", "[cat, [dog]]", "{0: cat, 1: }"}) {
+    EXPECT_THAT(
+        ParseYoloYaml(absl::StrCat("names: ", names)),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("names: the class 1 has no name")))
+        << names;
+  }
+}
+
 // A few bytes may not stand for many megabytes.
 TEST(ParseYoloYaml, MemoryIsBoundedByTheSizeOfTheFile) {
   const auto code = absl::StatusCode::kInvalidArgument;

@@ -146,9 +146,12 @@ check_input() {
       ;;
     write_selective_search)
       expect_error 1 '--out is missing' "${program}"
-      expect_error 1 '--dataset=voc:absent:test: ' "${program}" --dataset=voc:absent:test --out=x
-      expect_error 1 '--out: cannot write .: it is a directory; give the name of a file' "${program}" --out=.
-      expect_error 1 '--search: max_boxes' "${program}" --search=max_boxes:-1 --out=x
+      expect_error 1 '--dataset=voc:absent:test: ' "${program}" --dataset=voc:absent:test --out=x.safetensors
+      mkdir -p "${out}/folder.safetensors"
+      expect_error 1 '--out: cannot write folder.safetensors: it is a directory; give the name of a file' "${program}" \
+        --out=folder.safetensors
+      expect_error 1 '--out=labels.json does not end in .safetensors' "${program}" --out=labels.json
+      expect_error 1 '--search: max_boxes' "${program}" --search=max_boxes:-1 --out=x.safetensors
       ;;
     runtime_info)
       expect_error 2 '--threads=-1' "${program}" --threads=-1
