@@ -78,9 +78,9 @@ absl::StatusOr<EpochOrder> EpochOrder::Create(std::vector<EpochImage> images,
   const EpochOrderOptions& resolved = order.options_;
   order.batches_per_epoch_ = CountBatches(order.num_entries_, resolved);
   if (order.batches_per_epoch_ == 0 && resolved.shuffle) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("an epoch of ", Counted(order.num_entries_, "image"),
-                     " is too small for a batch of ", resolved.batching.images_per_batch()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "an epoch of ", Counted(order.num_entries_, "image"), " is too small for a batch of ",
+        resolved.batching.images_per_batch(), "; add images, or lower batching.images_per_batch"));
   }
   return order;
 }

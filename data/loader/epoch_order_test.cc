@@ -188,9 +188,11 @@ TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
   };
   EXPECT_THAT(error(5, Options(0)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images_per_batch is 0")));
-  EXPECT_THAT(error(3, Options(4)),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("an epoch of 3 images is too small for a batch of 4")));
+  EXPECT_THAT(
+      error(3, Options(4)),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("an epoch of 3 images is too small for a batch of 4; add images, or "
+                         "lower batching.images_per_batch")));
   EXPECT_THAT(error(0, Options(1)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("an epoch of 0 images")));
   EpochOrderOptions options = Options(1);

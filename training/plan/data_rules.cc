@@ -60,6 +60,7 @@ PlanChoices ChooseByData(const DataFingerprint& data) {
   choices.proposals = RoundUpToFifty(200, 2.0 * static_cast<double>(data.most_objects));
   choices.detections = RoundUpToFifty(100, 1.5 * static_cast<double>(data.most_objects));
   choices.image_cache_mib = CacheMib(data);
+  choices.images_per_batch = ImagesPerBatch(data, 0);
   return choices;
 }
 
@@ -77,9 +78,10 @@ int ChangedSide(const DataFingerprint& data, int shortest_side_px, double factor
   return std::max(kLeastSidePx, static_cast<int>(std::lround(changed / 8)) * 8);
 }
 
-int ImagesPerBatch(double share) {
-  if (share >= 40) return 8;
-  return share >= 10 ? 4 : 2;
+int ImagesPerBatch(const DataFingerprint& data, double share) {
+  const int wanted = share >= 40 ? 8 : share >= 10 ? 4 : 2;
+  const int64_t trained = std::max<int64_t>(1, data.images - data.images_without_objects);
+  return static_cast<int>(std::min<int64_t>(wanted, trained));
 }
 
 }  // namespace rcnn::training

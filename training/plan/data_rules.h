@@ -18,7 +18,7 @@ inline constexpr double kRareClassShare = 0.1;
 inline constexpr double kTinyBelow = 0.25;
 
 // What follows from the data: repeats, mirroring, limits of proposals and detections, the
-// cache of images. Not the input and the backbone.
+// cache of images, the batch if there are very few images. Not the input and the backbone.
 PlanChoices ChooseByData(const DataFingerprint& data);
 
 // Images that training should see: 12 for each image, at least 6,000 and at most 24,000 from
@@ -33,8 +33,9 @@ double ScaleChange(double share);
 // `shortest_side_px` only up to 1.5 times the images' own size.
 int ChangedSide(const DataFingerprint& data, int shortest_side_px, double factor);
 
-// 2; 4 from ten times the wanted presentations, 8 from forty times.
-int ImagesPerBatch(double share);
+// 2; 4 from ten times the wanted presentations, 8 from forty times. At most the number of images
+// with objects, because an epoch has at least one whole batch.
+int ImagesPerBatch(const DataFingerprint& data, double share);
 
 // Whether a class tells left from right, so that mirroring would change it: a word "left" or
 // "right" in its name.

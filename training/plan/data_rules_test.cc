@@ -85,9 +85,19 @@ TEST(ChangedSideTest, IsAMultipleOfEightWithinItsLimits) {
 }
 
 TEST(ImagesPerBatchTest, GrowsWithTheBudget) {
-  EXPECT_EQ(ImagesPerBatch(0.5), 2);
-  EXPECT_EQ(ImagesPerBatch(10), 4);
-  EXPECT_EQ(ImagesPerBatch(50), 8);
+  EXPECT_EQ(ImagesPerBatch(Data(100), 0.5), 2);
+  EXPECT_EQ(ImagesPerBatch(Data(100), 10), 4);
+  EXPECT_EQ(ImagesPerBatch(Data(100), 50), 8);
+}
+
+// Training leaves out images without objects, and an epoch without a whole batch is an error.
+TEST(ImagesPerBatchTest, IsAtMostTheNumberOfImagesWithObjects) {
+  EXPECT_EQ(ImagesPerBatch(Data(5), 50), 5);
+  EXPECT_EQ(ImagesPerBatch(Data(1), 0.5), 1);
+  DataFingerprint data = Data(5);
+  data.images_without_objects = 4;
+  EXPECT_EQ(ImagesPerBatch(data, 50), 1);
+  EXPECT_EQ(ChooseByData(data).images_per_batch, 1);
 }
 
 }  // namespace

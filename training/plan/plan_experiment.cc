@@ -94,7 +94,7 @@ class Planner {
       RCNN_RETURN_IF_ERROR(Measure(Roughly()));
       return Rescale(ScaleChange(Presentations() / wanted));
     }
-    choices_.images_per_batch = ImagesPerBatch(share);
+    choices_.images_per_batch = ImagesPerBatch(data_, share);
     return Rescale(ScaleChange(share));
   }
 
