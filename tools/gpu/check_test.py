@@ -424,6 +424,24 @@ class Steps(Folder):
         with open(self.path("check.log"), encoding="utf-8") as file:
             self.assertIn("--skip=soft_nms, vote_boxes\n", file.read())
 
+    def test_the_operator_with_the_error_is_left_out_though_another_differs_before_it(self):
+        broken = "clip: round 1: CUDA error: an illegal memory access was encountered"
+        script = "case \"$*\" in *--skip=*) exit 1;; *) echo 'nms: round 0: differs by 1' >&2; echo '%s' >&2; exit 1;; esac" % broken
+        checked = self.checked("operators")
+        self.assert_fails(lambda: device_steps.compare_operators(
+            checked, "operators", ["sh", "-c", script, "compare_devices"], device_programs.Deadline(60)), "CUDA error")
+        self.assertEqual(checked.report.record["steps"]["operators"]["notes"], [
+            broken + "; the others are compared again without it"])
+
+    def test_a_second_comparison_that_prints_nothing_leaves_the_rows_of_the_first(self):
+        record = json.dumps({"operators": [{"name": "nms", "cases": 2, "largest": 0.0, "tolerance": 0.0, "problem": ""}]})
+        script = ("case \"$*\" in *--skip=*) exit 1;; *) echo 'clip: round 1: CUDA error: x' >&2; echo '%s'; exit 1;; esac" % record)
+        checked = self.checked("operators")
+        self.assert_fails(lambda: device_steps.compare_operators(
+            checked, "operators", ["sh", "-c", script, "compare_devices"], device_programs.Deadline(60)), "CUDA error")
+        rows = checked.report.record["steps"]["operators"]["rows"]
+        self.assertEqual([row["what"] for row in rows], ["nms, 2 cases, largest difference"])
+
     def test_all_tools_of_the_sanitizer_run_whatever_one_finds(self):
         checked = self.checked("sanitize")
         checked.device = "cuda"

@@ -38,9 +38,9 @@ class Skip(Exception):
     """The step cannot run here; the message says why."""
 
 
-def first_problem(errors):
-    """The operator of the first problem that compare_devices has printed, and the problem; two empty words without one."""
-    found = re.search(r"^(.*?): (round \d+: .*)$", errors, re.MULTILINE)
+def first_error_of_cuda(errors):
+    """The operator of the first error of CUDA that compare_devices has printed, and the error; two empty words without one."""
+    found = re.search(r"^(.*?): (round \d+: .*CUDA error.*)$", errors, re.MULTILINE)
     return found.groups() if found else ("", "")
 
 
@@ -49,7 +49,7 @@ def compare_operators(check, name, words, deadline, environment=None):
 
     An error of a CUDA kernel makes all later calls of the process fail. So the operators are compared again without that one.
     """
-    skipped, problem = [], None
+    skipped, problem, records = [], None, []
     while True:
         try:
             output = check.programs.run([*words, *(["--skip=" + ";".join(skipped)] if skipped else [])], deadline, environment,
@@ -57,13 +57,14 @@ def compare_operators(check, name, words, deadline, environment=None):
             break
         except (CommandError, OutOfTime) as error:
             output, problem = error.output, problem or error
-            operator, text = first_problem(getattr(error, "errors", ""))
-            if "CUDA error" not in text or operator in skipped or deadline.left() < LEAST_SECONDS:
+            operator, text = first_error_of_cuda(getattr(error, "errors", ""))
+            if not operator or operator in skipped or deadline.left() < LEAST_SECONDS:
                 break
+            records = programs.last_json(output).get("operators", records)
             skipped.append(operator)
             check.report.note(name, "%s: %s; the others are compared again without it" % (operator, text))
-    # A program that crashed or was killed has printed its first rounds, or nothing.
-    for operator in programs.last_json(output).get("operators", []):
+    # A program that crashed or was killed has printed its first rounds, or nothing: then the rows are those of the run before it.
+    for operator in programs.last_json(output).get("operators", records):
         check.report.add(name, "%s, %d cases, largest difference" % (operator["name"], operator["cases"]),
                          operator["largest"], most=operator["tolerance"])
         if operator["problem"]:
