@@ -206,10 +206,14 @@ class Runs(Folder):
 
     def test_the_machine_is_described_by_nvidia_smi(self):
         with open(self.path("nvidia-smi"), "w", encoding="utf-8") as file:
-            file.write("#!/bin/sh\necho 'NVIDIA H200, 580.1, 143771 MiB, 0 MiB'\n")
+            file.write("#!/bin/sh\necho 'NVIDIA H200, 580.1, 143771 MiB, 0 MiB'; printf '\\377\\n'; sleep $SLEEP\n")
         os.chmod(self.path("nvidia-smi"), 0o755)
-        with unittest.mock.patch.dict(os.environ, {"PATH": self.folder + os.pathsep + os.environ["PATH"]}):
-            self.assertRegex(device_programs.describe_machine(), r"^NVIDIA H200, 580.1, 143771 MiB, 0 MiB; torch .* cores$")
+        path = {"PATH": self.folder + os.pathsep + os.environ["PATH"]}
+        with unittest.mock.patch.dict(os.environ, {**path, "SLEEP": "0"}):
+            self.assertRegex(device_programs.describe_machine(), "^NVIDIA H200, 580.1, 143771 MiB, 0 MiB; \ufffd; torch .* cores$")
+        with unittest.mock.patch.dict(os.environ, {**path, "SLEEP": "60"}), \
+                unittest.mock.patch.object(device_programs, "LISTING_SECONDS", 0.2):
+            self.assertIn("no nvidia-smi (nvidia-smi was killed after 0.2 s)", device_programs.describe_machine())
         with unittest.mock.patch.dict(os.environ, {"PATH": self.path("nowhere")}):
             self.assertIn("no nvidia-smi", device_programs.describe_machine())
 

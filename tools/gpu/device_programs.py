@@ -41,6 +41,8 @@ COMMIT = "COMMIT"
 KILL_SECONDS = 10
 # Until the first program has started: the machine may read LibTorch's libraries, some GB, from a slow disk.
 START_SECONDS = 150
+# Of a program that lists what the machine has.
+LISTING_SECONDS = 30
 # Of a second run, which shows more about a failure.
 SECOND_RUN_SECONDS = 40
 
@@ -151,14 +153,26 @@ def find_tool(*names):
     return next(filter(None, (shutil.which(name, path=path) for name in names)), None)
 
 
+def printed(words, seconds, environment=None):
+    """What a program prints, errors too, whatever its exit code. Raises OSError or OutOfTime."""
+    with tempfile.TemporaryFile() as file:
+        process = subprocess.Popen(words, env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=file,
+                                   stderr=subprocess.STDOUT)
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+            raise OutOfTime("%s was killed after %g s" % (words[0], seconds)) from None
+        return read_from(file, 0)
+
+
 def describe_machine():
     """Of the report: GPUs with their driver and memory, as nvidia-smi lists them; packages; cores."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.used", "--format=csv,noheader"]
     try:
-        listing = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        gpus = (listing.stdout or listing.stderr).strip().split("\n")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        gpus = ["no nvidia-smi (%s)" % type(error).__name__]
+        gpus = printed(command, LISTING_SECONDS).strip().split("\n")
+    except (OSError, OutOfTime) as error:
+        gpus = ["no nvidia-smi (%s)" % error]
     packages = ["%s %s" % (package, package_version(package)) for package in ("torch", "torchvision")]
     return "; ".join([*gpus, *packages, "Python %d.%d.%d" % sys.version_info[:3],
                       "%d cores" % len(os.sched_getaffinity(0))])
@@ -206,9 +220,8 @@ class Programs:
     def missing_libraries(self):
         """What ldd misses for the programs: the loader names the first missing library alone."""
         try:
-            listing = subprocess.run(["ldd", *filter(os.path.exists, map(self.path, PROGRAMS))], env=self.environment,
-                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
-        except OSError as error:
+            listing = printed(["ldd", *filter(os.path.exists, map(self.path, PROGRAMS))], LISTING_SECONDS, self.environment)
+        except (OSError, OutOfTime) as error:
             return [str(error)]
         return sorted({line.strip() for line in listing.split("\n") if "not found" in line})
 
