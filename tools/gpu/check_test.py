@@ -86,6 +86,15 @@ class Reports(Folder):
         self.assertTrue(lines[6].startswith("| step |"), lines[6])
         self.assertEqual(self.stored()["machine"], "H200")
 
+    def test_a_note_that_is_not_text_is_stored(self):
+        report = self.report()
+        report.begin("step")
+        report.note("step", "cannot read " + os.fsdecode(b"\xff"))
+        report.end("step", "failed", 1)
+        with open(self.path("report.md"), encoding="utf-8") as file:
+            self.assertIn("cannot read \\udcff", file.read())
+        self.assertEqual(self.stored()["steps"]["step"]["status"], "failed")
+
     def test_the_table_has_a_line_for_each_row_and_note(self):
         report = self.report()
         report.begin("step")
