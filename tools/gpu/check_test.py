@@ -188,6 +188,12 @@ class Runs(Folder):
         self.assertNotIn("blocking=1", self.failure(script % "out of memory"))
         self.assertNotIn("CUDA_LAUNCH_BLOCKING", self.failure("echo other >&2; exit 1"))
 
+    def test_an_error_says_whether_the_program_ran_again(self):
+        for printed, ran_again in (("CUDA error: x", True), ("other", False)):
+            with self.assertRaises(device_programs.CommandError) as raised:
+                self.programs().run(["sh", "-c", "echo '%s' >&2; exit 1" % printed], device_programs.Deadline(30))
+            self.assertEqual(raised.exception.ran_again, ran_again)
+
     def test_a_program_that_crashed_has_a_backtrace(self):
         debugger = self.path("debugger")
         with open(debugger, "w", encoding="utf-8") as file:
@@ -468,20 +474,22 @@ class Steps(Folder):
         self.assertEqual((notes[0], notes[1], notes[3]), ("memcheck: out of bounds", "racecheck: no error", "synccheck: no error"))
         self.assertRegex(notes[2], "^initcheck: 1 reports, the first: .*RunPhases")
 
-    def test_a_training_without_enough_time_leaves_the_times_of_its_finished_stages(self):
-        checked = self.checked("voc07")
-        checked.programs.run = unittest.mock.Mock(side_effect=device_programs.OutOfTime("killed"))
+    def test_a_training_that_does_not_end_leaves_the_times_of_its_finished_stages(self):
         stage = self.path("voc07_bfloat16/stages/1_rpn1")
         os.makedirs(stage)
         os.makedirs(self.path("voc07_bfloat16/stages/3_fast1"))
         open(os.path.join(stage, "DONE"), "w").close()
         with open(os.path.join(stage, "metrics.jsonl"), "w", encoding="utf-8") as file:
             file.writelines(json.dumps({"iteration": i, "time": 0.02 * i}) + "\n" for i in (20, 40))
-        with self.assertRaises(device_programs.OutOfTime):
-            device_steps.voc07_times(checked, "voc07", "BFLOAT16", None)
-        rows = checked.report.record["steps"]["voc07"]["rows"]
-        self.assertEqual([row["what"] for row in rows], ["BFLOAT16, an iteration of rpn1"])
-        self.assertAlmostEqual(rows[0]["value"], 20)
+        for error, left in ((device_programs.OutOfTime("killed"), 1), (device_programs.CommandError("other"), 1),
+                            (device_programs.CommandError("CUDA error", ran_again=True), 0)):
+            checked = self.checked("voc07")
+            checked.programs.run = unittest.mock.Mock(side_effect=error)
+            with self.assertRaises(type(error)):
+                device_steps.voc07_times(checked, "voc07", "BFLOAT16", None)
+            rows = checked.report.record["steps"]["voc07"]["rows"]
+            self.assertEqual([row["what"] for row in rows], ["BFLOAT16, an iteration of rpn1"] * left)
+            self.assertEqual([round(row["value"], 6) for row in rows], [20] * left)
 
     def test_a_busy_time_that_is_not_known_has_a_note(self):
         checked = self.checked("step")

@@ -49,13 +49,14 @@ SECOND_RUN_SECONDS = 40
 
 class CommandError(Exception):
     """A program failed; the message ends with the last lines of its errors. Holds its exit code, or -1 times the signal that ended
-    it, and what it printed."""
+    it, what it printed, and whether it ran a second time."""
 
-    def __init__(self, message, output="", errors="", code=1):
+    def __init__(self, message, output="", errors="", code=1, ran_again=False):
         super().__init__(message)
         self.output = output
         self.errors = errors
         self.code = code
+        self.ran_again = ran_again
 
     def is_of_cuda(self):
         """Whether a kernel or a call of CUDA failed, otherwise than for lack of memory."""
@@ -243,7 +244,7 @@ class Programs:
             return self.finish(self.start(words, environment), words, deadline)
         except CommandError as error:
             found = self.second_run(error, words, deadline, environment or {}, waiting)
-            raise CommandError("%s%s" % (error, found), error.output, error.errors, error.code) from None
+            raise CommandError("%s%s" % (error, found), error.output, error.errors, error.code, ran_again=bool(found)) from None
 
     def finish(self, started, words, deadline):
         """Waits for the end of a process that `start` started."""
