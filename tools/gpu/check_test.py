@@ -394,8 +394,13 @@ class Steps(Folder):
         with unittest.mock.patch.object(device_steps, "need_torch"), \
                 unittest.mock.patch.object(device_steps, "exported", return_value=self.folder):
             self.assert_fails(lambda: device_steps.inference(checked, "inference", None), "no CUDA in torchvision")
-        rows = [row["what"] for row in checked.report.record["steps"]["inference"]["rows"]]
-        self.assertIn("the same with a CUDA graph", rows)
+            rows = [row["what"] for row in checked.report.record["steps"]["inference"]["rows"]]
+            self.assertIn("the same with a CUDA graph", rows)
+            # If that fails too, both are in the report.
+            with unittest.mock.patch.object(device_steps, "graphed_inference", side_effect=device_programs.CommandError("no graphs")):
+                self.assert_fails(lambda: device_steps.inference(checked, "inference", None), "no graphs")
+        self.assertIn("torchvision: CommandError: no CUDA in torchvision",
+                      checked.report.record["steps"]["inference"]["notes"])
 
     def assert_fails(self, function, error):
         """Calls a function that must raise CommandError, unless `error` is None."""

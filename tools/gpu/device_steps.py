@@ -349,6 +349,10 @@ def inference(check, name, deadline):
     check.report.add(name, "inference R50-FPN %d × %d, batch 1" % (size.height, size.width), ours, "ms", most=8)
     try:
         compare_inference(check, name, folder, repeats, ours, deadline)
+    except Exception as error:  # pylint: disable=broad-except
+        # Noted here too: the next may fail itself.
+        check.report.note(name, "torchvision: %s: %s" % (type(error).__name__, error))
+        raise
     finally:
         graphed_inference(check, name, words, ours, plain, deadline)
 
