@@ -37,6 +37,9 @@ PROGRAMS = (SCHEDULER, SCHEDULER + "_program", TIME_DETECTOR, TIME_DETECTOR + "_
 # The commit of which the bundle is.
 COMMIT = "COMMIT"
 
+# In the message of a failed kernel or call: of LibTorch, of cuDNN, and of rcnn's operators (ops/cuda/registration.h).
+CUDA_FAILURE = re.compile("CUDA error|cuDNN error|a launch failed: ")
+
 # Until a killed process has ended. One that hangs in the driver of a GPU may never end.
 KILL_SECONDS = 10
 # Until the first program has started: the machine may read LibTorch's libraries, some GB, from a slow disk.
@@ -61,7 +64,7 @@ class CommandError(Exception):
     def is_of_cuda(self):
         """Whether a kernel or a call of CUDA failed, otherwise than for lack of memory."""
         text = self.errors + self.output
-        return "CUDA error" in text and "out of memory" not in text
+        return CUDA_FAILURE.search(text) is not None and "out of memory" not in text
 
 
 class OutOfTime(Exception):

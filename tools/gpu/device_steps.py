@@ -40,8 +40,8 @@ class Skip(Exception):
 
 def first_error_of_cuda(errors):
     """The operator of the first error of CUDA that compare_devices has printed, and the error; two empty words without one."""
-    found = re.search(r"^(.*?): (round \d+: .*CUDA error.*)$", errors, re.MULTILINE)
-    return found.groups() if found else ("", "")
+    problems = re.findall(r"^(.*?): (round \d+: .*)$", errors, re.MULTILINE)
+    return next((problem for problem in problems if programs.CUDA_FAILURE.search(problem[1])), ("", ""))
 
 
 def compare_operators(check, name, words, deadline, environment=None):
