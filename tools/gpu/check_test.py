@@ -400,9 +400,33 @@ class Steps(Folder):
             self.assertIn("the same with a CUDA graph", rows)
             # If that fails too, both are in the report.
             with unittest.mock.patch.object(device_steps, "graphed_inference", side_effect=device_programs.CommandError("no graphs")):
-                self.assert_fails(lambda: device_steps.inference(checked, "inference", None), "no graphs")
-        self.assertEqual(checked.report.record["steps"]["inference"]["notes"],
-                         2 * ["torchvision: CommandError: no CUDA in torchvision"])
+                self.assert_fails(lambda: device_steps.inference(checked, "inference", None), "no CUDA in torchvision")
+        self.assertEqual(checked.report.record["steps"]["inference"]["notes"], ["CommandError: no graphs"])
+
+    def test_all_parts_of_a_step_run_whatever_one_finds(self):
+        steps = {"operators": ["cuda_test", "--device=cuda"], "resume": ["undisturbed", "killed", "graphed"],
+                 "waits": ["four_steps", "r50_fpn"]}
+        for name, expected in steps.items():
+            checked = self.checked(name)
+            checked.device = "cuda"
+            called = []
+
+            def run(words, *_, **__):
+                called.append(" ".join(words))  # pylint: disable=cell-var-from-loop
+                if "undisturbed" in called[-1]:
+                    return ""
+                raise device_programs.CommandError("failure %d" % len(called))  # pylint: disable=cell-var-from-loop
+
+            checked.programs.run = run
+            with unittest.mock.patch.object(device_steps, "kill_in_third_stage"), \
+                    unittest.mock.patch.object(device_steps.campaign, "everything", return_value={i: "" for i in range(11)}):
+                first = 2 if name == "resume" else 1
+                self.assert_fails(lambda: getattr(device_steps, name)(  # pylint: disable=cell-var-from-loop
+                    checked, name, device_programs.Deadline(60)), "^failure %d$" % first)  # pylint: disable=cell-var-from-loop
+            self.assertEqual(len(called), len(expected), called)
+            for words, part in zip(called, expected):
+                self.assertIn(part, words)
+            self.assertIn("CommandError: failure %d" % (first + 1), checked.report.record["steps"][name]["notes"])
 
     def assert_fails(self, function, error):
         """Calls a function that must raise CommandError, unless `error` is None."""

@@ -1,5 +1,6 @@
 """The steps of a check on a GPU. Each gets the Check (check.py) and a Deadline, and adds rows to the report."""
 
+import functools
 import glob
 import json
 import os
@@ -36,6 +37,20 @@ LEAST_SECONDS = 10
 
 class Skip(Exception):
     """The step cannot run here; the message says why."""
+
+
+def run_parts(check, name, *parts):
+    """Calls these functions, the others also after one has failed. Raises the first failure; later ones are notes."""
+    failures = []
+    for part in parts:
+        try:
+            part()
+        except Exception as error:  # pylint: disable=broad-except
+            failures.append(error)
+    for failure in failures[1:]:
+        check.report.note(name, "%s: %s" % (type(failure).__name__, failure))
+    if failures:
+        raise failures[0]
 
 
 def first_error_of_cuda(errors):
@@ -82,10 +97,10 @@ def operators(check, name, deadline):
     """Every operator on the device against the CPU's, over random shapes."""
     if check.device == "cpu":
         check.report.note(name, "the device is the CPU, so the operators are compared with themselves")
-    # An operator without a kernel would be copied to the CPU, and equal it.
-    check.programs.run([check.programs.path(programs.CUDA_TEST)], deadline)
     flags = ["--seconds=20", "--large"] if check.size.full else ["--seconds=2"]
-    compare_operators(check, name, compare_words(check, *flags), deadline)
+    # An operator without a kernel would be copied to the CPU, and equal it.
+    run_parts(check, name, lambda: check.programs.run([check.programs.path(programs.CUDA_TEST)], deadline),
+              lambda: compare_operators(check, name, compare_words(check, *flags), deadline))
 
 
 def own_reports(output):
@@ -184,26 +199,31 @@ def graphed_training(check, name, config, expected, deadline):
         raise CommandError("with CUDA graphs " + different)
 
 
-def resume(check, name, deadline):
-    """A training that is killed and resumed against an undisturbed one, file by file; and one with CUDA graphs."""
-    config = "training/testing/tiny_alternating.textproto"
-    undisturbed, killed = check.path("undisturbed"), check.path("killed")
-    check.programs.run(scheduler_words(check, config, undisturbed), deadline)
-    words = scheduler_words(check, config, killed)
-    kill_in_third_stage(check, words, killed, deadline)
+def resumed_training(check, name, config, expected, deadline):
+    """The training of `expected`, its files, killed and resumed: the same files."""
+    run_dir = check.path("killed")
+    words = scheduler_words(check, config, run_dir)
+    kill_in_third_stage(check, words, run_dir, deadline)
     check.programs.run(words, deadline)
-    expected = campaign.everything(undisturbed)
-    if len(expected) <= 10:
-        raise CommandError("the undisturbed training has left only %s" % sorted(expected))
-    different = campaign.difference(expected, campaign.everything(killed))
+    different = campaign.difference(expected, campaign.everything(run_dir))
     check.report.add(name, "files compared", len(expected))
     check.report.add(name, "equal bit for bit", 0 if different else 1, least=1)
     # An error on every machine, also where no target is judged.
     if different:
         raise CommandError("after the resume " + different)
+
+
+def resume(check, name, deadline):
+    """A training that is killed and resumed against an undisturbed one, file by file; and one with CUDA graphs."""
+    config = "training/testing/tiny_alternating.textproto"
+    undisturbed = check.path("undisturbed")
+    check.programs.run(scheduler_words(check, config, undisturbed), deadline)
+    expected = campaign.everything(undisturbed)
+    if len(expected) <= 10:
+        raise CommandError("the undisturbed training has left only %s" % sorted(expected))
     # The CPU has no graphs.
-    if check.device != "cpu":
-        graphed_training(check, name, config, expected, deadline)
+    tested = [resumed_training, graphed_training] if check.device != "cpu" else [resumed_training]
+    run_parts(check, name, *[functools.partial(part, check, name, config, expected, deadline) for part in tested])
 
 
 def batch(check, name, deadline):
@@ -230,15 +250,17 @@ def waits(check, name, deadline):
     if check.device != "cpu":
         precision = {"fast1.train_fast_rcnn": "BFLOAT16", "rpn2.train_rpn": "FLOAT16", "fast2.train_fast_rcnn": "FLOAT16"}
     changes = ["stages.%s.training.precision=%s" % item for item in precision.items()]
-    run_dir = check.path("waits_four_steps")
-    check.programs.run([*scheduler_words(check, "training/testing/tiny_alternating.textproto", run_dir, changes), "--forbid_waits"],
-                       deadline)
-    check.report.add(name, "four steps, iterations without a wait", checked_iterations(run_dir, experiments.VOC07_ITERATIONS))
-    run_dir = check.path("waits_r50_fpn")
-    changes = experiments.resnet_changes(experiments.Size(False), check.precision)
-    check.programs.run([*scheduler_words(check, "configs/coco_resnet50_fpn_joint.textproto", run_dir, changes), "--forbid_waits"],
-                       deadline)
-    check.report.add(name, "R50-FPN, %s, iterations without a wait" % check.precision, checked_iterations(run_dir, ["joint"]))
+
+    def train(what, config, changes, stages):
+        run_dir = check.path("waits_" + re.sub(r"\W+", "_", what.lower()))
+        check.programs.run([*scheduler_words(check, config, run_dir, changes), "--forbid_waits"], deadline)
+        check.report.add(name, what + ", iterations without a wait", checked_iterations(run_dir, stages))
+
+    run_parts(
+        check, name,
+        lambda: train("four steps", "training/testing/tiny_alternating.textproto", changes, experiments.VOC07_ITERATIONS),
+        lambda: train("R50-FPN, " + check.precision, "configs/coco_resnet50_fpn_joint.textproto",
+                      experiments.resnet_changes(experiments.Size(False), check.precision), ["joint"]))
 
 
 def checked_iterations(run_dir, stages):
@@ -347,14 +369,8 @@ def inference(check, name, deadline):
              "--precision=" + ("bfloat16" if check.device != "cpu" else "float32")]
     ours, plain = timed_detection(check, words, deadline)
     check.report.add(name, "inference R50-FPN %d × %d, batch 1" % (size.height, size.width), ours, "ms", most=8)
-    try:
-        compare_inference(check, name, folder, repeats, ours, deadline)
-    except Exception as error:  # pylint: disable=broad-except
-        # Noted here too: the next may fail itself.
-        check.report.note(name, "torchvision: %s: %s" % (type(error).__name__, error))
-        raise
-    finally:
-        graphed_inference(check, name, words, ours, plain, deadline)
+    run_parts(check, name, lambda: compare_inference(check, name, folder, repeats, ours, deadline),
+              lambda: graphed_inference(check, name, words, ours, plain, deadline))
 
 
 def kernels(check, name, deadline):
@@ -442,8 +458,8 @@ def otherwise(check, name, deadline):
         times = voc07_times(check, name, check.precision, deadline, deterministic=False)
         check.report.add(name, "VOC07 with deterministic: false, maps cached", times.hours(), "h")
 
-    if_there_is_time(check, name, "R50-FPN", training, deadline)
-    if_there_is_time(check, name, "VOC07", paper, deadline)
+    run_parts(check, name, lambda: if_there_is_time(check, name, "R50-FPN", training, deadline),
+              lambda: if_there_is_time(check, name, "VOC07", paper, deadline))
 
 
 # In this order: what matters most comes first. Name -> function, and its limit in seconds.
