@@ -99,8 +99,9 @@ absl::Status RenamePath(const std::string& from, const std::string& to);
 // the link is deleted.
 absl::Status RemovePath(const std::string& path);
 
-// Deletes what is at `path` under another name, with this suffix, so that nobody finds a part of it
-// if the process is stopped meanwhile. Deletes also what is left there from an earlier time.
+// Deletes what is at `path`, after renaming it with this suffix, so that nobody finds a part of it
+// if the process is stopped meanwhile. What an earlier call has left there is deleted too.
+// kNotFound if nothing is at `path`.
 absl::Status RenameAndRemove(const std::string& path, absl::string_view suffix);
 
 // The first of "<path>.before", "<path>.before-2", "<path>.before-3", … that does not exist.

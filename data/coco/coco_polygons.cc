@@ -36,8 +36,11 @@ class Bounds {
     return count >= kLeastCoordinates && count % 2 == 0;
   }
 
-  std::array<double, 4> xywh() const {
-    return {low_[0], low_[1], high_[0] - low_[0], high_[1] - low_[1]};
+  // nullopt if a difference is too large for a double.
+  std::optional<std::array<double, 4>> xywh() const {
+    const double width = high_[0] - low_[0], height = high_[1] - low_[1];
+    if (!std::isfinite(width) || !std::isfinite(height)) return std::nullopt;
+    return std::array<double, 4>{low_[0], low_[1], width, height};
   }
 
  private:

@@ -19,7 +19,8 @@ namespace rcnn::data {
 // x, y, width, height of the smallest box around the corners of all polygons: from the least to the
 // greatest x and y. `json` begins with the list of polygons; what follows is not read. nullopt for
 // what is not a list of polygons, such as a run-length mask, for an empty list, and for a polygon
-// of fewer than three corners, of an odd number of coordinates, or with one that is not finite.
+// of fewer than three corners, of an odd number of coordinates, or with one that is not finite;
+// also if the width or the height is not finite.
 std::optional<std::array<double, 4>> BoundPolygons(absl::string_view json);
 
 }  // namespace rcnn::data

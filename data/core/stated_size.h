@@ -1,7 +1,7 @@
 // The side of an image as an annotation file states it.
 //
-// Tools write it as a whole number, some with a fraction of zero. Whatever else stands there says
-// nothing of the image, whose own header decides.
+// Tools write it as a whole number, some with a fraction of zero. Any other value says nothing
+// about the image, whose own header decides.
 //
 // Example:
 //   const int64_t width = StatedPixels("640.0");  // 640

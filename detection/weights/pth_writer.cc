@@ -2,7 +2,6 @@
 
 #include <caffe2/serialize/inline_container.h>
 
-#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -28,7 +28,7 @@ def main():
         with open(os.path.join(out, "report.json"), encoding="utf-8") as file:
             steps = json.load(file)["steps"]
         if code != 0:
-            with open(os.path.join(out, "check.log"), encoding="utf-8") as file:
+            with open(os.path.join(out, "check.log"), encoding="utf-8", errors="replace") as file:
                 print(file.read()[-20000:])
             sys.exit("the rehearsal ended with %d" % code)
     assert steps, "no step ran"

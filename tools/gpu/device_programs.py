@@ -37,28 +37,34 @@ PROGRAMS = (SCHEDULER, SCHEDULER + "_program", TIME_DETECTOR, TIME_DETECTOR + "_
 # The commit of which the bundle is.
 COMMIT = "COMMIT"
 
+# In the message of a failed kernel or call: of LibTorch, of cuDNN, and of rcnn's operators (ops/cuda/registration.h).
+CUDA_FAILURE = re.compile("CUDA error|cuDNN error|a launch failed: ")
+
 # Until a killed process has ended. One that hangs in the driver of a GPU may never end.
 KILL_SECONDS = 10
 # Until the first program has started: the machine may read LibTorch's libraries, some GB, from a slow disk.
 START_SECONDS = 150
+# Of a program that lists what the machine has.
+LISTING_SECONDS = 30
 # Of a second run, which shows more about a failure.
 SECOND_RUN_SECONDS = 40
 
 
 class CommandError(Exception):
     """A program failed; the message ends with the last lines of its errors. Holds its exit code, or -1 times the signal that ended
-    it, and what it printed."""
+    it, what it printed, and whether it ran a second time."""
 
-    def __init__(self, message, output="", errors="", code=1):
+    def __init__(self, message, output="", errors="", code=1, ran_again=False):
         super().__init__(message)
         self.output = output
         self.errors = errors
         self.code = code
+        self.ran_again = ran_again
 
     def is_of_cuda(self):
         """Whether a kernel or a call of CUDA failed, otherwise than for lack of memory."""
         text = self.errors + self.output
-        return "CUDA error" in text and "out of memory" not in text
+        return CUDA_FAILURE.search(text) is not None and "out of memory" not in text
 
 
 class OutOfTime(Exception):
@@ -151,14 +157,26 @@ def find_tool(*names):
     return next(filter(None, (shutil.which(name, path=path) for name in names)), None)
 
 
+def printed(words, seconds, environment=None):
+    """What a program prints, errors too, whatever its exit code. Raises OSError or OutOfTime."""
+    with tempfile.TemporaryFile() as file:
+        process = subprocess.Popen(words, env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=file,
+                                   stderr=subprocess.STDOUT)
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+            raise OutOfTime("%s was killed after %g s" % (words[0], seconds)) from None
+        return read_from(file, 0)
+
+
 def describe_machine():
     """Of the report: GPUs with their driver and memory, as nvidia-smi lists them; packages; cores."""
     command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.used", "--format=csv,noheader"]
     try:
-        listing = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        gpus = (listing.stdout or listing.stderr).strip().split("\n")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        gpus = ["no nvidia-smi (%s)" % type(error).__name__]
+        gpus = printed(command, LISTING_SECONDS).strip().split("\n")
+    except (OSError, OutOfTime) as error:
+        gpus = ["no nvidia-smi (%s)" % error]
     packages = ["%s %s" % (package, package_version(package)) for package in ("torch", "torchvision")]
     return "; ".join([*gpus, *packages, "Python %d.%d.%d" % sys.version_info[:3],
                       "%d cores" % len(os.sched_getaffinity(0))])
@@ -206,9 +224,8 @@ class Programs:
     def missing_libraries(self):
         """What ldd misses for the programs: the loader names the first missing library alone."""
         try:
-            listing = subprocess.run(["ldd", *filter(os.path.exists, map(self.path, PROGRAMS))], env=self.environment,
-                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
-        except OSError as error:
+            listing = printed(["ldd", *filter(os.path.exists, map(self.path, PROGRAMS))], LISTING_SECONDS, self.environment)
+        except (OSError, OutOfTime) as error:
             return [str(error)]
         return sorted({line.strip() for line in listing.split("\n") if "not found" in line})
 
@@ -230,7 +247,7 @@ class Programs:
             return self.finish(self.start(words, environment), words, deadline)
         except CommandError as error:
             found = self.second_run(error, words, deadline, environment or {}, waiting)
-            raise CommandError("%s%s" % (error, found), error.output, error.errors, error.code) from None
+            raise CommandError("%s%s" % (error, found), error.output, error.errors, error.code, ran_again=bool(found)) from None
 
     def finish(self, started, words, deadline):
         """Waits for the end of a process that `start` started."""

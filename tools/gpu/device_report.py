@@ -61,7 +61,8 @@ class Report:
         text = json.dumps(self.record, indent=1, ensure_ascii=False) + "\n"
         for name, content in ((JSON_FILE, text), (TABLE_FILE, self.table())):
             path = os.path.join(self.folder, name)
-            with open(path + ".tmp", "w", encoding="utf-8") as file:
+            # A note may quote a file's name, which need not be UTF-8; it must not cost the report.
+            with open(path + ".tmp", "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(content)
             os.replace(path + ".tmp", path)
 

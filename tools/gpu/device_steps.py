@@ -1,5 +1,6 @@
 """The steps of a check on a GPU. Each gets the Check (check.py) and a Deadline, and adds rows to the report."""
 
+import functools
 import glob
 import json
 import os
@@ -38,10 +39,24 @@ class Skip(Exception):
     """The step cannot run here; the message says why."""
 
 
-def first_problem(errors):
-    """The operator of the first problem that compare_devices has printed, and the problem; two empty words without one."""
-    found = re.search(r"^(.*?): (round \d+: .*)$", errors, re.MULTILINE)
-    return found.groups() if found else ("", "")
+def run_parts(check, name, *parts):
+    """Calls these functions, the others also after one has failed. Raises the first failure; later ones are notes."""
+    failures = []
+    for part in parts:
+        try:
+            part()
+        except Exception as error:  # pylint: disable=broad-except
+            failures.append(error)
+    for failure in failures[1:]:
+        check.report.note(name, "%s: %s" % (type(failure).__name__, failure))
+    if failures:
+        raise failures[0]
+
+
+def first_error_of_cuda(errors):
+    """The operator of the first error of CUDA that compare_devices has printed, and the error; two empty words without one."""
+    problems = re.findall(r"^(.*?): (round \d+: .*)$", errors, re.MULTILINE)
+    return next((problem for problem in problems if programs.CUDA_FAILURE.search(problem[1])), ("", ""))
 
 
 def compare_operators(check, name, words, deadline, environment=None):
@@ -49,7 +64,7 @@ def compare_operators(check, name, words, deadline, environment=None):
 
     An error of a CUDA kernel makes all later calls of the process fail. So the operators are compared again without that one.
     """
-    skipped, problem = [], None
+    skipped, problem, records = [], None, []
     while True:
         try:
             output = check.programs.run([*words, *(["--skip=" + ";".join(skipped)] if skipped else [])], deadline, environment,
@@ -57,13 +72,14 @@ def compare_operators(check, name, words, deadline, environment=None):
             break
         except (CommandError, OutOfTime) as error:
             output, problem = error.output, problem or error
-            operator, text = first_problem(getattr(error, "errors", ""))
-            if "CUDA error" not in text or operator in skipped or deadline.left() < LEAST_SECONDS:
+            operator, text = first_error_of_cuda(getattr(error, "errors", ""))
+            if not operator or operator in skipped or deadline.left() < LEAST_SECONDS:
                 break
+            records = programs.last_json(output).get("operators", records)
             skipped.append(operator)
             check.report.note(name, "%s: %s; the others are compared again without it" % (operator, text))
-    # A program that crashed or was killed has printed its first rounds, or nothing.
-    for operator in programs.last_json(output).get("operators", []):
+    # A program that crashed or was killed has printed its first rounds, or nothing: then the rows are those of the run before it.
+    for operator in programs.last_json(output).get("operators", records):
         check.report.add(name, "%s, %d cases, largest difference" % (operator["name"], operator["cases"]),
                          operator["largest"], most=operator["tolerance"])
         if operator["problem"]:
@@ -81,10 +97,10 @@ def operators(check, name, deadline):
     """Every operator on the device against the CPU's, over random shapes."""
     if check.device == "cpu":
         check.report.note(name, "the device is the CPU, so the operators are compared with themselves")
-    # An operator without a kernel would be copied to the CPU, and equal it.
-    check.programs.run([check.programs.path(programs.CUDA_TEST)], deadline)
     flags = ["--seconds=20", "--large"] if check.size.full else ["--seconds=2"]
-    compare_operators(check, name, compare_words(check, *flags), deadline)
+    # An operator without a kernel would be copied to the CPU, and equal it.
+    run_parts(check, name, lambda: check.programs.run([check.programs.path(programs.CUDA_TEST)], deadline),
+              lambda: compare_operators(check, name, compare_words(check, *flags), deadline))
 
 
 def own_reports(output):
@@ -183,26 +199,31 @@ def graphed_training(check, name, config, expected, deadline):
         raise CommandError("with CUDA graphs " + different)
 
 
-def resume(check, name, deadline):
-    """A training that is killed and resumed against an undisturbed one, file by file; and one with CUDA graphs."""
-    config = "training/testing/tiny_alternating.textproto"
-    undisturbed, killed = check.path("undisturbed"), check.path("killed")
-    check.programs.run(scheduler_words(check, config, undisturbed), deadline)
-    words = scheduler_words(check, config, killed)
-    kill_in_third_stage(check, words, killed, deadline)
+def resumed_training(check, name, config, expected, deadline):
+    """The training of `expected`, its files, killed and resumed: the same files."""
+    run_dir = check.path("killed")
+    words = scheduler_words(check, config, run_dir)
+    kill_in_third_stage(check, words, run_dir, deadline)
     check.programs.run(words, deadline)
-    expected = campaign.everything(undisturbed)
-    if len(expected) <= 10:
-        raise CommandError("the undisturbed training has left only %s" % sorted(expected))
-    different = campaign.difference(expected, campaign.everything(killed))
+    different = campaign.difference(expected, campaign.everything(run_dir))
     check.report.add(name, "files compared", len(expected))
     check.report.add(name, "equal bit for bit", 0 if different else 1, least=1)
     # An error on every machine, also where no target is judged.
     if different:
         raise CommandError("after the resume " + different)
+
+
+def resume(check, name, deadline):
+    """A training that is killed and resumed against an undisturbed one, file by file; and one with CUDA graphs."""
+    config = "training/testing/tiny_alternating.textproto"
+    undisturbed = check.path("undisturbed")
+    check.programs.run(scheduler_words(check, config, undisturbed), deadline)
+    expected = campaign.everything(undisturbed)
+    if len(expected) <= 10:
+        raise CommandError("the undisturbed training has left only %s" % sorted(expected))
     # The CPU has no graphs.
-    if check.device != "cpu":
-        graphed_training(check, name, config, expected, deadline)
+    tested = [resumed_training, graphed_training] if check.device != "cpu" else [resumed_training]
+    run_parts(check, name, *[functools.partial(part, check, name, config, expected, deadline) for part in tested])
 
 
 def batch(check, name, deadline):
@@ -229,15 +250,17 @@ def waits(check, name, deadline):
     if check.device != "cpu":
         precision = {"fast1.train_fast_rcnn": "BFLOAT16", "rpn2.train_rpn": "FLOAT16", "fast2.train_fast_rcnn": "FLOAT16"}
     changes = ["stages.%s.training.precision=%s" % item for item in precision.items()]
-    run_dir = check.path("waits_four_steps")
-    check.programs.run([*scheduler_words(check, "training/testing/tiny_alternating.textproto", run_dir, changes), "--forbid_waits"],
-                       deadline)
-    check.report.add(name, "four steps, iterations without a wait", checked_iterations(run_dir, experiments.VOC07_ITERATIONS))
-    run_dir = check.path("waits_r50_fpn")
-    changes = experiments.resnet_changes(experiments.Size(False), check.precision)
-    check.programs.run([*scheduler_words(check, "configs/coco_resnet50_fpn_joint.textproto", run_dir, changes), "--forbid_waits"],
-                       deadline)
-    check.report.add(name, "R50-FPN, %s, iterations without a wait" % check.precision, checked_iterations(run_dir, ["joint"]))
+
+    def train(what, config, changes, stages):
+        run_dir = check.path("waits_" + re.sub(r"\W+", "_", what.lower()))
+        check.programs.run([*scheduler_words(check, config, run_dir, changes), "--forbid_waits"], deadline)
+        check.report.add(name, what + ", iterations without a wait", checked_iterations(run_dir, stages))
+
+    run_parts(
+        check, name,
+        lambda: train("four steps", "training/testing/tiny_alternating.textproto", changes, experiments.VOC07_ITERATIONS),
+        lambda: train("R50-FPN, " + check.precision, "configs/coco_resnet50_fpn_joint.textproto",
+                      experiments.resnet_changes(experiments.Size(False), check.precision), ["joint"]))
 
 
 def checked_iterations(run_dir, stages):
@@ -346,10 +369,8 @@ def inference(check, name, deadline):
              "--precision=" + ("bfloat16" if check.device != "cpu" else "float32")]
     ours, plain = timed_detection(check, words, deadline)
     check.report.add(name, "inference R50-FPN %d × %d, batch 1" % (size.height, size.width), ours, "ms", most=8)
-    try:
-        compare_inference(check, name, folder, repeats, ours, deadline)
-    finally:
-        graphed_inference(check, name, words, ours, plain, deadline)
+    run_parts(check, name, lambda: compare_inference(check, name, folder, repeats, ours, deadline),
+              lambda: graphed_inference(check, name, words, ours, plain, deadline))
 
 
 def kernels(check, name, deadline):
@@ -371,6 +392,12 @@ def kernels(check, name, deadline):
         raise CommandError("rcnn's NMS keeps other boxes than torchvision's")
 
 
+def add_iterations(check, name, what, run_dir):
+    """The rows of the stages of VOC07 that have finished."""
+    for stage, seconds in experiments.finished_iterations(run_dir).items():
+        check.report.add(name, "%s, an iteration of %s" % (what, stage), 1e3 * seconds, "ms")
+
+
 def voc07_times(check, name, precision, deadline, deterministic=True):
     """Times the four steps of VGG16 and adds their rows."""
     what = precision if deterministic else precision + ", deterministic: false"
@@ -378,10 +405,12 @@ def voc07_times(check, name, precision, deadline, deterministic=True):
     changes = experiments.voc_changes(check.size, precision, deterministic)
     try:
         check.programs.run(scheduler_words(check, "configs/voc07_vgg16_alternating.textproto", run_dir, changes), deadline)
-    finally:
-        # Also of the stages that a training without enough time has finished.
-        for stage, seconds in experiments.finished_iterations(run_dir).items():
-            check.report.add(name, "%s, an iteration of %s" % (what, stage), 1e3 * seconds, "ms")
+    except (CommandError, OutOfTime) as error:
+        # Times of the stages that have finished before. Those of a second run, which resumes the first, are longer.
+        if not getattr(error, "ran_again", False):
+            add_iterations(check, name, what, run_dir)
+        raise
+    add_iterations(check, name, what, run_dir)
     times = experiments.Voc07.read(run_dir, 2 * check.size.voc_images)
     check.report.add(name, "%s, one of rpn2 that computes its maps" % what, 1e3 * times.first_pass, "ms")
     check.report.add(name, "%s, proposals of an image" % what, 1e3 * times.proposals[0], "ms")
@@ -429,8 +458,8 @@ def otherwise(check, name, deadline):
         times = voc07_times(check, name, check.precision, deadline, deterministic=False)
         check.report.add(name, "VOC07 with deterministic: false, maps cached", times.hours(), "h")
 
-    if_there_is_time(check, name, "R50-FPN", training, deadline)
-    if_there_is_time(check, name, "VOC07", paper, deadline)
+    run_parts(check, name, lambda: if_there_is_time(check, name, "R50-FPN", training, deadline),
+              lambda: if_there_is_time(check, name, "VOC07", paper, deadline))
 
 
 # In this order: what matters most comes first. Name -> function, and its limit in seconds.
