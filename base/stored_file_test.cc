@@ -88,8 +88,9 @@ TEST_F(StoredFileTest, TellsWhetherTwoPathsLeadToOneFile) {
   const std::string file = Put("file", "x"), other = Put("other", "x");
   fs::create_hard_link(file, folder_ + "/hard");
   fs::create_symlink("file", folder_ + "/link");
-  for (const char* name :
-       {"/file", "/hard", "/link", "/../TellsWhetherTwoPathsLeadToOneFile/file"}) {
+  const std::string around = "/../" + fs::path(folder_).filename().string() + "/file";
+  for (const std::string& name :
+       {std::string("/file"), std::string("/hard"), std::string("/link"), around}) {
     EXPECT_THAT(LeadToSameFile(file, folder_ + name), IsOkAndHolds(true)) << name;
     EXPECT_THAT(LeadToSameFile(other, folder_ + name), IsOkAndHolds(false)) << name;
   }
