@@ -64,7 +64,7 @@ TEST(ParseCvat, TakesShapesAsBoxes) {
 }
 
 TEST(ParseCvat, ASizeThatIsNoneIsMissing) {
-  for (const char* size : {"-64", "64px", "0x40", "6.5", "1e9", "0", ""}) {
+  for (const char* size : {"-64", "64px", "6.5", "1e9", "0", ""}) {
     const auto annotation = ParseCvat(absl::StrCat("<annotations><image name=\"a.jpg\" width=\"",
                                                    size, "\" height=\"48.0\"/></annotations>"));
     ASSERT_THAT(annotation, IsOk());
