@@ -44,7 +44,6 @@ folders=(
   eval/curves
   eval/errors
   eval/html
-  eval/testing
   ops
   ops/kernels
 )
