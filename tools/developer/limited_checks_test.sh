@@ -127,9 +127,10 @@ expect 2 'RCNN_CI_SECONDS=75m is not a number of seconds' ci true
 export RCNN_CI_SECONDS=4500
 ends 0 '1 passed, 0 failed' "check_within 4490 limited true; finish"
 ends 0 '0 passed, 0 failed' "check_within 4501 limited true; finish"
-# By default no limited check begins.
+# The same by default.
 unset RCNN_CI_SECONDS
-ends 0 '0 passed, 0 failed' "check_within 1 limited true; finish"
+ends 0 '1 passed, 0 failed' "check_within 4490 limited true; finish"
+ends 0 '0 passed, 0 failed' "check_within 4501 limited true; finish"
 
 # order COMMITS DAY: the limited checks of a commit.
 order() {
